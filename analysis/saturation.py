@@ -1,0 +1,68 @@
+"""Router saturation: how early tokens go where they will go at the end (OLMoE, 2409.02060)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from analysis.errors import AnalysisError
+from limoe_core.trace import MODALITIES, RoutingTrace
+
+
+def router_saturation(traces: Mapping[int, RoutingTrace]) -> pd.DataFrame:
+    """Share of the experts that tokens choose at the last step which they chose already.
+
+    `traces` maps steps to traces of the same tokens. With K choices a token counts |chosen now ∩
+    chosen at the end| / K. Columns: step, layer, modality, saturation, tokens; the last step is 1
+    by definition. Two routers that ignore their input agree by chance, so compare with step 0.
+
+    Raises:
+      AnalysisError: if there are no traces, or they are of different tokens.
+    """
+    if not traces:
+        raise AnalysisError("saturation needs at least one probe trace; the run has none yet")
+    steps = sorted(traces)
+    last = traces[steps[-1]]
+    rows = []
+    for step in steps:
+        trace = traces[step]
+        require_same_tokens(trace, last, f"step {step}", f"step {steps[-1]}")
+        agreement = choice_overlap(trace, last)
+        for layer, block in enumerate(trace.layers):
+            for code, modality in enumerate(MODALITIES):
+                mask = trace.modality == code
+                rows.append(
+                    {
+                        "step": step,
+                        "layer": int(block),
+                        "modality": modality,
+                        "saturation": float(agreement[layer, mask].mean())
+                        if mask.any()
+                        else np.nan,
+                        "tokens": int(mask.sum()),
+                    }
+                )
+    return pd.DataFrame(rows)
+
+
+def choice_overlap(one: RoutingTrace, other: RoutingTrace) -> np.ndarray:
+    """(L, T): share of each token's K chosen experts that both traces have in common."""
+    common = one.expert[..., :, None] == other.expert[..., None, :]
+    return common.any(axis=-1).mean(axis=-1)
+
+
+def require_same_tokens(
+    one: RoutingTrace, other: RoutingTrace, name: str = "one trace", other_name: str = "the other"
+) -> None:
+    """Raise AnalysisError unless both traces are of the same tokens, layers and choices."""
+    same = one.expert.shape == other.expert.shape and all(
+        np.array_equal(getattr(one, part), getattr(other, part))
+        for part in ("layers", "modality", "pair", "position", "piece")
+    )
+    if not same:
+        raise AnalysisError(
+            f"{name} and {other_name} do not trace the same tokens, so their routing cannot be "
+            "compared token by token; use probe traces of one run"
+        )

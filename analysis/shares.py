@@ -1,0 +1,104 @@
+"""Who uses which expert: shares by modality, purity, utilisation, drops and entropies."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, Integer
+
+from analysis.frame import token_entropy
+from limoe_core.trace import MODALITIES, RoutingTrace
+
+
+_HEALTH = [
+    "layer",
+    "modality",
+    "tokens",
+    "drop_rate",
+    "token_entropy",
+    "mean_entropy",
+    "experts_used",
+    "effective_experts",
+    "largest_share",
+]
+
+
+def first_choice_counts(trace: RoutingTrace) -> Integer[np.ndarray, "L 2 E"]:
+    """Tokens of each modality that name each expert as their first choice.
+
+    A token that is then dropped for want of a buffer place still counts: this is what the router
+    decided.
+    """
+    return pair_counts(trace).sum(axis=1)
+
+
+def pair_counts(trace: RoutingTrace) -> Integer[np.ndarray, "L N 2 E"]:
+    """`first_choice_counts` pair by pair, for resampling pairs."""
+    layers, experts = trace.num_layers, trace.num_experts
+    counts = np.zeros((layers, trace.num_pairs, 2, experts), np.int64)
+    for layer in range(layers):
+        np.add.at(counts[layer], (trace.pair, trace.modality, trace.expert[layer, :, 0]), 1)
+    return counts
+
+
+def balanced_shares(counts: Float[np.ndarray, "*b 2 E"]) -> Float[np.ndarray, "*b 2 E"]:
+    """Share of each modality's tokens that goes to each expert; 0 for an absent modality."""
+    total = counts.sum(axis=-1, keepdims=True)
+    return np.divide(counts, total, out=np.zeros(counts.shape, np.float64), where=total > 0)
+
+
+def expert_shares(trace: RoutingTrace) -> pd.DataFrame:
+    """One row a layer and expert: how much of each modality it gets, by first choices.
+
+    Columns: layer, expert; image_tokens, text_tokens (counts); image_share, text_share (of all
+    tokens of that modality in that layer, so they sum to 1 over the experts); image_purity and
+    text_purity (the expert's own mixture with modalities weighted equally, share_m / (share_image
+    + share_text), so that the many patches do not drown the few words; NaN for an expert that
+    nobody chose).
+    """
+    counts = first_choice_counts(trace)
+    shares = balanced_shares(counts)
+    both = shares.sum(axis=1, keepdims=True)
+    purity = np.divide(shares, both, out=np.full(shares.shape, np.nan), where=both > 0)
+    layers, experts = trace.num_layers, trace.num_experts
+    columns: dict[str, np.ndarray] = {
+        "layer": np.repeat(np.asarray(trace.layers, np.int64), experts),
+        "expert": np.tile(np.arange(experts), layers),
+    }
+    for suffix, values in (("tokens", counts), ("share", shares), ("purity", purity)):
+        for code, modality in enumerate(MODALITIES):
+            columns[f"{modality}_{suffix}"] = values[:, code].reshape(-1)
+    return pd.DataFrame(columns)
+
+
+def router_health(trace: RoutingTrace) -> pd.DataFrame:
+    """One row a layer and modality: drops, entropies and how many experts are in use.
+
+    Columns: layer, modality, tokens; drop_rate (of all choices); token_entropy (mean entropy of
+    single tokens' gate distributions, the paper's local entropy) and mean_entropy (entropy of the
+    average distribution, its global entropy), both in nats; experts_used (experts with over 1 % of
+    the modality's first choices) and effective_experts (exp of mean_entropy: as if so many shared
+    the tokens evenly); largest_share (of the first choices, by one expert). NaN for a modality
+    without tokens.
+    """
+    shares = balanced_shares(first_choice_counts(trace))
+    entropy = token_entropy(trace)
+    rows = []
+    for layer, block in enumerate(trace.layers):
+        for code, modality in enumerate(MODALITIES):
+            mask = trace.modality == code
+            row: dict[str, object] = {"layer": int(block), "modality": modality}
+            row["tokens"] = int(mask.sum())
+            if mask.any():
+                mean = trace.probs[layer, mask].astype(np.float64).mean(axis=0)
+                of_mean = float(-np.sum(mean * np.log(np.where(mean > 0, mean, 1.0))))
+                row |= {
+                    "drop_rate": float(trace.dropped[layer, mask].mean()),
+                    "token_entropy": float(entropy[layer, mask].mean()),
+                    "mean_entropy": of_mean,
+                    "experts_used": float(np.sum(shares[layer, code] > 0.01)),
+                    "effective_experts": float(np.exp(of_mean)),
+                    "largest_share": float(shares[layer, code].max()),
+                }
+            rows.append(row)
+    return pd.DataFrame(rows, columns=_HEALTH)

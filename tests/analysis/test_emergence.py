@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import analysis
+
+
+class FakeRun:
+    """The three questions that `analysis.emergence` asks a run."""
+
+    def __init__(self, traces, lines=()):
+        self.traces, self.lines = traces, list(lines)
+
+    def probe_steps(self):
+        return sorted(self.traces)
+
+    def probe(self, step):
+        return self.traces[step]
+
+    def metrics(self):
+        return self.lines
+
+
+def test_saturation_agrees_with_a_plain_count(trace_of):
+    traces = {step: trace_of(step, top_k=2) for step in (0, 10, 20)}
+    frame = analysis.router_saturation(traces).set_index(["step", "layer", "modality"])
+    last = traces[20]
+    for step, trace in traces.items():
+        for index, layer in enumerate(trace.layers):
+            for code, modality in enumerate(("image", "text")):
+                common = [
+                    len(set(trace.expert[index, t]) & set(last.expert[index, t])) / 2
+                    for t in range(trace.num_tokens)
+                    if trace.modality[t] == code
+                ]
+                assert frame.loc[(step, layer, modality), "saturation"] == pytest.approx(
+                    np.mean(common)
+                )
+    assert (frame.loc[20, "saturation"] == 1).all()
+
+
+def test_saturation_refuses_other_tokens(trace_of):
+    with pytest.raises(analysis.AnalysisError, match="step 0 and step 5"):
+        analysis.router_saturation({0: trace_of(pairs=7), 5: trace_of(pairs=8)})
+
+
+def test_frames_over_steps_hold_each_step_s_own_frame(trace_of):
+    run = FakeRun({step: trace_of(step) for step in (0, 20, 40)})
+    traces = analysis.probe_traces(run)
+    shares = analysis.shares_over_steps(traces)
+    health = analysis.health_over_steps(traces)
+    nmi = analysis.specialisation_over_steps(traces, samples=50)
+    for step, trace in run.traces.items():
+        of_step = shares[shares["step"] == step].drop(columns="step").reset_index(drop=True)
+        assert of_step.equals(analysis.roles(trace))
+        of_step = health[health["step"] == step].drop(columns=["step", "saturation"])
+        assert of_step.reset_index(drop=True).equals(analysis.router_health(trace))
+    assert list(nmi["step"]) == [0, 0, 20, 20, 40, 40]
+    assert len(health) == 3 * 2 * 2
+
+
+def test_a_run_without_probes_is_said():
+    with pytest.raises(analysis.AnalysisError, match="no probe traces"):
+        analysis.probe_traces(FakeRun({}))
+
+
+def test_metrics_are_flattened_and_resumed_lines_replace_older_ones():
+    run = FakeRun(
+        {},
+        [
+            {"step": 10, "loss": 3.0, "layers": [{"drop": {"image": 0.1}}]},
+            {"step": 20, "loss": 2.0, "layers": [{"drop": {"image": 0.2}}]},
+            {"step": 10, "loss": 3.5, "layers": [{"drop": {"image": 0.3}}]},
+        ],
+    )
+    frame = analysis.metrics_frame(run)
+    assert list(frame["step"]) == [10, 20]
+    assert list(frame["loss"]) == [3.5, 2.0]
+    assert list(frame["layers.0.drop.image"]) == [0.3, 0.2]
+    assert list(analysis.metrics_frame(FakeRun({})).columns) == ["step"]
