@@ -9,7 +9,6 @@ from jaxtyping import Float, Integer
 from analysis.frame import token_entropy
 from limoe_core.trace import MODALITIES, RoutingTrace
 
-
 _HEALTH = [
     "layer",
     "modality",
