@@ -1,0 +1,36 @@
+"""LIMoE in JAX: one sparse Transformer for images and text (arXiv 2206.02770).
+
+    import limoe_core
+    model = limoe_core.load("checkpoints/limoe-emoji")
+    model.encode_texts(["a red apple"])
+
+Names are imported when first used, so that reading a trace or a run does not start JAX.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from limoe_core.config import Config, preset
+    from limoe_core.inference import LoadedModel, load
+    from limoe_core.trace import RoutingTrace
+
+__all__ = ["Config", "LoadedModel", "RoutingTrace", "load", "preset"]
+
+_HOME = {
+    "Config": "config",
+    "preset": "config",
+    "LoadedModel": "inference",
+    "load": "inference",
+    "RoutingTrace": "trace",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(importlib.import_module(f"limoe_core.{_HOME[name]}"), name)
+    if name in {"losses", "moe", "model"}:
+        return importlib.import_module(f"limoe_core.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,355 @@
+"""Every setting of a model, its training and its data, and the named presets.
+
+Settings live here and nowhere else: the command lines of `limoe_core.train` and
+`limoe_core.evaluate` are made from these dataclasses, and a run's `config.json` is one of them
+written down.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+#: Version of the run directory's layout. Readers refuse a run written by a newer layout.
+RUN_FORMAT = 1
+
+
+class ConfigError(ValueError):
+    """A setting that cannot work, said in words a user can act on."""
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Shape of the one-tower Transformer (LIMoE, section 2).
+
+    `experts = 0` gives the dense twin: every mixture-of-experts layer is then one MLP of the width
+    of one expert, so the FLOPs per token are the same, the router aside.
+    """
+
+    image_size: int = 64
+    """Side of the square input picture, in pixels."""
+    patch_size: int = 8
+    """Side of a patch, in pixels."""
+    text_length: int = 16
+    """Most text tokens of a caption; longer text is cut."""
+    vocab_size: int = 4096
+    """Pieces of the SentencePiece vocabulary; id 0 is padding."""
+    width: int = 128
+    """Channels of a token (d)."""
+    layers: int = 6
+    """Encoder blocks."""
+    heads: int = 4
+    """Attention heads."""
+    mlp_dim: int = 384
+    """Hidden width of an MLP, and of one expert."""
+    embed_dim: int = 128
+    """Channels of the shared embedding that the two modalities are projected to."""
+    experts: int = 8
+    """Experts per mixture-of-experts layer (E); 0 makes the dense twin."""
+    moe_every: int = 2
+    """Each moe_every-th block holds a mixture-of-experts layer, counted from the first: 2 means
+    blocks 2, 4, 6, … (counted from 1)."""
+    top_k: int = 1
+    """Experts a token is sent to (K)."""
+    capacity_factor: float = 1.25
+    """Buffer places of an expert, as a multiple of an even share K·n/E, in training."""
+    eval_capacity_factor: float = 0.0
+    """The same when a trained model is used; 0 drops no token at all, so that an embedding does not
+    depend on what else is in its batch."""
+    batch_priority: bool = True
+    """Batch Priority Routing: places go by largest gate, not by position (V-MoE)."""
+    router_noise: float = 1.0
+    """Standard deviation of the training noise on router logits, in units of 1/E (V-MoE)."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Arithmetic of everything but the routers, losses and norms, which stay in float32."""
+    remat: bool = False
+    """Recompute a block's activations in the backward pass instead of keeping them."""
+
+    def __post_init__(self) -> None:
+        _require(self.image_size > 0 and self.patch_size > 0, "model: sizes must be positive")
+        _require(
+            self.image_size % self.patch_size == 0,
+            f"model.image_size {self.image_size} is not a multiple of model.patch_size "
+            f"{self.patch_size}",
+        )
+        _require(
+            self.width % self.heads == 0,
+            f"model.width {self.width} is not a multiple of model.heads {self.heads}",
+        )
+        _require(self.layers >= 1, "model.layers must be at least 1")
+        _require(self.moe_every >= 1, "model.moe_every must be at least 1")
+        _require(self.experts >= 0, "model.experts must be 0 (dense twin) or more")
+        _require(self.vocab_size > 260, "model.vocab_size must exceed 260 (bytes and specials)")
+        _require(self.text_length >= 2, "model.text_length must be at least 2")
+        if self.experts:
+            _require(
+                1 <= self.top_k <= self.experts,
+                f"model.top_k {self.top_k} is not between 1 and model.experts {self.experts}",
+            )
+            _require(self.capacity_factor > 0, "model.capacity_factor must be positive")
+            _require(self.eval_capacity_factor >= 0, "model.eval_capacity_factor must not be negative")
+
+    @property
+    def grid(self) -> int:
+        """Patches along one side of the picture."""
+        return self.image_size // self.patch_size
+
+    @property
+    def patches(self) -> int:
+        """Patches, so image tokens, of one picture."""
+        return self.grid**2
+
+    @property
+    def moe_layers(self) -> tuple[int, ...]:
+        """Indices, from 0, of the blocks that hold a mixture of experts (none for a dense twin)."""
+        return self.expert_blocks if self.experts else ()
+
+    @property
+    def expert_blocks(self) -> tuple[int, ...]:
+        """Indices, from 0, of the blocks where a mixture of experts is, or would be in the twin."""
+        return tuple(range(self.moe_every - 1, self.layers, self.moe_every))
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """Auxiliary router losses, each with a weight of its own; 0 switches one off.
+
+    With L the losses in use (weight > 0), the total added to the contrastive loss is
+    `auxiliary / |L| · Σ_{l in L} weight_l · loss_l`, each loss averaged over the MoE layers
+    (LIMoE, appendix; 0.04 there).
+    """
+
+    auxiliary: float = 0.04
+    """Weight of the mean over the losses in use."""
+    importance: float = 1.0
+    load: float = 1.0
+    z_loss: float = 1.0
+    local_entropy_image: float = 0.0
+    local_entropy_text: float = 1.0
+    global_entropy_image: float = 1.0
+    global_entropy_text: float = 1.0
+    min_experts_image: float = 20 / 32
+    """S_image / E: image tokens must spread over at least this share of the experts."""
+    min_experts_text: float = 9 / 32
+    """S_text / E: text tokens must spread over at least this share of the experts."""
+    initial_temperature: float = 0.1
+    """Starting value of the learned temperature that divides the similarities."""
+    min_temperature: float = 0.01
+    max_temperature: float = 1.0
+
+    def __post_init__(self) -> None:
+        _require(
+            0 < self.min_temperature <= self.initial_temperature <= self.max_temperature,
+            "loss: need 0 < min_temperature <= initial_temperature <= max_temperature",
+        )
+
+    def threshold(self, modality: Literal["image", "text"], experts: int) -> float:
+        """τ_m = log S_m in nats, with S_m at least one expert (LIMoE eq. 2)."""
+        share = self.min_experts_image if modality == "image" else self.min_experts_text
+        return math.log(max(1.0, share * experts))
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """AdamW with linear warm-up, a schedule and global-norm clipping."""
+
+    learning_rate: float = 2e-3
+    """Peak learning rate."""
+    warmup_steps: int = 300
+    schedule: Literal["cosine", "rsqrt"] = "cosine"
+    cooldown_steps: int = 0
+    """Length of the linear cool-down that ends an rsqrt schedule."""
+    weight_decay: float = 0.05
+    """Decoupled; never on biases, norms, position embeddings or the temperature."""
+    beta1: float = 0.9
+    beta2: float = 0.98
+    clip_norm: float = 1.0
+    """Largest global norm of the gradient."""
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which pairs are read, from where, and how they are augmented."""
+
+    name: str = "emoji"
+    """`emoji`, or any TFDS image-text or image-label set that is prepared on disk."""
+    config: str = "auto"
+    """Builder config. For emoji: `base` (pip packages only), `full` (more art styles, from
+    `make data`), or `auto`: `full` where its art is on this machine, else `base`."""
+    dir: str | None = None
+    """TFDS data directory; default: the environment's TFDS_DATA_DIR, else ~/tensorflow_datasets."""
+    batch_size: int = 256
+    """Pictures per step, over all devices."""
+    captions_per_image: int = 2
+    """Captions of each picture in a step, each in its own similarity matrix."""
+    english_share: float = 0.2
+    """Chance that a caption is drawn in English (names and aliases); the rest is shared evenly
+    among the other languages."""
+    augment: bool = True
+    """Random crop, scale, shift, colour and background in training."""
+
+    def __post_init__(self) -> None:
+        _require(self.batch_size >= 2, "data.batch_size must be at least 2 (contrastive loss)")
+        _require(self.captions_per_image >= 1, "data.captions_per_image must be at least 1")
+        _require(0 <= self.english_share <= 1, "data.english_share must lie between 0 and 1")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Length and rhythm of a run."""
+
+    steps: int = 6000
+    seed: int = 0
+    patch_keep: float = 1.0
+    """Share of each picture's patches that a step sees, drawn anew each time (FLIP,
+    arXiv 2212.00794); halves the cost of a step at 0.5."""
+    full_patch_steps: int = 0
+    """Last steps of the run that see every patch, whatever patch_keep says."""
+    log_every: int = 10
+    """Steps between lines of metrics.jsonl."""
+    evaluate_every: int = 500
+    """Steps between zero-shot evaluations on the validation split; 0 for none."""
+    checkpoint_every: int = 500
+    """Steps between checkpoints; the last step always has one."""
+    keep_checkpoints: int = 3
+    """Newest checkpoints to keep; 0 keeps all."""
+    keep_period: int = 0
+    """Every checkpoint at a multiple of this many steps is kept for good; 0 for none."""
+    probe_pairs: int = 96
+    """Validation pairs whose routing is recorded on the probe schedule."""
+    probe_every: int = 500
+    """Most steps between probe traces; early on they come at 0, 10, 20, 40, 80, …"""
+    tensorboard: bool = False
+    """Write TensorBoard event files beside metrics.jsonl (needs the `tensorboard` extra)."""
+
+    def __post_init__(self) -> None:
+        _require(self.steps >= 1, "train.steps must be at least 1")
+        _require(0 < self.patch_keep <= 1, "train.patch_keep must lie in (0, 1]")
+        _require(self.log_every >= 1, "train.log_every must be at least 1")
+        _require(self.checkpoint_every >= 1, "train.checkpoint_every must be at least 1")
+
+
+@dataclass(frozen=True)
+class Config:
+    """All settings of a run."""
+
+    model: ModelConfig = field(default_factory=ModelConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Nested plain values, ready for JSON."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Config:
+        """The inverse of `to_dict`.
+
+        Settings that are missing take their defaults; unknown ones raise `ConfigError`, since a
+        model rebuilt without a setting it was trained with would be a different model.
+        """
+        return _build(cls, values, "config")
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise ConfigError(message)
+
+
+def _build(cls: type, values: Any, where: str) -> Any:
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"{where}: expected a table of settings, found {type(values).__name__}")
+    hints = typing.get_type_hints(cls)
+    unknown = sorted(set(values) - set(hints))
+    if unknown:
+        raise ConfigError(
+            f"{where}: unknown setting {', '.join(unknown)}; it may come from a newer version"
+        )
+    built = {}
+    for name, value in values.items():
+        hint = hints[name]
+        path = f"{where}.{name}"
+        if dataclasses.is_dataclass(hint):
+            built[name] = _build(typing.cast(type, hint), value, path)
+        else:
+            built[name] = _check(hint, value, path)
+    return cls(**built)
+
+
+def _check(hint: Any, value: Any, path: str) -> Any:
+    """`value` if it is of the annotated type `hint`, else a ConfigError that names it."""
+    origin = typing.get_origin(hint)
+    if origin is Literal:
+        allowed: tuple[Any, ...] = typing.get_args(hint)
+        good = value in allowed
+        wanted = " or ".join(map(repr, allowed))
+    else:
+        kinds = typing.get_args(hint) if origin is types.UnionType else (hint,)
+        if float in kinds and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)
+        good = type(value) in kinds
+        wanted = " or ".join(kind.__name__ for kind in kinds)
+    if not good:
+        raise ConfigError(f"{path}: expected {wanted}, found {value!r}")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ConfigError(f"{path}: {value!r} is not a finite number")
+    return value
+
+
+def preset(name: str) -> Config:
+    """The named settings: `emoji-tiny`, `emoji-dense` (its dense twin) or `debug` (seconds).
+
+    Raises:
+      ConfigError: for any other name.
+    """
+    if name not in PRESETS:
+        raise ConfigError(f"no preset {name!r}; there are {', '.join(PRESETS)}")
+    return PRESETS[name]
+
+
+def dense_twin(config: Config) -> Config:
+    """The same settings with each mixture of experts replaced by one MLP of an expert's width."""
+    return dataclasses.replace(config, model=dataclasses.replace(config.model, experts=0))
+
+
+_EMOJI_TINY = Config(
+    train=TrainConfig(
+        steps=6000,
+        patch_keep=0.5,
+        full_patch_steps=900,
+        keep_checkpoints=2,
+        keep_period=1000,
+    ),
+)
+
+_DEBUG = Config(
+    model=ModelConfig(
+        image_size=32,
+        vocab_size=1024,
+        width=32,
+        layers=2,
+        heads=2,
+        mlp_dim=64,
+        embed_dim=32,
+        experts=4,
+        moe_every=1,
+    ),
+    optimizer=OptimizerConfig(warmup_steps=2),
+    data=DataConfig(config="base", batch_size=16),
+    train=TrainConfig(
+        steps=20, log_every=1, evaluate_every=10, checkpoint_every=5, probe_pairs=12, probe_every=10
+    ),
+)
+
+PRESETS: dict[str, Config] = {
+    "emoji-tiny": _EMOJI_TINY,
+    "emoji-dense": dense_twin(_EMOJI_TINY),
+    "debug": _DEBUG,
+}

@@ -1,0 +1,280 @@
+"""A trained model ready to use: embeddings of pictures and texts, and traces of their routing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jax
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from limoe_core.checkpoint import Run
+from limoe_core.config import Config
+from limoe_core.data.preprocess import patch_boxes, to_model_input
+from limoe_core.functional import FunctionalModel, Params
+from limoe_core.model import Output
+from limoe_core.moe import Intervention
+from limoe_core.trace import IMAGE, TEXT, RoutingTrace
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from limoe_core.tokenizer import Tokenizer
+
+    #: A picture of any size: PIL, or uint8 (H, W), (H, W, 3) or (H, W, 4).
+    Picture = Image | np.ndarray
+
+#: Most pictures or texts in one forward pass of `encode_images` and `encode_texts`.
+_BATCH = 128
+
+
+def load(run: str | os.PathLike[str] | Run, step: int | None = None) -> LoadedModel:
+    """Open a run's model, at its newest step or another, on whatever devices are here.
+
+    Raises:
+      limoe_core.checkpoint.RunError: if there is no such run or step, or it is damaged.
+    """
+    if not isinstance(run, Run):
+        run = Run.open(Path(run))
+    step = run.resolve_step(step)
+    functional = FunctionalModel.of(run.config)
+    params = run.restore_params(step, functional.shapes)
+    return LoadedModel(run.config, functional, params, run.tokenizer(), step, run)
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedModel:
+    """A model with its parameters and tokenizer. Safe to use from several threads."""
+
+    config: Config
+    functional: FunctionalModel
+    params: Params
+    tokenizer: Tokenizer
+    step: int
+    run: Run | None = None
+
+    def encode_images(self, images: Sequence[Picture]) -> Float[np.ndarray, "n d"]:
+        """Embed pictures of any size: float32, unit length. No token is dropped by default.
+
+        Raises:
+          limoe_core.data.preprocess.PictureError: if one of them is not a picture.
+        """
+        size = self.config.model.image_size
+        found = [
+            self.encode_pixels(
+                np.stack([to_model_input(image, size) for image in images[i : i + _BATCH]])
+            )
+            for i in range(0, len(images), _BATCH)
+        ]
+        return np.concatenate(found) if found else self._none()
+
+    def encode_pixels(self, pixels: Float[np.ndarray, "n S S 3"]) -> Float[np.ndarray, "n d"]:
+        """Embed pictures that are the model's input already, in [-1, 1]."""
+        found = []
+        for i in range(0, len(pixels), _BATCH):
+            batch = pixels[i : i + _BATCH]
+            output = self._run(batch, self._no_texts())
+            found.append(np.asarray(output.image_embeddings)[: len(batch)])
+        return np.concatenate(found) if found else self._none()
+
+    def encode_texts(self, texts: Sequence[str]) -> Float[np.ndarray, "n d"]:
+        """Embed texts in any language: float32, unit length; zeros for a text without tokens."""
+        found = []
+        for i in range(0, len(texts), _BATCH):
+            ids = self.tokenizer.encode(list(texts[i : i + _BATCH]), self.config.model.text_length)
+            output = self._run(self._no_pixels(), ids)
+            found.append(np.asarray(output.text_embeddings)[: len(ids)])
+        return np.concatenate(found) if found else self._none()
+
+    def trace(
+        self,
+        images: Sequence[Picture | None],
+        texts: Sequence[str | None],
+        *,
+        hidden: bool = False,
+        meta: Mapping[str, Sequence[str]] | None = None,
+        capacity_factor: float | None = None,
+        batch_priority: bool | None = None,
+        intervention: Intervention | None = None,
+    ) -> RoutingTrace:
+        """What every router decides about these pairs, routed together as one group.
+
+        Args:
+          images: one per pair; None for a pair without a picture.
+          texts: one per pair; None or "" for a pair without a text.
+          hidden: keep the routers' inputs.
+          meta: what else is known of each pair, kept in the trace.
+          capacity_factor: None for the configured one of a model in use, which by default drops
+            nothing; `model.config.model.capacity_factor` for the one in training.
+          batch_priority: None for the configured one.
+          intervention: see `limoe_core.moe.Intervention`; leading axis of MoE layers.
+
+        Raises:
+          ValueError: if there are not as many texts as images.
+        """
+        if len(images) != len(texts):
+            raise ValueError(f"trace: {len(images)} images but {len(texts)} texts")
+        size = self.config.model.image_size
+        blank = np.zeros((size, size, 3), np.float32)
+        pixels = [blank if image is None else to_model_input(image, size) for image in images]
+        return self.trace_pixels(
+            np.stack(pixels) if pixels else np.zeros((0, size, size, 3), np.float32),
+            [text or "" for text in texts],
+            image_valid=np.array([image is not None for image in images], bool),
+            hidden=hidden,
+            meta=meta,
+            capacity_factor=capacity_factor,
+            batch_priority=batch_priority,
+            intervention=intervention,
+        )
+
+    def trace_pixels(
+        self,
+        pixels: Float[np.ndarray, "n S S 3"],
+        texts: Sequence[str],
+        *,
+        image_valid: Bool[np.ndarray, " n"] | None = None,
+        hidden: bool = False,
+        meta: Mapping[str, Sequence[str]] | None = None,
+        capacity_factor: float | None = None,
+        batch_priority: bool | None = None,
+        intervention: Intervention | None = None,
+    ) -> RoutingTrace:
+        """`trace` for pictures that are the model's input already."""
+        model = self.config.model
+        encoded = [self.tokenizer.encode_one(text, model.text_length) for text in texts]
+        ids = np.zeros((len(texts), model.text_length), np.int32)
+        for row, text in enumerate(encoded):
+            ids[row, : len(text.ids)] = text.ids
+        if image_valid is None:
+            image_valid = np.ones(len(pixels), bool)
+        output = self._run(
+            pixels,
+            ids,
+            image_valid=image_valid,
+            capacity_factor=capacity_factor,
+            batch_priority=batch_priority,
+            intervention=intervention,
+            hidden=hidden,
+        )
+        return _to_trace(output, self.config, image_valid, encoded, texts, meta or {}, hidden)
+
+    def _run(
+        self,
+        pixels: np.ndarray,
+        ids: np.ndarray,
+        *,
+        image_valid: np.ndarray | None = None,
+        capacity_factor: float | None = None,
+        batch_priority: bool | None = None,
+        intervention: Intervention | None = None,
+        hidden: bool = False,
+    ) -> Output:
+        """A forward pass over batches filled up to a few sizes, so that few shapes compile."""
+        model = self.config.model
+        if capacity_factor is None:
+            capacity_factor = model.eval_capacity_factor
+        if batch_priority is None:
+            batch_priority = model.batch_priority
+        if image_valid is None:
+            image_valid = np.ones(len(pixels), bool)
+        output = self.functional.forward(
+            self.params,
+            _fill(pixels),
+            _fill(ids),
+            _fill(image_valid),
+            intervention,
+            capacity_factor=capacity_factor,
+            batch_priority=batch_priority,
+            hidden=hidden,
+        )
+        return jax.device_get(output)
+
+    def _no_texts(self) -> np.ndarray:
+        return np.zeros((0, self.config.model.text_length), np.int32)
+
+    def _no_pixels(self) -> np.ndarray:
+        size = self.config.model.image_size
+        return np.zeros((0, size, size, 3), np.float32)
+
+    def _none(self) -> np.ndarray:
+        return np.zeros((0, self.config.model.embed_dim), np.float32)
+
+
+def _fill(rows: np.ndarray) -> np.ndarray:
+    """Rows of zeros added up to the next power of two; none to none."""
+    size = len(rows)
+    full = 1 << (size - 1).bit_length() if size else 0
+    return np.concatenate([rows, np.zeros((full - size, *rows.shape[1:]), rows.dtype)])
+
+
+def _to_trace(
+    output: Output,
+    config: Config,
+    image_valid: Bool[np.ndarray, " n"],
+    encoded: Sequence[Any],
+    texts: Sequence[str],
+    meta: Mapping[str, Sequence[str]],
+    hidden: bool,
+) -> RoutingTrace:
+    model = config.model
+    pairs, patches, length = len(texts), model.patches, model.text_length
+    filled = len(output.image_embeddings)
+    # Where the real tokens lie in the flat array, pair by pair, patches before pieces.
+    rows: list[Int[np.ndarray, " t"]] = []
+    for pair in range(pairs):
+        if image_valid[pair]:
+            rows.append(pair * patches + np.arange(patches))
+        start = filled * patches + pair * length
+        rows.append(start + np.arange(len(encoded[pair].ids)))
+    where = np.concatenate(rows) if rows else np.zeros(0, np.int64)
+    is_text = where >= filled * patches
+    offset = where - filled * patches
+    pair_of = np.where(is_text, offset // length, where // patches).astype(np.int32)
+    position = np.where(is_text, offset % length, where % patches).astype(np.int32)
+    boxes = patch_boxes(model)
+    pieces = [
+        encoded[pair].pieces[place] if text else ""
+        for pair, place, text in zip(pair_of, position, is_text, strict=True)
+    ]
+    routings = output.routings
+    experts, k = max(model.experts, 1), model.top_k
+
+    def stack(values: list[np.ndarray], *tail: int) -> np.ndarray:
+        if not values:  # a dense twin has no routers
+            return np.zeros((0, len(where), *tail), np.float32)
+        return np.stack([np.asarray(value)[where] for value in values])
+
+    logits = stack([routing.logits for routing in routings], experts)
+    return RoutingTrace(
+        layers=np.array(model.moe_layers, np.int32) + 1,
+        modality=np.where(is_text, TEXT, IMAGE).astype(np.uint8),
+        pair=pair_of,
+        position=position,
+        piece=np.array(pieces, dtype=np.str_),
+        box=np.where(
+            is_text[:, None], -1, boxes[np.minimum(position, patches - 1)]
+        ).astype(np.int32),
+        probs=_softmax(logits),
+        expert=stack([r.assignment.expert for r in routings], k).astype(np.int16),
+        gate=stack([r.gate for r in routings], k),
+        dropped=~stack([r.assignment.kept for r in routings], k).astype(bool),
+        captions=np.array(list(texts), dtype=np.str_),
+        image_embeddings=np.where(
+            image_valid[:, None], output.image_embeddings[:pairs], 0.0
+        ).astype(np.float32),
+        text_embeddings=np.asarray(output.text_embeddings[:pairs], np.float32),
+        image_size=model.image_size,
+        grid=model.grid,
+        meta={key: np.array(list(values), dtype=np.str_) for key, values in meta.items()},
+        hidden=stack(list(output.hidden), model.width) if hidden else None,
+    )
+
+
+def _softmax(logits: Float[np.ndarray, "L T E"]) -> Float[np.ndarray, "L T E"]:
+    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True, initial=-np.inf))
+    return shifted / shifted.sum(axis=-1, keepdims=True)

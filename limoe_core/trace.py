@@ -1,0 +1,225 @@
+"""RoutingTrace: what every router decided about every token."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import tempfile
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, Float, Integer, UInt8
+
+IMAGE, TEXT = 0, 1
+#: Names of the modality codes 0 and 1.
+MODALITIES = ("image", "text")
+
+_FORMAT = 1
+
+
+class TraceError(ValueError):
+    """A trace that cannot be read, or whose parts do not fit together."""
+
+
+@dataclass(frozen=True, eq=False)
+class RoutingTrace:
+    """Every router's decision about every real token of N pairs; padding is not in it.
+
+    T tokens over all pairs, L mixture-of-experts layers, E experts, K choices a token. A pair may
+    lack its picture or its text; it then has no tokens of that modality.
+    """
+
+    layers: Integer[np.ndarray, " L"]
+    """Block numbers of the MoE layers, counted from 1."""
+    modality: UInt8[np.ndarray, " T"]
+    """0 for an image token (a patch), 1 for a text token (a piece)."""
+    pair: Integer[np.ndarray, " T"]
+    """Which pair the token belongs to."""
+    position: Integer[np.ndarray, " T"]
+    """Patch index in row-major order, or place in the text."""
+    piece: np.ndarray
+    """(T,) str: the text piece, "" for a patch."""
+    box: Integer[np.ndarray, "T 4"]
+    """Patch as x0, y0, x1, y1 in pixels of the model's input; -1 for text."""
+    probs: Float[np.ndarray, "L T E"]
+    """The whole gate distribution p(e|x), without noise."""
+    expert: Integer[np.ndarray, "L T K"]
+    """Chosen experts, best first."""
+    gate: Float[np.ndarray, "L T K"]
+    """Gate value of each choice: its weight in the layer's output."""
+    dropped: Bool[np.ndarray, "L T K"]
+    """Whether the choice found no place in its expert's buffer."""
+    captions: np.ndarray
+    """(N,) str: the text of each pair, "" where there is none."""
+    image_embeddings: Float[np.ndarray, "N d"]
+    """Unit vectors; zeros where a pair has no picture."""
+    text_embeddings: Float[np.ndarray, "N d"]
+    """Unit vectors; zeros where a pair has no text."""
+    image_size: int
+    """Side of the model's input picture, in pixels."""
+    grid: int
+    """Patches along one side."""
+    meta: dict[str, np.ndarray] = field(default_factory=dict)
+    """What else is known of each pair, (N,) str: concept, category, language, style, …"""
+    hidden: Float[np.ndarray, "L T c"] | None = None
+    """The routers' inputs, where they were asked for."""
+
+    def __post_init__(self) -> None:
+        layers, tokens, experts = self.probs.shape
+        shapes = {
+            "layers": (layers,),
+            "modality": (tokens,),
+            "pair": (tokens,),
+            "position": (tokens,),
+            "piece": (tokens,),
+            "box": (tokens, 4),
+            "gate": self.expert.shape,
+            "dropped": self.expert.shape,
+        }
+        for name, shape in shapes.items():
+            found = getattr(self, name).shape
+            if found != shape:
+                raise TraceError(f"trace: {name} has shape {found}, expected {shape}")
+        if self.expert.shape[:2] != (layers, tokens):
+            raise TraceError(
+                f"trace: expert has shape {self.expert.shape}, expected ({layers}, {tokens}, K)"
+            )
+        pairs = len(self.captions)
+        for name in ("image_embeddings", "text_embeddings"):
+            if getattr(self, name).shape[0] != pairs:
+                raise TraceError(f"trace: {name} is not one row for each of {pairs} captions")
+        for key, values in self.meta.items():
+            if values.shape != (pairs,):
+                raise TraceError(f"trace: meta[{key!r}] has shape {values.shape}, not ({pairs},)")
+        if tokens and not (0 <= self.pair.min() and self.pair.max() < pairs):
+            raise TraceError(f"trace: a token names a pair outside 0..{pairs - 1}")
+        if self.expert.size and not (0 <= self.expert.min() and self.expert.max() < experts):
+            raise TraceError(f"trace: a token names an expert outside 0..{experts - 1}")
+        if self.hidden is not None and self.hidden.shape[:2] != (layers, tokens):
+            raise TraceError(f"trace: hidden has shape {self.hidden.shape}, wanted (L, T, c)")
+
+    @property
+    def num_layers(self) -> int:
+        """MoE layers (L)."""
+        return self.probs.shape[0]
+
+    @property
+    def num_tokens(self) -> int:
+        """Tokens over all pairs (T)."""
+        return self.probs.shape[1]
+
+    @property
+    def num_experts(self) -> int:
+        """Experts per layer (E)."""
+        return self.probs.shape[2]
+
+    @property
+    def num_pairs(self) -> int:
+        """Pairs (N)."""
+        return len(self.captions)
+
+    @property
+    def top_k(self) -> int:
+        """Choices per token (K)."""
+        return self.expert.shape[2]
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, RoutingTrace):
+            return NotImplemented
+        mine, theirs = _arrays(self), _arrays(other)
+        return (
+            (self.image_size, self.grid) == (other.image_size, other.grid)
+            and mine.keys() == theirs.keys()
+            and all(
+                mine[k].dtype.kind == theirs[k].dtype.kind and np.array_equal(mine[k], theirs[k])
+                for k in mine
+            )
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def half(self) -> RoutingTrace:
+        """The same trace with its real numbers in float16 (relative error at most 2⁻¹¹)."""
+        halved = {
+            name: getattr(self, name).astype(np.float16)
+            for name in ("probs", "gate", "image_embeddings", "text_embeddings")
+        }
+        hidden = None if self.hidden is None else self.hidden.astype(np.float16)
+        return dataclasses.replace(self, **halved, hidden=hidden)
+
+    def select(self, pairs: Integer[np.ndarray, " M"] | list[int]) -> RoutingTrace:
+        """The trace of some pairs alone, renumbered 0, 1, … in the order given."""
+        chosen = np.asarray(pairs, dtype=np.int64)
+        if chosen.size and not (0 <= chosen.min() and chosen.max() < self.num_pairs):
+            raise TraceError(f"select: pairs must lie in 0..{self.num_pairs - 1}")
+        tokens = [np.flatnonzero(self.pair == pair) for pair in chosen]
+        order = np.concatenate(tokens) if tokens else np.zeros(0, np.int64)
+        return dataclasses.replace(
+            self,
+            modality=self.modality[order],
+            pair=np.repeat(np.arange(len(chosen)), [len(t) for t in tokens]).astype(np.int32),
+            position=self.position[order],
+            piece=self.piece[order],
+            box=self.box[order],
+            probs=self.probs[:, order],
+            expert=self.expert[:, order],
+            gate=self.gate[:, order],
+            dropped=self.dropped[:, order],
+            captions=self.captions[chosen],
+            image_embeddings=self.image_embeddings[chosen],
+            text_embeddings=self.text_embeddings[chosen],
+            meta={key: values[chosen] for key, values in self.meta.items()},
+            hidden=None if self.hidden is None else self.hidden[:, order],
+        )
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the trace to one compressed .npz file, whole or not at all."""
+        path = Path(path)
+        header = {"format": _FORMAT, "image_size": self.image_size, "grid": self.grid}
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".trace-", delete=False) as file:
+            try:
+                np.savez_compressed(file, header=np.array(json.dumps(header)), **_arrays(self))
+                file.flush()
+                os.fsync(file.fileno())
+                os.replace(file.name, path)
+            except BaseException:
+                Path(file.name).unlink(missing_ok=True)
+                raise
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> RoutingTrace:
+        """Read a trace that `save` wrote; equal to the one saved.
+
+        Raises:
+          TraceError: if the file is damaged, foreign, or from a newer version.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                header = json.loads(str(file["header"]))
+                if header["format"] > _FORMAT:
+                    raise TraceError(f"{path}: trace format {header['format']} is newer than ours")
+                arrays = {key: file[key] for key in file.files if key != "header"}
+        except TraceError:
+            raise
+        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+            raise TraceError(f"{path}: not a readable routing trace ({error})") from error
+        meta = {k.removeprefix("meta."): arrays.pop(k) for k in list(arrays) if k[:5] == "meta."}
+        try:
+            return cls(
+                **arrays, meta=meta, image_size=header["image_size"], grid=header["grid"]
+            )
+        except (TypeError, KeyError, AttributeError) as error:
+            raise TraceError(f"{path}: not a whole routing trace ({error})") from error
+
+
+def _arrays(trace: RoutingTrace) -> dict[str, np.ndarray]:
+    """Every array of the trace by the name that it has in the file."""
+    arrays = {
+        f.name: getattr(trace, f.name)
+        for f in dataclasses.fields(trace)
+        if isinstance(getattr(trace, f.name), np.ndarray)
+    }
+    return arrays | {f"meta.{key}": values for key, values in trace.meta.items()}
