@@ -92,7 +92,9 @@ class ModelConfig:
                 f"model.top_k {self.top_k} is not between 1 and model.experts {self.experts}",
             )
             _require(self.capacity_factor > 0, "model.capacity_factor must be positive")
-            _require(self.eval_capacity_factor >= 0, "model.eval_capacity_factor must not be negative")
+            _require(
+                self.eval_capacity_factor >= 0, "model.eval_capacity_factor must not be negative"
+            )
 
     @property
     def grid(self) -> int:

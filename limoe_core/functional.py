@@ -44,9 +44,7 @@ class FunctionalModel:
         batch_priority, hidden) -> Output`; without `hidden`, the routers' inputs are left out.
         """
 
-        @functools.partial(
-            jax.jit, static_argnames=("capacity_factor", "batch_priority", "hidden")
-        )
+        @functools.partial(jax.jit, static_argnames=("capacity_factor", "batch_priority", "hidden"))
         def forward(
             params: Params,
             pixels: jax.Array,

@@ -256,9 +256,9 @@ def _to_trace(
         pair=pair_of,
         position=position,
         piece=np.array(pieces, dtype=np.str_),
-        box=np.where(
-            is_text[:, None], -1, boxes[np.minimum(position, patches - 1)]
-        ).astype(np.int32),
+        box=np.where(is_text[:, None], -1, boxes[np.minimum(position, patches - 1)]).astype(
+            np.int32
+        ),
         probs=_softmax(logits),
         expert=stack([r.assignment.expert for r in routings], k).astype(np.int16),
         gate=stack([r.gate for r in routings], k),

@@ -91,9 +91,7 @@ def text_layout(
     return packed, inverse, packed < places
 
 
-def pack_places(
-    ids: Int[np.ndarray, "T L"], multiple: int
-) -> Int[np.ndarray, " M"]:
+def pack_places(ids: Int[np.ndarray, "T L"], multiple: int) -> Int[np.ndarray, " M"]:
     """The places of all text tokens that are not padding, filled up to a multiple: see `LIMoE`.
 
     The multiple keeps the number of different shapes, and so of compilations, small.

@@ -57,9 +57,7 @@ class Probe:
         concepts = [int(pairs.concept[i]) for i in chosen]
         return cls(
             pixels=np.asarray(plain(pairs.pictures.batch(np.array(chosen)), size)),
-            captions=[
-                str(table.names[lang][c]) for lang, c in zip(spoken, concepts, strict=True)
-            ],
+            captions=[str(table.names[lang][c]) for lang, c in zip(spoken, concepts, strict=True)],
             meta={
                 "concept": [str(table.keys[c]) for c in concepts],
                 "name": [str(table.names[languages[0]][c]) for c in concepts],

@@ -40,9 +40,7 @@ class TrainProgress:
         self._last_step, self._last_time = step, now
         state = f"loss {loss:.3f}  {speed:,.0f} pairs/s"
         self._bar.update(self._task, completed=step, state=state)
-        if not self._console.is_terminal and (
-            now - self._last_line > 30 or step == self._steps
-        ):
+        if not self._console.is_terminal and (now - self._last_line > 30 or step == self._steps):
             self._last_line = now
             self._console.print(f"{self._name}  step {step}/{self._steps}  {state}")
         return speed

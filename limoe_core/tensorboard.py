@@ -36,4 +36,6 @@ def _scalars(prefix: str, value: Any) -> list[tuple[str, float]]:
         items = [(str(index), inner) for index, inner in enumerate(value)]
     else:
         return [(prefix, float(value))] if isinstance(value, int | float) else []
-    return [found for key, inner in items for found in _scalars(f"{prefix}/{key}".strip("/"), inner)]
+    return [
+        found for key, inner in items for found in _scalars(f"{prefix}/{key}".strip("/"), inner)
+    ]

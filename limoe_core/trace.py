@@ -208,9 +208,7 @@ class RoutingTrace:
             raise TraceError(f"{path}: not a readable routing trace ({error})") from error
         meta = {k.removeprefix("meta."): arrays.pop(k) for k in list(arrays) if k[:5] == "meta."}
         try:
-            return cls(
-                **arrays, meta=meta, image_size=header["image_size"], grid=header["grid"]
-            )
+            return cls(**arrays, meta=meta, image_size=header["image_size"], grid=header["grid"])
         except (TypeError, KeyError, AttributeError) as error:
             raise TraceError(f"{path}: not a whole routing trace ({error})") from error
 

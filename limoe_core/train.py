@@ -19,7 +19,6 @@ from limoe_core.checkpoint import Run, RunError
 from limoe_core.config import Config, ConfigError
 from limoe_core.data.batches import training_batches
 from limoe_core.data.source import PairSet, load_pairs
-from limoe_core.evaluate import validate
 from limoe_core.functional import FunctionalModel, initial_params
 from limoe_core.host import keep_freed_memory
 from limoe_core.inference import LoadedModel
@@ -31,6 +30,7 @@ from limoe_core.statistics import plain
 from limoe_core.steps import StepStore
 from limoe_core.tokenizer import Tokenizer
 from limoe_core.train_step import Batch, TrainState, TrainStep, make_train_step
+from limoe_core.validation import validate
 
 
 @dataclass(frozen=True)
@@ -206,7 +206,9 @@ class Observer:
         loss = float(metrics["loss"])
         if not math.isfinite(loss):
             saved = self.run.steps()
-            last = f"the last good checkpoint is step {saved[-1]}" if saved else "none was saved yet"
+            last = (
+                f"the last good checkpoint is step {saved[-1]}" if saved else "none was saved yet"
+            )
             raise TrainingError(
                 f"the loss of {self.run.name} is {loss} at step {step}; {last}. A lower "
                 "--optimizer.learning-rate or a longer --optimizer.warmup-steps may help."

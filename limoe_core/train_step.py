@@ -114,8 +114,7 @@ def _loss(
         "temperature": temperature,
         "auxiliary": auxiliary,
         "routers": [
-            router_statistics(routing, output.valid, output.modality)
-            for routing in output.routings
+            router_statistics(routing, output.valid, output.modality) for routing in output.routings
         ],
     }
     return total, metrics
