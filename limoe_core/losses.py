@@ -47,8 +47,8 @@ def load_loss(
     """Squared coefficient of variation of a smooth count of tokens per expert (V-MoE, A.2).
 
     An expert's load is the summed chance that it would be among the k best, were its noise of
-    standard deviation 1/E drawn again: `1 − Φ((η_k − logit) / σ)`, with η_k the token's k-th largest
-    noisy logit.
+    standard deviation 1/E drawn again: `1 − Φ((η_k − logit) / σ)`, with η_k the token's k-th
+    largest noisy logit.
     """
     logits = logits.astype(jnp.float32)
     noisy_logits = noisy_logits.astype(jnp.float32)
@@ -68,7 +68,7 @@ def z_loss(logits: Float[Array, "n E"], valid: Bool[Array, " n"]) -> Float[Array
     return jnp.sum(jnp.where(valid, jnp.square(z), 0.0)) / _count(valid)
 
 
-def _entropy(p: Float[Array, "... E"]) -> Float[Array, "..."]:
+def _entropy(p: Float[Array, "*b E"]) -> Float[Array, "*b"]:
     """Entropy over the last axis in nats, with 0 log 0 = 0 and a finite gradient there."""
     positive = p > 0
     return -jnp.sum(jnp.where(positive, p * jnp.log(jnp.where(positive, p, 1.0)), 0.0), axis=-1)

@@ -82,7 +82,7 @@ class Layout(NamedTuple):
 def text_layout(
     texts: Int[Array, "T L"], packed: Int[Array, " M"] | None
 ) -> tuple[Int[Array, " M"] | None, Int[Array, " TL"] | None, Bool[Array, " M"]]:
-    """Where packed text tokens lie, its inverse, and which text slots of the flat array are real."""
+    """Where packed text tokens lie, the inverse, and which slots of the flat array are real."""
     places = texts.size
     if packed is None:
         return None, None, (texts != 0).reshape(-1)
@@ -231,7 +231,7 @@ class LIMoE(nnx.Module):
                 here = Intervention(here.bias[layer], here.silence[layer])
             key = None if noise is None else jax.random.fold_in(noise, index)
 
-            def run(block: Block, x: Array, key=key, here=here):  # noqa: ANN001, ANN202
+            def run(block: Block, x: Array, key=key, here=here):
                 x = x + block.attention(block.norm_attention(x), layout)
                 seen = block.norm_mlp(x)
                 if not block.sparse:

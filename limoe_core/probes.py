@@ -73,7 +73,7 @@ class Probe:
         return np.round((self.pixels + 1) * 127.5).clip(0, 255).astype(np.uint8)
 
     def trace(self, model: LoadedModel) -> RoutingTrace:
-        """The routing of the probe pairs as one group, at the capacity of training, without noise."""
+        """The routing of the probe pairs, one group, at training capacity, without noise."""
         factor = model.config.model.capacity_factor
         trace = model.trace_pixels(
             self.pixels, self.captions, meta=self.meta, capacity_factor=factor

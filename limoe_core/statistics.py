@@ -15,7 +15,7 @@ from limoe_core.trace import MODALITIES
 
 def router_statistics(
     routing: Routing, valid: Bool[Array, " n"], modality: Int[Array, " n"]
-) -> dict[str, dict[str, Float[Array, "..."]]]:
+) -> dict[str, dict[str, Float[Array, "*b"]]]:
     """One router's statistics for each modality; 0 for a modality without tokens.
 
     Returns `{statistic: {modality: value}}` with

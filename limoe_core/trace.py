@@ -94,9 +94,9 @@ class RoutingTrace:
         for key, values in self.meta.items():
             if values.shape != (pairs,):
                 raise TraceError(f"trace: meta[{key!r}] has shape {values.shape}, not ({pairs},)")
-        if tokens and not (0 <= self.pair.min() and self.pair.max() < pairs):
+        if tokens and (self.pair.min() < 0 or self.pair.max() >= pairs):
             raise TraceError(f"trace: a token names a pair outside 0..{pairs - 1}")
-        if self.expert.size and not (0 <= self.expert.min() and self.expert.max() < experts):
+        if self.expert.size and (self.expert.min() < 0 or self.expert.max() >= experts):
             raise TraceError(f"trace: a token names an expert outside 0..{experts - 1}")
         if self.hidden is not None and self.hidden.shape[:2] != (layers, tokens):
             raise TraceError(f"trace: hidden has shape {self.hidden.shape}, wanted (L, T, c)")
@@ -153,7 +153,7 @@ class RoutingTrace:
     def select(self, pairs: Integer[np.ndarray, " M"] | list[int]) -> RoutingTrace:
         """The trace of some pairs alone, renumbered 0, 1, … in the order given."""
         chosen = np.asarray(pairs, dtype=np.int64)
-        if chosen.size and not (0 <= chosen.min() and chosen.max() < self.num_pairs):
+        if chosen.size and (chosen.min() < 0 or chosen.max() >= self.num_pairs):
             raise TraceError(f"select: pairs must lie in 0..{self.num_pairs - 1}")
         tokens = [np.flatnonzero(self.pair == pair) for pair in chosen]
         order = np.concatenate(tokens) if tokens else np.zeros(0, np.int64)
