@@ -67,18 +67,46 @@ def _over_steps(
 
 
 def metrics_frame(run: ProbedRun) -> pd.DataFrame:
-    """metrics.jsonl as a frame, one row a logged step, sorted; nested names joined by dots.
+    """metrics.jsonl as a frame, one row a step, sorted; nested names joined by dots.
 
-    Lists become one column an entry: `layers.0.drop_image`. A step that was logged twice (a run
-    that was stopped and resumed) keeps its latest line.
+    Lists become one column an entry: `routers.0.dropped.image`. What several lines say of one step
+    (losses in one, validation in another) is joined; the later line wins where they differ.
     """
-    lines = [_flat(line) for line in run.metrics()]
-    if not lines:
+    steps: dict[int, dict[str, Any]] = {}
+    for line in run.metrics():
+        if "step" in line:
+            steps.setdefault(int(line["step"]), {}).update(_flat(line))
+    if not steps:
         return pd.DataFrame({"step": pd.Series(dtype="int64")})
-    frame = pd.DataFrame(lines)
-    if "step" not in frame:
-        raise AnalysisError("metrics.jsonl has no `step` in its lines; it is not one of our runs")
-    return frame.drop_duplicates("step", keep="last").sort_values("step", ignore_index=True)
+    return pd.DataFrame([steps[step] for step in sorted(steps)])
+
+
+def training_routers(run: ProbedRun) -> pd.DataFrame:
+    """What the routers did with the training batches themselves, from metrics.jsonl.
+
+    One row a step, layer, modality and expert with columns step, layer, modality, expert, share (of
+    the modality's tokens, by first choice), and, the same for all experts of a layer, dropped,
+    local_entropy and global_entropy (nats). With training noise and capacity, on other pairs at
+    each step; the probe traces are the same pairs throughout.
+    """
+    rows: dict[tuple[int, int, str, int], dict[str, Any]] = {}
+    for line in run.metrics():
+        for router in line.get("routers") or ():
+            for modality, shares in router["share"].items():
+                for expert, share in enumerate(shares):
+                    key = (int(line["step"]), int(router["layer"]), modality, expert)
+                    rows[key] = {
+                        "share": share,
+                        **{
+                            name: router[name][modality]
+                            for name in ("dropped", "local_entropy", "global_entropy")
+                        },
+                    }
+    names = ["step", "layer", "modality", "expert"]
+    return pd.DataFrame(
+        [dict(zip(names, key, strict=True)) | row for key, row in sorted(rows.items())],
+        columns=[*names, "share", "dropped", "local_entropy", "global_entropy"],
+    )
 
 
 def _flat(value: Any, name: str = "") -> dict[str, Any]:

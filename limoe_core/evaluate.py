@@ -296,12 +296,9 @@ def in_float32(model: LoadedModel) -> LoadedModel:
 
 
 def _data_config(config: DataConfig, override: DataOverride) -> DataConfig:
-    changes = {
-        name: value
-        for name, value in (("dir", override.dir), ("config", override.config))
-        if value is not None
-    }
-    return replace(config, **changes)
+    return replace(
+        config, dir=override.dir or config.dir, config=override.config or config.config
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:

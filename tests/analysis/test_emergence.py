@@ -65,17 +65,40 @@ def test_a_run_without_probes_is_said():
         analysis.probe_traces(FakeRun({}))
 
 
-def test_metrics_are_flattened_and_resumed_lines_replace_older_ones():
+ROUTER = {
+    "layer": 2,
+    "share": {"image": [0.75, 0.25], "text": [0.0, 1.0]},
+    "dropped": {"image": 0.1, "text": 0.0},
+    "local_entropy": {"image": 0.5, "text": 0.4},
+    "global_entropy": {"image": 0.6, "text": 0.5},
+}
+
+
+def test_metrics_are_flattened_and_lines_of_one_step_joined():
     run = FakeRun(
         {},
         [
-            {"step": 10, "loss": 3.0, "layers": [{"drop": {"image": 0.1}}]},
-            {"step": 20, "loss": 2.0, "layers": [{"drop": {"image": 0.2}}]},
-            {"step": 10, "loss": 3.5, "layers": [{"drop": {"image": 0.3}}]},
+            {"step": 20, "loss": 2.0, "routers": [ROUTER]},
+            {"step": 10, "loss": 3.0},
+            {"step": 20, "validation": {"top1": 0.25}},
+            {"torn": 1},
+            {"step": 10, "loss": 3.5},
         ],
     )
     frame = analysis.metrics_frame(run)
     assert list(frame["step"]) == [10, 20]
     assert list(frame["loss"]) == [3.5, 2.0]
-    assert list(frame["layers.0.drop.image"]) == [0.3, 0.2]
+    assert frame["validation.top1"][1] == 0.25
+    assert np.isnan(frame["validation.top1"][0])
+    assert frame["routers.0.share.image.1"][1] == 0.25
     assert list(analysis.metrics_frame(FakeRun({})).columns) == ["step"]
+
+
+def test_routers_of_the_training_batches_as_a_frame():
+    run = FakeRun({}, [{"step": 20, "routers": [ROUTER]}, {"step": 20, "validation": {}}])
+    frame = analysis.training_routers(run).set_index(["step", "layer", "modality", "expert"])
+    assert len(frame) == 4
+    assert frame.loc[(20, 2, "image", 1), "share"] == 0.25
+    assert frame.loc[(20, 2, "text", 0), "dropped"] == 0
+    assert frame.loc[(20, 2, "image", 0), "global_entropy"] == 0.6
+    assert len(analysis.training_routers(FakeRun({}))) == 0

@@ -1,0 +1,294 @@
+"""Causal specialisation: switch an expert off for one modality and see whose quality falls.
+
+For each expert and modality the routing of that modality's tokens is changed, everything else is
+left alone, and the rise of the contrastive loss on fixed pairs is measured. Two ways:
+
+- "next best": the expert's logit is -inf for these tokens, so they go to the best of the other
+  experts, over which the gate distribution is renormalised.
+- "none": tokens that choose the expert get nothing from the layer and keep their residual alone,
+  as if they were dropped.
+
+No token is dropped for want of room, so that the measure is of experts and not of capacity.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from analysis.errors import AnalysisError
+from analysis.shares import first_choice_counts
+from limoe_core.files import replacing
+from limoe_core.trace import MODALITIES, RoutingTrace
+
+if TYPE_CHECKING:
+    from limoe_core.checkpoint import Run
+    from limoe_core.inference import LoadedModel
+
+Variant = Literal["next best", "none"]
+VARIANTS: tuple[Variant, ...] = ("next best", "none")
+
+#: Capacity factor with which no token is dropped; see `limoe_core.moe.MoE`.
+_ROOM_FOR_ALL = 0.0
+
+_COLUMNS = [
+    "layer",
+    "expert",
+    "variant",
+    "delta_image",
+    "delta_image_low",
+    "delta_image_high",
+    "delta_text",
+    "delta_text_low",
+    "delta_text_high",
+    "index",
+    "index_low",
+    "index_high",
+    "image_tokens",
+    "text_tokens",
+    "baseline",
+    "pairs",
+]
+
+
+def causal_specialisation(
+    model: LoadedModel,
+    images: Sequence[Any],
+    texts: Sequence[str],
+    *,
+    variant: Variant = "next best",
+    layers: Sequence[int] | None = None,
+    samples: int = 1000,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> pd.DataFrame:
+    """Rise of the contrastive loss when an expert is off for image, or for text, tokens.
+
+    Args:
+      images, texts: pairs, no text twice, since its pictures would be false negatives.
+      layers: block numbers; all MoE layers by default.
+      samples: bootstrap resamples of pairs for the intervals.
+      progress: called with (done, total) forward passes.
+
+    Returns: one row a layer and expert with columns layer, expert, variant; delta_image and
+      delta_text (rise of the loss in nats when the expert is off for that modality, with _low and
+      _high ends of a 95 % interval over pairs, the negatives of each held fixed); index (|δ_image −
+      δ_text| / (|δ_image| + |δ_text|): 0 if both need it alike, 1 if only one does; NaN for an
+      expert that changes nothing, with _low and _high); image_tokens, text_tokens (tokens that
+      choose it); baseline (the loss with nothing changed); pairs.
+
+    Raises:
+      AnalysisError: for a dense twin, an unknown layer or variant, fewer than two pairs, or a text
+        that is there twice.
+    """
+    if variant not in VARIANTS:
+        raise AnalysisError(f"variant must be one of {', '.join(VARIANTS)}, not {variant!r}")
+    config = model.config.model
+    blocks = [index + 1 for index in config.moe_layers]
+    if not blocks:
+        raise AnalysisError("a dense twin has no experts to switch off")
+    chosen = list(blocks if layers is None else layers)
+    unknown = sorted(set(chosen) - set(blocks))
+    if unknown:
+        raise AnalysisError(f"block {unknown[0]} holds no mixture of experts; {blocks} do")
+    if len(texts) < 2 or len(set(texts)) < len(texts):
+        raise AnalysisError("causal specialisation needs at least two pairs, and no text twice")
+    temperature = float(model.functional.bind(model.params).temperature)
+
+    def losses(trace: RoutingTrace) -> Float[np.ndarray, " N"]:
+        return pair_losses(trace.image_embeddings, trace.text_embeddings, temperature)
+
+    untouched = model.trace(images, texts, capacity_factor=_ROOM_FOR_ALL)
+    baseline = losses(untouched)
+    counts = first_choice_counts(untouched)
+    total, done = 2 * len(chosen) * config.experts, 0
+    rows = []
+    for block in chosen:
+        layer = blocks.index(block)
+        for expert in range(config.experts):
+            rise = []
+            for code in range(2):
+                trace = model.trace(
+                    images,
+                    texts,
+                    capacity_factor=room,
+                    intervention=_switch_off(
+                        len(blocks), config.experts, layer, code, expert, variant
+                    ),
+                )
+                rise.append(losses(trace) - baseline)
+                done += 1
+                if progress is not None:
+                    progress(done, total)
+            rows.append(
+                {
+                    "layer": block,
+                    "expert": expert,
+                    "variant": variant,
+                    **_summary(np.stack(rise), samples, seed),
+                    "image_tokens": int(counts[layer, 0, expert]),
+                    "text_tokens": int(counts[layer, 1, expert]),
+                    "baseline": float(baseline.mean()),
+                    "pairs": len(texts),
+                }
+            )
+    return pd.DataFrame(rows, columns=_COLUMNS)
+
+
+def _switch_off(
+    layers: int, experts: int, layer: int, modality: int, expert: int, variant: Variant
+) -> Any:
+    import jax.numpy as jnp
+
+    from limoe_core.moe import Intervention
+
+    bias = np.zeros((layers, 2, experts), np.float32)
+    silence = np.zeros((layers, 2, experts), bool)
+    if variant == "next best":
+        bias[layer, modality, expert] = -np.inf
+    else:
+        silence[layer, modality, expert] = True
+    return Intervention(jnp.asarray(bias), jnp.asarray(silence))
+
+
+def pair_losses(
+    image_embeddings: Float[np.ndarray, "N d"],
+    text_embeddings: Float[np.ndarray, "N d"],
+    temperature: float,
+) -> Float[np.ndarray, " N"]:
+    """Each pair's part of the contrastive loss in nats; their mean is the loss."""
+    similarity = image_embeddings.astype(np.float64) @ text_embeddings.astype(np.float64).T
+    scaled = similarity / temperature
+    own = np.diagonal(scaled)
+    highest = scaled.max()
+    exponent = np.exp(scaled - highest)
+    to_text = np.log(exponent.sum(axis=1)) + highest - own
+    to_image = np.log(exponent.sum(axis=0)) + highest - own
+    return 0.5 * (to_text + to_image)
+
+
+def specialisation_index(
+    delta_image: Float[np.ndarray, "*b"], delta_text: Float[np.ndarray, "*b"]
+) -> Float[np.ndarray, "*b"]:
+    """|δ_image − δ_text| / (|δ_image| + |δ_text|); NaN where both are 0."""
+    size = np.abs(delta_image) + np.abs(delta_text)
+    gap = np.abs(np.asarray(delta_image) - np.asarray(delta_text))
+    # Rises below a billionth of a nat are rounding, not effect.
+    return np.divide(gap, size, out=np.full(np.shape(size), np.nan), where=size > 1e-9).clip(0, 1)
+
+
+def _summary(rise: Float[np.ndarray, "2 N"], samples: int, seed: int) -> dict[str, float]:
+    rng = np.random.default_rng(seed)
+    pairs = rise.shape[1]
+    draws = rng.multinomial(pairs, np.full(pairs, 1 / pairs), size=samples) / pairs
+    resampled = draws @ rise.T
+    index = specialisation_index(resampled[:, 0], resampled[:, 1])
+    found: dict[str, float] = {}
+    for code, modality in enumerate(MODALITIES):
+        low, high = np.quantile(resampled[:, code], [0.025, 0.975])
+        found[f"delta_{modality}"] = float(rise[code].mean())
+        found[f"delta_{modality}_low"], found[f"delta_{modality}_high"] = float(low), float(high)
+    found["index"] = float(specialisation_index(rise[0].mean(), rise[1].mean()))
+    some = index[~np.isnan(index)]
+    low, high = np.quantile(some, [0.025, 0.975]) if len(some) else (np.nan, np.nan)
+    found["index_low"], found["index_high"] = float(low), float(high)
+    return found
+
+
+def probe_pairs(run: Run) -> tuple[list[np.ndarray], list[str], dict[str, list[str]]]:
+    """Pictures, texts and meta of a run's probe pairs, one for each concept and for each text.
+
+    They lie in the run itself, so nothing else has to be there.
+
+    Raises:
+      AnalysisError: if the run has no probes.
+    """
+    pictures, steps = run.probe_pictures(), run.probe_steps()
+    if pictures is None or not steps:
+        raise AnalysisError(f"{run.name} has no probe pairs to measure on")
+    trace = run.probe(steps[-1])
+    concepts = trace.meta.get("concept", trace.captions)
+    seen: set[str] = set()
+    chosen = []
+    for pair, (concept, text) in enumerate(zip(concepts, trace.captions, strict=True)):
+        if text and not {f"c:{concept}", f"t:{text}"} & seen:
+            seen |= {f"c:{concept}", f"t:{text}"}
+            chosen.append(pair)
+    meta = {key: [str(values[pair]) for pair in chosen] for key, values in trace.meta.items()}
+    return [pictures[i] for i in chosen], [str(trace.captions[i]) for i in chosen], meta
+
+
+def cached_causal_specialisation(
+    model: LoadedModel,
+    images: Sequence[np.ndarray],
+    texts: Sequence[str],
+    folder: str | os.PathLike[str],
+    *,
+    variant: Variant = "next best",
+    samples: int = 1000,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> pd.DataFrame:
+    """`causal_specialisation` of all layers, kept as JSON in `folder` and read from there again.
+
+    The file's name holds a digest of the run, its step, the pairs and the settings, so another
+    question never gets this one's answer. A damaged file is computed anew.
+    """
+    path = Path(folder) / f"causal-{_digest(model, images, texts, variant, samples, seed)}.json"
+    found = _read(path)
+    if found is None:
+        found = causal_specialisation(
+            model, images, texts, variant=variant, samples=samples, seed=seed, progress=progress
+        )
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as temporary:
+            temporary.write_text(found.to_json(orient="table", index=False, double_precision=15))
+    return found
+
+
+def _digest(
+    model: LoadedModel,
+    images: Sequence[np.ndarray],
+    texts: Sequence[str],
+    variant: str,
+    samples: int,
+    seed: int,
+) -> str:
+    digest = hashlib.sha256()
+    run = model.run
+    question: Mapping[str, Any] = {
+        "version": 1,
+        "run": [run.name, run.info.get("created")] if run is not None else None,
+        "config": model.config.to_dict(),
+        "step": model.step,
+        "texts": list(texts),
+        "variant": variant,
+        "samples": samples,
+        "seed": seed,
+    }
+    digest.update(json.dumps(question, sort_keys=True).encode())
+    for image in images:
+        array = np.asarray(image)
+        digest.update(repr((array.shape, array.dtype.str)).encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()[:20]
+
+
+def _read(path: Path) -> pd.DataFrame | None:
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))["data"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    if not rows or set(rows[0]) != set(_COLUMNS):
+        return None
+    frame = pd.DataFrame(rows, columns=_COLUMNS)
+    floats = [c for c in _COLUMNS if c.startswith(("delta", "index", "baseline"))]
+    return frame.astype(dict.fromkeys(floats, float))

@@ -1,0 +1,93 @@
+"""What a token is, in words: the labels that routing can be compared with."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Shaped
+
+from analysis.errors import AnalysisError
+from analysis.frame import token_names
+from analysis.scripts import script
+from limoe_core.trace import IMAGE, TEXT, RoutingTrace
+
+#: The mark that SentencePiece sets before a word.
+WORD_MARK = "\u2581"
+
+#: Labels that every trace has; `trace.meta` gives more.
+TOKEN_LABELS = ("script", "piece", "word", "place", "position")
+
+
+def token_labels(trace: RoutingTrace, by: str) -> Shaped[np.ndarray, " T"]:
+    """(T,) str: the label of each token, "" where it has none.
+
+    Args:
+      by: "script", "piece" or "word" of a text token; "place" of a text token in its text ("0",
+        "1", …); "position" of a patch ("row,column"); or an entry of `trace.meta`, such as
+        "category", which every token of a pair shares.
+
+    Raises:
+      AnalysisError: for a label that the trace does not have.
+    """
+    text = trace.modality == TEXT
+    if by == "script":
+        return np.where(text, np.array([script(piece) for piece in trace.piece], np.str_), "")
+    if by == "piece":
+        return np.where(text, trace.piece, "")
+    if by == "word":
+        return words(trace)
+    if by == "place":
+        return np.where(text, trace.position.astype(np.str_), "")
+    if by == "position":
+        return np.where(trace.modality == IMAGE, token_names(trace), "")
+    if by in trace.meta:
+        return trace.meta[by][trace.pair].astype(np.str_)
+    have = ", ".join((*TOKEN_LABELS, *trace.meta))
+    raise AnalysisError(f"the trace has no label {by!r} for its tokens; it has {have}")
+
+
+def words(trace: RoutingTrace) -> Shaped[np.ndarray, " T"]:
+    """(T,) str: the whole word that a text token is a piece of, without word marks; "" for patches.
+
+    Chinese and Japanese are written without spaces, so there a "word" can be a whole phrase.
+    """
+    found = [""] * trace.num_tokens
+    group: list[int] = []
+
+    def close() -> None:
+        whole = "".join(str(trace.piece[token]) for token in group).replace(WORD_MARK, "")
+        for token in group:
+            found[token] = whole
+        group.clear()
+
+    for token in np.flatnonzero(trace.modality == TEXT):
+        starts = str(trace.piece[token]).startswith(WORD_MARK) or trace.position[token] == 0
+        if group and (starts or trace.pair[token] != trace.pair[group[-1]]):
+            close()
+        group.append(int(token))
+    if group:
+        close()
+    return np.array(found, dtype=np.str_)
+
+
+def layer_index(trace: RoutingTrace, layer: int) -> int:
+    """Row of the trace for a block number.
+
+    Raises:
+      AnalysisError: if that block is no MoE layer of the trace.
+    """
+    where = np.flatnonzero(trace.layers == layer)
+    if not len(where):
+        have = ", ".join(map(str, trace.layers.tolist())) or "none (a dense twin)"
+        raise AnalysisError(f"block {layer} holds no mixture of experts; those that do: {have}")
+    return int(where[0])
+
+
+def modality_code(modality: str) -> int:
+    """0 for "image", 1 for "text".
+
+    Raises:
+      AnalysisError: for anything else.
+    """
+    if modality not in ("image", "text"):
+        raise AnalysisError(f"modality must be 'image' or 'text', not {modality!r}")
+    return IMAGE if modality == "image" else TEXT

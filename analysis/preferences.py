@@ -1,0 +1,203 @@
+"""What each expert prefers: its top patches and words, and labels that it gets more of than others.
+
+A preference is always told against its base rate: an expert that takes half of all patches takes
+half of the food patches too. `lift` is the ratio of the two, 1 for no preference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from analysis.errors import AnalysisError
+from analysis.frame import token_names
+from analysis.labels import layer_index, modality_code, token_labels
+from limoe_core.trace import IMAGE, RoutingTrace
+
+
+def expert_preferences(
+    trace: RoutingTrace,
+    layer: int,
+    by: str,
+    modality: str,
+    *,
+    min_tokens: int = 1,
+    samples: int = 500,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """How the tokens of one modality with each label are shared among the experts of a layer.
+
+    Args:
+      by: a label of `analysis.token_labels`: category, language, style, script, position, …
+      modality: "image" or "text".
+      min_tokens: leave out labels with fewer tokens than this.
+      samples: bootstrap resamples of whole pairs, for the interval; 0 for none.
+
+    Returns: one row a label and expert with columns
+      value: the label; expert;
+      share: of the label's tokens, those whose first choice is the expert;
+      low, high: ends of its 95 % interval (tokens of one pair are not independent);
+      base: the same share over all tokens of the modality that have a label;
+      lift: share / base (NaN where the expert gets nothing of the modality);
+      tokens: of this label to this expert; total: of this label; pairs: with this label.
+
+    Raises:
+      AnalysisError: for an unknown label, layer or modality, or if no token has such a label.
+    """
+    index = layer_index(trace, layer)
+    labels = token_labels(trace, by)
+    mask = (trace.modality == modality_code(modality)) & (labels != "")
+    if not mask.any():
+        raise AnalysisError(f"no {modality} token of this trace has a {by}")
+    values, value = np.unique(labels[mask], return_inverse=True)
+    chosen = trace.expert[index, mask, 0].astype(np.int64)
+    # (N, V, E) counts, so that a resample of pairs is a weighted sum.
+    counts = np.zeros((trace.num_pairs, len(values), trace.num_experts))
+    np.add.at(counts, (trace.pair[mask], value, chosen), 1)
+    total = counts.sum(axis=0)
+    keep = total.sum(axis=1) >= min_tokens
+    counts, total, values = counts[:, keep], total[keep], values[keep]
+    every = np.bincount(chosen, minlength=trace.num_experts) / len(chosen)
+    share = total / total.sum(axis=1, keepdims=True)
+    low, high = _interval(counts, samples, seed)
+    lift = np.divide(share, every, out=np.full_like(share, np.nan), where=every > 0)
+    labelled, experts = share.shape
+    return pd.DataFrame(
+        {
+            "value": np.repeat(values, experts),
+            "expert": np.tile(np.arange(experts), labelled),
+            "share": share.reshape(-1),
+            "low": low.reshape(-1),
+            "high": high.reshape(-1),
+            "base": np.tile(every, labelled),
+            "lift": lift.reshape(-1),
+            "tokens": total.astype(np.int64).reshape(-1),
+            "total": np.repeat(total.sum(axis=1).astype(np.int64), experts),
+            "pairs": np.repeat((counts.sum(axis=2) > 0).sum(axis=0), experts),
+        }
+    )
+
+
+def _interval(
+    counts: Float[np.ndarray, "N V E"], samples: int, seed: int
+) -> tuple[Float[np.ndarray, "V E"], Float[np.ndarray, "V E"]]:
+    pairs, values, experts = counts.shape
+    if not samples:
+        nothing = np.full((values, experts), np.nan)
+        return nothing, nothing
+    rng = np.random.default_rng(seed)
+    draws = rng.multinomial(pairs, np.full(pairs, 1 / pairs), size=samples)
+    resampled = (draws @ counts.reshape(pairs, -1)).reshape(samples, values, experts)
+    total = resampled.sum(axis=2, keepdims=True)
+    share = np.divide(resampled, total, out=np.full_like(resampled, np.nan), where=total > 0)
+    low, high = np.nanquantile(share, [0.025, 0.975], axis=0)
+    return low, high
+
+
+def position_map(trace: RoutingTrace, layer: int, expert: int) -> Float[np.ndarray, "grid grid"]:
+    """Share of the patches at each place of the grid whose first choice is the expert; rows down.
+
+    NaN throughout for a trace without pictures.
+    """
+    index = layer_index(trace, layer)
+    patches = trace.modality == IMAGE
+    places = trace.position[patches]
+    mine = trace.expert[index, patches, 0] == expert
+    cells = trace.grid**2
+    total = np.bincount(places, minlength=cells).astype(float)
+    hits = np.bincount(places, weights=mine, minlength=cells)
+    share = np.divide(hits, total, out=np.full(cells, np.nan), where=total > 0)
+    return share.reshape(trace.grid, trace.grid)
+
+
+def top_patches(
+    trace: RoutingTrace, layer: int, expert: int, *, count: int = 24, per_pair: int = 2
+) -> pd.DataFrame:
+    """The patches that the expert takes with the highest gate, best first.
+
+    Args:
+      per_pair: at most this many of one picture, so that one picture does not fill the list.
+
+    Returns: one row a patch with columns pair, position, token ("row,column"), gate, dropped,
+      x0, y0, x1, y1 (its box in the model's input, in pixels), and those of `trace.meta`.
+    """
+    rows = _by_gate(trace, layer, expert, "image", count, per_pair)
+    frame = _token_frame(trace, layer, rows)
+    for column, name in enumerate(("x0", "y0", "x1", "y1")):
+        frame[name] = trace.box[rows, column]
+    return frame
+
+
+def top_pieces(
+    trace: RoutingTrace, layer: int, expert: int, *, count: int = 24, per_pair: int = 2
+) -> pd.DataFrame:
+    """The text tokens that the expert takes with the highest gate, best first; see `top_patches`.
+
+    Columns: pair, position, token (the piece), word, gate, dropped, caption, and `trace.meta`.
+    """
+    rows = _by_gate(trace, layer, expert, "text", count, per_pair)
+    frame = _token_frame(trace, layer, rows)
+    frame.insert(3, "word", token_labels(trace, "word")[rows])
+    frame.insert(6, "caption", trace.captions[trace.pair[rows]])
+    return frame
+
+
+def top_words(
+    trace: RoutingTrace,
+    layer: int,
+    expert: int,
+    *,
+    by: str = "word",
+    count: int = 24,
+    min_tokens: int = 2,
+) -> pd.DataFrame:
+    """The words (or pieces, or places) that the expert gets most of, by lift and then by number.
+
+    Columns: value, share, base, lift, tokens, total, pairs, as in `expert_preferences`. Words with
+    fewer than `min_tokens` tokens are left out: a word that is there once always has a preference.
+    """
+    frame = expert_preferences(trace, layer, by, "text", min_tokens=min_tokens, samples=0)
+    mine = frame[(frame["expert"] == expert) & (frame["tokens"] > 0)]
+    order = mine.sort_values(["lift", "tokens", "value"], ascending=[False, False, True])
+    columns = ["value", "share", "base", "lift", "tokens", "total", "pairs"]
+    return order[columns].head(count).reset_index(drop=True)
+
+
+def _by_gate(
+    trace: RoutingTrace, layer: int, expert: int, modality: str, count: int, per_pair: int
+) -> np.ndarray:
+    """Token indices of the highest gates of an expert, at most `per_pair` of each pair."""
+    index = layer_index(trace, layer)
+    if not 0 <= expert < trace.num_experts:
+        raise AnalysisError(f"there is no expert {expert}; they are 0 to {trace.num_experts - 1}")
+    mine = (trace.modality == modality_code(modality)) & (trace.expert[index, :, 0] == expert)
+    tokens = np.flatnonzero(mine)
+    gate = trace.gate[index, tokens, 0].astype(np.float64)
+    seen: dict[int, int] = {}
+    best: list[int] = []
+    for token in tokens[np.argsort(-gate, kind="stable")]:
+        pair = int(trace.pair[token])
+        if seen.get(pair, 0) < per_pair:
+            seen[pair] = seen.get(pair, 0) + 1
+            best.append(int(token))
+        if len(best) == count:
+            break
+    return np.array(best, dtype=np.int64)
+
+
+def _token_frame(trace: RoutingTrace, layer: int, rows: Sequence[int] | np.ndarray) -> pd.DataFrame:
+    index = layer_index(trace, layer)
+    columns = {
+        "pair": trace.pair[rows].astype(np.int64),
+        "position": trace.position[rows].astype(np.int64),
+        "token": token_names(trace)[rows],
+        "gate": trace.gate[index, rows, 0].astype(np.float64),
+        "dropped": trace.dropped[index, rows, 0],
+    }
+    columns |= {
+        key: values[trace.pair[rows]] for key, values in trace.meta.items() if key not in columns
+    }
+    return pd.DataFrame(columns)
