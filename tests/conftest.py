@@ -1,0 +1,73 @@
+"""What all tests share: the platform, hypothesis profiles, a tiny trained run, a browser."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("JAX_PLATFORMS", "cpu")  # before anything imports jax
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+ROOT = Path(__file__).resolve().parent.parent
+
+_SLOW_START = [HealthCheck.too_slow, HealthCheck.data_too_large]  # the first call compiles
+settings.register_profile(
+    "default", deadline=None, max_examples=60, derandomize=True, suppress_health_check=_SLOW_START
+)
+settings.register_profile(
+    "thorough", deadline=None, max_examples=1000, suppress_health_check=_SLOW_START
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+@pytest.fixture(scope="session")
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """TFDS data directory of this session; the environment's, if it names one, saves the build."""
+    named = os.environ.get("TFDS_DATA_DIR")
+    return Path(named) if named else tmp_path_factory.mktemp("tfds")
+
+
+@pytest.fixture(scope="session")
+def debug_run(tmp_path_factory: pytest.TempPathFactory, data_dir: Path) -> Path:
+    """A run of the `debug` preset, trained once by the command a user would type."""
+    run = tmp_path_factory.mktemp("runs") / "debug"
+    command = [sys.executable, "-m", "limoe_core.train", "--preset", "debug", "--run", str(run)]
+    done = subprocess.run(
+        [*command, "--data.dir", str(data_dir)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, f"training the debug run failed:\n{done.stdout[-4000:]}"
+    return run
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """Debian's Chromium under Playwright; tests that need it are skipped, and say so, without."""
+    executable = shutil.which("chromium") or shutil.which("chromium-browser")
+    if executable is None:
+        pytest.skip("no Chromium on this machine, so nothing was tried in a browser")
+    playwright = pytest.importorskip("playwright.sync_api")
+    quiet = (
+        "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run "
+        "--disable-background-networking --disable-component-update --disable-sync"
+    )
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=executable, args=quiet.split())
+        yield browser
+        browser.close()
