@@ -113,6 +113,28 @@ def position_map(trace: RoutingTrace, layer: int, expert: int) -> Float[np.ndarr
     return share.reshape(trace.grid, trace.grid)
 
 
+def position_frame(trace: RoutingTrace, layer: int) -> pd.DataFrame:
+    """`position_map` of every expert: columns expert, row, column, share, patches (there)."""
+    places = trace.position[trace.modality == IMAGE]
+    patches = np.bincount(places, minlength=trace.grid**2)
+    rows, columns = np.divmod(np.arange(trace.grid**2), trace.grid)
+    return pd.concat(
+        [
+            pd.DataFrame(
+                {
+                    "expert": expert,
+                    "row": rows,
+                    "column": columns,
+                    "share": position_map(trace, layer, expert).reshape(-1),
+                    "patches": patches,
+                }
+            )
+            for expert in range(trace.num_experts)
+        ],
+        ignore_index=True,
+    )
+
+
 def top_patches(
     trace: RoutingTrace, layer: int, expert: int, *, count: int = 24, per_pair: int = 2
 ) -> pd.DataFrame:

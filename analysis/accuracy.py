@@ -1,0 +1,202 @@
+"""Stored evaluations of runs as tidy frames, and what they got wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+
+from analysis.errors import AnalysisError
+from limoe_core.predictions import Predictions
+
+_ACCURACY = [
+    "task", "split", "step", "group", "name", "k", "value", "low", "high", "n", "concepts", "ways",
+    "chance", "ceiling", "data",
+]  # fmt: skip
+_RETRIEVAL = [
+    "task", "split", "step", "language", "direction", "k", "value", "low", "high", "images",
+    "texts", "data",
+]  # fmt: skip
+_GROUPS = {"categories": "category", "styles": "style"}
+
+
+class EvaluatedRun(Protocol):
+    """What is read of a `limoe_core.checkpoint.Run`."""
+
+    def evaluations(self) -> dict[str, dict[str, Any]]: ...
+
+
+def accuracy_frame(run: EvaluatedRun, step: int | None = None) -> pd.DataFrame:
+    """Zero-shot accuracies that `limoe_core.evaluate` stored in the run.
+
+    One row a task, step, group member and k, with columns
+      task, split, step, k (1 or 5), value, low, high (95 % interval over concepts);
+      group: "headline" (the first language), "prompt ensemble", "mean over languages", "language",
+        "category" or "style" (the last two in the first language; their means over languages are
+        groups "category, mean over languages" and "style, mean over languages");
+      name: which language, category or style; the language in the headline group;
+      n (pictures), concepts (distinct ones), ways (classes), chance (k / ways);
+      ceiling: top-1 of perfect knowledge if the very concept had to be named; NaN where not known;
+      data: data set and version.
+
+    Args:
+      step: only this step; None for all.
+    """
+    rows = [
+        row
+        for task, at, result in _results(run, "zero_shot_", step)
+        for row in _accuracies(task, at, result)
+    ]
+    return pd.DataFrame(rows, columns=_ACCURACY)
+
+
+def _accuracies(task: str, step: int, result: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    language = result["headline_language"]
+    members: list[tuple[str, str, Mapping[str, Any]]] = [("headline", language, result)]
+    if "prompt_ensemble" in result:
+        members.append(("prompt ensemble", language, result["prompt_ensemble"]))
+    members.append(("mean over languages", "", result["mean_over_languages"]))
+    members += [("language", name, values) for name, values in result["languages"].items()]
+    for key, group in _GROUPS.items():
+        for name, values in result.get(key, {}).items():
+            members.append((group, name, values))
+            mean = {**values["mean_over_languages"], "n": values["n"]}
+            members.append((f"{group}, mean over languages", name, mean))
+    for group, name, values in members:
+        for k in (1, 5):
+            estimate = values[f"top{k}"]
+            yield {
+                "task": task,
+                "split": result["split"],
+                "step": step,
+                "group": group,
+                "name": name,
+                "k": k,
+                "value": estimate["value"],
+                "low": estimate["low"],
+                "high": estimate["high"],
+                "n": values.get("n", result["n"]),
+                "concepts": result["concepts"],
+                "ways": result["ways"],
+                "chance": min(1.0, k / result["ways"]),
+                "ceiling": values.get("ceiling", np.nan),
+                "data": result["data"],
+            }
+
+
+def retrieval_frame(run: EvaluatedRun, step: int | None = None) -> pd.DataFrame:
+    """Recall at k both ways that `limoe_core.evaluate` stored in the run.
+
+    Columns: task, split, step, language, direction ("image to text" or "text to image"), k, value,
+    low, high (95 % interval), images and texts (how many there are to find), data.
+    """
+    rows = [
+        {
+            "task": task,
+            "split": result["split"],
+            "step": at,
+            "language": language,
+            "direction": way.replace("_", " "),
+            "k": int(name.removeprefix("r")),
+            **estimate,
+            "images": result["n"],
+            "texts": values["texts"],
+            "data": result["data"],
+        }
+        for task, at, result in _results(run, "retrieval_", step)
+        for language, values in result["languages"].items()
+        for way in ("image_to_text", "text_to_image")
+        for name, estimate in values[way].items()
+    ]
+    return pd.DataFrame(rows, columns=_RETRIEVAL)
+
+
+def _results(
+    run: EvaluatedRun, prefix: str, step: int | None
+) -> Iterator[tuple[str, int, Mapping[str, Any]]]:
+    for task, by_step in sorted(run.evaluations().items()):
+        if task.startswith(prefix):
+            for at in sorted(by_step, key=int):
+                if step is None or int(at) == step:
+                    yield task, int(at), by_step[at]
+
+
+def answers_frame(predictions: Predictions, language: str | None = None) -> pd.DataFrame:
+    """Every picture's answer: one row a picture.
+
+    Columns: picture (index in its split), key, concept (name), category, style, right, rank (wrong
+    classes before the right one), and answer, answer_key, similarity for the best, answer_2 … for
+    the next ones. Names are in the data set's first language, whatever the language asked.
+
+    Raises:
+      AnalysisError: if the evaluation did not ask in that language.
+    """
+    row = _language_row(predictions, language)
+    top, similarity = predictions.top[row], predictions.similarity[row]
+    rank = predictions.ranks[row]
+    columns: dict[str, Any] = {
+        "picture": predictions.picture,
+        "key": predictions.keys[predictions.concept],
+        "concept": predictions.names[predictions.concept],
+        "category": predictions.category,
+        "style": predictions.style,
+        "right": rank == 0,
+        "rank": rank,
+        "answer": predictions.names[top[:, 0]],
+        "answer_key": predictions.keys[top[:, 0]],
+        "similarity": similarity[:, 0],
+    }
+    for place in range(1, top.shape[1]):
+        columns[f"answer_{place + 1}"] = predictions.names[top[:, place]]
+    return pd.DataFrame(columns)
+
+
+def confusions(predictions: Predictions, language: str | None = None) -> pd.DataFrame:
+    """Which concept is taken for which, most often first.
+
+    Columns: key, concept, answer_key, answer, count (pictures), total (pictures of the concept),
+    styles (in which, joined by commas), pictures (their indices in the split, joined by commas).
+    Only wrong answers.
+    """
+    answers = answers_frame(predictions, language)
+    total = answers.groupby("key").size()
+    wrong = answers[~answers["right"]]
+    found = (
+        wrong.groupby(["key", "concept", "answer_key", "answer"])
+        .agg(
+            count=("picture", "size"),
+            styles=("style", lambda styles: ", ".join(sorted(set(styles)))),
+            pictures=("picture", lambda pictures: ", ".join(map(str, pictures))),
+        )
+        .reset_index()
+    )
+    found.insert(5, "total", found["key"].map(total).astype("int64"))
+    return found.sort_values(
+        ["count", "concept", "answer"], ascending=[False, True, True], ignore_index=True
+    )
+
+
+def category_confusions(predictions: Predictions, language: str | None = None) -> pd.DataFrame:
+    """How pictures of each category are answered, by the category of the answer.
+
+    Columns: category, answer_category, count, share (of the category's pictures); categories of
+    concepts that none of the pictures shows are "other".
+    """
+    row = _language_row(predictions, language)
+    of_concept = dict(zip(predictions.concept.tolist(), predictions.category.tolist(), strict=True))
+    answered = [of_concept.get(int(concept), "other") for concept in predictions.top[row][:, 0]]
+    frame = pd.DataFrame({"category": predictions.category, "answer_category": answered})
+    counts = frame.value_counts().rename("count").reset_index()
+    counts["share"] = counts["count"] / counts.groupby("category")["count"].transform("sum")
+    return counts.sort_values(["category", "answer_category"], ignore_index=True)
+
+
+def _language_row(predictions: Predictions, language: str | None) -> int:
+    languages = predictions.languages.tolist()
+    if language is None:
+        return 0
+    if language not in languages:
+        raise AnalysisError(f"the evaluation did not ask in {language!r}; it asked in {languages}")
+    return languages.index(language)

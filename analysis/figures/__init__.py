@@ -1,0 +1,39 @@
+"""Plotly figures of the frames that `analysis` makes. Each takes a frame and returns a figure."""
+
+from __future__ import annotations
+
+from analysis.figures.accuracy import accuracy_figure, confusion_figure, tasks_figure
+from analysis.figures.preferences import paths_figure, position_figure, preference_figure
+from analysis.figures.shares import (
+    composition_figure,
+    emergence_figure,
+    shares_figure,
+    shares_heat_figure,
+    shares_over_steps_figure,
+)
+from analysis.figures.specialisation import (
+    agreement_figure,
+    causal_figure,
+    sceptic_figure,
+    specialisation_figure,
+)
+from analysis.figures.timeline import timeline_figure
+
+__all__ = [
+    "accuracy_figure",
+    "agreement_figure",
+    "causal_figure",
+    "composition_figure",
+    "confusion_figure",
+    "emergence_figure",
+    "paths_figure",
+    "position_figure",
+    "preference_figure",
+    "sceptic_figure",
+    "shares_figure",
+    "shares_heat_figure",
+    "shares_over_steps_figure",
+    "specialisation_figure",
+    "tasks_figure",
+    "timeline_figure",
+]

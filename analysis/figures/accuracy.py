@@ -1,0 +1,157 @@
+"""Figures of zero-shot accuracy, retrieval and confusions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from analysis.errors import AnalysisError
+from analysis.figures.style import CLEAR, INK, INTENSITY, escape, finish
+
+#: Looks of the runs in one figure, in their order: the run itself, its dense twin, others.
+_LOOKS = (("#4B3CD2", "circle"), ("#E1B400", "diamond-open"), ("#5A9600", "square"))
+
+
+def accuracy_figure(
+    frames: Mapping[str, pd.DataFrame], task: str, group: str = "language", *, k: int = 1
+) -> go.Figure:
+    """Top-k accuracy by language, category or style, with 95 % intervals; one mark a run.
+
+    Args:
+      frames: `analysis.accuracy_frame` of each run at one step, by the run's name; the order of the
+        rows follows the first.
+      task: such as "zero_shot_test_style".
+      group: of `analysis.accuracy_frame`: "language", "category", "style", …
+    """
+    figure = go.Figure()
+    order: list[str] | None = None
+    chance = 0.0
+    for place, (run, frame) in enumerate(frames.items()):
+        rows = frame[(frame["task"] == task) & (frame["group"] == group) & (frame["k"] == k)]
+        if rows.empty:
+            continue
+        if order is None:
+            order = rows.sort_values("value", ascending=False)["name"].tolist()
+            chance = float(rows["chance"].iloc[0])
+        colour, symbol = _LOOKS[place % len(_LOOKS)]
+        figure.add_scatter(
+            x=rows["value"],
+            y=[escape(name) for name in rows["name"]],
+            name=escape(run),
+            mode="markers",
+            marker={"color": colour, "symbol": symbol, "size": 10},
+            error_x={
+                "type": "data",
+                "symmetric": False,
+                "array": rows["high"] - rows["value"],
+                "arrayminus": rows["value"] - rows["low"],
+                "color": colour,
+                "thickness": 1.5,
+                "width": 3,
+            },
+            customdata=rows[["low", "high", "n", "ways"]],
+            hovertemplate=(
+                "%{y}, %{fullData.name}: %{x:.1%} (%{customdata[0]:.1%} to %{customdata[1]:.1%})"
+                "<br>%{customdata[2]} pictures, %{customdata[3]} classes<extra></extra>"
+            ),
+        )
+        ceilings = rows.dropna(subset="ceiling")
+        if k == 1 and place == 0 and len(ceilings):
+            figure.add_scatter(
+                x=ceilings["ceiling"],
+                y=[escape(name) for name in ceilings["name"]],
+                name="ceiling if the very concept had to be named",
+                mode="markers",
+                marker={"symbol": "line-ns-open", "size": 12, "color": INK},
+                hovertemplate="%{y}: ceiling %{x:.1%}<extra></extra>",
+            )
+    if order is None:
+        raise AnalysisError(f"none of the runs has stored {task} by {group}; evaluate them first")
+    figure.add_vline(
+        x=chance,
+        line={"color": INK, "dash": "dot", "width": 1},
+        annotation={"text": "chance", "font": {"size": 11}},
+    )
+    figure.update_yaxes(
+        categoryorder="array", categoryarray=[escape(n) for n in order], autorange="reversed"
+    )
+    figure.update_xaxes(tickformat=".0%", range=[0, 1], title={"text": f"top-{k} accuracy"})
+    return finish(figure, height=130 + 28 * len(order))
+
+
+def tasks_figure(frames: Mapping[str, pd.DataFrame], *, k: int = 1) -> go.Figure:
+    """Top-k accuracy of every task: the headline language and the mean over languages, per run.
+
+    Args:
+      frames: `analysis.accuracy_frame` of each run at one step, by the run's name.
+    """
+    figure = go.Figure()
+    for place, (run, frame) in enumerate(frames.items()):
+        colour, _ = _LOOKS[place % len(_LOOKS)]
+        for group, shape in (("headline", ""), ("mean over languages", "/")):
+            rows = frame[(frame["group"] == group) & (frame["k"] == k)]
+            figure.add_bar(
+                x=[_task_label(t, w) for t, w in zip(rows["task"], rows["ways"], strict=True)],
+                y=rows["value"],
+                name=f"{escape(run)}, {group}",
+                marker={
+                    "color": colour,
+                    "pattern": {"shape": shape, "fgcolor": "#FFFFFF", "fillmode": "overlay"},
+                },
+                error_y={
+                    "type": "data",
+                    "symmetric": False,
+                    "array": rows["high"] - rows["value"],
+                    "arrayminus": rows["value"] - rows["low"],
+                    "color": INK,
+                    "thickness": 1.2,
+                    "width": 3,
+                },
+                customdata=rows[["low", "high", "n", "ways", "chance"]],
+                hovertemplate=(
+                    "%{fullData.name}: %{y:.1%} (%{customdata[0]:.1%} to %{customdata[1]:.1%})"
+                    "<br>%{customdata[2]} pictures, %{customdata[3]} classes, "
+                    "chance %{customdata[4]:.2%}<extra></extra>"
+                ),
+            )
+    figure.update_layout(barmode="group")
+    figure.update_yaxes(tickformat=".0%", rangemode="tozero", title={"text": f"top-{k} accuracy"})
+    return finish(figure, height=380)
+
+
+def _task_label(task: str, ways: int) -> str:
+    name = task.removeprefix("zero_shot_").removesuffix("_all").removesuffix("_split")
+    return f"{name}<br>{ways:,} ways"
+
+
+def confusion_figure(frame: pd.DataFrame) -> go.Figure:
+    """Category of the picture against category of the answer.
+
+    Args:
+      frame: `analysis.category_confusions`.
+    """
+    table = frame.pivot(index="category", columns="answer_category", values="share").fillna(0.0)
+    counts = frame.pivot(index="category", columns="answer_category", values="count").fillna(0)
+    columns = [name for name in table.index if name in table.columns]
+    columns += [name for name in table.columns if name not in columns]
+    table, counts = table[columns], counts[columns]
+    figure = go.Figure(
+        go.Heatmap(
+            z=table.to_numpy(),
+            x=[escape(name) for name in columns],
+            y=[escape(name) for name in table.index],
+            text=[[f"{value:.0%}" if value else "" for value in row] for row in table.to_numpy()],
+            texttemplate="%{text}",
+            customdata=counts.to_numpy(),
+            colorscale=INTENSITY,
+            zmin=0,
+            zmax=1,
+            showscale=False,
+            hovertemplate="%{y} → %{x}: %{z:.1%}, %{customdata} pictures<extra></extra>",
+        )
+    )
+    figure.update_yaxes(autorange="reversed", gridcolor=CLEAR, title={"text": "picture"})
+    figure.update_xaxes(gridcolor=CLEAR, title={"text": "answer"})
+    return finish(figure, height=160 + 32 * len(table))

@@ -1,0 +1,155 @@
+"""Figures of what experts prefer: by label, by place in the picture, and their paths."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from analysis.colours import expert_colour, expert_label
+from analysis.figures.style import CLEAR, DIVERGING, INK, INTENSITY, escape, finish, labels
+
+
+def preference_figure(frame: pd.DataFrame, *, measure: str = "lift", count: int = 20) -> go.Figure:
+    """Labels by expert as a heat map; the cells say the share, colour the measure.
+
+    Args:
+      frame: `analysis.expert_preferences`.
+      measure: "lift" (blue above 1, orange below, on a log scale) or "share".
+      count: only this many labels, those with the most tokens.
+    """
+    largest = frame.drop_duplicates("value").nlargest(count, "total")["value"]
+    rows = frame[frame["value"].isin(largest)]
+    order = rows.drop_duplicates("value").sort_values("total", ascending=False)["value"]
+    share, lift, low, high, tokens, total = (
+        rows.pivot(index="value", columns="expert", values=column).loc[order].to_numpy()
+        for column in ("share", "lift", "low", "high", "tokens", "total")
+    )
+    if measure == "lift":
+        # log2, cut at 4 times more or less, where the colour says all it has to.
+        colour = np.log2(np.where(lift > 0, lift, 0.25).clip(0.25, 4.0))
+        scale = {"colorscale": DIVERGING, "zmin": -2, "zmax": 2}
+        bar = {"tickvals": [-2, -1, 0, 1, 2], "ticktext": ["¼×", "½×", "1×", "2×", "4×"]}
+    else:
+        colour = share
+        scale = {"colorscale": INTENSITY, "zmin": 0}
+        bar = {"tickformat": ".0%"}
+    figure = go.Figure(
+        go.Heatmap(
+            z=colour,
+            x=labels(sorted(rows["expert"].unique())),
+            y=[f"{escape(value)} ({int(n[0])})" for value, n in zip(order, total, strict=True)],
+            text=[[f"{value:.0%}" for value in line] for line in share],
+            texttemplate="%{text}",
+            customdata=np.stack([share, lift, low, high, tokens, total], axis=-1),
+            hovertemplate=(
+                "%{y}<br>%{x}: %{customdata[0]:.1%} (%{customdata[2]:.1%} to %{customdata[3]:.1%})"
+                "<br>%{customdata[1]:.2f} times its base rate"
+                "<br>%{customdata[4]} of %{customdata[5]} tokens<extra></extra>"
+            ),
+            colorbar={"outlinewidth": 0, "thickness": 12, **bar},
+            **scale,
+        )
+    )
+    figure.update_yaxes(autorange="reversed", gridcolor=CLEAR)
+    figure.update_xaxes(gridcolor=CLEAR, side="top")
+    return finish(figure, height=110 + 28 * len(order))
+
+
+def position_figure(frame: pd.DataFrame, *, columns: int = 4) -> go.Figure:
+    """For each expert, its share of the patches at each place of the picture.
+
+    Args:
+      frame: `analysis.position_frame`.
+      columns: small pictures a row.
+    """
+    experts = sorted(frame["expert"].unique())
+    rows = -(-len(experts) // columns)
+    figure = make_subplots(
+        rows=max(rows, 1),
+        cols=columns,
+        subplot_titles=labels(experts),
+        horizontal_spacing=0.02,
+        vertical_spacing=0.14 / max(rows, 1),
+    )
+    largest = float(frame["share"].max())
+    for place, expert in enumerate(experts):
+        table = frame[frame["expert"] == expert].pivot(
+            index="row", columns="column", values="share"
+        )
+        figure.add_trace(
+            go.Heatmap(
+                z=table.to_numpy(),
+                zmin=0,
+                zmax=largest,
+                colorscale=[[0, "rgba(128, 128, 128, 0.08)"], [1, expert_colour(int(expert))]],
+                showscale=False,
+                xgap=1,
+                ygap=1,
+                hovertemplate=(
+                    expert_label(int(expert))
+                    + ", row %{y}, column %{x}: %{z:.1%} of the patches there<extra></extra>"
+                ),
+            ),
+            row=place // columns + 1,
+            col=place % columns + 1,
+        )
+    figure.update_xaxes(visible=False, constrain="domain")
+    figure.update_yaxes(visible=False, autorange="reversed", constrain="domain")
+    for place in range(len(experts)):
+        axis = "" if place == 0 else str(place + 1)
+        figure.update_layout({f"yaxis{axis}": {"scaleanchor": f"x{axis}"}})
+    return finish(figure, height=60 + 170 * max(rows, 1))
+
+
+def paths_figure(frame: pd.DataFrame, modality: str) -> go.Figure:
+    """Flow of one modality's tokens through the experts of successive MoE layers.
+
+    Args:
+      frame: `analysis.transitions`.
+    """
+    rows = frame[frame["modality"] == modality]
+    sources = list(zip(rows["layer"], rows["expert"], strict=True))
+    targets = list(zip(rows["next_layer"], rows["next_expert"], strict=True))
+    nodes = sorted({*sources, *targets})
+    number = {node: place for place, node in enumerate(nodes)}
+    layers = sorted({layer for layer, _ in nodes})
+    figure = go.Figure(
+        go.Sankey(
+            arrangement="snap",
+            node={
+                "label": [expert_label(int(expert)) for _, expert in nodes],
+                "color": [expert_colour(int(expert)) for _, expert in nodes],
+                "pad": 12,
+                "thickness": 16,
+                "line": {"color": INK, "width": 0.5},
+                "customdata": [f"layer {layer}, {expert_label(int(e))}" for layer, e in nodes],
+                "hovertemplate": "%{customdata}: %{value} tokens<extra></extra>",
+            },
+            link={
+                "source": [number[node] for node in sources],
+                "target": [number[node] for node in targets],
+                "value": rows["tokens"],
+                "color": [_faint(expert_colour(int(expert))) for _, expert in sources],
+                "hovertemplate": (
+                    "%{source.customdata} → %{target.customdata}: %{value} tokens<extra></extra>"
+                ),
+            },
+        )
+    )
+    for place, layer in enumerate(layers):
+        figure.add_annotation(
+            x=place / max(len(layers) - 1, 1),
+            y=1.08,
+            xref="paper",
+            yref="paper",
+            text=f"layer {layer}",
+            showarrow=False,
+        )
+    return finish(figure, height=420)
+
+
+def _faint(colour: str) -> str:
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red}, {green}, {blue}, 0.35)"

@@ -1,0 +1,160 @@
+"""Figures of specialisation: correlational, causal, and what geometry alone explains."""
+
+from __future__ import annotations
+
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from analysis.colours import MODALITY_COLOURS
+from analysis.figures.style import CLEAR, INK, INTENSITY, finish, labels
+from analysis.geometry import ROUTERS
+
+_ROUTER_LOOKS = {
+    "trained": ("#4B3CD2", ""),
+    "k-means": ("#E1B400", "/"),
+    "random": ("#8C8C8C", "x"),
+    "random, centred": ("#5A9600", "."),
+}
+
+
+def specialisation_figure(frame: pd.DataFrame) -> go.Figure:
+    """Modality NMI by layer with its 95 % interval.
+
+    Args:
+      frame: `analysis.modality_specialisation`.
+    """
+    figure = go.Figure(
+        go.Bar(
+            x=[f"layer {layer}" for layer in frame["layer"]],
+            y=frame["nmi"],
+            marker={"color": "#8A63B8"},
+            error_y=_error(frame, "nmi", "low", "high"),
+            customdata=frame[["low", "high", "pairs"]],
+            hovertemplate=(
+                "%{x}: NMI %{y:.3f} (%{customdata[0]:.3f} to %{customdata[1]:.3f})"
+                "<br>%{customdata[2]} pairs<extra></extra>"
+            ),
+            text=[f"{value:.2f}" for value in frame["nmi"]],
+            textposition="inside",
+            insidetextanchor="start",
+        )
+    )
+    figure.update_yaxes(range=[0, 1.05], title={"text": "NMI of modality and expert"})
+    return finish(figure, height=300)
+
+
+def causal_figure(frame: pd.DataFrame) -> go.Figure:
+    """Rise of the contrastive loss when an expert is off for image, or for text, tokens.
+
+    Args:
+      frame: `analysis.causal_specialisation` of one or several layers.
+    """
+    layers = sorted(frame["layer"].unique())
+    figure = make_subplots(
+        rows=len(layers) or 1,
+        cols=1,
+        shared_xaxes=True,
+        vertical_spacing=0.1 / max(len(layers), 1) ** 0.5,
+        subplot_titles=[f"layer {layer}" for layer in layers],
+    )
+    for row, layer in enumerate(layers, start=1):
+        mine = frame[frame["layer"] == layer]
+        for modality, shape in (("image", ""), ("text", "/")):
+            delta = f"delta_{modality}"
+            figure.add_bar(
+                x=labels(mine["expert"].tolist()),
+                y=mine[delta],
+                name=f"off for {modality} tokens",
+                legendgroup=modality,
+                showlegend=row == 1,
+                marker={
+                    "color": MODALITY_COLOURS[modality],
+                    "pattern": {"shape": shape, "fgcolor": "#FFFFFF", "fillmode": "overlay"},
+                },
+                error_y=_error(mine, delta, f"{delta}_low", f"{delta}_high"),
+                customdata=mine[[f"{delta}_low", f"{delta}_high", "index", f"{modality}_tokens"]],
+                hovertemplate=(
+                    "%{x}: %{y:+.4f} nats (%{customdata[0]:+.4f} to %{customdata[1]:+.4f})"
+                    "<br>specialisation index %{customdata[2]:.2f}"
+                    "<br>%{customdata[3]} " + modality + " tokens choose it<extra></extra>"
+                ),
+                row=row,
+                col=1,
+            )
+    figure.update_yaxes(title={"text": "rise of loss, nats"}, zeroline=True, zerolinecolor=INK)
+    figure.update_layout(barmode="group")
+    return finish(figure, height=110 + 200 * max(len(layers), 1))
+
+
+def sceptic_figure(frame: pd.DataFrame, measure: str = "modality NMI") -> go.Figure:
+    """One measure for the trained router, k-means clusters and random routers, by layer.
+
+    Args:
+      frame: `analysis.sceptics_check`.
+      measure: one of its measures.
+    """
+    rows = frame[frame["measure"] == measure]
+    figure = go.Figure()
+    for router in ROUTERS:
+        mine = rows[rows["router"] == router]
+        colour, shape = _ROUTER_LOOKS[router]
+        figure.add_bar(
+            x=[f"layer {layer}" for layer in mine["layer"]],
+            y=mine["value"],
+            name=router,
+            marker={
+                "color": colour,
+                "pattern": {"shape": shape, "fgcolor": "#FFFFFF", "fillmode": "overlay"},
+            },
+            error_y=_error(mine, "value", "low", "high"),
+            customdata=mine[["low", "high", "draws"]],
+            hovertemplate=(
+                "%{fullData.name}, %{x}: %{y:.3f}<br>%{customdata[0]:.3f} to %{customdata[1]:.3f} "
+                "over %{customdata[2]} draws<extra></extra>"
+            ),
+        )
+    figure.update_layout(barmode="group")
+    figure.update_yaxes(title={"text": measure}, rangemode="tozero")
+    return finish(figure, height=340)
+
+
+def agreement_figure(frame: pd.DataFrame) -> go.Figure:
+    """Adjusted mutual information of expert and label, by layer.
+
+    Args:
+      frame: `analysis.agreement_with_labels`.
+    """
+    rows = frame.assign(row=frame["modality"] + ": " + frame["label"])
+    table = rows.pivot(index="row", columns="layer", values="ami")
+    table = table.loc[list(dict.fromkeys(rows["row"]))]
+    values = table.to_numpy()
+    figure = go.Figure(
+        go.Heatmap(
+            z=values,
+            x=[f"layer {layer}" for layer in table.columns],
+            y=table.index.tolist(),
+            text=[[f"{value:.2f}" for value in line] for line in values],
+            texttemplate="%{text}",
+            colorscale=INTENSITY,
+            zmin=0,
+            zmax=max(0.2, float(values.max(initial=0.0))),
+            showscale=False,
+            hovertemplate="%{y}, %{x}: AMI %{z:.3f}<extra></extra>",
+        )
+    )
+    figure.update_yaxes(autorange="reversed", gridcolor=CLEAR)
+    figure.update_xaxes(gridcolor=CLEAR)
+    return finish(figure, height=90 + 30 * len(table))
+
+
+def _error(frame: pd.DataFrame, value: str, low: str, high: str) -> dict:
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": (frame[high] - frame[value]).clip(lower=0),
+        "arrayminus": (frame[value] - frame[low]).clip(lower=0),
+        "color": INK,
+        "thickness": 1.2,
+        "width": 3,
+    }

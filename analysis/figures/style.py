@@ -1,0 +1,99 @@
+"""How all figures look: on no background of their own, so that they fit light and dark pages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import plotly.graph_objects as go
+import plotly.io as pio
+
+from analysis.colours import expert_label
+
+#: Grey that reads on white and on near-black.
+INK = "#7A7A7A"
+GRID = "rgba(128, 128, 128, 0.25)"
+CLEAR = "rgba(0, 0, 0, 0)"
+
+#: Dark to light with even steps for every kind of colour vision; 0 is nearly clear on any page.
+INTENSITY = [
+    [0.0, "rgba(47, 127, 208, 0.04)"],
+    [0.5, "rgba(47, 127, 208, 0.55)"],
+    [1.0, "rgba(29, 78, 140, 1.0)"],
+]
+#: Below and above a middle that says nothing.
+DIVERGING = [
+    [0.0, "rgba(200, 110, 20, 1.0)"],
+    [0.5, "rgba(128, 128, 128, 0.08)"],
+    [1.0, "rgba(29, 90, 170, 1.0)"],
+]
+
+#: Dashes for a second, third, … run in one figure.
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
+
+pio.templates["limoe"] = go.layout.Template(
+    layout={
+        "paper_bgcolor": CLEAR,
+        "plot_bgcolor": CLEAR,
+        "font": {"color": INK, "size": 13},
+        "margin": {"l": 60, "r": 20, "t": 40, "b": 50},
+        "legend": {
+            "orientation": "h",
+            "y": 1.02,
+            "yanchor": "bottom",
+            "x": 0,
+            "title": {"text": ""},
+        },
+        "hoverlabel": {"align": "left"},
+        "xaxis": {"gridcolor": GRID, "zerolinecolor": GRID, "automargin": True},
+        "yaxis": {"gridcolor": GRID, "zerolinecolor": GRID, "automargin": True},
+        "coloraxis": {"colorbar": {"outlinewidth": 0, "thickness": 12}},
+    }
+)
+
+
+def finish(figure: go.Figure, *, height: int = 360, title: str | None = None) -> go.Figure:
+    """The figure in the house style."""
+    figure.update_layout(template="limoe", height=height)
+    if title:
+        figure.update_layout(title={"text": title, "font": {"size": 15}}, margin={"t": 70})
+    return figure
+
+
+def labels(experts: Sequence[int]) -> list[str]:
+    """Tick labels of experts."""
+    return [expert_label(int(expert)) for expert in experts]
+
+
+def escape(text: object) -> str:
+    """Text as text: Plotly reads some HTML tags in labels, and words may hold anything."""
+    return str(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def step_axis(steps: Sequence[int], log: bool) -> tuple[dict[int, float], dict]:
+    """Where each step lies on a time axis, and the axis's settings.
+
+    On a log axis step 0, which has no logarithm, lies half way below the first other step, and its
+    tick still says 0.
+    """
+    ordered = sorted({int(step) for step in steps})
+    if not log:
+        return {step: step for step in ordered}, {"title": {"text": "step"}}
+    positive = [step for step in ordered if step > 0]
+    zero = (positive[0] if positive else 1) / 2
+    places = {step: float(step) if step > 0 else zero for step in ordered}
+    ticks = [places[0]] if 0 in places else []
+    names = ["0"] if 0 in places else []
+    power = 1
+    while positive and power <= positive[-1] * 1.01:
+        for factor in (1, 3):
+            if positive[0] * 0.99 <= power * factor <= positive[-1] * 1.01:
+                ticks.append(power * factor)
+                names.append(f"{power * factor:,}")
+        power *= 10
+    axis = {
+        "title": {"text": "step (log scale)"},
+        "type": "log",
+        "tickvals": ticks,
+        "ticktext": names,
+    }
+    return places, axis
