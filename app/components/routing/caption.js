@@ -1,0 +1,62 @@
+// The text, piece by piece, coloured like the patches, in the direction in which it is read.
+
+class Caption {
+  constructor(root, tokens) {
+    this.pieces = root.querySelector(".pieces");
+    this.tokens = tokens;
+    const { caption, direction, note } = tokens.data;
+    const line = root.querySelector(".caption");
+    line.textContent = caption || "No text: the picture was routed alone.";
+    line.dir = caption ? direction : "ltr";
+    line.hidden = tokens.pieces.length > 0;
+    this.pieces.dir = direction;
+    this.pieces.hidden = tokens.pieces.length === 0;
+    this.pieces.setAttribute("aria-label", `Text, piece by piece: ${caption}`);
+    root.querySelector(".note").textContent = note;
+    root.querySelector(".note").hidden = !note;
+    this.cells = new Map(tokens.pieces.map((t) => [t, this.piece(t)]));
+    this.pieces.replaceChildren(...[...this.cells.values()].map((parts) => parts.node));
+  }
+
+  piece(t) {
+    const { tokens } = this;
+    const word = html("span", { class: tokens.isByte(t) ? "word byte" : "word", dir: "auto" });
+    for (const part of tokens.all[t].piece.split(/(\u2581)/)) {
+      if (part === SPACE) word.append(html("span", { class: "space", text: "␣" }));
+      else if (part) word.append(part);
+    }
+    const label = html("span", { class: "expert", dir: "ltr", "aria-hidden": "true" });
+    const node = html("span", { class: "token piece", role: "option", tabindex: "-1", "data-token": t }, word, label);
+    return { node, label };
+  }
+
+  paint(ui, look) {
+    const { data } = this.tokens;
+    for (const [t, parts] of this.cells) {
+      const chosen = data.expert[ui.layer][t];
+      const lost = this.tokens.dropped(ui.layer, t);
+      const style = parts.node.style;
+      style.setProperty("--colour", data.experts[chosen[0]].colour);
+      style.setProperty("--second", data.experts[chosen[1] ?? chosen[0]].colour);
+      style.setProperty("--tint", `${100 * (lost ? 0.04 : tint(data.gate[ui.layer][t][0], ui.opacity))}%`);
+      parts.label.textContent = chosen.map((e) => data.experts[e].label).join(" ");
+      toggle(parts.node, "dropped", lost);
+      look(parts.node, t);
+    }
+  }
+
+  nodes() {
+    return [...this.cells.values()].map((parts) => parts.node);
+  }
+
+  move(n, key) {
+    const ahead = this.pieces.dir === "rtl" ? "ArrowLeft" : "ArrowRight";
+    const back = this.pieces.dir === "rtl" ? "ArrowRight" : "ArrowLeft";
+    const last = this.cells.size - 1;
+    if (key === ahead || key === "ArrowDown") return Math.min(n + 1, last);
+    if (key === back || key === "ArrowUp") return Math.max(n - 1, 0);
+    if (key === "Home") return 0;
+    if (key === "End") return last;
+    return null;
+  }
+}

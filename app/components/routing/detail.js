@@ -1,0 +1,102 @@
+// What is known of a token: in passing (the tip under the pointer), and of the one being followed.
+
+class Detail {
+  constructor(root, tokens) {
+    this.tokens = tokens;
+    this.panel = root.querySelector(".detail");
+    this.tip = root.querySelector(".tip");
+  }
+
+  paint(ui) {
+    this.panel.replaceChildren(...(ui.selected === null ? this.summary(ui) : this.followed(ui)));
+  }
+
+  // Nothing is followed: the layer in numbers, and how to go on.
+  summary(ui) {
+    const { tokens } = this;
+    const { data } = tokens;
+    const row = (name, list) => {
+      if (!list.length) return null;
+      const mean = (of) => (list.reduce((sum, t) => sum + of(t), 0) / list.length).toFixed(2);
+      const dropped = list.filter((t) => tokens.dropped(ui.layer, t)).length;
+      const experts = new Set(list.map((t) => tokens.first(ui.layer, t))).size;
+      const values = [
+        list.length, experts, mean((t) => data.gate[ui.layer][t][0]), mean((t) => tokens.entropy(ui.layer, t)), dropped,
+      ];
+      return html("tr", {}, html("th", { scope: "row", text: name }), ...values.map((v) => html("td", { text: v })));
+    };
+    const head = ["block " + data.layers[ui.layer], "tokens", "experts", "mean gate", "entropy (nats)", "dropped"];
+    const rows = [row("image", tokens.patches), row("text", tokens.pieces)].filter(Boolean);
+    const table = html(
+      "table",
+      { class: "numbers" },
+      html("thead", {}, html("tr", {}, ...head.map((text) => html("th", { scope: "col", text })))),
+      html("tbody", {}, ...rows),
+    );
+    const hint = "Point at a token for its gate distribution. Click one to follow it through all layers.";
+    const keys = "Keys: arrows move, Enter follows, Esc lets go, 1–9 change the layer.";
+    return [table, html("p", { class: "hint", text: hint }), html("p", { class: "hint keys", text: keys })];
+  }
+
+  followed(ui) {
+    const { tokens } = this;
+    const { data } = tokens;
+    const t = ui.selected;
+    const close = html("button", { type: "button", class: "action", "data-action": "release", text: "Let go", title: "Esc" });
+    const heading = html("div", { class: "who" }, html("strong", { text: tokens.name(t), dir: "auto" }), close);
+    const path = html("div", { class: "path", role: "group", "aria-label": "This token's experts, layer by layer" });
+    data.layers.forEach((block, l) => {
+      const e = tokens.first(l, t);
+      const chip = html(
+        "button",
+        { type: "button", class: "hop", "data-layer": l, "aria-label": `Block ${block}: ${tokens.fate(l, t)}` },
+        html("span", { class: "block", text: `block ${block}` }),
+        html("span", { class: "where", text: data.experts[e].label }),
+        html("span", { class: "gate", text: tokens.dropped(l, t) ? "dropped" : data.gate[l][t][0].toFixed(2) }),
+      );
+      const where = chip.querySelector(".where");
+      where.style.background = data.experts[e].colour;
+      where.style.color = data.experts[e].ink;
+      toggle(chip, "current", l === ui.layer);
+      toggle(chip, "dropped", tokens.dropped(l, t));
+      if (l) path.append(html("span", { class: "arrow", text: "→", "aria-hidden": "true" }));
+      path.append(chip);
+    });
+    const e = tokens.first(ui.layer, t);
+    const { patches, pieces } = tokens.counts(ui.layer, e);
+    const shared = `In block ${data.layers[ui.layer]} it is with ${data.experts[e].label}, as are ${plural(patches, "patch")} and ${plural(pieces, "piece")} of this pair (itself counted).`;
+    const width = Math.max(220, Math.min(520, this.panel.clientWidth - 4 || 420));
+    return [
+      heading,
+      path,
+      html("p", { class: "hint", text: this.line(ui.layer, t) }),
+      distribution(tokens, ui.layer, t, width),
+      html("p", { class: "hint", text: shared }),
+    ];
+  }
+
+  line(l, t) {
+    return `${this.tokens.fate(l, t)}. Entropy ${this.tokens.entropy(l, t).toFixed(2)} nats.`;
+  }
+
+  showTip(ui, t, anchor) {
+    const { tip, tokens } = this;
+    tip.replaceChildren(
+      html("strong", { text: tokens.name(t), dir: "auto" }),
+      html("span", { class: "line", text: this.line(ui.layer, t) }),
+      distribution(tokens, ui.layer, t, 236),
+    );
+    tip.hidden = false;
+    const box = anchor.getBoundingClientRect();
+    const own = tip.getBoundingClientRect();
+    const right = box.right + 10 + own.width < window.innerWidth;
+    const left = right ? box.right + 10 : Math.max(6, box.left - own.width - 10);
+    const top = Math.min(Math.max(6, box.top - 20), window.innerHeight - own.height - 6);
+    tip.style.left = `${left}px`;
+    tip.style.top = `${Math.max(6, top)}px`;
+  }
+
+  hideTip() {
+    this.tip.hidden = true;
+  }
+}

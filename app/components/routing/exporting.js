@@ -1,0 +1,160 @@
+// The view as a file: an SVG drawn from the data, or a PNG made from that SVG.
+
+const SHEET = { width: 1040, margin: 24, picture: 440, gap: 28, font: "Source Sans Pro, Segoe UI, Noto Sans, sans-serif" };
+
+function measure(text, size, weight = 400) {
+  measure.context ??= document.createElement("canvas").getContext("2d");
+  measure.context.font = `${weight} ${size}px ${SHEET.font}`;
+  return measure.context.measureText(text).width;
+}
+
+function write(text, x, y, size, more = {}) {
+  return svg("text", { x, y, "font-size": size, fill: "#1B2430", text, ...more });
+}
+
+// Texts broken into lines no wider than `width`.
+function broken(text, size, width) {
+  const lines = [""];
+  for (const word of text.split(" ")) {
+    const longer = lines.at(-1) ? `${lines.at(-1)} ${word}` : word;
+    if (measure(longer, size) > width && lines.at(-1)) lines.push(word);
+    else lines[lines.length - 1] = longer;
+  }
+  return lines;
+}
+
+function drawPicture(tokens, ui, x, y) {
+  const { data } = tokens;
+  const scale = SHEET.picture / (data.grid * CELL);
+  const group = svg("g", { transform: `translate(${x} ${y}) scale(${scale})` });
+  const side = data.grid * CELL;
+  const href = ui.coarse || !data.picture.sharp ? data.picture.src : data.picture.sharp;
+  group.append(
+    svg("image", { href, width: side, height: side, preserveAspectRatio: "none", style: href === data.picture.src ? "image-rendering:pixelated" : null }),
+  );
+  for (const t of tokens.patches) {
+    const place = { x: (tokens.all[t].at % data.grid) * CELL, y: Math.floor(tokens.all[t].at / data.grid) * CELL };
+    const [e, other] = data.expert[ui.layer][t];
+    const lost = data.dropped[ui.layer][t];
+    const colour = data.experts[e].colour;
+    const whole = { x: place.x + 0.5, y: place.y + 0.5, width: CELL - 1, height: CELL - 1 };
+    group.append(svg("rect", { ...whole, fill: colour, "fill-opacity": lost[0] ? 0.06 : tint(data.gate[ui.layer][t][0], ui.opacity) }));
+    if (tokens.dropped(ui.layer, t)) group.append(svg("rect", { ...whole, fill: "url(#hatch)" }));
+    if (other !== undefined) {
+      const d = `M${place.x + CELL - 3} ${place.y + CELL - 17}V${place.y + CELL - 3}H${place.x + CELL - 17}Z`;
+      group.append(svg("path", { d, fill: lost[1] ? "#FFFFFF" : data.experts[other].colour, stroke: data.experts[other].colour }));
+    }
+    const followed = t === ui.selected;
+    group.append(
+      svg("rect", {
+        x: place.x + 2, y: place.y + 2, width: CELL - 4, height: CELL - 4, fill: "none",
+        stroke: followed ? "#14181f" : colour, "stroke-width": followed ? 5 : 2.5, "stroke-dasharray": lost[0] ? "5 4" : null,
+      }),
+    );
+    if (ui.numbers) {
+      const halo = { "paint-order": "stroke", stroke: "#FFFFFF", "stroke-width": 4, "font-weight": 700 };
+      group.append(write(e, place.x + 6, place.y + 19, 16, halo));
+    }
+  }
+  return group;
+}
+
+// Pieces in lines, from the right for scripts read so. Returns the drawing and the height it took.
+function drawPieces(tokens, ui, x, y, width) {
+  const { data } = tokens;
+  const group = svg("g");
+  const rtl = data.direction === "rtl";
+  let [along, down] = [0, 0];
+  for (const t of tokens.pieces) {
+    const shown = tokens.shown(t);
+    const wide = Math.max(measure(shown, 22) + 14, 30);
+    if (along + wide > width && along) [along, down] = [0, down + 62];
+    const left = rtl ? x + width - along - wide : x + along;
+    const chosen = data.expert[ui.layer][t];
+    const colour = data.experts[chosen[0]].colour;
+    const lost = tokens.dropped(ui.layer, t);
+    const box = { x: left, y: y + down, width: wide, height: 34, rx: 4 };
+    group.append(
+      svg("rect", { ...box, fill: colour, "fill-opacity": lost ? 0.04 : tint(data.gate[ui.layer][t][0], ui.opacity), stroke: t === ui.selected ? "#14181f" : colour, "stroke-width": t === ui.selected ? 3 : 1.5, "stroke-dasharray": lost ? "5 4" : null }),
+    );
+    if (lost) group.append(svg("rect", { ...box, fill: "url(#hatch)" }));
+    const middle = { "text-anchor": "middle" };
+    group.append(write(shown, left + wide / 2, y + down + 24, 22, { ...middle, "paint-order": "stroke", stroke: "#FFFFFF", "stroke-width": 3 }));
+    group.append(write(chosen.map((e) => data.experts[e].label).join(" "), left + wide / 2, y + down + 50, 13, { ...middle, fill: "#4A5563" }));
+    along += wide + 6;
+  }
+  return { group, height: tokens.pieces.length ? down + 62 : 0 };
+}
+
+function drawLegend(tokens, ui, x, y, width) {
+  const group = svg("g");
+  let [along, down] = [0, 0];
+  tokens.data.experts.forEach((expert, e) => {
+    const { patches, pieces } = tokens.counts(ui.layer, e);
+    if (patches + pieces === 0) return;
+    const said = `${expert.label}: ${plural(patches, "patch")}, ${plural(pieces, "piece")}`;
+    const wide = measure(said, 14) + 44;
+    if (along + wide > width && along) [along, down] = [0, down + 26];
+    group.append(svg("rect", { x: x + along, y: y + down, width: 18, height: 18, rx: 3, fill: expert.colour }));
+    group.append(write(said, x + along + 24, y + down + 14, 14));
+    along += wide;
+  });
+  return { group, height: down + 26 };
+}
+
+function drawSheet(tokens, ui) {
+  const { data } = tokens;
+  const { margin, width, gap } = SHEET;
+  const sheet = svg("svg", { xmlns: SVG_NAMESPACE, "font-family": SHEET.font }, hatchPattern());
+  const paper = svg("rect", { fill: "#FFFFFF" });
+  sheet.append(paper);
+  sheet.append(write(`${data.title}, block ${data.layers[ui.layer]}`, margin, margin + 18, 20, { "font-weight": 650 }));
+  const top = margin + 40;
+  const left = data.picture ? margin + SHEET.picture + gap : margin;
+  const room = width - margin - left;
+  if (data.picture) sheet.append(drawPicture(tokens, ui, margin, top));
+  const pieces = drawPieces(tokens, ui, left, top, room);
+  const legend = drawLegend(tokens, ui, left, top + pieces.height + 8, room);
+  sheet.append(pieces.group, legend.group);
+  let bottom = Math.max(data.picture ? top + SHEET.picture : 0, top + pieces.height + 8 + legend.height) + 26;
+  const note = `Colour: expert of the token. Opacity: ${ui.opacity ? "gate value" : "fixed"}. Hatched: dropped. ${data.group.sentence}`;
+  for (const line of broken(note, 13, width - 2 * margin)) {
+    sheet.append(write(line, margin, bottom, 13, { fill: "#4A5563" }));
+    bottom += 18;
+  }
+  const height = Math.ceil(bottom + margin / 2);
+  fill(paper, { width, height }, []);
+  return fill(sheet, { width, height, viewBox: `0 0 ${width} ${height}` }, []);
+}
+
+function save(blob, name) {
+  const link = html("a", { href: URL.createObjectURL(blob), download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+}
+
+function svgBlob(sheet) {
+  return new Blob([new XMLSerializer().serializeToString(sheet)], { type: "image/svg+xml" });
+}
+
+function exportSvg(tokens, ui) {
+  save(svgBlob(drawSheet(tokens, ui)), `${fileName(tokens, ui)}.svg`);
+}
+
+async function exportPng(tokens, ui) {
+  const sheet = drawSheet(tokens, ui);
+  const [width, height] = ["width", "height"].map((side) => 2 * Number(sheet.getAttribute(side)));
+  const address = URL.createObjectURL(svgBlob(sheet));
+  const image = new Image();
+  image.src = address;
+  await image.decode();
+  const canvas = html("canvas", { width, height });
+  canvas.getContext("2d").drawImage(image, 0, 0, width, height);
+  URL.revokeObjectURL(address);
+  const blob = await new Promise((done) => canvas.toBlob(done, "image/png"));
+  save(blob, `${fileName(tokens, ui)}.png`);
+}
+
+function fileName(tokens, ui) {
+  return `${tokens.data.file}-block${tokens.data.layers[ui.layer]}`;
+}

@@ -1,0 +1,71 @@
+"""The routing group: the tokens that competed for the same places."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Integer
+
+from app.messages import counted
+from limoe_core.config import ModelConfig
+from limoe_core.trace import RoutingTrace
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """What a pair was routed together with, and what room there was."""
+
+    pairs: int
+    tokens: int
+    """Real tokens of the group (n)."""
+    top_k: int
+    experts: int
+    factor: float
+    """Capacity factor; 0 for no limit."""
+    load: Integer[np.ndarray, "L E"]
+    """Places taken in each expert's buffer."""
+    step: int
+
+    @classmethod
+    def of(cls, trace: RoutingTrace, model: ModelConfig, factor: float, step: int) -> Group:
+        """The group that `trace` is the whole of."""
+        layers, _, choices = trace.expert.shape
+        load = np.zeros((layers, trace.num_experts), np.int64)
+        for layer in range(layers):
+            kept = trace.expert[layer][~trace.dropped[layer]]
+            load[layer] = np.bincount(kept, minlength=trace.num_experts)
+        return cls(trace.num_pairs, trace.num_tokens, choices, model.experts, factor, load, step)
+
+    @property
+    def capacity(self) -> int | None:
+        """Most tokens that an expert takes, ⌈K · n · factor / E⌉; None without a limit."""
+        if not self.factor:
+            return None
+        # The same guard against a product such as 6 that comes out as 6.0000001 as in the router.
+        share = self.top_k * self.tokens * self.factor / self.experts
+        return max(1, min(self.tokens, math.ceil(share * (1 - 1e-6))))
+
+    @property
+    def sentence(self) -> str:
+        """Who competed for how many places."""
+        tokens = counted(self.tokens, "token")
+        if self.pairs == 1:
+            who = f"Routed alone: its {tokens} competed only with each other"
+        else:
+            who = (
+                f"Routed as one group of {self.pairs} pairs: {tokens}, images and text together, "
+                "competed for the same places"
+            )
+        if self.capacity is None:
+            room = "Capacity is unlimited, as when the model is used, so no token is dropped"
+        else:
+            room = (
+                f"Capacity C = ⌈K · n · factor / E⌉ = ⌈{self.top_k} · {self.tokens:,} · "
+                f"{self.factor:g} / {self.experts}⌉ = {self.capacity:,} tokens an expert and layer"
+            )
+        return (
+            f"Step {self.step:,}. {who}. {room}. Bars under the experts: places taken in the whole "
+            "group."
+        )

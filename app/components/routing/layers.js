@@ -1,0 +1,94 @@
+// The layer switch, and the small multiples that show every layer at once.
+
+const SMALL = 10; // side of a token in a small multiple
+
+class Layers {
+  constructor(root, tokens) {
+    this.tokens = tokens;
+    const { layers } = tokens.data;
+    this.buttons = layers.map((block, l) =>
+      html("button", { type: "button", role: "radio", class: "layer", "data-layer": l, text: layers.length > 6 ? block : `block ${block}`, "aria-label": `block ${block}` }),
+    );
+    const name = html("span", { class: "what", text: layers.length > 6 ? "Block" : "Layer" });
+    root.querySelector(".layers").replaceChildren(name, ...this.buttons);
+    this.multiples = layers.map((block, l) => this.multiple(block, l));
+    root.querySelector(".multiples").replaceChildren(...this.multiples.map((each) => each.node));
+  }
+
+  multiple(block, l) {
+    const { tokens } = this;
+    const { grid, picture, direction, experts } = tokens.data;
+    const wide = Math.max(grid, 8);
+    const rows = Math.ceil(tokens.pieces.length / wide);
+    const top = picture ? grid * SMALL + 4 : 0;
+    const view = `-1 -1 ${wide * SMALL + 2} ${top + rows * SMALL + 2}`;
+    const drawing = svg("svg", { class: "small", viewBox: view, "aria-hidden": "true" });
+    const marks = new Map();
+    const place = (t, x, y) => {
+      const dropped = tokens.dropped(l, t);
+      const colour = experts[tokens.first(l, t)].colour;
+      const mark = svg("rect", {
+        x: x + 0.75, y: y + 0.75, width: SMALL - 1.5, height: SMALL - 1.5,
+        fill: dropped ? "none" : colour,
+        stroke: colour,
+        "stroke-width": 1.5,
+        "stroke-dasharray": dropped ? "2 1.5" : null,
+      });
+      marks.set(t, mark);
+      drawing.append(mark);
+    };
+    for (const t of tokens.patches) {
+      const at = tokens.all[t].at;
+      place(t, (at % grid) * SMALL, Math.floor(at / grid) * SMALL);
+    }
+    tokens.pieces.forEach((t, n) => {
+      const column = direction === "rtl" ? wide - 1 - (n % wide) : n % wide;
+      place(t, column * SMALL, top + Math.floor(n / wide) * SMALL);
+    });
+    const used = (list) => new Set(list.map((t) => tokens.first(l, t))).size;
+    const dropped = tokens.all.filter((_, t) => tokens.dropped(l, t)).length;
+    const said = [];
+    if (tokens.patches.length) said.push(`patches: ${plural(used(tokens.patches), "expert")}`);
+    if (tokens.pieces.length) said.push(`pieces: ${plural(used(tokens.pieces), "expert")}`);
+    said.push(`${dropped} dropped`);
+    const node = html(
+      "button",
+      { type: "button", class: "multiple", "data-layer": l, tabindex: l === 0 ? "0" : "-1", "aria-label": `Block ${block}: ${said.join(", ")}` },
+      html("span", { class: "block", text: `block ${block}` }),
+      drawing,
+      html("span", { class: "said", text: said.join("\n") }),
+    );
+    return { node, marks };
+  }
+
+  paint(ui, lit) {
+    const { tokens } = this;
+    this.buttons.forEach((button, l) => {
+      button.setAttribute("aria-checked", String(l === ui.layer));
+      button.setAttribute("tabindex", l === ui.layer ? "0" : "-1");
+    });
+    this.multiples.forEach(({ node, marks }, l) => {
+      toggle(node, "current", l === ui.layer);
+      node.setAttribute("aria-pressed", String(l === ui.layer));
+      for (const [t, mark] of marks) {
+        // Experts of different layers are strangers: an expert lights up in its own layer only.
+        const dim = lit !== null && l === ui.layer && !tokens.uses(l, t, lit);
+        toggle(mark, "dim", dim && t !== ui.selected);
+        toggle(mark, "followed", t === ui.selected);
+      }
+    });
+  }
+
+  nodes() {
+    return this.multiples.map((each) => each.node);
+  }
+
+  move(n, key) {
+    const last = this.multiples.length - 1;
+    if (key === "ArrowRight" || key === "ArrowDown") return Math.min(n + 1, last);
+    if (key === "ArrowLeft" || key === "ArrowUp") return Math.max(n - 1, 0);
+    if (key === "Home") return 0;
+    if (key === "End") return last;
+    return null;
+  }
+}

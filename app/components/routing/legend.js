@@ -1,0 +1,63 @@
+// The experts of a layer: colour, name, and what they got of this pair. Hover lights up, click pins.
+
+class Legend {
+  constructor(root, title, tokens) {
+    this.tokens = tokens;
+    this.title = title;
+    this.chips = tokens.data.experts.map((expert, e) => {
+      const counts = html("span", { class: "counts" });
+      const bar = html("span", { class: "filled" });
+      const load = html("span", { class: "load", "aria-hidden": "true" }, bar);
+      const swatch = html("span", { class: "swatch", text: e, "aria-hidden": "true" });
+      swatch.style.background = expert.colour;
+      swatch.style.color = expert.ink;
+      bar.style.background = expert.colour;
+      const name = html("span", { class: "name", text: expert.label });
+      const node = html(
+        "button",
+        { type: "button", class: "chip", "data-expert": e, "aria-pressed": "false", tabindex: e === 0 ? "0" : "-1" },
+        swatch, name, counts, load,
+      );
+      return { node, counts, bar, load };
+    });
+    toggle(root, "many", this.chips.length > 12);
+    root.replaceChildren(...this.chips.map((chip) => chip.node));
+  }
+
+  paint(ui, lit) {
+    const { tokens } = this;
+    const { group, experts, layers } = tokens.data;
+    this.title.textContent = `Experts of block ${layers[ui.layer]}, with the patches + pieces of this pair that each got`;
+    this.chips.forEach((chip, e) => {
+      const { patches, pieces } = tokens.counts(ui.layer, e);
+      chip.counts.textContent = `${patches} + ${pieces}`;
+      const said = [`${experts[e].label}: ${plural(patches, "patch")} and ${plural(pieces, "piece")} of this pair`];
+      const taken = group.load[ui.layer][e];
+      const places = group.capacity;
+      said.push(
+        places === null
+          ? `${taken.toLocaleString("en")} tokens of the whole routing group; no limit`
+          : `${taken.toLocaleString("en")} of ${places.toLocaleString("en")} places taken in the whole routing group`,
+      );
+      chip.bar.style.width = `${Math.min(100, (100 * taken) / (places ?? Math.max(1, group.tokens)))}%`;
+      chip.node.title = said.join("\n");
+      chip.node.setAttribute("aria-label", said.join(". "));
+      chip.node.setAttribute("aria-pressed", String(ui.expert === e));
+      toggle(chip.node, "unused", patches + pieces === 0);
+      toggle(chip.node, "lit", lit === e);
+    });
+  }
+
+  nodes() {
+    return this.chips.map((chip) => chip.node);
+  }
+
+  move(n, key) {
+    const last = this.chips.length - 1;
+    if (key === "ArrowRight" || key === "ArrowDown") return Math.min(n + 1, last);
+    if (key === "ArrowLeft" || key === "ArrowUp") return Math.max(n - 1, 0);
+    if (key === "Home") return 0;
+    if (key === "End") return last;
+    return null;
+  }
+}

@@ -1,0 +1,54 @@
+"""The routing view on the page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from app import state
+from app.components import define
+
+_VIEW = define(
+    "routing",
+    Path(__file__).parent,
+    scripts=(
+        "dom", "tokens", "chart", "picture", "caption", "legend", "layers", "detail", "address",
+        "exporting", "main",
+    ),
+)  # fmt: skip
+
+
+@st.fragment
+def routing_view(
+    data: Mapping[str, Any], *, layer: int, token: str, address: Mapping[str, str], key: str
+) -> None:
+    """Draws a pair's routing.
+
+    Layer and token are the reader's to change in the browser, address bar included, without a
+    script run. The session hears of them (`layer` and `token` of `app.state`) when the reader
+    leaves the figure; only this fragment then runs again.
+
+    Args:
+      data: what `payload` made.
+      layer: block number to begin with.
+      token: token to follow at first, as in the address bar ("i12" a patch, "t3" a piece), or "".
+      address: what else a link to this view must name.
+    """
+
+    def remember() -> None:
+        view = st.session_state[key].get("view") or {}
+        state.put("layer", view.get("layer"))
+        state.put("token", view.get("token"))
+
+    _VIEW(
+        key=key,
+        data={
+            **data,
+            "address": {k: v for k, v in address.items() if k not in {"layer", "token"}},
+            "view": {"layer": layer, "token": token, "opened": state.links_opened()},
+        },
+        on_view_change=remember,
+    )

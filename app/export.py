@@ -1,0 +1,60 @@
+"""How every figure leaves the page: the data behind it as CSV, and the Python that makes it.
+
+Pictures (SVG, PNG) leave in the browser: by Plotly's own buttons, or by those of a component.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def take_away(
+    frame: Callable[[], pd.DataFrame],
+    recipe: str,
+    *,
+    file: str,
+    what: str = "this figure",
+    more: str = "",
+) -> None:
+    """A folded box with the CSV of a figure's data and the lines of Python that make it.
+
+    Args:
+      frame: makes the data; called only when the reader asks for the file.
+      recipe: Python that can be run from the project's folder.
+      file: name of the CSV file, without extension.
+      more: a sentence under the code.
+    """
+    file = file_name(file)
+    with st.expander(f"Take {what} away: data and code", icon=":material/download:"):
+        st.download_button(
+            "Data as CSV",
+            lambda: frame().to_csv(index=False).encode(),
+            file_name=f"{file}.csv",
+            mime="text/csv",
+            key=f"export.{file}",
+            on_click="ignore",
+            icon=":material/table:",
+        )
+        st.code(recipe, language="python")
+        if more:
+            st.caption(more)
+
+
+def plotly_config(file: str) -> dict[str, Any]:
+    """Settings for `st.plotly_chart(..., config=...)`: the camera saves an SVG under this name."""
+    return {
+        "displaylogo": False,
+        "toImageButtonOptions": {"format": "svg", "filename": file_name(file)},
+    }
+
+
+def file_name(text: str) -> str:
+    """A name that every file system takes."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", text).strip("-")[:80] or "figure"

@@ -1,0 +1,74 @@
+"""What the words on the pages mean: one wording for each term, for help texts everywhere."""
+
+from __future__ import annotations
+
+TERMS: dict[str, str] = {
+    "run": "One training run: a folder with its settings, its parameters at some steps, and the "
+    "routing of a fixed set of validation pairs (probe traces) at many steps.",
+    "step": "Training steps done so far. At each probe step the routing of the same validation "
+    "pairs was recorded, so that the same pair can be followed through training.",
+    "token": "What the Transformer works on: a patch of the picture or a piece of the text. Both "
+    "kinds go through the same blocks and the same experts.",
+    "patch": "A square of the picture; the picture's patches in rows are its tokens.",
+    "piece": "A part of a word from the tokenizer's vocabulary. ␣ marks the start of a word. "
+    "Characters that the vocabulary lacks fall back to bytes, written like <0xE2>.",
+    "modality": "Whether a token comes from the picture (image) or from the text (text). The model "
+    "is never told which.",
+    "router": "A linear layer that gives each token a probability for each expert: "
+    "p(e|x) = softmax(W x).",
+    "gate": "The router's probability for the expert that a token is sent to. It multiplies the "
+    "expert's output, so it is also how much the expert counts. Shown here as opacity.",
+    "expert": "One of the E MLPs of a mixture-of-experts layer. Each token is sent to the K "
+    "experts with the highest gate values.",
+    "capacity": "The most tokens that an expert takes from a routing group of n tokens: "
+    "C = ⌈K · n · capacity factor / E⌉. Patches and pieces compete for the same places.",
+    "dropped": "A token whose expert was full. The layer then adds nothing to it; it goes on "
+    "unchanged through the residual connection. Shown hatched.",
+    "entropy": "How undecided the router is about a token, in nats: 0 when one expert gets all, "
+    "ln E when all experts get the same.",
+    "layer": "A block of the Transformer with a mixture of experts in place of its MLP, counted "
+    "from 1. Experts of different layers have nothing to do with each other.",
+    "modality share": "Of all image tokens, or of all text tokens, the share whose first choice is "
+    "this expert. A picture brings many times more tokens than a caption, so raw counts would "
+    "mislead: each modality is counted on its own.",
+    "role": "What an expert is, with the modalities weighted equally: an image or text expert takes "
+    "over 90 % of its tokens from that modality; a mixed one over 20 % from each; what lies between "
+    "leans; a dead one gets at most 1 % of the tokens of either modality.",
+    "specialisation": "Normalised mutual information of modality and expert, I(M; E) / min(H(M), "
+    "H(E)), with each modality weighted equally: 0 if the expert says nothing about the modality, "
+    "1 if one of them decides the other.",
+    "causal specialisation": "Switch an expert off for image tokens only, then for text tokens only, "
+    "and measure how much the contrastive loss rises: |δ image − δ text| / (|δ image| + |δ text|). "
+    "0 if both modalities need the expert alike, 1 if only one does.",
+    "router entropies": "Token entropy: mean entropy of single tokens' gate distributions, the "
+    "paper's local entropy; low when routers are sure. Mean entropy: entropy of the average "
+    "distribution, its global entropy; high when a modality spreads over many experts. In nats.",
+    "lift": "How many times its base rate: of the tokens with this label, the share that goes to the "
+    "expert, divided by the same share over all tokens of the modality. 1 is no preference.",
+    "agreement": "Adjusted mutual information of the expert and what a token is: about 0 when "
+    "routing knows nothing of the label, 1 when one decides the other; chance is taken off.",
+    "path": "The first-choice experts of a token in one MoE layer after the other.",
+    "sceptic's check": "Routers are linear maps, so tokens with similar inputs share experts by "
+    "construction. How much of the specialisation would k-means clusters of the routers' inputs, or "
+    "routers of random weights, show on the very same inputs?",
+    "saturation": "Router saturation (OLMoE): the share of the probe tokens that already go where "
+    "they will go at the last step. Routers that ignore their input agree by chance: see step 0.",
+    "zero-shot": "A picture is classified by the text whose embedding is nearest to its own; the "
+    "model was never trained on these classes as classes.",
+    "temperature": "The learned number that divides cosine similarities before the softmax: the "
+    "smaller, the more decided the probabilities.",
+    "top-k": "Share of the pictures whose right name is among the k most similar ones. A name that "
+    "several concepts share counts as right for each of them.",
+    "ceiling": "What perfect knowledge would reach if the very concept had to be named, although some "
+    "concepts share their name.",
+    "chance": "What blind guessing reaches: k divided by the number of classes.",
+    "dense twin": "The same model, data order and seed, with each mixture of experts replaced by one "
+    "MLP of the width of one expert: the same work per token, the router aside.",
+}
+
+
+def help_text(*terms: str) -> str:
+    """Help for some terms, as Markdown."""
+    if len(terms) == 1:
+        return TERMS[terms[0]]
+    return "\n\n".join(f"**{term}** – {TERMS[term]}" for term in terms)

@@ -1,0 +1,47 @@
+"""The pages, in the order of the navigation. A page is a module with `show(run)`.
+
+A page is imported when it is opened, so that none waits for what only another one needs.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from limoe_core.checkpoint import Run
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A page in the navigation."""
+
+    module: str
+    """Module in `app.pages`, and the page's path in the address."""
+    title: str
+    question: str
+    """What the page answers, shown under its title."""
+    icon: str
+
+    @property
+    def path(self) -> str:
+        """Path of the page in the address bar."""
+        return self.module.replace("_", "-")
+
+    def show(self, run: Run) -> None:
+        """Draws the page."""
+        importlib.import_module(f"app.pages.{self.module}").show(run)
+
+
+PAGES: tuple[Entry, ...] = (
+    Entry("routing", "Routing", "What happened to each token of this pair?", ":material/grid_on:"),
+    Entry(
+        "experts",
+        "Experts",
+        "Do experts specialise, by modality and by content?",
+        ":material/group_work:",
+    ),
+    Entry("emergence", "Emergence", "When did it happen?", ":material/timeline:"),
+    Entry("zero_shot", "Zero-shot", "What can the model do?", ":material/image_search:"),
+)

@@ -1,0 +1,77 @@
+"""Pictures for the browser, and pictures that readers bring."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+from dataclasses import dataclass
+
+import numpy as np
+import streamlit as st
+from jaxtyping import Float, UInt8
+from PIL import Image
+
+#: Longest side of a reader's picture as it is shown beneath the patches, in pixels.
+_SHOWN = 512
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A picture that a reader brought, as its file."""
+
+    name: str
+    content: bytes
+
+    @property
+    def digest(self) -> str:
+        """Tells uploads apart."""
+        return hashlib.sha256(self.content).hexdigest()
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A reader's picture, ready for the model and for the page."""
+
+    pixels: Float[np.ndarray, "size size 3"]
+    """The model's input, in [-1, 1]."""
+    sharp: str
+    """The picture on its white square at a higher resolution, as a data address."""
+    notes: tuple[str, ...]
+    """What was done to it, in sentences."""
+
+
+def prepare(upload: Upload, size: int) -> Prepared:
+    """Opens a reader's picture for a model that reads `size` by `size` pixels; cached.
+
+    Raises:
+      limoe_core.data.preprocess.PictureError: it cannot be read, in a sentence.
+    """
+    return _prepare(upload.digest, size, upload.content)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _prepare(digest: str, size: int, _content: bytes) -> Prepared:
+    from limoe_core.data.preprocess import open_picture, to_model_input
+
+    picture, notes = open_picture(_content)
+    # The model's own function, at a higher resolution: the same white ground and the same margins.
+    shown = to_model_input(picture, max(size, min(_SHOWN, max(picture.size))))
+    return Prepared(to_model_input(picture, size), data_address(to_bytes(shown)), tuple(notes))
+
+
+def to_bytes(pixels: Float[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w 3"]:
+    """The model's input, in [-1, 1], as a picture."""
+    return np.round((np.asarray(pixels, np.float32) + 1) * 127.5).clip(0, 255).astype(np.uint8)
+
+
+def to_pixels(picture: UInt8[np.ndarray, "h w 3"]) -> Float[np.ndarray, "h w 3"]:
+    """The inverse of `to_bytes`."""
+    return picture.astype(np.float32) / 127.5 - 1
+
+
+def data_address(picture: UInt8[np.ndarray, "h w 3"]) -> str:
+    """The picture as a PNG in a data address."""
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "PNG")
+    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"

@@ -1,0 +1,144 @@
+"""Runs for the pages: which there are, and what they hold, loaded once per server.
+
+Names of runs come from the address bar; `limoe_core.checkpoint.find_run` refuses any that is not
+a plain folder name, so that no link leads out of the folder of runs. JAX is imported only when
+parameters are asked for.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import streamlit as st
+
+from limoe_core.checkpoint import Run, RunError, RunListing, find_run, list_runs
+from limoe_core.trace import RoutingTrace
+
+if TYPE_CHECKING:
+    from jaxtyping import UInt8
+
+    from limoe_core.data.source import PairSet
+    from limoe_core.inference import LoadedModel
+
+
+@dataclass(frozen=True)
+class Runs:
+    """The folder of runs: those that can be used, and the others with the reason."""
+
+    folder: Path
+    usable: tuple[str, ...]
+    broken: tuple[RunListing, ...]
+
+    @classmethod
+    def of(cls, folder: Path) -> Runs:
+        """What is in `folder` now.
+
+        Raises:
+          RunError: it is missing or may not be read.
+        """
+        listings = list_runs(folder)
+        return cls(
+            folder,
+            tuple(each.name for each in listings if each.error is None),
+            tuple(each for each in listings if each.error is not None),
+        )
+
+    def open(self, name: str) -> Run:
+        """Opens a run by its name, which may come from outside.
+
+        Raises:
+          RunError: it is no plain folder name, or no run.
+        """
+        return find_run(self.folder, name)
+
+    def default(self) -> str:
+        """The run to open with: the first that has experts and can show their routing."""
+        with_experts = [name for name in self.usable if self.open(name).config.model.experts]
+        for name in with_experts:
+            run = self.open(name)
+            with suppress(RunError):
+                if steps := run.probe_steps():
+                    probe(run, steps[-1])
+                    return name
+        return (*with_experts, *self.usable)[0]
+
+
+def probe(run: Run, step: int) -> RoutingTrace:
+    """The probe trace of a step, read once per server.
+
+    Raises:
+      RunError: there is none, or it is damaged.
+    """
+    return _probe(str(run.path), step, _stamp(run.path / "probes" / f"{step}.npz"))
+
+
+def probe_pictures(run: Run) -> UInt8[np.ndarray, "n size size 3"] | None:
+    """The pictures of the probe pairs as the model sees them; None if the run has none.
+
+    Raises:
+      RunError: they are damaged.
+    """
+    return _probe_pictures(str(run.path), _stamp(run.path / "probes" / "pictures.npz"))
+
+
+def model(run: Run, step: int) -> LoadedModel:
+    """The model at a step, loaded once per server and shared by all readers.
+
+    Raises:
+      RunError: the run has no such step, or it is damaged.
+    """
+    return _model(str(run.path), step, model_stamp(run, step))
+
+
+def model_stamp(run: Run, step: int) -> tuple[int, int]:
+    """Changes when the parameters of a step do."""
+    return _stamp(run.path / "steps" / str(step))
+
+
+def pairs(run: Run, split: str) -> PairSet:
+    """A split of the data that the run was trained on, loaded once per server.
+
+    Raises:
+      limoe_core.data.DataError or OSError: it is not on this machine and cannot be built.
+    """
+    return _pairs(str(run.path), split, _stamp(run.path / "config.json"))
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    """Changes when the file does, so that no cache outlives it."""
+    try:
+        found = path.stat()
+    except OSError:
+        return (0, 0)
+    return (found.st_mtime_ns, found.st_size)
+
+
+@st.cache_resource(max_entries=128, show_spinner=False)
+def _probe(path: str, step: int, stamp: tuple[int, int]) -> RoutingTrace:
+    return Run.open(path).probe(step)
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _probe_pictures(path: str, stamp: tuple[int, int]) -> np.ndarray | None:
+    return Run.open(path).probe_pictures()
+
+
+@st.cache_resource(max_entries=6, show_spinner="Loading the model's parameters …")
+def _model(path: str, step: int, stamp: tuple[int, int]) -> LoadedModel:
+    import limoe_core
+
+    return limoe_core.load(Run.open(path), step)
+
+
+@st.cache_resource(max_entries=6, show_spinner="Loading the data set (built on first use) …")
+def _pairs(path: str, split: str, stamp: tuple[int, int]) -> PairSet:
+    from limoe_core.data.source import load_pairs
+
+    return load_pairs(Run.open(path).config.data, split)
+
+
+__all__ = ["Run", "RunError", "Runs", "model", "pairs", "probe", "probe_pictures"]

@@ -1,0 +1,62 @@
+"""Entry of the dashboard: `streamlit run app`, or `streamlit run app -- --runs DIR`."""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+from pathlib import Path
+
+# `streamlit run app` puts this folder on the path, not the project's root above it.
+_ROOT = str(Path(__file__).resolve().parents[1])
+if _ROOT not in sys.path:
+    sys.path.insert(0, _ROOT)
+
+import streamlit as st  # noqa: E402
+
+from app import messages, options, sidebar, state, styles  # noqa: E402
+from app.pages import PAGES, Entry  # noqa: E402
+
+_ICON = Path(__file__).with_name("icon.svg")
+
+
+def main() -> None:
+    """One script run: the shell, and within it the page that the reader is on."""
+    st.set_page_config("LIMoE Lens", str(_ICON), layout="wide")
+    styles.apply()
+    pages = [
+        st.Page(
+            partial(_show, entry),
+            title=entry.title,
+            icon=entry.icon,
+            url_path=entry.path,
+            default=entry is PAGES[0],
+        )
+        for entry in PAGES
+    ]
+    st.navigation(pages).run()
+
+
+def _show(entry: Entry) -> None:
+    state.begin(entry.path)
+    try:
+        styles.heading(entry.title, entry.question)
+        runs = sidebar.find_runs(_runs_folder())
+        if runs is None:
+            return
+        run = sidebar.choose_run(runs)
+        if run is not None:
+            entry.show(run)
+        sidebar.list_broken(runs)
+    finally:
+        state.publish()
+
+
+def _runs_folder() -> Path:
+    try:
+        return options.parse(sys.argv[1:]).runs
+    except options.OptionsError as error:
+        messages.say("error", str(error))
+        return options.SHIPPED_RUNS
+
+
+main()

@@ -1,0 +1,29 @@
+"""The few rules of our own for Streamlit's page: the figure should start near the top."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+_RULES = """
+<style>
+  [data-testid="stMainBlockContainer"] { padding: 1.4rem 2rem 3rem; max-width: 1500px; }
+  [data-testid="stMainBlockContainer"] [data-testid="stVerticalBlock"] { gap: 0.6rem; }
+  .st-key-heading { flex-wrap: wrap; align-items: baseline; gap: 0.1rem 1rem; padding-right: 3rem; }
+  .st-key-heading h1 { padding: 0; }
+  @media (max-width: 640px) {
+    [data-testid="stMainBlockContainer"] { padding: 2.8rem 0.8rem 2rem; }
+  }
+</style>
+"""
+
+
+def apply() -> None:
+    """Adds the rules to the page. The text is ours alone: nothing from outside goes in."""
+    st.html(_RULES)
+
+
+def heading(title: str, question: str) -> None:
+    """A page's title with the question that it answers, on one line where there is room."""
+    with st.container(horizontal=True, key="heading"):
+        st.title(title, anchor=False, width="content")
+        st.caption(question, width="content")
