@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 from jaxtyping import Shaped
 
@@ -12,6 +14,8 @@ from limoe_core.trace import IMAGE, TEXT, RoutingTrace
 
 #: The mark that SentencePiece sets before a word.
 WORD_MARK = "\u2581"
+
+_BYTES = re.compile(r"(?:<0x[0-9A-F]{2}>)+")
 
 #: Labels that every trace has; `trace.meta` gives more.
 TOKEN_LABELS = ("script", "piece", "word", "place", "position")
@@ -55,6 +59,7 @@ def words(trace: RoutingTrace) -> Shaped[np.ndarray, " T"]:
 
     def close() -> None:
         whole = "".join(str(trace.piece[token]) for token in group).replace(WORD_MARK, "")
+        whole = _BYTES.sub(_decoded, whole)
         for token in group:
             found[token] = whole
         group.clear()
@@ -67,6 +72,14 @@ def words(trace: RoutingTrace) -> Shaped[np.ndarray, " T"]:
     if group:
         close()
     return np.array(found, dtype=np.str_)
+
+
+def _decoded(run: re.Match[str]) -> str:
+    """Byte pieces as the characters that they spell, or as they are where they spell none."""
+    try:
+        return bytes.fromhex(run.group().replace("<0x", "").replace(">", "")).decode()
+    except UnicodeDecodeError:
+        return run.group()
 
 
 def layer_index(trace: RoutingTrace, layer: int) -> int:

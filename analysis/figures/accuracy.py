@@ -98,6 +98,7 @@ def tasks_figure(frames: Mapping[str, pd.DataFrame], *, k: int = 1) -> go.Figure
                 name=f"{escape(run)}, {group}",
                 marker={
                     "color": colour,
+                    "opacity": 0.7,
                     "pattern": {"shape": shape, "fgcolor": "#FFFFFF", "fillmode": "overlay"},
                 },
                 error_y={

@@ -16,19 +16,23 @@ def preference_figure(frame: pd.DataFrame, *, measure: str = "lift", count: int 
 
     Args:
       frame: `analysis.expert_preferences`.
-      measure: "lift" (blue above 1, orange below, on a log scale) or "share".
+      measure: "lift" (blue above 1, orange below, on a log scale; no colour where the 95 % interval
+        of the share holds the base rate, or where fewer than five tokens are there and expected) or
+        "share".
       count: only this many labels, those with the most tokens.
     """
     largest = frame.drop_duplicates("value").nlargest(count, "total")["value"]
     rows = frame[frame["value"].isin(largest)]
     order = rows.drop_duplicates("value").sort_values("total", ascending=False)["value"]
-    share, lift, low, high, tokens, total = (
+    share, base, lift, low, high, tokens, total = (
         rows.pivot(index="value", columns="expert", values=column).loc[order].to_numpy()
-        for column in ("share", "lift", "low", "high", "tokens", "total")
+        for column in ("share", "base", "lift", "low", "high", "tokens", "total")
     )
     if measure == "lift":
         # log2, cut at 4 times more or less, where the colour says all it has to.
         colour = np.log2(np.where(lift > 0, lift, 0.25).clip(0.25, 4.0))
+        within = (low <= base) & (base <= high)
+        colour[within | (np.maximum(base * total, tokens) < 5)] = 0.0
         scale = {"colorscale": DIVERGING, "zmin": -2, "zmax": 2}
         bar = {"tickvals": [-2, -1, 0, 1, 2], "ticktext": ["¼×", "½×", "1×", "2×", "4×"]}
     else:

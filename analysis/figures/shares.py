@@ -11,7 +11,7 @@ from plotly.subplots import make_subplots
 
 from analysis.colours import MODALITY_COLOURS, expert_colour, expert_label
 from analysis.errors import AnalysisError
-from analysis.figures.style import GRID, INK, INTENSITY, finish, labels, step_axis
+from analysis.figures.style import CLEAR, GRID, INK, INTENSITY, finish, labels, step_axis
 
 
 def shares_figure(frame: pd.DataFrame) -> go.Figure:
@@ -24,15 +24,25 @@ def shares_figure(frame: pd.DataFrame) -> go.Figure:
     figure = make_subplots(
         rows=len(layers) or 1,
         cols=1,
-        shared_xaxes=True,
-        vertical_spacing=0.08 / max(len(layers), 1) ** 0.5,
+        vertical_spacing=0.14 / max(len(layers), 1) ** 0.5,
         subplot_titles=[f"layer {layer}" for layer in layers],
     )
     for row, layer in enumerate(layers, start=1):
         for bar in _share_bars(frame[frame["layer"] == layer], show_legend=row == 1):
             figure.add_trace(bar, row=row, col=1)
+        mine = frame[frame["layer"] == layer]
+        if "role" in mine:
+            figure.update_xaxes(
+                tickvals=labels(mine["expert"].tolist()),
+                ticktext=[
+                    f"{expert_label(int(expert))}<br><i>{role}</i>"
+                    for expert, role in zip(mine["expert"], mine["role"], strict=True)
+                ],
+                row=row,
+                col=1,
+            )
     _share_axes(figure, float(frame[["image_share", "text_share"]].to_numpy().max(initial=0.0)))
-    return finish(figure, height=110 + 210 * max(len(layers), 1))
+    return finish(figure, height=80 + 240 * max(len(layers), 1))
 
 
 def _share_bars(frame: pd.DataFrame, *, show_legend: bool) -> list[go.Bar]:
@@ -191,7 +201,8 @@ def shares_heat_figure(
     if not log:
         figure.data[0].x = list(table.columns)
         figure.update_xaxes(type="linear", title={"text": "step"})
-    figure.update_yaxes(autorange="reversed")
+    figure.update_yaxes(autorange="reversed", gridcolor=CLEAR)
+    figure.update_xaxes(gridcolor=CLEAR)
     return finish(figure, height=320)
 
 
@@ -221,7 +232,7 @@ def _slider(steps: Sequence[int]) -> dict:
     return {
         "active": len(steps) - 1,
         "currentvalue": {"prefix": "step "},
-        "pad": {"t": 30, "l": 70},
+        "pad": {"t": 30, "l": 100},
         "steps": [
             {"label": f"{step:,}", "method": "animate", "args": [[str(step)], still]}
             for step in steps

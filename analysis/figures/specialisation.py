@@ -28,7 +28,7 @@ def specialisation_figure(frame: pd.DataFrame) -> go.Figure:
         go.Bar(
             x=[f"layer {layer}" for layer in frame["layer"]],
             y=frame["nmi"],
-            marker={"color": "#8A63B8"},
+            marker={"color": "rgba(138, 99, 184, 0.55)"},
             error_y=_error(frame, "nmi", "low", "high"),
             customdata=frame[["low", "high", "pairs"]],
             hovertemplate=(
@@ -70,6 +70,7 @@ def causal_figure(frame: pd.DataFrame) -> go.Figure:
                 showlegend=row == 1,
                 marker={
                     "color": MODALITY_COLOURS[modality],
+                    "opacity": 0.7,
                     "pattern": {"shape": shape, "fgcolor": "#FFFFFF", "fillmode": "overlay"},
                 },
                 error_y=_error(mine, delta, f"{delta}_low", f"{delta}_high"),
@@ -105,6 +106,7 @@ def sceptic_figure(frame: pd.DataFrame, measure: str = "modality NMI") -> go.Fig
             name=router,
             marker={
                 "color": colour,
+                "opacity": 0.7,
                 "pattern": {"shape": shape, "fgcolor": "#FFFFFF", "fillmode": "overlay"},
             },
             error_y=_error(mine, "value", "low", "high"),
@@ -134,7 +136,7 @@ def agreement_figure(frame: pd.DataFrame) -> go.Figure:
             z=values,
             x=[f"layer {layer}" for layer in table.columns],
             y=table.index.tolist(),
-            text=[[f"{value:.2f}" for value in line] for line in values],
+            text=[[f"{value + 0.0:.2f}" for value in line.round(2)] for line in values],
             texttemplate="%{text}",
             colorscale=INTENSITY,
             zmin=0,

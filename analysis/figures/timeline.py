@@ -53,7 +53,9 @@ def timeline_figure(
             for modality, lines in mine.groupby("modality", dropna=False):
                 kind = modality if isinstance(modality, str) else ""
                 name = ", ".join(
-                    part for part in (kind or "both", run if len(chosen) > 1 else "") if part
+                    part
+                    for part in (kind or "both modalities", run if len(chosen) > 1 else "")
+                    if part
                 )
                 for trace in _lines(lines, places, name, kind, number, measure):
                     trace.showlegend = bool(trace.showlegend) and name not in named
@@ -89,6 +91,7 @@ def _lines(
             go.Scatter(
                 x=[*x, *reversed(x)],
                 y=[*ordered["high"], *reversed(ordered["low"].tolist())],
+                mode="lines",
                 fill="toself",
                 fillcolor="rgba(138, 99, 184, 0.18)",
                 line={"width": 0},
@@ -97,7 +100,7 @@ def _lines(
                 legendgroup=name,
             )
         )
-    dense = len(ordered) > 60
+    dense = len(ordered) > 30
     found.append(
         go.Scatter(
             x=x,

@@ -69,3 +69,14 @@ def test_labels_belong_to_their_own_modality(trace):
 def test_an_unknown_label_names_those_there_are(trace):
     with pytest.raises(analysis.AnalysisError, match="'colour'.*script.*category"):
         analysis.token_labels(trace, "colour")
+
+
+def test_words_spell_out_byte_pieces(trace):
+    pieces = trace.piece.astype(object)
+    at = np.flatnonzero((trace.pair == 0) & (trace.modality == 1))
+    pieces[at] = ["▁x", "<0xE6>", "<0x98>"]
+    torn = analysis.token_labels(dataclasses.replace(trace, piece=pieces.astype(str)), "word")
+    assert set(torn[at]) == {"x<0xE6><0x98>"}
+    pieces[at] = ["<0xE6>", "<0x98>", "<0x82>"]
+    whole = analysis.token_labels(dataclasses.replace(trace, piece=pieces.astype(str)), "word")
+    assert set(whole[at]) == {"昂"}
