@@ -7,6 +7,7 @@ Everything is computed in float32, and results are stored in the run.
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
 #: What a class name is put into for the English prompt ensemble; the first is the plain name.
 TEMPLATES = ("{}", "a picture of {}", "an emoji of {}", "a drawing of {}", "{} icon")
 
-#: Splits that are evaluated, and the classes to choose from: all concepts, or the split's own.
+#: Splits of the emoji set that are evaluated, and the classes to choose from: all concepts of the
+#: data set, or the split's own. Any other split is asked among all.
 TASKS: Mapping[str, tuple[str, ...]] = {
     "test_style": ("all",),
     "test_concept": ("split", "all"),
@@ -133,7 +135,11 @@ def classify(
         )
         for language, embeddings in names.by_language.items()
     }
-    groups = {"categories": pairs.category, "styles": pairs.style}
+    groups = {
+        group: values
+        for group, values in (("categories", pairs.category), ("styles", pairs.style))
+        if np.any(np.asarray(values) != "")
+    }
     result = {
         "n": len(pairs),
         "concepts": len(np.unique(pairs.concept)),
@@ -176,24 +182,26 @@ def evaluate_split(
     names: NameEmbeddings,
     class_sets: Sequence[str] = ("all",),
     *,
+    label: str | None = None,
     seed: int = 0,
     progress: Progress = silent,
 ) -> tuple[dict[str, dict[str, Any]], dict[str, Predictions]]:
     """Zero-shot and retrieval results of one split by task name, and the single answers.
 
-    Tasks are called `zero_shot_<split>` for the first of `class_sets`, `zero_shot_<split>_all` or
-    `_split` for the others, and `retrieval_<split>`.
+    Tasks are called `zero_shot_<label>` for the first of `class_sets`, `zero_shot_<label>_all` or
+    `_split` for the others, and `retrieval_<label>`; the label is the split's name by default.
     """
+    label = label or pairs.split
     pictures = embed_pictures(model, pairs, progress=progress)
     common = {"split": pairs.split, "data": pairs.name, "seed": seed}
     results, answers = {}, {}
     for place, class_set in enumerate(class_sets):
-        task = f"zero_shot_{pairs.split}" + (f"_{class_set}" if place else "")
+        task = f"zero_shot_{label}" + (f"_{class_set}" if place else "")
         classes = np.unique(pairs.concept) if class_set == "split" else None
         result, answers[task] = classify(pictures, pairs, names, classes, seed=seed)
         results[task] = {**common, "classes": class_set, **result}
     table = pairs.concepts
-    results[f"retrieval_{pairs.split}"] = {
+    results[f"retrieval_{label}"] = {
         **common,
         "n": len(pairs),
         **retrieval_result(
@@ -212,8 +220,10 @@ def evaluate_split(
 
 @dataclass(frozen=True)
 class DataOverride:
-    """Where the data set is, if not where the run's settings say."""
+    """Another data set than the run was trained on, or the same in another place."""
 
+    name: str | None = None
+    """A TFDS data set that is prepared on disk; name its splits with --splits."""
     dir: str | None = None
     """TFDS data directory."""
     config: str | None = None
@@ -222,14 +232,17 @@ class DataOverride:
 
 @dataclass(frozen=True)
 class Arguments:
-    """Zero-shot classification and retrieval of a run, on the test splits of its data set."""
+    """Zero-shot classification and retrieval of a run, on the test splits of its data set.
+
+    Results are printed as tables or as JSON, and kept in the run for the dashboard.
+    """
 
     run: Path
     """Run directory, such as checkpoints/my-run."""
     step: int | None = None
     """Step of the checkpoint; the newest by default."""
     splits: tuple[str, ...] = tuple(TASKS)
-    """Splits to evaluate."""
+    """Splits to evaluate. Those of the emoji set by default."""
     data: DataOverride = field(default_factory=DataOverride)
     json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Print one JSON object instead of tables; the progress goes to stderr."""
@@ -251,9 +264,6 @@ def evaluate(arguments: Arguments, progress: Progress = silent) -> dict[str, Any
     from limoe_core.data.source import load_pairs
     from limoe_core.inference import load
 
-    unknown = sorted(set(arguments.splits) - set(TASKS))
-    if unknown:
-        raise ConfigError(f"no split {', '.join(unknown)}; there are {', '.join(TASKS)}")
     model = in_float32(load(arguments.run, arguments.step))
     assert model.run is not None
     data = _data_config(model.config.data, arguments.data)
@@ -268,7 +278,13 @@ def evaluate(arguments: Arguments, progress: Progress = silent) -> dict[str, Any
                 embed_names(model, table, progress=progress), embed_ensemble(model, english)
             )
         found, answers = evaluate_split(
-            model, pairs, names, TASKS[split], seed=arguments.seed, progress=progress
+            model,
+            pairs,
+            names,
+            TASKS.get(split, ("all",)),
+            label=_label(model.config.data, data, split),
+            seed=arguments.seed,
+            progress=progress,
         )
         results |= found
         if arguments.store:
@@ -296,9 +312,18 @@ def in_float32(model: LoadedModel) -> LoadedModel:
 
 
 def _data_config(config: DataConfig, override: DataOverride) -> DataConfig:
+    name = override.name or config.name
+    # What config a set has says nothing about another set.
+    same = DataConfig().config if name != config.name else config.config
     return replace(
-        config, dir=override.dir or config.dir, config=override.config or config.config
+        config, name=name, dir=override.dir or config.dir, config=override.config or same
     )
+
+
+def _label(trained: DataConfig, data: DataConfig, split: str) -> str:
+    """Name of a split in task names, with the data set's where it is not the run's own."""
+    label = split if data.name == trained.name else f"{data.name}_{split}"
+    return re.sub(r"[^A-Za-z0-9_]+", "_", label)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -330,7 +355,7 @@ def _bar(console: Any) -> Progress:
     from rich.progress import track
 
     def shown(label: str, items: Sequence[Any]) -> Iterator[Any]:
-        return iter(track(items, description=label, console=console, transient=True))
+        return iter(track(items, description=label, console=console))
 
     return shown
 

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import numpy as np
+import PIL.Image
 import pytest
 
+import limoe_core
 from limoe_core import evaluate, scoring
+from limoe_core.checkpoint import Run
+from limoe_core.data.source import load_pairs
 from limoe_core.files import RunError
 from limoe_core.predictions import Predictions
 
@@ -209,3 +216,68 @@ def test_results_are_plain_json(pairs):
     assert json.loads(json.dumps(results)) == results
     for result in results.values():
         assert (result["split"], result["data"]) == ("test_style", "words/small:1.0.0")
+
+
+# ---- the command, on a run that was really trained
+
+
+@pytest.fixture(scope="module")
+def evaluated(debug_run, data_dir):
+    """(what `evaluate --json` printed, the run)."""
+    command = [sys.executable, "-m", "limoe_core.evaluate", "--run", str(debug_run), "--json"]
+    done = subprocess.run(
+        [*command, "--data.dir", str(data_dir)], capture_output=True, text=True, timeout=600
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    return done.stdout, Run.open(debug_run)
+
+
+def test_the_command_prints_one_json_object_and_keeps_it_in_the_run(evaluated):
+    printed, run = evaluated
+    report = json.loads(printed)
+    assert printed.count("\n") == 1
+    assert report["step"] == run.steps()[-1]
+    assert set(report["results"]) == {
+        "zero_shot_test_style",
+        "zero_shot_test_concept",
+        "zero_shot_test_concept_all",
+        "zero_shot_validation",
+        "zero_shot_validation_all",
+        "retrieval_test_style",
+        "retrieval_test_concept",
+        "retrieval_validation",
+    }
+    for task, result in report["results"].items():
+        assert run.evaluations()[task][str(report["step"])] == {"step": report["step"], **result}
+    style = report["results"]["zero_shot_test_style"]
+    assert style["data"].startswith("emoji/")
+    assert style["ways"] > 1800
+    assert len(style["languages"]) == 14
+    unseen = report["results"]["zero_shot_test_concept"]
+    assert unseen["ways"] == unseen["concepts"] < 400
+
+
+def test_the_stored_accuracy_is_that_of_the_model_asked_directly(evaluated, data_dir):
+    printed, run = evaluated
+    found = json.loads(printed)["results"]["zero_shot_test_concept"]["languages"]["tr"]
+    data = dataclasses.replace(run.config.data, dir=str(data_dir))
+    pairs = load_pairs(data, "test_concept", progress=False)
+    model = limoe_core.load(run.path)
+    some = np.arange(0, len(pairs), 7)
+    classes = np.unique(pairs.concept)
+    names = pairs.concepts.names["tr"]
+    texts = model.encode_texts([str(names[c]) for c in classes])
+    stored = Predictions.load(run.path, "zero_shot_test_concept", model.step)
+    row = stored.languages.tolist().index("tr")
+    images = model.encode_images([PIL.Image.fromarray(pairs.pictures[i]) for i in some])
+    ranks = slow_ranks(images, texts, names[pairs.concept[some]], names[classes])
+    # Another batch may add numbers up in another order, so that near ties may fall differently.
+    assert np.mean(np.abs(stored.ranks[row, some] - ranks) <= 1) > 0.98
+    assert found["top5"]["value"] == pytest.approx(np.mean(stored.ranks[row] < 5))
+
+
+def test_errors_are_sentences(tmp_path, debug_run, capsys):
+    assert evaluate.main(["--run", str(tmp_path / "none")]) == 2
+    assert "there is no run at" in capsys.readouterr().err
+    assert evaluate.main(["--run", str(debug_run), "--step", "7"]) == 2
+    assert "no step 7; it has" in " ".join(capsys.readouterr().err.split())
