@@ -31,6 +31,8 @@ def replacing(path: Path) -> Iterator[Path]:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+        # Readable by whoever may read the folder, however private its writer made it.
+        temporary.chmod(path.parent.stat().st_mode & 0o666)
         os.replace(temporary, path)
     finally:
         with suppress(FileNotFoundError):
