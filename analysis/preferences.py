@@ -176,14 +176,17 @@ def top_words(
     count: int = 24,
     min_tokens: int = 2,
 ) -> pd.DataFrame:
-    """The words (or pieces, or places) that the expert gets most of, by lift and then by number.
+    """The words (or pieces, or places) that the expert is known by: more often its own than others.
 
-    Columns: value, share, base, lift, tokens, total, pairs, as in `expert_preferences`. Words with
-    fewer than `min_tokens` tokens are left out: a word that is there once always has a preference.
+    Ordered by how much they add to the divergence of the expert's words from all words, tokens ·
+    ln(lift), which asks for a preference and for evidence of it: the highest lifts of all are those
+    of words that are there once. Columns: value, share, base, lift, tokens, total, pairs, as in
+    `expert_preferences`. Only words with a lift over 1 and at least `min_tokens` tokens in all.
     """
     frame = expert_preferences(trace, layer, by, "text", min_tokens=min_tokens, samples=0)
-    mine = frame[(frame["expert"] == expert) & (frame["tokens"] > 0)]
-    order = mine.sort_values(["lift", "tokens", "value"], ascending=[False, False, True])
+    mine = frame[(frame["expert"] == expert) & (frame["lift"] > 1)]
+    weight = mine["tokens"] * np.log(mine["lift"])
+    order = mine.assign(weight=weight).sort_values(["weight", "value"], ascending=[False, True])
     columns = ["value", "share", "base", "lift", "tokens", "total", "pairs"]
     return order[columns].head(count).reset_index(drop=True)
 
