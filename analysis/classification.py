@@ -1,0 +1,130 @@
+"""Zero-shot classification and search by hand: any pictures, any labels, any template."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, Integer
+
+from analysis.errors import AnalysisError
+
+if TYPE_CHECKING:
+    from limoe_core.inference import LoadedModel
+
+#: Where a label goes in a prompt template.
+SLOT = "{}"
+
+
+def classify(
+    model: LoadedModel,
+    images: Sequence[Any],
+    labels: Sequence[str],
+    *,
+    template: str = SLOT,
+    names: Sequence[str] | None = None,
+) -> pd.DataFrame:
+    """Probabilities of labels for pictures: softmax over cosine similarity / learned temperature.
+
+    Args:
+      images: pictures of any size, as `model.encode_images` takes them.
+      labels: the classes, in any language, none twice.
+      template: prompt with one `{}` where the label goes.
+      names: what to call the pictures; their numbers by default.
+
+    Returns: see `classification_frame`.
+
+    Raises:
+      AnalysisError: for no label, a label twice, or a template without `{}`.
+    """
+    texts = prompts(labels, template)
+    called = list(names) if names is not None else [str(i) for i in range(len(images))]
+    return classification_frame(
+        model.encode_images(images),
+        model.encode_texts(texts),
+        temperature(model),
+        names=called,
+        labels=labels,
+        texts=texts,
+    )
+
+
+def prompts(labels: Sequence[str], template: str = SLOT) -> list[str]:
+    """The texts that are embedded: each label in the template.
+
+    Raises:
+      AnalysisError: for no label, a label twice, or a template without exactly one `{}`.
+    """
+    if not labels:
+        raise AnalysisError("classification needs at least one label")
+    twice = [label for place, label in enumerate(labels) if label in labels[:place]]
+    if twice:
+        raise AnalysisError(f"the label {twice[0]!r} is there twice; each class needs its own text")
+    if template.count(SLOT) != 1:
+        raise AnalysisError(
+            f"the template {template!r} must hold {{}} once, where the label goes, as in "
+            "'a picture of {}'"
+        )
+    before, after = template.split(SLOT)
+    return [f"{before}{label}{after}" for label in labels]
+
+
+def temperature(model: LoadedModel) -> float:
+    """The learned temperature that divides the model's cosine similarities."""
+    return float(model.functional.bind(model.params).temperature)
+
+
+def classification_frame(
+    images: Float[np.ndarray, "n d"],
+    texts_embedded: Float[np.ndarray, "c d"],
+    temperature: float,
+    *,
+    names: Sequence[str],
+    labels: Sequence[str],
+    texts: Sequence[str],
+) -> pd.DataFrame:
+    """One row a picture and label, the most probable first, from unit vectors.
+
+    Columns: picture (its number), name, rank (from 1), label, text (the prompt), similarity
+    (cosine), probability (over the labels given; they sum to 1 for each picture).
+    """
+    similarity = images.astype(np.float64) @ texts_embedded.astype(np.float64).T
+    probability = probabilities(similarity, temperature)
+    order = np.argsort(-similarity, axis=1, kind="stable")
+    pictures, classes = similarity.shape
+    flat = order.reshape(-1)
+    rows = np.repeat(np.arange(pictures), classes)
+    return pd.DataFrame(
+        {
+            "picture": rows,
+            "name": np.array(list(names), object)[rows],
+            "rank": np.tile(np.arange(1, classes + 1), pictures),
+            "label": np.array(list(labels), object)[flat],
+            "text": np.array(list(texts), object)[flat],
+            "similarity": similarity[rows, flat],
+            "probability": probability[rows, flat],
+        }
+    )
+
+
+def probabilities(
+    similarity: Float[np.ndarray, "n c"], temperature: float
+) -> Float[np.ndarray, "n c"]:
+    """softmax over each row of similarity / temperature."""
+    scaled = similarity / temperature
+    shifted = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+    return shifted / shifted.sum(axis=1, keepdims=True)
+
+
+def nearest(
+    query: Float[np.ndarray, " d"], candidates: Float[np.ndarray, "n d"], count: int
+) -> tuple[Integer[np.ndarray, " k"], Float[np.ndarray, " k"]]:
+    """The candidates most similar to the query, best first, and their cosine similarities.
+
+    All are unit vectors. Ties go to the earlier candidate.
+    """
+    similarity = candidates.astype(np.float64) @ query.astype(np.float64)
+    best = np.argsort(-similarity, kind="stable")[:count]
+    return best, similarity[best]

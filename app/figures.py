@@ -1,0 +1,58 @@
+"""A figure on the page, with all the ways it can leave: SVG or PNG, data as CSV, Python."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from app.export import plotly_config, take_away
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import plotly.graph_objects as go
+
+#: What the camera above a figure can save.
+_FORMATS = ("svg", "png")
+
+
+def choose_format() -> None:
+    """Lets the reader say what the camera above every figure saves. Call it once a script run."""
+    with st.sidebar:
+        st.radio(
+            "The camera above a figure saves",
+            _FORMATS,
+            key="figures.format",
+            format_func=str.upper,
+            horizontal=True,
+            persist_state="session",
+            help="Point at a figure, or tap it, and its buttons appear: the camera saves it, two "
+            "arrows make it as large as the page. Data (CSV) and the Python lines are below it.",
+        )
+
+
+def show(
+    figure: go.Figure,
+    frame: Callable[[], pd.DataFrame] | pd.DataFrame,
+    recipe: str,
+    *,
+    file: str,
+    what: str = "this figure",
+    note: str = "",
+) -> None:
+    """Draws a figure of `analysis`, and below it what makes it again.
+
+    Args:
+      frame: the data behind it, or a function that makes it.
+      recipe: Python that makes data and figure, from the project's folder.
+      file: name of saved files, without extension; names the figure on its page too.
+      note: a line under the figure: what it shows, its units, n, split and step.
+    """
+    config = plotly_config(file)
+    config["toImageButtonOptions"]["format"] = st.session_state.get("figures.format", "svg")
+    config["toImageButtonOptions"]["scale"] = 2
+    st.plotly_chart(figure, key=f"figure.{file}", config=config)
+    if note:
+        st.caption(note)
+    take_away(frame if callable(frame) else lambda: frame, recipe, file=file, what=what)
