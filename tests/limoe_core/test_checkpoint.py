@@ -27,6 +27,7 @@ from limoe_core.checkpoint import Run, RunError, export_params, find_run, list_r
 from limoe_core.config import RUN_FORMAT, Config, preset
 from limoe_core.files import replacing
 from limoe_core.steps import read_all, read_params
+from limoe_core.tokenizer import Tokenizer
 from limoe_core.trace import RoutingTrace
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -663,6 +664,22 @@ def test_nothing_in_a_run_is_unpickled(run: Run) -> None:
     with pytest.raises(RunError):
         run.probe_pictures()
     assert not (run.path / "sprung").exists()
+
+
+# ---- tokenizer
+
+
+def test_the_tokenizer_comes_back(run: Run) -> None:
+    captions = [
+        f"{colour} {thing}" for colour in ("red", "blue", "青い") for thing in ("りんご", "cat")
+    ]
+    tokenizer = Tokenizer.train(captions, 270)
+    run.save_tokenizer(tokenizer)
+    texts = ["red cat", "青いりんご", "ねこ 🐈", ""]
+    np.testing.assert_array_equal(run.tokenizer().encode(texts, 12), tokenizer.encode(texts, 12))
+    (run.path / "tokenizer.model").write_bytes(b"no model")
+    with pytest.raises(RunError, match=r"tokenizer\.model is damaged"):
+        run.tokenizer()
 
 
 # ---- files
