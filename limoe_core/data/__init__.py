@@ -1,0 +1,1 @@
+"""Image-text pairs: data sets, preprocessing, augmentation and batches."""

@@ -1,0 +1,209 @@
+"""Training batches: a plan that depends on the seed alone, read by Grain in the background.
+
+How no batch holds a concept twice: an epoch is one shuffle of all pictures of the split. Pictures
+are dealt in that order into open batches, each into the oldest one that has room and does not hold
+its concept yet. What does not make a full batch at the end of the epoch waits: those pictures sit
+this epoch out, and the next shuffle deals everything anew.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+
+import grain
+import numpy as np
+from jaxtyping import Int32
+
+from limoe_core.config import Config, ConfigError
+from limoe_core.data.pairs import ConceptTable, PairSet
+from limoe_core.tokenizer import Tokenizer
+
+# Streams of random numbers that must not meet.
+_SHUFFLE, _CAPTION = 0x5F1E, 0xCA97
+
+_BATCHES_AHEAD = 8
+_EPOCHS_TRIED = 8
+_ATTEMPTS = 100
+_ENDLESS = 2**40
+
+
+def epoch_batches(
+    concepts: Int32[np.ndarray, " n"], batch: int, seed: int, epoch: int, attempt: int = 0
+) -> Int32[np.ndarray, "batches batch"]:
+    """Which pictures make each batch of an epoch. A pure function of its arguments.
+
+    Args:
+      concepts: concept of each picture.
+      batch: pictures in a batch.
+      seed: of the run.
+      epoch: counted from 0.
+      attempt: another shuffle for the same epoch.
+
+    Returns:
+      indices of pictures; no picture twice in an epoch, no concept twice in a row. The number of
+      batches may differ a little from shuffle to shuffle.
+
+    Raises:
+      ConfigError: there are fewer concepts than pictures in a batch.
+    """
+    distinct = len(np.unique(concepts))
+    if distinct < batch:
+        raise ConfigError(
+            f"data.batch_size {batch} is more than the {distinct} concepts of the training data, "
+            f"and a batch holds no concept twice; set it to at most {distinct}"
+        )
+    rng = np.random.default_rng((seed, _SHUFFLE, epoch, attempt))
+    order = rng.permutation(len(concepts))
+    rows: list[list[int]] = []
+    first_open = 0
+    # A concept's pictures go to batches of rising number, so where its last one went is enough.
+    last_row = np.full(int(concepts.max()) + 1, -1)
+    for picture in order.tolist():
+        concept = concepts[picture]
+        row = max(first_open, int(last_row[concept]) + 1)
+        while row < len(rows) and len(rows[row]) == batch:
+            row += 1
+        if row == len(rows):
+            rows.append([])
+        rows[row].append(picture)
+        last_row[concept] = row
+        while first_open < len(rows) and len(rows[first_open]) == batch:
+            first_open += 1
+    full = np.array([row for row in rows if len(row) == batch], np.int32).reshape(-1, batch)
+    # The batches filled last hold more of the concepts with many pictures; they come at any time.
+    return rng.permutation(full)
+
+
+@dataclasses.dataclass(frozen=True)
+class CaptionTable:
+    """Every caption of every concept as token ids, made once.
+
+    Row `start[c, l] + i` of `ids` is the i-th of the `count[c, l]` captions of concept c in
+    language l.
+    """
+
+    ids: Int32[np.ndarray, "captions length"]
+    start: Int32[np.ndarray, "c languages"]
+    count: Int32[np.ndarray, "c languages"]
+
+    @classmethod
+    def make(cls, concepts: ConceptTable, tokenizer: Tokenizer, length: int) -> CaptionTable:
+        """Tokenizes all captions; the first language has the aliases besides its names."""
+        texts: list[str] = []
+        start = np.zeros((len(concepts), len(concepts.names)), np.int32)
+        count = np.zeros_like(start)
+        for concept in range(len(concepts)):
+            for place, language in enumerate(concepts.names):
+                found = [str(concepts.names[language][concept])]
+                if place == 0:
+                    found += concepts.aliases[concept]
+                start[concept, place], count[concept, place] = len(texts), len(found)
+                texts += found
+        return cls(tokenizer.encode(texts, length), start, count)
+
+    def draw(
+        self,
+        concepts: Int32[np.ndarray, " b"],
+        captions: int,
+        english_share: float,
+        rng: np.random.Generator,
+    ) -> Int32[np.ndarray, "b captions length"]:
+        """Captions of each concept, in different languages as long as there are enough.
+
+        The first language (English) takes part in a draw with `english_share`, the others share
+        the rest evenly; within a language every caption is as likely as every other.
+        """
+        rows, languages = len(concepts), self.start.shape[1]
+        weights = np.full(languages, (1 - english_share) / max(1, languages - 1))
+        weights[0] = english_share if languages > 1 else 1.0
+        language = _without_repeats(weights, rows, captions, rng)
+        start = self.start[concepts[:, None], language]
+        count = self.count[concepts[:, None], language]
+        offset = (rng.random((rows, captions)) * count).astype(np.int32)
+        return self.ids[start + offset]
+
+
+def _without_repeats(
+    weights: np.ndarray, rows: int, draws: int, rng: np.random.Generator
+) -> np.ndarray:
+    """(rows, draws) places drawn by weight, none twice in a row while there are others left.
+
+    The first draw has exactly these chances. With the Gumbel trick: sorting log-weights plus
+    Gumbel noise draws one after another without putting back.
+    """
+    with np.errstate(divide="ignore"):
+        scores = np.log(weights) + rng.gumbel(size=(rows, len(weights)))
+    ranked = np.argsort(-scores, axis=1, kind="stable")
+    possible = int(np.count_nonzero(weights))
+    return ranked[:, np.arange(draws) % possible]
+
+
+class BatchSource:
+    """Batches by number, as Grain reads them: random access over all epochs there will be."""
+
+    def __init__(self, pairs: PairSet, tokenizer: Tokenizer, config: Config) -> None:
+        self._pairs = pairs
+        self._data = config.data
+        self._seed = config.train.seed
+        self._captions = CaptionTable.make(pairs.concepts, tokenizer, config.model.text_length)
+        # Every epoch has as many batches as the shortest of the first few, so that a position says
+        # by itself which epoch it is in.
+        self._epoch_length = 1
+        self._epoch_length = min(len(self._draw_plan(epoch)) for epoch in range(_EPOCHS_TRIED))
+        if self._epoch_length == 0:
+            raise ConfigError(
+                f"data.batch_size {self._data.batch_size}: the training data cannot fill one batch "
+                "of so many concepts; make it smaller"
+            )
+        self._plan = functools.lru_cache(maxsize=4)(self._draw_plan)
+
+    def __len__(self) -> int:
+        return _ENDLESS
+
+    def _draw_plan(self, epoch: int) -> np.ndarray:
+        """Plan of an epoch; a shuffle that happens to fill too few batches is drawn again."""
+        plan = np.empty((0, 0))
+        for attempt in range(_ATTEMPTS):
+            plan = epoch_batches(
+                self._pairs.concept, self._data.batch_size, self._seed, epoch, attempt
+            )
+            if len(plan) >= self._epoch_length:
+                break
+        return plan
+
+    def __getitem__(self, position: int) -> dict[str, np.ndarray]:
+        """The batch at a place in the endless sequence of batches, from 0."""
+        epoch, place = divmod(int(position), self._epoch_length)
+        plan = self._plan(epoch)
+        chosen = plan[place % len(plan)]
+        concepts = self._pairs.concept[chosen]
+        rng = np.random.default_rng((self._seed, _CAPTION, int(position)))
+        return {
+            "image": self._pairs.pictures.batch(chosen),
+            "text": self._captions.draw(
+                concepts, self._data.captions_per_image, self._data.english_share, rng
+            ),
+            "concept": concepts,
+        }
+
+
+def training_batches(pairs: PairSet, tokenizer: Tokenizer, config: Config) -> grain.DatasetIterator:
+    """Endless training batches, made a few ahead by a background thread.
+
+    Args:
+      pairs: the training split.
+      tokenizer: of the run.
+      config: its batch size, captions, seed and text length count here.
+
+    Returns:
+      an iterator of `{"image": uint8 (B, 72, 72, 4), "text": int32 (B, captions, length) filled up
+      with 0, "concept": int32 (B,)}`. Its `get_state()` is plain data for JSON and says how many
+      batches were taken; after `set_state` of it the same batches follow, bit for bit.
+
+    Raises:
+      ConfigError: the batch size does not fit the data.
+    """
+    source = BatchSource(pairs, tokenizer, config)
+    reading = grain.ReadOptions(num_threads=1, prefetch_buffer_size=_BATCHES_AHEAD)
+    return iter(grain.MapDataset.source(source).to_iter_dataset(reading))

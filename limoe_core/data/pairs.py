@@ -1,0 +1,104 @@
+"""Image-text pairs in memory, whatever data set they come from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from jaxtyping import Int32, UInt8
+
+
+class PictureStore(Protocol):
+    """Pictures of a split, each 72×72 RGBA."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> UInt8[np.ndarray, "72 72 4"]: ...
+
+    def batch(self, indices: Sequence[int] | np.ndarray) -> UInt8[np.ndarray, "b 72 72 4"]:
+        """Several pictures at once."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class ArrayPictures:
+    """Pictures that fit in memory, decoded once."""
+
+    pixels: UInt8[np.ndarray, "n 72 72 4"]
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def __getitem__(self, index: int) -> UInt8[np.ndarray, "72 72 4"]:
+        return self.pixels[index]
+
+    def batch(self, indices: Sequence[int] | np.ndarray) -> UInt8[np.ndarray, "b 72 72 4"]:
+        """Several pictures at once."""
+        return self.pixels[np.asarray(indices, np.intp)]
+
+
+@dataclass(frozen=True, eq=False)
+class ConceptTable:
+    """What the pictures of a data set, in all its splits, can show; sorted by key."""
+
+    keys: np.ndarray
+    """(c,) str: for emoji the code points, like `1F34E`."""
+    names: dict[str, np.ndarray]
+    """(c,) str by language: the one official name. English comes first where there is any."""
+    aliases: list[tuple[str, ...]]
+    """Further captions in the first language."""
+    category: np.ndarray
+    """(c,) str, "" where the data set has none."""
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+
+@dataclass(frozen=True, eq=False)
+class PairSet:
+    """The pictures of one split and what they show."""
+
+    name: str
+    """Data set, config and version: `emoji/full:1.0.0`."""
+    split: str
+    pictures: PictureStore
+    concept: Int32[np.ndarray, " n"]
+    """Index into `concepts` by picture."""
+    style: np.ndarray
+    """(n,) str: who drew it, "" where the data set does not say."""
+    category: np.ndarray
+    """(n,) str."""
+    concepts: ConceptTable
+
+    def __len__(self) -> int:
+        return len(self.concept)
+
+    def captions(self) -> list[str]:
+        """Every caption of the concepts of this split, in all languages: what a tokenizer may see.
+
+        Each distinct text once, in an order that depends on the data alone.
+        """
+        table = self.concepts
+        found: dict[str, None] = {}
+        for index in np.unique(self.concept):
+            for language in table.names:
+                found.setdefault(str(table.names[language][index]))
+            for alias in table.aliases[index]:
+                found.setdefault(alias)
+        return list(found)
+
+
+def name_ceiling(concepts: ConceptTable, language: str) -> float:
+    """Accuracy among all concept names that perfect knowledge would reach in a language.
+
+    Below 1 where concepts share a name: of k concepts with one name, a guess among them is right
+    for one in k. Names count as the same whatever their case.
+
+    Args:
+      concepts: the classes.
+      language: a key of `concepts.names`.
+    """
+    names = [str(name).casefold() for name in concepts.names[language]]
+    return len(set(names)) / len(names)
