@@ -48,16 +48,38 @@ def timeline_frame(
       traces: `analysis.probe_traces(run)` if they are at hand; read from the run otherwise.
       samples: bootstrap resamples behind the intervals of the NMI.
     """
-    parts = [_of_metrics(metrics_frame(run))]
     if traces is None:
         traces = {step: run.probe(step) for step in run.probe_steps()}
-    if any(trace.num_layers for trace in traces.values()):
-        parts += [
-            _of_health(health_over_steps(traces)),
-            specialisation_over_steps(traces, samples=samples)
-            .rename(columns={"nmi": "value"})
-            .assign(measure="modality NMI", modality=None)[_COLUMNS],
-        ]
+    if not any(trace.num_layers for trace in traces.values()):
+        return join_timeline(metrics_frame(run))
+    return join_timeline(
+        metrics_frame(run),
+        health_over_steps(traces),
+        specialisation_over_steps(traces, samples=samples),
+    )
+
+
+def join_timeline(
+    metrics: pd.DataFrame,
+    health: pd.DataFrame | None = None,
+    specialisation: pd.DataFrame | None = None,
+) -> pd.DataFrame:
+    """The parts of a `timeline_frame`, for whoever has them at hand.
+
+    Args:
+      metrics: `analysis.metrics_frame`.
+      health: `analysis.health_over_steps`.
+      specialisation: `analysis.specialisation_over_steps`.
+    """
+    parts = [_of_metrics(metrics)]
+    if health is not None:
+        parts.append(_of_health(health))
+    if specialisation is not None:
+        parts.append(
+            specialisation.rename(columns={"nmi": "value"}).assign(
+                measure="modality NMI", modality=None
+            )[_COLUMNS]
+        )
     found = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
     found["layer"] = found["layer"].astype("Int64")
     order = found["measure"].map({name: place for place, name in enumerate(MEASURES)})
