@@ -10,8 +10,10 @@ _RULES = """
   [data-testid="stMainBlockContainer"] [data-testid="stVerticalBlock"] { gap: 0.6rem; }
   .st-key-heading { flex-wrap: wrap; align-items: baseline; gap: 0.1rem 1rem; padding-right: 3rem; }
   .st-key-heading h1 { padding: 0; }
+  /* A text typed from right to left stands on the right. */
+  [data-testid="stTextInput"] input { unicode-bidi: plaintext; text-align: start; }
   @media (max-width: 640px) {
-    [data-testid="stMainBlockContainer"] { padding: 2.8rem 0.8rem 2rem; }
+    [data-testid="stMainBlockContainer"] { padding: 3.6rem 0.8rem 2rem; }
   }
 </style>
 """

@@ -11,6 +11,7 @@ from jaxtyping import UInt8
 
 from app import messages, pictures, runs, sidebar, state, tracing
 from app.components.routing import Group, payload, routing_view
+from app.components.training import training_strip
 from app.export import file_name, take_away
 from app.glossary import help_text
 from app.pair import Pair, choose_example, choose_parts
@@ -19,6 +20,9 @@ from limoe_core.trace import TEXT, RoutingTrace
 
 #: With what a pair is routed, by its name in the address bar.
 _TOGETHER, _ALONE, _TRAINING = "together", "alone", "alone-as-in-training"
+
+#: Most steps in the strip through training.
+_STAGES = 24
 
 _WORDS = (
     "token", "piece", "router", "gate", "expert", "capacity", "dropped", "entropy", "layer",
@@ -86,6 +90,8 @@ def show(run: Run) -> None:
         address=state.address(),
         key="routing",
     )
+    if pair.is_example:
+        _through_training(run, pair, layer, step)
     with st.expander("What the words mean", icon=":material/help:"):
         st.markdown(help_text(*_WORDS))
     take_away(
@@ -96,6 +102,32 @@ def show(run: Run) -> None:
         more="SVG and PNG: the buttons above the figure.",
     )
     tracing.warm_up(run)
+
+
+def _through_training(run: Run, pair: Pair, layer: int, step: int) -> None:
+    """The example at the probe steps of the run, side by side."""
+    steps = _spread(run.probe_steps(), _STAGES)
+    if pair.example is None or len(steps) < 2:
+        return
+    try:
+        traces = {each: runs.probe(run, each).select([pair.example]) for each in steps}
+    except RunError as error:
+        messages.say("warning", f"A step of this run cannot be shown: {error}")
+        return
+    training_strip(
+        traces,
+        current=step,
+        layer=layer,
+        on_pick=lambda picked: state.put("step", picked),
+        key="routing.training",
+    )
+
+
+def _spread(steps: list[int], most: int) -> list[int]:
+    """At most so many of the steps, evenly by place, the first and the last among them."""
+    if len(steps) <= most:
+        return steps
+    return [steps[round(i * (len(steps) - 1) / (most - 1))] for i in range(most)]
 
 
 # ---- where the routing comes from

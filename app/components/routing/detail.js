@@ -43,7 +43,7 @@ class Detail {
     const { data } = tokens;
     const t = ui.selected;
     const close = html("button", { type: "button", class: "action", "data-action": "release", text: "Let go", title: "Esc" });
-    const heading = html("div", { class: "who" }, html("strong", { text: tokens.name(t), dir: "auto" }), close);
+    const heading = html("div", { class: "who" }, tokens.title(t), close);
     const path = html("div", { class: "path", role: "group", "aria-label": "This token's experts, layer by layer" });
     data.layers.forEach((block, l) => {
       const e = tokens.first(l, t);
@@ -82,7 +82,7 @@ class Detail {
   showTip(ui, t, anchor) {
     const { tip, tokens } = this;
     tip.replaceChildren(
-      html("strong", { text: tokens.name(t), dir: "auto" }),
+      tokens.title(t),
       html("span", { class: "line", text: this.line(ui.layer, t) }),
       distribution(tokens, ui.layer, t, 236),
     );

@@ -79,7 +79,9 @@ function drawPieces(tokens, ui, x, y, width) {
     );
     if (lost) group.append(svg("rect", { ...box, fill: "url(#hatch)" }));
     const middle = { "text-anchor": "middle" };
-    group.append(write(shown, left + wide / 2, y + down + 24, 22, { ...middle, "paint-order": "stroke", stroke: "#FFFFFF", "stroke-width": 3 }));
+    // The mark of a word's start stands where the word starts, which may be on its right.
+    const way = rtl && !tokens.isByte(t) ? "rtl" : null;
+    group.append(write(shown, left + wide / 2, y + down + 24, 22, { ...middle, direction: way, "paint-order": "stroke", stroke: "#FFFFFF", "stroke-width": 3 }));
     group.append(write(chosen.map((e) => data.experts[e].label).join(" "), left + wide / 2, y + down + 50, 13, { ...middle, fill: "#4A5563" }));
     along += wide + 6;
   }

@@ -1,7 +1,5 @@
 // The layer switch, and the small multiples that show every layer at once.
 
-const SMALL = 10; // side of a token in a small multiple
-
 class Layers {
   constructor(root, tokens) {
     this.tokens = tokens;
@@ -17,34 +15,10 @@ class Layers {
 
   multiple(block, l) {
     const { tokens } = this;
-    const { grid, picture, direction, experts } = tokens.data;
-    const wide = Math.max(grid, 8);
-    const rows = Math.ceil(tokens.pieces.length / wide);
-    const top = picture ? grid * SMALL + 4 : 0;
-    const view = `-1 -1 ${wide * SMALL + 2} ${top + rows * SMALL + 2}`;
-    const drawing = svg("svg", { class: "small", viewBox: view, "aria-hidden": "true" });
-    const marks = new Map();
-    const place = (t, x, y) => {
-      const dropped = tokens.dropped(l, t);
-      const colour = experts[tokens.first(l, t)].colour;
-      const mark = svg("rect", {
-        x: x + 0.75, y: y + 0.75, width: SMALL - 1.5, height: SMALL - 1.5,
-        fill: dropped ? "none" : colour,
-        stroke: colour,
-        "stroke-width": 1.5,
-        "stroke-dasharray": dropped ? "2 1.5" : null,
-      });
-      marks.set(t, mark);
-      drawing.append(mark);
-    };
-    for (const t of tokens.patches) {
-      const at = tokens.all[t].at;
-      place(t, (at % grid) * SMALL, Math.floor(at / grid) * SMALL);
-    }
-    tokens.pieces.forEach((t, n) => {
-      const column = direction === "rtl" ? wide - 1 - (n % wide) : n % wide;
-      place(t, column * SMALL, top + Math.floor(n / wide) * SMALL);
-    });
+    const { drawing, marks } = miniature(tokens, (t) => ({
+      colour: tokens.data.experts[tokens.first(l, t)].colour,
+      dropped: tokens.dropped(l, t),
+    }));
     const used = (list) => new Set(list.map((t) => tokens.first(l, t))).size;
     const dropped = tokens.all.filter((_, t) => tokens.dropped(l, t)).length;
     const said = [];

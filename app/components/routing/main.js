@@ -76,6 +76,14 @@ class View {
     this.legend.paint(ui, lit);
     this.layers.paint(ui, lit);
     this.detail.paint(ui);
+    this.tell();
+  }
+
+  // Other figures on the page show the same layer and token.
+  tell() {
+    const detail = this.state();
+    window.limoeLensView = detail;
+    window.dispatchEvent(new CustomEvent("limoe-lens-view", { detail }));
   }
 
   setLayer(l) {
@@ -191,6 +199,7 @@ class View {
     if (token) {
       const part = token.matches(".patch") ? this.picture : this.caption;
       rove(part.nodes(), part.nodes().indexOf(token));
+      this.detail.hideTip(); // the panel says the same
       this.follow(Number(token.dataset.token));
     } else if (find(".chip")) this.pin(Number(find(".chip").dataset.expert));
     else if (find("[data-layer]")) this.setLayer(Number(find("[data-layer]").dataset.layer));

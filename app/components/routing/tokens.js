@@ -45,6 +45,12 @@ class Tokens {
     return `Piece ${token.at + 1}: ${this.shown(t)}`;
   }
 
+  // The name as an element, with the piece kept apart from the words around it, whichever way it runs.
+  title(t) {
+    if (this.all[t].m === IMAGE) return html("strong", { text: this.name(t) });
+    return html("strong", { text: `Piece ${this.all[t].at + 1}: ` }, html("bdi", { text: this.shown(t) }));
+  }
+
   // A piece as it is written on the page; a byte stays as the tokenizer names it.
   shown(t) {
     return this.all[t].piece.replaceAll(SPACE, "␣");

@@ -15,7 +15,7 @@ _VIEW = define(
     "routing",
     Path(__file__).parent,
     scripts=(
-        "dom", "tokens", "chart", "picture", "caption", "legend", "layers", "detail", "address",
+        "dom", "tokens", "chart", "picture", "caption", "legend", "miniature", "layers", "detail", "address",
         "exporting", "main",
     ),
 )  # fmt: skip

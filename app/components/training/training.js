@@ -1,0 +1,100 @@
+// One pair through training. The routing view on the page says which layer and token are shown.
+
+const strips = new WeakMap(); // where it is mounted -> Strip
+
+class Strip {
+  constructor(root) {
+    this.root = root;
+    this.strip = root.querySelector(".strip");
+    this.ended = new AbortController();
+    const { signal } = this.ended;
+    this.strip.addEventListener("click", (event) => this.pick(event.target.closest(".stage")), { signal });
+    this.strip.addEventListener("keydown", (event) => this.press(event), { signal });
+    window.addEventListener("limoe-lens-view", (event) => this.show(event.detail), { signal });
+  }
+
+  update({ data, setTriggerValue }) {
+    this.send = setTriggerValue;
+    const same = this.data?.id === data.id;
+    this.data = data;
+    if (!same) this.shown = null;
+    this.show(window.limoeLensView ?? { layer: data.layer, token: null });
+    this.mark();
+  }
+
+  show(view) {
+    // What was in view may be of another run, which has other layers.
+    if (!this.data.layers.includes(view.layer)) view = { layer: this.data.layer, token: null };
+    const l = this.data.layers.indexOf(view.layer);
+    const key = JSON.stringify([view, this.data.id]);
+    if (key === this.shown) return;
+    this.shown = key;
+    const { data } = this;
+    const named = (t) => `${data.tokens[t].m === 0 ? "i" : "t"}${data.tokens[t].at}` === view.token;
+    const numbers = data.tokens.map((_, t) => t);
+    const tokens = {
+      data,
+      all: data.tokens,
+      patches: numbers.filter((t) => data.tokens[t].m === 0),
+      pieces: numbers.filter((t) => data.tokens[t].m === 1),
+    };
+    this.root.querySelector(".heading").textContent = `This pair through training, block ${view.layer}`;
+    this.stages = data.steps.map(({ step, expert, dropped }) => {
+      const look = (t) => ({ colour: data.colours[expert[l][t]], dropped: dropped[l][t] });
+      const { drawing, marks } = miniature(tokens, look);
+      for (const [t, mark] of marks) toggle(mark, "followed", named(t));
+      const used = (list) => plural(new Set(list.map((t) => expert[l][t])).size, "expert");
+      const said = `Step ${step}: patches with ${used(tokens.patches)}, pieces with ${used(tokens.pieces)}, ${dropped[l].filter(Boolean).length} dropped`;
+      const label = html("span", { class: "step", text: step.toLocaleString("en") });
+      const attributes = { class: "stage", role: "option", "data-step": step, "aria-label": said, title: said };
+      return html("div", attributes, drawing, label);
+    });
+    const place = this.strip.scrollLeft;
+    this.strip.replaceChildren(...this.stages);
+    this.strip.scrollLeft = place;
+    this.mark();
+  }
+
+  mark() {
+    for (const stage of this.stages ?? []) {
+      const current = Number(stage.dataset.step) === this.data.current;
+      stage.setAttribute("aria-selected", String(current));
+      stage.setAttribute("tabindex", current ? "0" : "-1");
+      stage.classList.remove("waiting");
+    }
+    if (this.stages && !this.stages.some((stage) => stage.tabIndex === 0)) this.stages[0]?.setAttribute("tabindex", "0");
+  }
+
+  pick(stage) {
+    const step = Number(stage?.dataset.step);
+    if (!stage || step === this.data.current) return;
+    stage.classList.add("waiting");
+    this.send("pick", step);
+  }
+
+  press(event) {
+    const n = this.stages.indexOf(event.target);
+    if (n < 0) return;
+    const last = this.stages.length - 1;
+    const to = { ArrowRight: Math.min(n + 1, last), ArrowLeft: Math.max(n - 1, 0), Home: 0, End: last }[event.key];
+    if (to !== undefined) rove(this.stages, to);
+    else if (event.key === "Enter" || event.key === " ") this.pick(this.stages[n]);
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  }
+
+  end() {
+    this.ended.abort();
+  }
+}
+
+export default function (component) {
+  const root = component.parentElement;
+  if (!strips.has(root)) strips.set(root, new Strip(root));
+  strips.get(root).update(component);
+  return () => {
+    strips.get(root)?.end();
+    strips.delete(root);
+  };
+}

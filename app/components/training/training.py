@@ -1,0 +1,67 @@
+"""The same pair's routing at many steps of training, side by side."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from analysis.colours import expert_colour
+from app.components import define
+from app.components.routing.payload import direction
+from limoe_core.trace import RoutingTrace
+
+_STRIP = define(
+    "training",
+    Path(__file__).parent,
+    scripts=("../routing/dom", "../routing/miniature", "training"),
+)
+
+
+def training_strip(
+    traces: Mapping[int, RoutingTrace],
+    *,
+    current: int,
+    layer: int,
+    on_pick: Callable[[int], None],
+    key: str,
+) -> None:
+    """Draws one small picture for each step, of the layer that the routing view shows.
+
+    Args:
+      traces: traces of the same one pair, by step.
+      current: the step to mark.
+      layer: block number to begin with; later the routing view on the page decides.
+      on_pick: called with the step that was clicked, before the script runs again.
+    """
+
+    def picked() -> None:
+        step = st.session_state[key].get("pick")
+        if step in traces:
+            on_pick(step)
+
+    first = next(iter(traces.values()))
+    data: dict[str, Any] = {
+        "grid": first.grid,
+        "direction": direction(str(first.captions[0])),
+        "layers": first.layers.tolist(),
+        "colours": [expert_colour(e) for e in range(first.num_experts)],
+        "tokens": [
+            {"m": int(modality), "at": int(position)}
+            for modality, position in zip(first.modality, first.position, strict=True)
+        ],
+        "steps": [
+            {
+                "step": step,
+                "expert": trace.expert[:, :, 0].tolist(),
+                "dropped": trace.dropped.all(axis=2).astype(int).tolist(),
+            }
+            for step, trace in traces.items()
+        ],
+    }
+    data["id"] = hashlib.sha1(json.dumps(data).encode(), usedforsecurity=False).hexdigest()
+    _STRIP(key=key, data={**data, "current": current, "layer": layer}, on_pick_change=picked)
