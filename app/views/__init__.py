@@ -1,6 +1,8 @@
 """The pages, in the order of the navigation. A page is a module with `show(run)`.
 
-A page is imported when it is opened, so that none waits for what only another one needs.
+A page is imported when it is opened, so that none waits for what only another one needs. The folder
+is not called `pages`: Streamlit would take such a folder for pages of its own, and the first link
+to one of them that a fresh server is asked for would run that module as a script.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ class Entry:
     """A page in the navigation."""
 
     module: str
-    """Module in `app.pages`, and the page's path in the address."""
+    """Module in `app.views`, and the page's path in the address."""
     title: str
     question: str
     """What the page answers, shown under its title."""
@@ -31,7 +33,7 @@ class Entry:
 
     def show(self, run: Run) -> None:
         """Draws the page."""
-        importlib.import_module(f"app.pages.{self.module}").show(run)
+        importlib.import_module(f"app.views.{self.module}").show(run)
 
 
 PAGES: tuple[Entry, ...] = (
