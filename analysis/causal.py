@@ -116,13 +116,9 @@ def causal_specialisation(
         for expert in range(config.experts):
             rise = []
             for code in range(2):
+                switch = _switch_off(len(blocks), config.experts, layer, code, expert, variant)
                 trace = model.trace(
-                    images,
-                    texts,
-                    capacity_factor=room,
-                    intervention=_switch_off(
-                        len(blocks), config.experts, layer, code, expert, variant
-                    ),
+                    images, texts, capacity_factor=_ROOM_FOR_ALL, intervention=switch
                 )
                 rise.append(losses(trace) - baseline)
                 done += 1

@@ -1,0 +1,152 @@
+"""Causal specialisation of a small model with random weights, against weights changed by hand."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import json
+
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+import pytest
+
+import analysis
+from analysis.causal import pair_losses
+from limoe_core import losses
+from limoe_core.config import preset
+from limoe_core.functional import FunctionalModel, initial_params
+from limoe_core.inference import LoadedModel
+
+TEXTS = ["red apple", "cat", "a dog", "коты", "りんご", "sun and moon"]
+
+
+class ByteTokenizer:
+    """Every byte of the text is a token; enough for a model that knows nothing."""
+
+    def encode_one(self, text, length):
+        ids = [byte + 3 for byte in text.encode()][:length]
+
+        class Encoded:
+            pass
+
+        encoded = Encoded()
+        encoded.ids, encoded.pieces, encoded.cut = ids, [f"<0x{i - 3:02X}>" for i in ids], ""
+        return encoded
+
+
+@pytest.fixture(scope="module")
+def model():
+    config = preset("debug")
+    params = initial_params(config, seed=1)
+    # Sharper routers and stronger experts, so that switching one off can be felt.
+    for block in params["blocks"].values():
+        block["mlp"]["router"] = 20.0 * block["mlp"]["router"]
+        block["mlp"]["w_out"] = 5.0 * block["mlp"]["w_out"]
+    return LoadedModel(config, FunctionalModel.of(config), params, ByteTokenizer(), step=0)
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    rng = np.random.default_rng(0)
+    return [rng.integers(256, size=(32, 32, 3), dtype=np.uint8) for _ in TEXTS]
+
+
+def loss(model, images, texts):
+    temperature = model.functional.bind(model.params).temperature
+    found = losses.contrastive_loss(jnp.asarray(images), jnp.asarray(texts), temperature)
+    return float(found)
+
+
+def without_expert(model, layer, expert):
+    """The model whose expert gives every token nothing."""
+    params = copy.deepcopy(model.params)
+    mlp = params["blocks"][layer]["mlp"]
+    for name in ("w_out", "b_out"):
+        mlp[name] = mlp[name].at[expert].set(0.0)
+    return dataclasses.replace(model, params=params)
+
+
+def test_an_expert_that_gives_nothing_is_one_whose_output_weights_are_zero(model, pictures):
+    frame = analysis.causal_specialisation(model, pictures, TEXTS, variant="none", samples=50)
+    whole = model.trace(pictures, TEXTS, capacity_factor=0)
+    before = loss(model, whole.image_embeddings, whole.text_embeddings)
+    changed = 0
+    for row in frame.itertuples():
+        lame = without_expert(model, row.layer - 1, row.expert)
+        trace = lame.trace(pictures, TEXTS, capacity_factor=0)
+        image = loss(model, trace.image_embeddings, whole.text_embeddings) - before
+        text = loss(model, whole.image_embeddings, trace.text_embeddings) - before
+        assert row.delta_image == pytest.approx(image, abs=2e-5)
+        assert row.delta_text == pytest.approx(text, abs=2e-5)
+        assert row.baseline == pytest.approx(before, abs=1e-5)
+        if abs(image) + abs(text) > 1e-3:
+            changed += 1
+            index = abs(image - text) / (abs(image) + abs(text))
+            assert row.index == pytest.approx(index, abs=0.05)
+    assert changed >= 4
+
+
+def test_next_best_leaves_those_alone_that_never_chose_the_expert(model, pictures):
+    frame = analysis.causal_specialisation(model, pictures, TEXTS, samples=50)
+    assert set(frame["variant"]) == {"next best"}
+    counts = analysis.first_choice_counts(model.trace(pictures, TEXTS, capacity_factor=0))
+    assert frame["image_tokens"].tolist() == counts[:, 0].reshape(-1).tolist()
+    assert frame["text_tokens"].tolist() == counts[:, 1].reshape(-1).tolist()
+    assert (frame["delta_image_low"] <= frame["delta_image"] + 1e-9).all()
+    assert (frame["delta_image_high"] >= frame["delta_image"] - 1e-9).all()
+    one = analysis.causal_specialisation(model, pictures, TEXTS, layers=[2], samples=50)
+    assert set(one["layer"]) == {2}
+    assert one["delta_text"].tolist() == frame.query("layer == 2")["delta_text"].tolist()
+
+
+def test_the_losses_of_pairs_average_to_the_contrastive_loss(model):
+    rng = np.random.default_rng(3)
+    images, texts = rng.normal(size=(2, 9, 5))
+    images /= np.linalg.norm(images, axis=1, keepdims=True)
+    texts /= np.linalg.norm(texts, axis=1, keepdims=True)
+    wanted = losses.contrastive_loss(jnp.asarray(images), jnp.asarray(texts), 0.1)
+    assert pair_losses(images, texts, 0.1).mean() == pytest.approx(float(wanted), abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("image", "text", "index"),
+    [(0.2, 0.0, 1), (0.2, 0.2, 0), (0.3, 0.1, 0.5), (0.1, -0.1, 1), (0.0, 0.0, np.nan)],
+)
+def test_specialisation_index(image, text, index):
+    found = analysis.specialisation_index(np.array(image), np.array(text))
+    assert float(found) == pytest.approx(index, nan_ok=True)
+
+
+def test_results_are_cached_and_a_damaged_cache_is_made_anew(model, pictures, tmp_path):
+    calls = []
+    ask = {"folder": tmp_path, "samples": 20, "progress": lambda *done: calls.append(done)}
+    first = analysis.cached_causal_specialisation(model, pictures, TEXTS, **ask)
+    assert calls[-1] == (len(calls), len(calls))
+    calls.clear()
+    again = analysis.cached_causal_specialisation(model, pictures, TEXTS, **ask)
+    assert calls == []
+    pd.testing.assert_frame_equal(again, first)
+    (file,) = tmp_path.iterdir()
+    json.loads(file.read_text())
+    file.write_text(file.read_text()[:100])
+    analysis.cached_causal_specialisation(model, pictures, TEXTS, **ask)
+    assert calls
+    other = dataclasses.replace(model, step=5)
+    analysis.cached_causal_specialisation(other, pictures, TEXTS, **ask)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_questions_without_an_answer_are_told_so(model, pictures):
+    with pytest.raises(analysis.AnalysisError, match="no text twice"):
+        analysis.causal_specialisation(model, pictures[:2], ["cat", "cat"])
+    with pytest.raises(analysis.AnalysisError, match="block 5"):
+        analysis.causal_specialisation(model, pictures, TEXTS, layers=[5])
+    with pytest.raises(analysis.AnalysisError, match="next best, none"):
+        analysis.causal_specialisation(model, pictures, TEXTS, variant="all")
+    config = dataclasses.replace(
+        model.config, model=dataclasses.replace(model.config.model, experts=0)
+    )
+    dense = dataclasses.replace(model, config=config)
+    with pytest.raises(analysis.AnalysisError, match="dense twin"):
+        analysis.causal_specialisation(dense, pictures, TEXTS)
