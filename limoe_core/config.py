@@ -37,7 +37,7 @@ class ModelConfig:
     """Side of a patch, in pixels."""
     text_length: int = 16
     """Most text tokens of a caption; longer text is cut."""
-    vocab_size: int = 4096
+    vocab_size: int = 8192
     """Pieces of the SentencePiece vocabulary; id 0 is padding."""
     width: int = 128
     """Channels of a token (d)."""
@@ -322,19 +322,36 @@ def dense_twin(config: Config) -> Config:
 
 
 _EMOJI_TINY = Config(
+    # One picture has 64 tokens and a caption five: 1.5 leaves the image experts room for them.
+    model=ModelConfig(capacity_factor=1.5),
+    # At this size the paper's 0.04 leaves text spread over every expert. With 0.12, balance and
+    # spread weigh more, so that text neither collapses nor scatters.
+    loss=LossConfig(
+        auxiliary=0.12,
+        importance=2.0,
+        load=2.0,
+        global_entropy_image=2.0,
+        global_entropy_text=3.0,
+        initial_temperature=0.07,
+    ),
+    optimizer=OptimizerConfig(learning_rate=2.5e-3, warmup_steps=200),
+    data=DataConfig(english_share=0.25),
     train=TrainConfig(
-        steps=6000,
+        steps=2500,
         patch_keep=0.5,
-        full_patch_steps=900,
+        full_patch_steps=500,
+        evaluate_every=250,
+        checkpoint_every=250,
         keep_checkpoints=2,
-        keep_period=1000,
+        keep_period=250,
+        probe_every=150,
     ),
 )
 
 _DEBUG = Config(
     model=ModelConfig(
         image_size=32,
-        vocab_size=1024,
+        vocab_size=4096,
         width=32,
         layers=2,
         heads=2,

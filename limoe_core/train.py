@@ -225,7 +225,7 @@ class Observer:
                 **metrics,
                 "learning_rate": self._rate(step - 1),
                 "pairs_per_second": speed,
-                "time": round(time.time(), 3),
+                "time": int(time.time()),
                 "routers": routers,
             }
         )
