@@ -332,7 +332,6 @@ _EMOJI_TINY = Config(
         load=2.0,
         global_entropy_image=2.0,
         global_entropy_text=3.0,
-        initial_temperature=0.07,
     ),
     optimizer=OptimizerConfig(learning_rate=2.5e-3, warmup_steps=200),
     data=DataConfig(english_share=0.25),

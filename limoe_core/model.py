@@ -166,13 +166,11 @@ class LIMoE(nnx.Module):
         self.config = config
         self.temperature_bounds = (loss.min_temperature, loss.max_temperature)
         d = config.width
-        # Tokens start far enough apart that a block's output does not drown what they are.
-        embedding = jax.nn.initializers.normal(0.5)
-        small = jax.nn.initializers.normal(0.1)
+        small = jax.nn.initializers.normal(0.02)
         dtype = jnp.dtype(config.dtype)
         self.patch_embedding = nnx.Linear(3 * config.patch_size**2, d, dtype=dtype, rngs=rngs)
         self.token_embedding = nnx.Embed(
-            config.vocab_size, d, embedding_init=embedding, dtype=dtype, rngs=rngs
+            config.vocab_size, d, embedding_init=small, dtype=dtype, rngs=rngs
         )
         self.image_positions = nnx.Param(small(rngs.params(), (config.patches, d), jnp.float32))
         self.text_positions = nnx.Param(small(rngs.params(), (config.text_length, d), jnp.float32))
