@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +29,7 @@ PACKAGES = {
 # Slugs that read like a concept's name but show something else, found by looking at every match.
 # "wave" is one of water, "bow" a ribbon, "up" a finger, "up-button" a triangle; fxemoji's tramcar
 # needs an SVG feature that the renderer lacks and comes out black.
-_MISLEADING = {
+_MISLEADING: dict[str, Set[str]] = {
     "noto-v1": {"up-button"},
     "emojione": {"up-button"},
     "emojione-v1": {"up-button", "keyboard"},
@@ -98,7 +98,7 @@ def npm_styles(concepts: Sequence[Concept], folder: Path) -> Iterator[Style]:
         icons = {"noto": noto, "fluent-emoji-flat": flat}.get(name) or read(name)
         if name == "fluent-emoji":  # The same drawings as the flat ones, under the same slugs.
             icons = IconSet(icons.icons, icons.aliases, icons.width, icons.height, flat.characters)
-        wrong = _MISLEADING.get(name, frozenset())
+        wrong: Set[str] = _MISLEADING.get(name, frozenset())
         yield Style(name, match(icons, concepts, index, wrong), _Drawer(icons))
 
 

@@ -1,0 +1,239 @@
+"""From any picture that a user may bring to the model's input. Nothing here is random."""
+
+from __future__ import annotations
+
+import io
+import math
+import warnings
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from jaxtyping import Float32, Int, UInt8
+from PIL import Image, ImageCms, ImageOps
+
+from limoe_core.config import ModelConfig
+
+#: A file with more pixels (8,000 × 8,000) is refused before it is decoded.
+MAX_PIXELS = 64_000_000
+
+# Rows or columns that are resized at once, so that a large picture is never copied as a whole.
+_BAND = 512
+
+# Formats with decoders in Pillow itself; others may start programs (EPS) or are no pictures.
+_FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF", "AVIF", "ICO", "PPM")
+_ANIMATED = ("PNG", "GIF", "WEBP", "AVIF")
+_WHITE = (255, 255, 255)
+
+_Number = TypeVar("_Number", int, float)
+
+
+class PictureError(ValueError):
+    """A file or an array that is not a usable picture, said in words a user can act on."""
+
+
+def open_picture(source: bytes | str | Path) -> tuple[Image.Image, list[str]]:
+    """Decodes a picture file, whatever kind of pixels it has.
+
+    Args:
+      source: the file's content, or its path.
+
+    Returns:
+      an RGB picture, or RGBA where some of it may be transparent, turned upright; and sentences on
+      what was done with it that a user would want to know, such as taking one frame of many.
+
+    Raises:
+      PictureError: it is no picture, has too many pixels, or is damaged.
+    """
+    content = _content(source)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            picture = Image.open(io.BytesIO(content), formats=_FORMATS)
+    except Image.DecompressionBombError as error:
+        raise PictureError(
+            f"The picture claims far more than the {MAX_PIXELS // 10**6} million pixels that are "
+            "read; give a smaller one."
+        ) from error
+    except Image.UnidentifiedImageError as error:
+        kinds = ", ".join(_FORMATS[:6])
+        raise PictureError(f"The file is not a picture of a known kind ({kinds}).") from error
+    except Exception as error:  # Decoders raise all sorts of things at a damaged header.
+        raise PictureError(f"The file is damaged and cannot be read: {error}.") from error
+    width, height = picture.size
+    if width * height > MAX_PIXELS:
+        raise PictureError(
+            f"The picture has {width} × {height} pixels; at most {MAX_PIXELS // 10**6} million are "
+            "read. Give a smaller one."
+        )
+    try:
+        notes = _frames(picture)
+        picture.load()
+        upright = ImageOps.exif_transpose(picture)
+        return _eight_bit_colour(upright), notes
+    except Exception as error:
+        raise PictureError(
+            f"The file is damaged or cut off, and the picture cannot be read: {error}."
+        ) from error
+
+
+def to_model_input(
+    picture: Image.Image | UInt8[np.ndarray, "h w *c"], size: int
+) -> Float32[np.ndarray, "size size 3"]:
+    """A picture of any size and kind as the model reads it.
+
+    Put on white where it is transparent, fitted into a square with white bars, and resized with a
+    triangle filter that does not alias: for a square picture this is `augment.plain`.
+
+    Args:
+      picture: a PIL picture of any mode, or uint8 (h, w), (h, w, 1), (h, w, 3) or (h, w, 4).
+      size: side of the result in pixels.
+
+    Returns:
+      values in [-1, 1], white is 1.
+
+    Raises:
+      PictureError: an array of another kind, or a picture without pixels.
+    """
+    return fit_square(picture, size).astype(np.float32) / np.float32(127.5) - 1
+
+
+def fit_square(
+    picture: Image.Image | UInt8[np.ndarray, "h w *c"], size: int
+) -> UInt8[np.ndarray, "size size 3"]:
+    """`to_model_input` before its values are scaled: the same picture in 0 to 255."""
+    if not isinstance(picture, Image.Image):
+        picture = _from_array(picture)
+    if 0 in picture.size:
+        raise PictureError(f"A picture of {picture.width} × {picture.height} pixels is empty.")
+    return np.asarray(_fit(_eight_bit_colour(picture), size))
+
+
+def patch_boxes(config: ModelConfig) -> Int[np.ndarray, "patches 4"]:
+    """Where each patch lies, row by row: left, top, right, bottom in pixels of the input."""
+    rows, columns = np.divmod(np.arange(config.patches), config.grid)
+    corners = np.stack([columns, rows, columns + 1, rows + 1], axis=1)
+    return (corners * config.patch_size).astype(np.int32)
+
+
+def _content(source: bytes | str | Path) -> bytes:
+    if isinstance(source, bytes | bytearray | memoryview):
+        return bytes(source)
+    try:
+        return Path(source).read_bytes()
+    except OSError as error:
+        raise PictureError(f"The file {source} cannot be read: {error.strerror}.") from error
+
+
+def _frames(picture: Image.Image) -> list[str]:
+    """What to tell a user of a file that holds more than one picture; the first one is read."""
+    count = getattr(picture, "n_frames", 1)
+    if count < 2:
+        return []
+    if picture.format in _ANIMATED:
+        return [f"This is an animation of {count} frames; the first one is used."]
+    if picture.format == "TIFF":
+        return [f"This file has {count} pages; the first one is used."]
+    return []  # Previews inside a photo, for example: nothing that a user put there.
+
+
+def _eight_bit_colour(picture: Image.Image) -> Image.Image:
+    """RGB, or RGBA if anything can be transparent, from any mode of Pillow."""
+    if picture.mode in ("I", "F") or picture.mode.startswith("I;"):
+        return _from_wide_grey(picture)
+    if picture.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in picture.info:
+        return picture.convert("RGBA")
+    return _to_srgb(picture) if picture.mode != "1" else picture.convert("RGB")
+
+
+def _from_wide_grey(picture: Image.Image) -> Image.Image:
+    """Grey of 16 or 32 bits, or floating-point, which `convert` would clip to white."""
+    values: np.ndarray = np.asarray(picture).astype(np.float32)
+    finite: np.ndarray = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
+    low, high = finite.min(), finite.max()
+    if picture.mode != "F" and low >= 0 and high <= 65535:
+        scaled = finite / 65535  # What a 16-bit file decodes to, whatever the mode.
+    elif picture.mode == "F" and low >= 0 and high <= 1:
+        scaled = finite
+    else:  # No scale is agreed on, so show what is there.
+        scaled = (finite - low) / max(high - low, 1e-12)
+    return Image.fromarray(np.round(scaled * 255).astype(np.uint8)).convert("RGB")
+
+
+def _to_srgb(picture: Image.Image) -> Image.Image:
+    """RGB by the picture's colour profile if it has a usable one, else by the plain formula."""
+    profile = picture.info.get("icc_profile")
+    if profile and picture.mode in ("RGB", "CMYK", "L"):
+        try:
+            converted = ImageCms.profileToProfile(
+                picture,
+                ImageCms.ImageCmsProfile(io.BytesIO(profile)),
+                ImageCms.createProfile("sRGB"),
+                outputMode="RGB",
+            )
+        except (ImageCms.PyCMSError, OSError, ValueError):
+            converted = None
+        if converted is not None:
+            return converted
+    return picture.convert("RGB")
+
+
+def _from_array(array: np.ndarray) -> Image.Image:
+    shape = np.shape(array)
+    kind = getattr(array, "dtype", type(array).__name__)
+    good = len(shape) == 2 or (len(shape) == 3 and shape[2] in (1, 3, 4))
+    if kind != np.uint8 or not good:
+        raise PictureError(
+            "A picture must be a PIL image or a uint8 array (h, w), (h, w, 1), (h, w, 3) or "
+            f"(h, w, 4), not {kind} {shape}."
+        )
+    if 0 in shape:
+        raise PictureError(f"A picture of {shape[1]} × {shape[0]} pixels is empty.")
+    return Image.fromarray(np.ascontiguousarray(array[..., 0] if shape[2:] == (1,) else array))
+
+
+def _on_white(picture: Image.Image) -> Image.Image:
+    if picture.mode != "RGBA":
+        return picture
+    white = Image.new("RGBA", picture.size, (*_WHITE, 255))
+    return Image.alpha_composite(white, picture).convert("RGB")
+
+
+def _fit(picture: Image.Image, size: int) -> Image.Image:
+    """Fits a picture into a white square: one axis after the other, the longer one first.
+
+    A strip of 10,000×20 pixels so never becomes a square of a hundred million.
+    """
+    side = max(picture.size)
+    wide = picture.width >= picture.height
+    return _fit_axis(_fit_axis(picture, wide, side, size), not wide, side, size)
+
+
+def _fit_axis(picture: Image.Image, wide: bool, side: int, size: int) -> Image.Image:
+    """Fills one axis up to `side` pixels with white and resizes it to `size`, on white, RGB."""
+    length, other = picture.size if wide else picture.size[::-1]
+    start = (side - length) / 2
+    # White that only the filter sees, beyond the edge, as far as it reaches.
+    margin = math.ceil(side / size) + 1
+    before, after = margin + math.ceil(start), margin + math.floor(start) + 1
+    low = before - start
+    fitted = Image.new("RGB", _oriented(size, other, wide))
+    for first in range(0, other, _BAND):
+        last = min(first + _BAND, other)
+        near = _oriented(0, first, wide)
+        band = _on_white(picture.crop((*near, *_oriented(length, last, wide))))
+        filled = ImageOps.expand(
+            band, (*_oriented(before, 0, wide), *_oriented(after, 0, wide)), fill=_WHITE
+        )
+        resized = filled.resize(
+            _oriented(size, last - first, wide),
+            Image.Resampling.BILINEAR,
+            box=(*_oriented(low, 0, wide), *_oriented(low + side, last - first, wide)),
+        )
+        fitted.paste(resized, near)
+    return fitted
+
+
+def _oriented(along: _Number, across: _Number, wide: bool) -> tuple[_Number, _Number]:
+    """(x, y) of a place along the axis at hand and across it."""
+    return (along, across) if wide else (across, along)
