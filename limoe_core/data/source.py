@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,7 @@ def load_pairs(
 
         return load_prepared(config, split)
     builder = _emoji_builder(config)
-    if not builder.is_prepared():
+    if not _is_built(builder):
         if not build:
             raise ConfigError(
                 f"the data set {builder.info.full_name} is not built in {builder.data_path.parent};"
@@ -78,6 +79,11 @@ def _emoji_builder(config: DataConfig) -> Any:
     return Emoji(config=name, data_dir=data_directory(config.dir), file_format="array_record")
 
 
+def _is_built(builder: Any) -> bool:
+    # TFDS writes this file last into a folder that it then renames, so it means a whole build.
+    return (Path(builder.data_path) / "dataset_info.json").is_file()
+
+
 def _build(builder: Any, progress: bool) -> None:
     """Builds the emoji set: TFDS writes to a folder of its own and renames it when it is whole."""
     import tensorflow_datasets as tfds
@@ -93,22 +99,38 @@ def _build(builder: Any, progress: bool) -> None:
         )
     folder = Path(builder.data_path).parent
     with only_one(root / "emoji" / f".{builder.builder_config.name}.lock"):
-        if builder.is_prepared():  # Another process built it while this one waited.
+        if _is_built(builder):  # Another process built it while this one waited.
             builder.info.read_from_directory(builder.data_path)
             return
         remove_unfinished(folder)
         builder.show_progress = progress
-        if not progress:
-            tfds.disable_progress_bar()
-        try:
-            builder.download_and_prepare(
-                download_config=tfds.download.DownloadConfig(try_download_gcs=False)
-            )
-        except ModuleNotFoundError as error:
-            raise ConfigError(str(error)) from error
-        finally:
-            if not progress:
-                tfds.enable_progress_bar()
+        with _quiet_tfds():
+            try:
+                builder.download_and_prepare(
+                    download_config=tfds.download.DownloadConfig(try_download_gcs=False)
+                )
+            except ModuleNotFoundError as error:
+                raise ConfigError(str(error)) from error
+
+
+@contextlib.contextmanager
+def _quiet_tfds() -> Iterator[None]:
+    """Keeps what TFDS says while building off the screen, where our progress bar is.
+
+    Its messages go to standard output, which belongs to the program that called us.
+    """
+    import tensorflow_datasets as tfds
+    from absl import logging
+
+    level = logging.get_verbosity()
+    logging.set_verbosity(logging.ERROR)
+    tfds.disable_progress_bar()
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        tfds.enable_progress_bar()
+        logging.set_verbosity(level)
 
 
 def _read(builder: Any, split: str) -> PairSet:
