@@ -20,7 +20,7 @@ from limoe_core.moe import Intervention, MoE, _capacity_of, assign, capacity
 
 SHAPES = st.sampled_from([(1, 2), (4, 3), (9, 4), (24, 8)])  # few, since each one compiles
 TIES = st.sampled_from([0.0, 0.25, 0.5, 1.0])
-NUMBERS = st.floats(0, 1, width=32)
+NUMBERS = st.floats(0, 1, width=32, allow_subnormal=False)  # XLA takes them for 0
 
 
 class Case(NamedTuple):
