@@ -238,7 +238,7 @@ def cached_causal_specialisation(
     The file's name holds a digest of the run, its step, the pairs and the settings, so another
     question never gets this one's answer. A damaged file is computed anew.
     """
-    path = Path(folder) / f"causal-{_digest(model, images, texts, variant, samples, seed)}.json"
+    path = _path(model, images, texts, folder, variant, samples, seed)
     found = _read(path)
     if found is None:
         found = causal_specialisation(
@@ -248,6 +248,32 @@ def cached_causal_specialisation(
         with replacing(path) as temporary:
             temporary.write_text(found.to_json(orient="table", index=False, double_precision=15))
     return found
+
+
+def stored_causal_specialisation(
+    model: LoadedModel,
+    images: Sequence[np.ndarray],
+    texts: Sequence[str],
+    folder: str | os.PathLike[str],
+    *,
+    variant: Variant = "next best",
+    samples: int = 1000,
+    seed: int = 0,
+) -> pd.DataFrame | None:
+    """What `cached_causal_specialisation` keeps in `folder` of this question; None if nothing."""
+    return _read(_path(model, images, texts, folder, variant, samples, seed))
+
+
+def _path(
+    model: LoadedModel,
+    images: Sequence[np.ndarray],
+    texts: Sequence[str],
+    folder: str | os.PathLike[str],
+    variant: str,
+    samples: int,
+    seed: int,
+) -> Path:
+    return Path(folder) / f"causal-{_digest(model, images, texts, variant, samples, seed)}.json"
 
 
 def _digest(

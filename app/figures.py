@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
@@ -49,10 +49,15 @@ def show(
       file: name of saved files, without extension; names the figure on its page too.
       note: a line under the figure: what it shows, its units, n, split and step.
     """
-    config = plotly_config(file)
-    config["toImageButtonOptions"]["format"] = st.session_state.get("figures.format", "svg")
-    config["toImageButtonOptions"]["scale"] = 2
-    st.plotly_chart(figure, key=f"figure.{file}", config=config)
+    st.plotly_chart(figure, key=f"figure.{file}", config=config(file))
     if note:
         st.caption(note)
     take_away(frame if callable(frame) else lambda: frame, recipe, file=file, what=what)
+
+
+def config(file: str) -> dict[str, Any]:
+    """Settings for `st.plotly_chart`: the camera saves what the reader chose, under this name."""
+    settings = plotly_config(file)
+    settings["toImageButtonOptions"]["format"] = st.session_state.get("figures.format", "svg")
+    settings["toImageButtonOptions"]["scale"] = 2
+    return settings

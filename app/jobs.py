@@ -111,3 +111,9 @@ def _shown(job: Job, label: str) -> tuple[float, str]:
     if not job.total:
         return 0.0, f"{label} …"
     return min(1.0, job.done / job.total), f"{label}: {job.done:,} of {job.total:,}"
+
+
+def running(key: Hashable) -> bool:
+    """Whether somebody asked for this work, and it is not done."""
+    job = board().find(key)
+    return job is not None and not job.future.done()

@@ -106,7 +106,8 @@ class Strip {
       shown += fits;
     });
     const all = shown === items.length;
-    this.root.querySelector(".count").textContent = all ? `${items.length} pairs` : `${shown} of ${items.length} pairs`;
+    const { noun } = this.data;
+    this.root.querySelector(".count").textContent = all ? `${items.length} ${noun}` : `${shown} of ${items.length} ${noun}`;
     this.tabStop();
   }
 

@@ -64,6 +64,7 @@ def gallery(
     filters: Mapping[str, str],
     on_pick: Callable[[str], None],
     key: str,
+    noun: str = "pairs",
 ) -> None:
     """Draws the strip.
 
@@ -73,6 +74,7 @@ def gallery(
       selected: id of the item to mark.
       filters: what to filter by: name of a tag to its label. Filtering happens in the browser.
       on_pick: called with the id that was clicked, before the script runs again.
+      noun: what the items are.
     """
 
     def picked() -> None:
@@ -88,6 +90,7 @@ def gallery(
             "label": label,
             "selected": selected,
             "filters": dict(filters),
+            "noun": noun,
         },
         on_pick_change=picked,
     )

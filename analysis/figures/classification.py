@@ -1,0 +1,104 @@
+"""Figures of zero-shot classification by hand, and of a search for texts."""
+
+from __future__ import annotations
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from analysis.figures.style import INK, escape, finish
+
+_BAR = "#2F7FD0"
+_REST = "rgba(128, 128, 128, 0.45)"
+_LONGEST = 34
+
+
+def classification_figure(frame: pd.DataFrame, picture: int = 0, *, count: int = 10) -> go.Figure:
+    """The most probable labels of one picture, as bars.
+
+    Args:
+      frame: `analysis.classification.classify`.
+      picture: its number in the frame.
+      count: most labels to draw; what the others sum to is the last bar.
+    """
+    rows = frame[frame["picture"] == picture].sort_values("rank")
+    if len(rows) == count + 1:  # one more takes no more room than "1 other label"
+        count += 1
+    shown, rest = rows.head(count), rows.iloc[count:]
+    names = [_label(label) for label in shown["label"]]
+    values = shown["probability"].tolist()
+    colours = [_BAR] * len(shown)
+    hover = [
+        f"{escape(_short(row.text, 200))}<br>probability {row.probability:.2%}"
+        f"<br>cosine similarity {row.similarity:.3f}<br>rank {row.rank}"
+        for row in shown.itertuples()
+    ]
+    if len(rest):
+        total = float(rest["probability"].sum())
+        names.append(f"{len(rest):,} other labels")
+        values.append(total)
+        colours.append(_REST)
+        hover.append(f"{len(rest):,} labels of lower rank<br>together {total:.2%}")
+    return _bars(names, values, colours, hover, [f"{value:.1%}" for value in values], "probability")
+
+
+def similarity_figure(frame: pd.DataFrame, *, label: str = "text", count: int = 15) -> go.Figure:
+    """The nearest texts of a picture, as bars of cosine similarity.
+
+    Args:
+      frame: with columns similarity and `label`, best first.
+    """
+    rows = frame.head(count)
+    hover = [
+        f"{escape(_short(text, 200))}<br>cosine similarity {similarity:.3f}"
+        for text, similarity in zip(rows[label], rows["similarity"], strict=True)
+    ]
+    return _bars(
+        [_label(text) for text in rows[label]],
+        rows["similarity"].tolist(),
+        [_BAR] * len(rows),
+        hover,
+        [f"{value:.3f}" for value in rows["similarity"]],
+        "cosine similarity",
+    )
+
+
+def _bars(
+    names: list[str],
+    values: list[float],
+    colours: list[str],
+    hover: list[str],
+    written: list[str],
+    title: str,
+) -> go.Figure:
+    # Places and not names on the axis: two labels may look alike once they are shortened.
+    places = list(range(len(names)))
+    figure = go.Figure(
+        go.Bar(
+            x=values,
+            y=places,
+            orientation="h",
+            marker={"color": colours},
+            text=written,
+            textposition="outside",
+            cliponaxis=False,
+            customdata=hover,
+            hovertemplate="%{customdata}<extra></extra>",
+        )
+    )
+    figure.update_xaxes(title={"text": title}, zeroline=True, zerolinecolor=INK)
+    if title == "probability":
+        figure.update_xaxes(range=[0, 1.14], tickvals=[0, 0.25, 0.5, 0.75, 1], tickformat=".0%")
+    else:
+        figure.update_xaxes(range=[1.15 * min([0.0, *values]), 1.15 * max([0.05, *values])])
+    figure.update_yaxes(tickvals=places, ticktext=names, autorange="reversed")
+    finish(figure, height=66 + 24 * max(len(names), 1))
+    return figure.update_layout(margin={"l": 10, "t": 4, "b": 45}, bargap=0.25)
+
+
+def _label(text: object) -> str:
+    return escape(_short(text, _LONGEST))
+
+
+def _short(text: object, longest: int) -> str:
+    words = " ".join(str(text).split())
+    return words if len(words) <= longest else words[: longest - 1] + "…"

@@ -1,0 +1,148 @@
+"""Causal specialisation: switch an expert off for one modality and see whose quality falls."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import streamlit as st
+
+import analysis
+from analysis import causal
+from analysis import figures as drawn
+from analysis.causal import Variant
+from app import figures, jobs, messages, models, state
+from app.experts import parameters
+from app.experts.source import Source
+from app.glossary import TERMS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_VARIANTS = {
+    "next best": "its tokens go to their next-best expert",
+    "none": "its tokens get nothing from the layer",
+}
+
+
+def show(source: Source) -> None:
+    """Draws the view."""
+    step = parameters.step_with_parameters(source)
+    chosen = state.get("variant", state.one_of(list(_VARIANTS), "variant"), "next best")
+    variant = cast(Variant, chosen)
+    st.session_state["experts.variant"] = variant
+    st.segmented_control(
+        "When an expert is off",
+        list(_VARIANTS),
+        key="experts.variant",
+        required=True,
+        format_func=_VARIANTS.__getitem__,
+        on_change=state.bind("variant", "experts.variant"),
+        help=TERMS["causal specialisation"],
+    )
+    frame = _measured(source, step, variant)
+    if frame is None:
+        return
+    pairs, baseline = int(frame["pairs"].iloc[0]), float(frame["baseline"].iloc[0])
+    st.subheader("Whose loss rises", anchor=False, help=TERMS["causal specialisation"])
+    figures.show(
+        drawn.causal_figure(frame),
+        frame,
+        analysis.recipe("causal", source.run.path, step, variant=variant),
+        file=f"causal-{variant}-{source.run.name}-step{step}",
+        note=f"Rise of the contrastive loss ({baseline:.3f} nats with nothing changed) on "
+        f"n = {pairs:,} probe pairs, no concept and no text twice, when the expert is off for the "
+        f"tokens of one modality alone. Step {step:,}, no limit of capacity. 95 % intervals over "
+        "pairs.",
+    )
+    _table(source, frame)
+
+
+def _measured(source: Source, step: int, variant: Variant) -> pd.DataFrame | None:
+    """The measurement from disk, or made now if the reader wants it; None before that."""
+    model = models.load(source.run, step)
+    images, texts, _ = causal.probe_pairs(source.run)
+    for folder in (source.run.path / "causal", _cache()):
+        stored = causal.stored_causal_specialisation(model, images, texts, folder, variant=variant)
+        if stored is not None:
+            return stored
+    config = source.run.config.model
+    passes = 2 * config.experts * len(config.moe_layers)
+    key = ("causal", *parameters.mark(source, step), variant)
+    asked = st.empty()
+    if not jobs.known(key):
+        with asked.container():
+            st.markdown(
+                f"Not measured yet for step {step:,}. It takes {passes:,} forward passes of "
+                f"{messages.counted(len(texts), 'pair')}, one for each layer, expert and modality: "
+                "seconds to minutes. The result is kept on this machine, and you may go elsewhere "
+                "meanwhile."
+            )
+            if not st.button("Measure now", type="primary", icon=":material/science:"):
+                return None
+        asked.empty()
+
+    def work(progress: jobs.Progress) -> pd.DataFrame:
+        if _can_write(_cache()):
+            return causal.cached_causal_specialisation(
+                model, images, texts, _cache(), variant=variant, progress=progress
+            )
+        return causal.causal_specialisation(
+            model, images, texts, variant=variant, progress=progress
+        )
+
+    return jobs.result(key, work, "Switching experts off, one after the other")
+
+
+def _cache() -> Path:
+    """Where results are kept, apart from runs: those may be shared, or under version control."""
+    return Path.home() / ".cache" / "limoe-lens" / "causal"
+
+
+def _can_write(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK)
+
+
+def _table(source: Source, frame: pd.DataFrame) -> None:
+    roles = source.measure(analysis.roles)[["layer", "expert", "role"]]
+    table = frame.merge(roles, on=["layer", "expert"], how="left")
+    table["expert"] = [analysis.expert_label(int(e)) for e in table["expert"]]
+    number = st.column_config.NumberColumn
+    st.dataframe(
+        table[
+            [
+                "layer",
+                "expert",
+                "role",
+                "index",
+                "index_low",
+                "index_high",
+                "delta_image",
+                "delta_text",
+                "image_tokens",
+                "text_tokens",
+            ]
+        ],
+        hide_index=True,
+        height=320,
+        column_config={
+            "layer": number("block"),
+            "role": st.column_config.TextColumn("role", help=TERMS["role"]),
+            "index": number("causal index", format="%.2f", help=TERMS["causal specialisation"]),
+            "index_low": number("95 % from", format="%.2f"),
+            "index_high": number("to", format="%.2f"),
+            "delta_image": number("δ image, nats", format="%+.4f"),
+            "delta_text": number("δ text, nats", format="%+.4f"),
+            "image_tokens": number("patches"),
+            "text_tokens": number("pieces"),
+        },
+    )
+    st.caption(
+        "Role: correlational, by who chooses the expert. Causal index: 0 if both modalities need "
+        "it alike, 1 if only one does; empty where switching it off changes nothing."
+    )
