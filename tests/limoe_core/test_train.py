@@ -1,0 +1,180 @@
+"""Training as a user does it: from the command line, killed and resumed, and looked at after."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+import limoe_core
+from limoe_core import command
+from limoe_core.checkpoint import Run
+from limoe_core.config import ConfigError, preset
+from limoe_core.probes import probe_steps
+from limoe_core.train import Command
+from tests.conftest import ROOT
+
+STEPS = 12
+
+
+def arguments(run: Path, data_dir: Path) -> list[str]:
+    """A run small enough to be trained a few times in a test."""
+    return [
+        *("--preset", "debug", "--run", str(run), "--data.dir", str(data_dir)),
+        *("--train.steps", str(STEPS), "--train.checkpoint-every", "3"),
+        *("--train.evaluate-every", "0", "--train.probe-every", "6", "--train.probe-pairs", "4"),
+        *("--train.patch-keep", "0.5", "--train.full-patch-steps", "3"),
+    ]
+
+
+def start(options: list[str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "limoe_core.train", *options],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> str:
+    output, _ = process.communicate(timeout=600)
+    assert process.returncode == 0, output[-4000:]
+    return output
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, data_dir: Path) -> Run:
+    """A run that was never stopped."""
+    path = tmp_path_factory.mktemp("whole") / "run"
+    finish(start(arguments(path, data_dir)))
+    return Run.open(path)
+
+
+def test_a_killed_run_resumes_to_bitwise_the_same_parameters(
+    whole: Run, tmp_path: Path, data_dir: Path
+) -> None:
+    path = tmp_path / "run"
+    process = start(arguments(path, data_dir))
+    wait_for(lambda: path.exists() and Run.open(path).steps(), process)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    killed_at = Run.open(path).steps()[-1]
+    assert 0 < killed_at < STEPS, "the run must be killed on its way"
+
+    finish(start(["--run", str(path), "--resume"]))
+    resumed = Run.open(path)
+    assert resumed.steps()[-1] == STEPS
+    for ours, theirs in zip(leaves(resumed), leaves(whole), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    losses = [[(line["step"], line["loss"]) for line in run.metrics()] for run in (resumed, whole)]
+    assert losses[0] == losses[1]
+    assert resumed.probe_steps() == whole.probe_steps()
+
+
+def wait_for(condition: object, process: subprocess.Popen[str]) -> None:
+    for _ in range(6000):
+        if condition():  # type: ignore[operator]
+            return
+        assert process.poll() is None, process.stdout.read()[-4000:]  # type: ignore[union-attr]
+        time.sleep(0.05)
+    raise AssertionError("the run saved nothing in five minutes")
+
+
+def leaves(run: Run) -> list[np.ndarray]:
+    return [np.asarray(leaf) for leaf in jax.tree.leaves(run.restore_params(STEPS))]
+
+
+def test_every_line_tells_of_every_router_by_modality(whole: Run) -> None:
+    lines = whole.metrics()
+    assert [line["step"] for line in lines] == list(range(1, STEPS + 1))
+    for line in lines:
+        assert [router["layer"] for router in line["routers"]] == [1, 2]
+        for router in line["routers"]:
+            for modality in ("image", "text"):
+                assert sum(router["share"][modality]) == pytest.approx(1, abs=1e-4)
+                assert 0 <= router["dropped"][modality] <= 1
+                entropy = router["local_entropy"][modality]
+                assert 0 <= entropy <= router["global_entropy"][modality] + 1e-5
+        json.dumps(line)
+
+
+def test_the_logged_loss_is_the_sum_of_its_parts(whole: Run) -> None:
+    weights = whole.config.loss
+    for line in whole.metrics():
+        used = {k: v for k, v in line["auxiliary"].items() if getattr(weights, k)}
+        mean = sum(getattr(weights, k) * v for k, v in used.items()) / len(used)
+        total = line["contrastive"] + weights.auxiliary * mean
+        assert line["loss"] == pytest.approx(total, rel=1e-4)
+
+
+def test_probes_show_what_the_model_of_their_step_does(whole: Run) -> None:
+    model = limoe_core.load(whole.path)
+    probe = whole.probe(STEPS)
+    pixels = whole.probe_pictures().astype(np.float32) / 127.5 - 1
+    again = model.trace_pixels(
+        pixels, list(probe.captions), capacity_factor=model.config.model.capacity_factor
+    )
+    assert (again.expert == probe.expert).mean() > 0.98  # pictures are stored in eight bits
+    np.testing.assert_allclose(again.probs, probe.probs, atol=0.02)
+
+
+def test_a_loaded_model_encodes_and_traces(whole: Run) -> None:
+    model = limoe_core.load(whole.path)
+    picture = np.zeros((20, 31, 3), np.uint8)
+    images = model.encode_images([picture, picture])
+    texts = model.encode_texts(["a red apple", "リンゴ", ""])
+    np.testing.assert_allclose(np.linalg.norm(images, axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(np.linalg.norm(texts[:2], axis=1), 1, atol=1e-5)
+    assert not texts[2].any()
+    assert model.encode_images([]).shape == (0, 32)
+    trace = model.trace([picture, None], ["a red apple", "リンゴ"])
+    np.testing.assert_allclose(trace.image_embeddings[0], images[0], atol=1e-5)
+    np.testing.assert_allclose(trace.text_embeddings, texts[:2], atol=1e-5)
+    assert (trace.modality[trace.pair == 1] == 1).all()
+    assert not trace.dropped.any()
+    np.testing.assert_array_equal(trace.expert[..., 0], trace.probs.argmax(-1))
+    with pytest.raises(ValueError, match="2 images but 1 texts"):
+        model.trace([picture, picture], ["one"])
+
+
+def test_refusals_are_sentences(whole: Run, tmp_path: Path, data_dir: Path) -> None:
+    for options, sentence in [
+        (arguments(whole.path, data_dir), "is a run already"),
+        (["--run", str(tmp_path / "none"), "--resume"], "there is no run at"),
+        (["--run", str(tmp_path / "x"), "--preset", "emoji-huge"], "no preset 'emoji-huge'"),
+        (["--run", str(tmp_path / "x"), "--model.heads", "7"], "not a multiple of model.heads"),
+    ]:
+        process = start(options)
+        output, _ = process.communicate(timeout=300)
+        assert process.returncode == 1
+        assert sentence in output
+        assert "Traceback" not in output
+
+
+def test_the_command_line_starts_from_the_preset() -> None:
+    parsed = command.parse_with_preset(Command, ["--preset", "debug", "--run", "somewhere"])
+    assert parsed.config == preset("debug")
+    assert parsed.run == Path("somewhere")
+    parsed = command.parse_with_preset(Command, ["--run", "r", "--model.experts", "16"])
+    assert parsed.config.model.experts == 16
+    with pytest.raises(ConfigError):
+        command.parse_with_preset(Command, ["--preset", "nothing", "--run", "r"])
+
+
+def test_probe_steps_are_dense_early_and_sparse_late() -> None:
+    steps = probe_steps(6000, 500)
+    assert steps[0] == 0
+    assert steps[-1] == 6000
+    assert set(range(500, 6001, 500)) <= set(steps)
+    gaps = np.diff(steps)
+    assert max(gaps) <= 500
+    assert sum(step <= 500 for step in steps) > 10
+    assert probe_steps(5, 500) == [0, 5]
