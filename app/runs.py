@@ -16,12 +16,14 @@ import numpy as np
 import streamlit as st
 
 from limoe_core.checkpoint import Run, RunError, RunListing, find_run, list_runs
+from limoe_core.config import Config
 from limoe_core.trace import RoutingTrace
 
 if TYPE_CHECKING:
     from jaxtyping import UInt8
 
     from limoe_core.data.source import PairSet
+    from limoe_core.functional import FunctionalModel
     from limoe_core.inference import LoadedModel
 
 
@@ -88,6 +90,8 @@ def probe_pictures(run: Run) -> UInt8[np.ndarray, "n size size 3"] | None:
 def model(run: Run, step: int) -> LoadedModel:
     """The model at a step, loaded once per server and shared by all readers.
 
+    Takes seconds the first time; the page says so (`st.spinner`), since this may run in a thread.
+
     Raises:
       RunError: the run has no such step, or it is damaged.
     """
@@ -103,7 +107,7 @@ def pairs(run: Run, split: str) -> PairSet:
     """A split of the data that the run was trained on, loaded once per server.
 
     Raises:
-      limoe_core.data.DataError or OSError: it is not on this machine and cannot be built.
+      RuntimeError, ValueError or OSError: it is not on this machine and cannot be built.
     """
     return _pairs(str(run.path), split, _stamp(run.path / "config.json"))
 
@@ -127,14 +131,25 @@ def _probe_pictures(path: str, stamp: tuple[int, int]) -> np.ndarray | None:
     return Run.open(path).probe_pictures()
 
 
-@st.cache_resource(max_entries=6, show_spinner="Loading the model's parameters …")
+@st.cache_resource(max_entries=6, show_spinner=False)
 def _model(path: str, step: int, stamp: tuple[int, int]) -> LoadedModel:
-    import limoe_core
+    from limoe_core.inference import LoadedModel
 
-    return limoe_core.load(Run.open(path), step)
+    run = Run.open(path)
+    structure = _structure(run.config)
+    params = run.restore_params(step, structure.shapes)
+    return LoadedModel(run.config, structure, params, run.tokenizer(), step, run)
 
 
-@st.cache_resource(max_entries=6, show_spinner="Loading the data set (built on first use) …")
+@st.cache_resource(max_entries=6, show_spinner=False, hash_funcs={Config: repr})
+def _structure(config: Config) -> FunctionalModel:
+    """Shared by all steps of a run, so that its forward pass is compiled once."""
+    from limoe_core.functional import FunctionalModel
+
+    return FunctionalModel.of(config)
+
+
+@st.cache_resource(max_entries=6, show_spinner=False)
 def _pairs(path: str, split: str, stamp: tuple[int, int]) -> PairSet:
     from limoe_core.data.source import load_pairs
 

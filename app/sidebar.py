@@ -118,7 +118,8 @@ def describe(run: Run) -> str:
     ]
     parameters = run.info.get("parameters")
     if isinstance(parameters, int):
-        parts.append(f"{parameters / 1e6:.1f} M parameters")
+        size = f"{parameters / 1e6:.1f} M" if parameters >= 100_000 else f"{parameters:,}"
+        parts.append(f"{size} parameters")
     data = run.info.get("data")
     if isinstance(data, dict) and isinstance(data.get("name"), str):
         parts.append(data["name"])

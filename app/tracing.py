@@ -38,7 +38,7 @@ def route(
     )
 
 
-@st.cache_resource(max_entries=256, show_spinner="Routing …")
+@st.cache_resource(max_entries=256, show_spinner=False)
 def _route(
     path: str,
     step: int,
@@ -71,7 +71,8 @@ def warm_up(run: Run) -> None:
 
 @st.cache_resource(max_entries=32, show_spinner=False)
 def _warm_up(path: str, step: int) -> threading.Thread:
-    thread = threading.Thread(target=_load, args=(path, step), daemon=True, name="warm-up")
+    # No daemon: a process that ends while JAX compiles in one aborts.
+    thread = threading.Thread(target=_load, args=(path, step), name="warm-up")
     thread.start()
     return thread
 

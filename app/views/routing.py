@@ -250,7 +250,8 @@ def _computed(
             raise RunError("the run keeps no pictures of its examples; upload one")
         pixels = pictures.to_pixels(shown[pair.example])
         opened = f"model.run.probe_pictures()[{pair.example}]"
-    trace = tracing.route(run, nearest, pixels, pair.text, factor)
+    with st.spinner("Routing … (the model is loaded the first time)"):
+        trace = tracing.route(run, nearest, pixels, pair.text, factor)
     _say_what_was_cut(run, nearest, pair.text)
     recipe = f"""import analysis
 import limoe_core

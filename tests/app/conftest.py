@@ -1,0 +1,32 @@
+"""Runs and a way to open the dashboard on them without a browser."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from tests.app.example_runs import make_runs
+
+ENTRY = Path(__file__).parents[2] / "app" / "streamlit_app.py"
+
+
+@pytest.fixture(scope="session")
+def runs_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_runs(tmp_path_factory.mktemp("dashboard") / "runs")
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> Callable[..., AppTest]:
+    """Opens the dashboard on a folder of runs, with what the address bar says."""
+
+    def open_at(folder: Path, **address: str) -> AppTest:
+        monkeypatch.setattr("sys.argv", ["streamlit_app.py", "--runs", str(folder)])
+        page = AppTest.from_file(str(ENTRY), default_timeout=120)
+        for name, value in address.items():
+            page.query_params[name] = value
+        return page.run()
+
+    return open_at
