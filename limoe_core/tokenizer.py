@@ -159,11 +159,10 @@ def _explained(error: str, vocab_size: int) -> str:
             f"model.vocab_size {vocab_size} is more than these captions give pieces for; set it to "
             f"at most {limit[1]}"
         )
-    need = re.search(r"required_chars[^\d]*(\d+)|vs (\d+)", error)
-    if need or "smaller than required" in error:
-        least = f" ({error.strip().splitlines()[-1]})"
+    least = re.search(r"required_chars\. \d+ vs (\d+)", error)
+    if least:
         return (
             f"model.vocab_size {vocab_size} is too small: the 256 bytes and every character of the "
-            f"captions need a piece of their own{least}"
+            f"captions need a piece of their own; set it to at least {least[1]}"
         )
     return f"no tokenizer can be trained from these captions: {error.strip()}"

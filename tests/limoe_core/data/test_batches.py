@@ -1,0 +1,226 @@
+"""Batches: no concept twice, everything from the seed, and the same again after a restart."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from limoe_core.config import Config, ConfigError, preset
+from limoe_core.data.batches import BatchSource, CaptionTable, epoch_batches, training_batches
+from limoe_core.data.pairs import ArrayPictures, ConceptTable, PairSet
+from limoe_core.tokenizer import Tokenizer
+
+LENGTH = 16
+
+
+def settings(**data: object) -> Config:
+    config = preset("debug")
+    return replace(config, data=replace(config.data, **data))
+
+
+@given(
+    st.lists(st.integers(0, 12), min_size=1, max_size=60),
+    st.integers(1, 13),
+    st.integers(0, 3),
+    st.integers(0, 3),
+)
+def test_no_picture_twice_in_an_epoch_and_no_concept_twice_in_a_batch(
+    concepts: list[int], batch: int, seed: int, epoch: int
+) -> None:
+    array = np.array(concepts, np.int32)
+    if len(set(concepts)) < batch:
+        with pytest.raises(ConfigError, match=f"at most {len(set(concepts))}"):
+            epoch_batches(array, batch, seed, epoch)
+        return
+    plan = epoch_batches(array, batch, seed, epoch)
+    assert plan.dtype == np.int32
+    assert plan.shape[1:] == (batch,)
+    assert len(set(plan.ravel().tolist())) == plan.size
+    for row in plan:
+        assert len(set(array[row].tolist())) == batch
+    # Whoever waits could not have made one more batch of different concepts.
+    waiting = set(range(len(concepts))) - set(plan.ravel().tolist())
+    counts = Counter(int(array[picture]) for picture in waiting)
+    most = max(counts.values(), default=0)
+    assert len(waiting) < batch * max(1, most)
+
+
+def test_an_epoch_uses_nearly_every_picture(splits: dict[str, PairSet]) -> None:
+    concepts = splits["train"].concept
+    plan = epoch_batches(concepts, 256, seed=0, epoch=0)
+    assert len(concepts) - plan.size < 256
+
+
+def test_epochs_and_seeds_differ_and_nothing_else_matters(splits: dict[str, PairSet]) -> None:
+    concepts = splits["train"].concept
+    first = epoch_batches(concepts, 64, seed=1, epoch=0)
+    np.testing.assert_array_equal(first, epoch_batches(concepts, 64, seed=1, epoch=0))
+    for seed, epoch in ((1, 1), (2, 0)):
+        assert not np.array_equal(first, epoch_batches(concepts, 64, seed=seed, epoch=epoch))
+
+
+def test_the_shuffle_is_over_the_whole_set(splits: dict[str, PairSet]) -> None:
+    """Where a picture comes in an epoch says nothing about where it comes in the next."""
+    concepts = splits["train"].concept
+    places = []
+    for epoch in (0, 1):
+        plan = epoch_batches(concepts, 64, seed=0, epoch=epoch)
+        place = np.full(len(concepts), np.nan)
+        place[plan.ravel()] = np.repeat(np.arange(len(plan)), 64)
+        places.append(place)
+    both = ~np.isnan(places[0]) & ~np.isnan(places[1])
+    assert abs(np.corrcoef(places[0][both], places[1][both])[0, 1]) < 0.07
+
+
+def test_a_step_is_as_promised(splits: dict[str, PairSet], tokenizer: Tokenizer) -> None:
+    pairs = splits["train"]
+    batch = next(training_batches(pairs, tokenizer, settings(batch_size=32)))
+    assert batch["image"].shape == (32, 72, 72, 4)
+    assert batch["image"].dtype == np.uint8
+    assert batch["text"].shape == (32, 2, LENGTH)
+    assert batch["text"].dtype == batch["concept"].dtype == np.int32
+    assert (batch["text"][..., 0] > 0).all()  # a caption begins with a token, not with padding
+    assert len(set(batch["concept"].tolist())) == 32
+
+
+def test_pictures_and_captions_belong_to_the_concept(
+    splits: dict[str, PairSet], tokenizer: Tokenizer
+) -> None:
+    pairs = splits["train"]
+    table = pairs.concepts
+    batches = training_batches(pairs, tokenizer, settings(batch_size=16))
+    for batch in (next(batches) for _ in range(3)):
+        for row, concept in enumerate(batch["concept"].tolist()):
+            own = np.flatnonzero(pairs.concept == concept)
+            assert any(np.array_equal(batch["image"][row], pairs.pictures[int(i)]) for i in own)
+            texts = [str(names[concept]) for names in table.names.values()]
+            allowed = tokenizer.encode([*texts, *table.aliases[concept]], LENGTH)
+            for caption in batch["text"][row]:
+                assert (allowed == caption).all(axis=1).any()
+
+
+def test_state_is_json_and_brings_back_the_same_batches(
+    splits: dict[str, PairSet], tokenizer: Tokenizer
+) -> None:
+    pairs, config = splits["validation"], settings(batch_size=40)  # 4 batches to an epoch
+    batches = training_batches(pairs, tokenizer, config)
+    for _ in range(6):
+        next(batches)
+    state = json.loads(json.dumps(batches.get_state()))
+    expected = [next(batches) for _ in range(7)]
+    again = training_batches(pairs, tokenizer, config)
+    again.set_state(state)
+    for wanted in expected:
+        found = next(again)
+        for name, array in wanted.items():
+            np.testing.assert_array_equal(found[name], array)
+
+
+def test_a_new_reader_starts_at_the_beginning_and_seeds_differ(
+    splits: dict[str, PairSet], tokenizer: Tokenizer
+) -> None:
+    pairs, config = splits["validation"], settings(batch_size=40)
+    first, again = (next(training_batches(pairs, tokenizer, config)) for _ in range(2))
+    np.testing.assert_array_equal(first["text"], again["text"])
+    other = replace(config, train=replace(config.train, seed=1))
+    changed = next(training_batches(pairs, tokenizer, other))
+    assert not np.array_equal(first["concept"], changed["concept"])
+
+
+def test_every_epoch_has_the_same_number_of_batches(
+    splits: dict[str, PairSet], tokenizer: Tokenizer
+) -> None:
+    """So a position alone tells the epoch: each concept comes at most as often as it has pictures."""
+    pairs = splits["validation"]
+    source = BatchSource(pairs, tokenizer, settings(batch_size=40))
+    length = min(len(epoch_batches(pairs.concept, 40, 0, epoch)) for epoch in range(8))
+    for epoch in range(12):
+        shown = [source[epoch * length + place]["concept"] for place in range(length)]
+        assert max(Counter(np.concatenate(shown).tolist()).values()) <= 2
+
+
+def test_a_batch_larger_than_the_concepts_is_refused_at_once(
+    splits: dict[str, PairSet], tokenizer: Tokenizer
+) -> None:
+    with pytest.raises(ConfigError, match="data.batch_size 256 is more than the 93 concepts"):
+        training_batches(splits["validation"], tokenizer, settings(batch_size=256))
+
+
+@pytest.fixture(scope="module")
+def two_languages(tokenizer: Tokenizer) -> CaptionTable:
+    table = ConceptTable(
+        keys=np.array(["A", "B"]),
+        names={
+            "en": np.array(["red apple", "dog"]),
+            "de": np.array(["roter apfel", "hund"]),
+            "ja": np.array(["赤リンゴ", "犬"]),
+        },
+        aliases=[("apple", "fruit", "malus"), ()],
+        category=np.array(["", ""]),
+    )
+    return CaptionTable.make(table, tokenizer, LENGTH)
+
+
+def drawn(
+    table: CaptionTable, tokenizer: Tokenizer, concept: int, captions: int, share: float, rows: int
+) -> list[list[str]]:
+    ids = table.draw(np.full(rows, concept, np.int32), captions, share, np.random.default_rng(0))
+    return [["".join(tokenizer.pieces(text)).strip("▁") for text in row] for row in ids]
+
+
+def test_english_has_its_share_and_the_others_the_rest_evenly(
+    two_languages: CaptionTable, tokenizer: Tokenizer
+) -> None:
+    rows = 8000
+    counts = Counter(row[0] for row in drawn(two_languages, tokenizer, 0, 1, 0.4, rows))
+    expected = {"roter▁apfel": 0.3, "赤リンゴ": 0.3}
+    expected |= dict.fromkeys(("red▁apple", "apple", "fruit", "malus"), 0.1)
+    assert set(counts) == set(expected)
+    for text, share in expected.items():
+        # Four standard deviations of a share of so many draws.
+        tolerance = 4 * (share * (1 - share) / rows) ** 0.5
+        assert counts[text] / rows == pytest.approx(share, abs=tolerance)
+
+
+def test_captions_of_a_picture_are_in_different_languages(
+    two_languages: CaptionTable, tokenizer: Tokenizer
+) -> None:
+    for row in drawn(two_languages, tokenizer, 1, 3, 0.5, 200):
+        assert set(row) == {"dog", "hund", "犬"}
+
+
+@pytest.mark.parametrize("share, texts", [(1.0, {"dog"}), (0.0, {"hund", "犬"})])
+def test_shares_of_none_and_all(
+    two_languages: CaptionTable, tokenizer: Tokenizer, share: float, texts: set[str]
+) -> None:
+    assert {
+        text for row in drawn(two_languages, tokenizer, 1, 2, share, 50) for text in row
+    } == texts
+
+
+def test_one_language_needs_no_others(tokenizer: Tokenizer) -> None:
+    """Sets other than emoji have English alone."""
+    pairs = PairSet(
+        name="tiny:1.0.0",
+        split="train",
+        pictures=ArrayPictures(np.zeros((4, 72, 72, 4), np.uint8)),
+        concept=np.arange(4, dtype=np.int32),
+        style=np.array([""] * 4),
+        category=np.array([""] * 4),
+        concepts=ConceptTable(
+            np.array(list("abcd")),
+            {"en": np.array(["a", "b", "c", "d"])},
+            [()] * 4,
+            np.array([""] * 4),
+        ),
+    )
+    batch = next(training_batches(pairs, tokenizer, settings(batch_size=4, english_share=0.2)))
+    names = tokenizer.encode(["a", "b", "c", "d"], LENGTH)
+    for row, concept in enumerate(batch["concept"].tolist()):
+        assert (batch["text"][row] == names[concept]).all()
