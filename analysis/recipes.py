@@ -141,7 +141,7 @@ def recipe(
         raise AnalysisError(f"no recipe {name!r}; there are {', '.join(RECIPES)}")
     read, frame, figure = _RECIPES[name]
     body = "\n".join(part for part in (read, frame, figure) if part)
-    literals = {key: repr(value) for key, value in (_DEFAULTS | options).items()}
+    literals = {key: repr(value) for key, value in {**_DEFAULTS, **options}.items()}
     literals.setdefault("language", "None")
     literals["step"] = repr(step)
     literals["probe"] = "run.probe_steps()[-1]" if step is None else repr(step)

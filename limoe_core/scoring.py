@@ -172,7 +172,7 @@ def retrieval_result(
     """
     headline = headline if headline in names else next(iter(names))
     present = np.unique(concept)
-    found = {}
+    found: dict[str, dict[str, Any]] = {}
     for language, of_concept in names.items():
         folded = np.array([str(name).casefold() for name in of_concept])
         distinct, first = np.unique(folded[present], return_index=True)

@@ -138,15 +138,16 @@ def shares_over_steps_figure(
     rows = _of_layer(frame, layer)
     places, axis = step_axis(rows["step"].tolist(), log)
     figure = go.Figure()
-    for expert, mine in rows.groupby("expert"):
+    for expert in sorted(rows["expert"].unique().tolist()):
+        mine = rows[rows["expert"] == expert]
         figure.add_scatter(
             x=[places[step] for step in mine["step"]],
             y=mine[f"{modality}_share"],
-            name=expert_label(int(expert)),
+            name=expert_label(expert),
             mode="lines",
             stackgroup="all",
-            line={"color": expert_colour(int(expert)), "width": 0.5},
-            fillcolor=expert_colour(int(expert)),
+            line={"color": expert_colour(expert), "width": 0.5},
+            fillcolor=expert_colour(expert),
             customdata=mine["step"],
             hovertemplate="%{fullData.name}: %{y:.1%}, step %{customdata}<extra></extra>",
         )
@@ -157,8 +158,8 @@ def shares_over_steps_figure(
                 xref="paper",
                 xanchor="left",
                 xshift=4,
-                y=_middle(rows, int(expert), modality),
-                text=expert_label(int(expert)),
+                y=_middle(rows, expert, modality),
+                text=expert_label(expert),
                 showarrow=False,
             )
     figure.update_xaxes(axis)

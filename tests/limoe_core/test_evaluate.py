@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import subprocess
 import sys
@@ -11,11 +12,13 @@ from types import SimpleNamespace
 import numpy as np
 import PIL.Image
 import pytest
+from rich.console import Console
 
 import limoe_core
 from limoe_core import evaluate, scoring
 from limoe_core.checkpoint import Run
 from limoe_core.data.source import load_pairs
+from limoe_core.evaluation_table import tables
 from limoe_core.files import RunError
 from limoe_core.predictions import Predictions
 
@@ -281,3 +284,15 @@ def test_errors_are_sentences(tmp_path, debug_run, capsys):
     assert "there is no run at" in capsys.readouterr().err
     assert evaluate.main(["--run", str(debug_run), "--step", "7"]) == 2
     assert "no step 7; it has" in " ".join(capsys.readouterr().err.split())
+
+
+def test_tables_say_what_the_report_says_and_fit_a_terminal(evaluated):
+    report = json.loads(evaluated[0])
+    console = Console(width=80, file=io.StringIO())
+    for table in tables(report):
+        console.print(table)
+    shown = console.file.getvalue()
+    assert "…" not in shown
+    style = report["results"]["zero_shot_test_style"]
+    assert f"{100 * style['languages']['fa']['top1']['value']:.1f}" in shown
+    assert f"{style['ways']:,}" in shown
