@@ -181,11 +181,13 @@ def confusions(predictions: Predictions, language: str | None = None) -> pd.Data
 def category_confusions(predictions: Predictions, language: str | None = None) -> pd.DataFrame:
     """How pictures of each category are answered, by the category of the answer.
 
-    Columns: category, answer_category, count, share (of the category's pictures); categories of
-    concepts that none of the pictures shows are "other".
+    Columns: category, answer_category, count, share (of the category's pictures). In predictions of
+    earlier versions, categories of concepts that none of the pictures shows are "other".
     """
     row = _language_row(predictions, language)
-    of_concept = dict(zip(predictions.concept.tolist(), predictions.category.tolist(), strict=True))
+    of_concept = dict(enumerate(predictions.categories.tolist())) or dict(
+        zip(predictions.concept.tolist(), predictions.category.tolist(), strict=True)
+    )
     answered = [of_concept.get(int(concept), "other") for concept in predictions.top[row][:, 0]]
     frame = pd.DataFrame({"category": predictions.category, "answer_category": answered})
     counts = frame.value_counts().rename("count").reset_index()

@@ -172,6 +172,7 @@ def classify(
         ranks=np.stack([answer.ranks for answer in answers.values()]).astype(np.int32),
         top=np.stack([answer.top for answer in answers.values()]).astype(np.int32),
         similarity=np.stack([a.similarity for a in answers.values()]).astype(np.float32),
+        categories=np.asarray(table.category, dtype=np.str_),
     )
     return result, predictions
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +43,8 @@ class Predictions:
     """The concepts answered, best first."""
     similarity: Float[np.ndarray, "L n k"]
     """Their cosine similarities."""
+    categories: Shaped[np.ndarray, " C"] = field(default_factory=lambda: np.zeros(0, np.str_))
+    """Category of every concept, "" where it has none; empty in files of earlier versions."""
 
     def save(self, run: str | os.PathLike[str], task: str, step: int) -> Path:
         """Write the file into the run, whole or not at all."""
@@ -67,8 +69,9 @@ class Predictions:
             )
         try:
             with np.load(path, allow_pickle=False) as file:
-                return cls(**{field.name: file[field.name] for field in dataclasses.fields(cls)})
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+                names = [each.name for each in dataclasses.fields(cls)]
+                return cls(**{name: file[name] for name in names if name in file.files})
+        except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
             raise RunError(f"{path} is damaged or incomplete: {error}") from error
 
 

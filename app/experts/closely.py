@@ -83,6 +83,7 @@ def _one_expert(source: Source, expert: int) -> None:
 def _positions(source: Source, expert: int) -> None:
     frame = source.measure(analysis.position_frame, source.layer)
     mine = frame[frame["expert"] == expert]
+    highest = float(mine["share"].max())
     grid = source.trace.grid
     st.markdown(f"**Where in the picture** ({grid} × {grid} patches)")
     path, step, layer = source.run.path, source.step, source.layer
@@ -94,7 +95,7 @@ def _positions(source: Source, expert: int) -> None:
         + "figure = figures.position_figure(frame, columns=1)\n",
         file=source.file(f"positions-E{expert}", layer=True),
         note=f"Share of the {source.trace.num_pairs:,} patches at each place whose first choice is "
-        f"the expert.",
+        f"the expert: up to {highest:.0%}, the strongest colour.",
     )
 
 
@@ -106,17 +107,17 @@ def _words(source: Source, expert: int) -> None:
         st.caption("It gets no word more often than its base rate.")
         return
     st.dataframe(
-        mine,
+        mine[["value", "lift", "share", "base", "tokens", "total", "weight"]],
         hide_index=True,
         height=330,
         column_config={
-            "value": st.column_config.TextColumn("word", width="medium"),
-            "share": st.column_config.NumberColumn(format="percent"),
-            "base": st.column_config.NumberColumn("base rate", format="percent"),
-            "lift": st.column_config.NumberColumn(format="×%.2f"),
-            "tokens": st.column_config.NumberColumn("n here"),
-            "total": st.column_config.NumberColumn("n in all"),
-            "weight": st.column_config.NumberColumn("tokens · ln lift", format="%.1f"),
+            "value": st.column_config.TextColumn("word", width=140),
+            "lift": st.column_config.NumberColumn(format="×%.2f", width=60),
+            "share": st.column_config.NumberColumn("here", format="percent", width=60),
+            "base": st.column_config.NumberColumn("base rate", format="percent", width=75),
+            "tokens": st.column_config.NumberColumn("n here", width=60),
+            "total": st.column_config.NumberColumn("n in all", width=65),
+            "weight": st.column_config.NumberColumn("tokens · ln lift", format="%.1f", width=95),
         },
     )
     st.caption(
@@ -133,20 +134,20 @@ def _labels(source: Source, expert: int, modality: str, by: str, heading: str) -
         st.caption(messages.plain(error))
         return
     mine = frame[frame["expert"] == expert].sort_values("lift", ascending=False)
+    interval = [
+        f"{low:.0%} to {high:.0%}" for low, high in zip(mine["low"], mine["high"], strict=True)
+    ]
     st.dataframe(
-        mine[["value", "share", "low", "high", "lift", "tokens", "total", "pairs"]],
+        mine.assign(interval=interval)[["value", "lift", "share", "interval", "tokens", "total"]],
         hide_index=True,
         height=300,
         column_config={
-            "value": st.column_config.TextColumn(by),
-            "share": st.column_config.ProgressColumn(
-                "goes here", format="percent", min_value=0, max_value=1
-            ),
-            "low": st.column_config.NumberColumn("95 % from", format="percent"),
-            "high": st.column_config.NumberColumn("to", format="percent"),
-            "lift": st.column_config.NumberColumn(format="×%.2f"),
-            "tokens": st.column_config.NumberColumn("n here"),
-            "total": st.column_config.NumberColumn("n in all"),
+            "value": st.column_config.TextColumn(by, width=110),
+            "lift": st.column_config.NumberColumn(format="×%.2f", width=55),
+            "share": st.column_config.NumberColumn("here", format="percent", width=60),
+            "interval": st.column_config.TextColumn("95 %", width=95),
+            "tokens": st.column_config.NumberColumn("n here", width=60),
+            "total": st.column_config.NumberColumn("n in all", width=65),
         },
     )
 

@@ -42,7 +42,7 @@ def show(run: Run, step: int) -> None:
         frames[other.name] = accuracies(other, at)
         paths[other.name] = compared
     tasks = sorted(frame["task"].unique(), key=_order)
-    left, middle, right = st.columns([2, 3, 1])
+    left, middle, right = st.columns([5, 3, 1])
     with left:
         task = choose_task(tasks)
     with middle:

@@ -116,7 +116,7 @@ def _categories(run: Run, task: str, step: int, predictions: Predictions, langua
         analysis.recipe("category confusions", run.path, step, task=task, language=language),
         file=f"categories-{task}-{language}-{run.name}-step{step}",
         note="Rows sum to 100 %: of the pictures of a category, the share answered with a name of "
-        "each category. “Other”: names that no picture of the split shows.",
+        "each category.",
     )
 
 
@@ -244,7 +244,7 @@ def _answer_columns(row: dict[str, object]) -> list[str]:
 def _others(key: str, pictures: Pool) -> None:
     places = [i for i, each in enumerate(pictures.keys) if each == key][:_MOST_PICTURES]
     if not places:
-        st.caption("None of those at hand: training saw all of them.")
+        st.caption("None are among the pictures that training never saw.")
         return
     tiles(
         [
