@@ -1,0 +1,122 @@
+"""Classification by typed labels, against plain loops."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from analysis.classification import classification_frame, nearest, probabilities, prompts
+from analysis.errors import AnalysisError
+from analysis.figures.classification import classification_figure, similarity_figure
+
+
+def unit(rng: np.random.Generator, *shape: int) -> np.ndarray:
+    vectors = rng.normal(size=shape)
+    return (vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)).astype(np.float32)
+
+
+@given(st.integers(0, 1000), st.integers(1, 4), st.integers(1, 7), st.floats(0.01, 1.0))
+def test_probabilities_are_a_softmax_by_hand(
+    seed: int, pictures: int, labels: int, temperature: float
+) -> None:
+    similarity = np.random.default_rng(seed).uniform(-1, 1, (pictures, labels))
+    found = probabilities(similarity, temperature)
+    for row in range(pictures):
+        total = sum(math.exp(value / temperature) for value in similarity[row])
+        for column in range(labels):
+            wanted = math.exp(similarity[row, column] / temperature) / total
+            assert found[row, column] == pytest.approx(wanted, abs=1e-9)
+
+
+def test_rows_are_sorted_and_sum_to_one() -> None:
+    rng = np.random.default_rng(0)
+    images, texts = unit(rng, 3, 8), unit(rng, 5, 8)
+    labels = list("abcde")
+    frame = classification_frame(
+        images, texts, 0.07, names=["x", "y", "z"], labels=labels, texts=[f"a {c}" for c in labels]
+    )
+    assert len(frame) == 15
+    for number, mine in frame.groupby("picture"):
+        assert mine["rank"].tolist() == [1, 2, 3, 4, 5]
+        assert mine["probability"].is_monotonic_decreasing
+        assert mine["probability"].sum() == pytest.approx(1)
+        best = max(range(5), key=lambda j, i=number: float(images[i] @ texts[j]))
+        assert mine["label"].iloc[0] == labels[best]
+        assert mine["text"].iloc[0] == f"a {labels[best]}"
+        assert mine["similarity"].iloc[0] == pytest.approx(float(images[number] @ texts[best]))
+
+
+def test_labels_go_where_the_template_says() -> None:
+    assert prompts(["Hund", "{}"], "ein {}, gemalt") == ["ein Hund, gemalt", "ein {}, gemalt"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "template", "sentence"),
+    [
+        ([], "{}", "at least one label"),
+        (["a", "b", "a"], "{}", "'a' is there twice"),
+        (["a"], "a picture", "must hold {} once"),
+        (["a"], "{} and {}", "must hold {} once"),
+    ],
+)
+def test_what_cannot_be_classified_is_said(
+    labels: list[str], template: str, sentence: str
+) -> None:
+    with pytest.raises(AnalysisError, match=sentence.replace("{", r"\{").replace("}", r"\}")):
+        prompts(labels, template)
+
+
+@given(st.integers(0, 1000), st.integers(1, 30), st.integers(1, 40))
+def test_the_nearest_are_those_of_a_plain_sort(seed: int, candidates: int, count: int) -> None:
+    rng = np.random.default_rng(seed)
+    query, others = unit(rng, 6), unit(rng, candidates, 6)
+    best, similarity = nearest(query, others, count)
+    plain = [float(np.dot(query.astype(float), other.astype(float))) for other in others]
+    wanted = sorted(range(candidates), key=lambda i: -plain[i])[:count]
+    assert best.tolist() == wanted
+    assert similarity == pytest.approx([plain[i] for i in wanted])
+
+
+def frame_of(labels: list[str]):  # type: ignore[no-untyped-def]
+    rng = np.random.default_rng(1)
+    return classification_frame(
+        unit(rng, 1, 8), unit(rng, len(labels), 8), 0.1, names=["x"], labels=labels, texts=labels
+    )
+
+
+def test_markup_in_labels_is_drawn_as_text() -> None:
+    figure = classification_figure(frame_of(["<b>bold</b>", "<a href='x'>link</a>"]))
+    written = " ".join(figure.layout.yaxis.ticktext)
+    assert "&lt;b&gt;bold&lt;/b&gt;" in written
+    assert "<" not in written
+    assert all("<b>" not in text and "<a" not in text for text in figure.data[0].customdata)
+
+
+def test_long_labels_that_look_alike_keep_bars_of_their_own() -> None:
+    figure = classification_figure(frame_of(["x" * 100 + "1", "x" * 100 + "2"]))
+    assert len(set(figure.data[0].y)) == 2
+
+
+def test_the_other_labels_are_summed_up() -> None:
+    frame = frame_of([f"label {i}" for i in range(20)])
+    figure = classification_figure(frame, count=8)
+    assert len(figure.data[0].x) == 9
+    assert sum(figure.data[0].x) == pytest.approx(1)
+    assert figure.layout.yaxis.ticktext[-1] == "12 other labels"
+
+
+def test_a_single_label_left_over_is_drawn_itself() -> None:
+    figure = classification_figure(frame_of([f"label {i}" for i in range(9)]), count=8)
+    assert len(figure.data[0].x) == 9
+    assert not any("other" in text for text in figure.layout.yaxis.ticktext)
+
+
+def test_negative_similarities_have_room() -> None:
+    frame = frame_of(["a", "b"]).assign(similarity=[0.2, -0.6])
+    low, high = similarity_figure(frame, label="label").layout.xaxis.range
+    assert low < -0.6
+    assert high > 0.2
