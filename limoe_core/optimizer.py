@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import optax
 
 from limoe_core.config import OptimizerConfig
@@ -24,7 +25,8 @@ def learning_rate(config: OptimizerConfig, steps: int) -> optax.Schedule:
     start = steps - cooldown
 
     def decay(step: jax.Array) -> jax.Array:
-        return peak * (max(warmup, 1) / (step + max(warmup, 1))) ** 0.5
+        # Negative steps are asked for too, and thrown away, while the warm-up lasts.
+        return peak * (max(warmup, 1) / (jnp.maximum(step, 0) + max(warmup, 1))) ** 0.5
 
     parts, borders = [rise, decay], [warmup]
     if cooldown:

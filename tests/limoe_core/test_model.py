@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 
 import jax
@@ -52,8 +53,16 @@ def pairs() -> tuple[np.ndarray, np.ndarray]:
     return pixels, ids
 
 
-def forward(params: Params, *args: np.ndarray, **options: object) -> Output:
-    return FUNCTIONAL.bind(params)(*map(jnp.asarray, args), **options)
+@functools.partial(jax.jit, static_argnames="capacity_factor")
+def forward(
+    params: Params,
+    pixels: np.ndarray,
+    ids: np.ndarray,
+    *,
+    capacity_factor: float | None = None,
+    **options: object,
+) -> Output:
+    return FUNCTIONAL.bind(params)(pixels, ids, capacity_factor=capacity_factor, **options)
 
 
 def test_embeddings_have_unit_length(params: Params, pairs: tuple) -> None:
@@ -164,7 +173,7 @@ def test_packing_padding_away_changes_nothing(params: Params, pairs: tuple, mult
         output = forward(p, pixels, ids, packed=places)
         return jnp.sum(output.image_embeddings * output.text_embeddings), output
 
-    gradient = jax.value_and_grad(loss, has_aux=True)
+    gradient = jax.jit(jax.value_and_grad(loss, has_aux=True))
     (_, plain), of_plain = gradient(params, None)
     (_, short), of_short = gradient(params, jnp.asarray(packed))
     np.testing.assert_allclose(plain.image_embeddings, short.image_embeddings, atol=1e-5)
@@ -195,7 +204,7 @@ def test_rematerialisation_changes_no_gradient(params: Params, pairs: tuple) -> 
             output = functional.bind(p)(pixels, ids)
             return jnp.sum(output.image_embeddings * output.text_embeddings)
 
-        return jax.grad(loss)(params)
+        return jax.jit(jax.grad(loss))(params)
 
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5),
@@ -212,7 +221,7 @@ def test_only_the_input_layers_and_heads_belong_to_a_modality(params: Params, pa
         def loss(p: Params) -> jax.Array:
             return jnp.sum(getattr(forward(p, pixels, ids), loss_of) * jnp.arange(12.0))
 
-        gradients = jax.grad(loss)(params)
+        gradients = jax.jit(jax.grad(loss))(params)
         return {name for name, g in gradients.items() if any(map(np.any, jax.tree.leaves(g)))}
 
     own = {"patch_embedding", "image_positions", "image_head"}
@@ -274,5 +283,5 @@ def test_learning_rate_rises_to_its_peak_and_falls_to_zero(schedule: str) -> Non
     assert values[0] == 0
     assert np.argmax(values) == 10
     assert values[10] == pytest.approx(config.learning_rate)
-    assert all(a >= b for a, b in itertools.pairwise(values))
+    assert all(a >= b for a, b in itertools.pairwise(values[10:]))
     assert values[100] == pytest.approx(0, abs=1e-9)
