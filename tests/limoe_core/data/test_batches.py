@@ -44,7 +44,7 @@ def test_no_picture_twice_in_an_epoch_and_no_concept_twice_in_a_batch(
     assert len(set(plan.ravel().tolist())) == plan.size
     for row in plan:
         assert len(set(array[row].tolist())) == batch
-    # Whoever waits could not have made one more batch of different concepts.
+    # A concept that opens a batch is in every open one, so few pictures wait at the end.
     waiting = set(range(len(concepts))) - set(plan.ravel().tolist())
     counts = Counter(int(array[picture]) for picture in waiting)
     most = max(counts.values(), default=0)
@@ -136,7 +136,7 @@ def test_a_new_reader_starts_at_the_beginning_and_seeds_differ(
 def test_every_epoch_has_the_same_number_of_batches(
     splits: dict[str, PairSet], tokenizer: Tokenizer
 ) -> None:
-    """So a position alone tells the epoch: each concept comes at most as often as it has pictures."""
+    """So a position alone tells the epoch; in each, a concept has at most its two pictures."""
     pairs = splits["validation"]
     source = BatchSource(pairs, tokenizer, settings(batch_size=40))
     length = min(len(epoch_batches(pairs.concept, 40, 0, epoch)) for epoch in range(8))
