@@ -1,0 +1,66 @@
+"""Copy a run to one that is small enough to ship: `python -m limoe_core.ship --help`."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import tyro
+
+from limoe_core.checkpoint import Run, RunError, export_params
+from limoe_core.files import replacing
+
+
+@dataclass(frozen=True)
+class Options:
+    """Copy a run without what only training needs: parameters of some steps, probes, metrics."""
+
+    run: Path
+    """The run that was trained."""
+    to: Path
+    """The run directory to write."""
+    steps: tuple[int, ...] = ()
+    """Steps whose parameters go along; none for the newest alone."""
+    dtype: Literal["bfloat16", "float32"] = "bfloat16"
+    """How parameters are stored; they are loaded as float32 either way."""
+
+
+def ship(options: Options) -> Run:
+    """Write the copy; what is there already of the same run is replaced.
+
+    Evaluations do not go along: what ships is evaluated itself, at its own precision.
+
+    Raises:
+      RunError: a step is missing, or something else is at `to`.
+    """
+    run = Run.open(options.run)
+    steps = options.steps or (run.resolve_step(),)
+    for step in steps:
+        shipped = export_params(run, run.resolve_step(step), options.to, options.dtype)
+    for name in ("metrics.jsonl", "probes/pictures.npz"):
+        if (run.path / name).exists():
+            (shipped.path / name).parent.mkdir(exist_ok=True)
+            with replacing(shipped.path / name) as temporary:
+                shutil.copyfile(run.path / name, temporary)
+    for step in run.probe_steps():
+        shipped.save_probe(step, run.probe(step))
+    return shipped
+
+
+def main() -> int:
+    """The command line. Returns the exit code."""
+    try:
+        shipped = ship(tyro.cli(Options))
+    except RunError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    size = sum(file.stat().st_size for file in shipped.path.rglob("*") if file.is_file())
+    print(f"{shipped.path}: {size / 1e6:.1f} MB")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
