@@ -1,0 +1,52 @@
+"""Opens one page of the dashboard without a browser, as the entry script does it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from streamlit.testing.v1 import AppTest
+
+
+def _script(module: str, folder: str) -> None:
+    from pathlib import Path
+
+    from app import sidebar, state
+    from app.views import PAGES
+
+    entry = next(entry for entry in PAGES if entry.module == module)
+    state.begin(entry.path)
+    try:
+        runs = sidebar.find_runs(Path(folder))
+        run = None if runs is None else sidebar.choose_run(runs)
+        if run is not None:
+            entry.show(run)
+    finally:
+        state.publish()
+
+
+def open_page(module: str, folder: Path, **address: str) -> AppTest:
+    """The page `module` on a folder of runs, with what the address bar says."""
+    page = AppTest.from_function(
+        _script, default_timeout=180, kwargs={"module": module, "folder": str(folder)}
+    )
+    for name, value in address.items():
+        page.query_params[name] = value
+    return page.run()
+
+
+def said(page: AppTest) -> str:
+    """All words that the page says outside of tables and figures."""
+    parts = [page.info, page.warning, page.error, page.markdown, page.caption, page.subheader]
+    return "\n".join(str(element.value) for kind in parts for element in kind)
+
+
+def figures(page: AppTest) -> list[dict]:
+    """The figures on the page, as Plotly's JSON."""
+    import json
+
+    return [json.loads(element.proto.spec) for element in page.get("plotly_chart")]
+
+
+def frames(page: AppTest) -> list:
+    """The tables on the page, as pandas frames."""
+    return [element.value for element in page.dataframe]

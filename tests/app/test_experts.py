@@ -1,0 +1,165 @@
+"""The page Experts, without a browser."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+import analysis
+from limoe_core.checkpoint import Run
+from tests.app.one_page import figures, frames, open_page, said
+
+VIEWS = ("modalities", "closely", "preferences", "paths")
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_every_view_is_drawn_from_the_probe_trace_alone(
+    runs_folder: Path, tmp_path: Path, view: str
+) -> None:
+    """Without parameters and without a tokenizer: a run that was copied in part."""
+    shutil.copytree(runs_folder / "small", tmp_path / "small")
+    shutil.rmtree(tmp_path / "small" / "steps")
+    (tmp_path / "small" / "tokenizer.model").unlink()
+    page = open_page("experts", tmp_path, view=view)
+    assert not page.exception
+    assert not page.error
+    assert figures(page)
+
+
+def test_numbers_say_what_they_are_of(runs_folder: Path) -> None:
+    page = open_page("experts", runs_folder, step="10")
+    trace = Run.open(runs_folder / "small").probe(10)
+    text = said(page).replace("\\", "")
+    assert "Step 10." in text
+    assert "6 pairs of the split validation of emoji/base:1.0.0" in text
+    patches = int((trace.modality == 0).sum())
+    assert f"{patches} patches and {trace.num_tokens - patches} pieces" in text
+    assert "at most" in text  # the capacity
+
+
+def test_the_table_holds_what_analysis_measures(runs_folder: Path) -> None:
+    page = open_page("experts", runs_folder, step="20")
+    wanted = analysis.roles(Run.open(runs_folder / "small").probe(20))
+    table = frames(page)[0]
+    assert table["role"].tolist() == wanted["role"].tolist()
+    assert table["text_share"].tolist() == pytest.approx(wanted["text_share"].tolist())
+    assert table["expert"].tolist() == [f"E{e}" for e in wanted["expert"]]
+
+
+def test_the_bars_are_the_shares_of_the_layer(runs_folder: Path) -> None:
+    page = open_page("experts", runs_folder, step="20", layer="1")
+    wanted = analysis.roles(Run.open(runs_folder / "small").probe(20)).query("layer == 1")
+    image, text = figures(page)[0]["data"][:2]
+    assert _numbers(image["y"]) == pytest.approx(wanted["image_share"].tolist())
+    assert _numbers(text["y"]) == pytest.approx((-wanted["text_share"]).tolist())
+
+
+def test_a_choice_of_view_is_kept_in_the_address(runs_folder: Path) -> None:
+    page = open_page("experts", runs_folder)
+    page.segmented_control(key="experts.view").set_value("paths").run()
+    address = dict(page.query_params.items())
+    assert address["view"] == "paths"
+    again = open_page("experts", runs_folder, **address)
+    assert again.segmented_control(key="experts.view").value == "paths"
+
+
+def test_preferences_follow_the_address(runs_folder: Path) -> None:
+    page = open_page("experts", runs_folder, view="preferences", tokens="text", by="language")
+    assert not page.exception
+    assert "by language" in said(page)
+    labels = figures(page)[0]["data"][0]["y"]
+    assert {label.split(" (")[0] for label in labels} == {"en", "es", "ar", "ja"}
+
+
+def test_a_label_that_patches_do_not_have_falls_back_in_silence(runs_folder: Path) -> None:
+    page = open_page("experts", runs_folder, view="preferences", tokens="image", by="script")
+    assert not page.exception
+    assert not page.warning
+    assert "by category" in said(page)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("view", "horoscope"),
+        ("layer", "7"),
+        ("step", "11"),
+        ("expert", "99"),
+        ("tokens", "smell"),
+        ("variant", "all"),
+    ],
+)
+def test_a_bad_value_is_answered_with_a_sentence(runs_folder: Path, name: str, value: str) -> None:
+    views = {"expert": "closely", "tokens": "preferences", "variant": "causal"}
+    address = {"view": views.get(name, "modalities"), name: value}
+    page = open_page("experts", runs_folder, **address)
+    assert not page.exception
+    assert any("In the address" in warning.value for warning in page.warning)
+
+
+def test_a_dense_twin_and_a_run_that_has_just_started_say_so(runs_folder: Path) -> None:
+    assert "dense twin" in said(open_page("experts", runs_folder, run="dense"))
+    assert "no probe trace yet" in said(open_page("experts", runs_folder, run="just-started"))
+
+
+def test_a_damaged_probe_trace_is_said_and_the_others_can_be_seen(
+    runs_folder: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(runs_folder / "small", tmp_path / "small")
+    (tmp_path / "small" / "probes" / "20.npz").write_bytes(b"PK\x03\x04 torn")
+    page = open_page("experts", tmp_path)
+    assert not page.exception
+    assert "damaged" in page.error[0].value
+    page = open_page("experts", tmp_path, step="10")
+    assert not page.error
+
+
+def test_causal_specialisation_is_measured_on_demand_and_kept(
+    runs_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    page = open_page("experts", runs_folder, view="causal", step="20")
+    assert not page.exception
+    assert not figures(page)  # nothing is measured unasked
+    page.button[0].click().run()
+    assert not page.exception
+    assert len(figures(page)) == 1
+    kept = list((tmp_path / ".cache" / "limoe-lens" / "causal").glob("*.json"))
+    assert len(kept) == 1
+    table = frames(page)[0]
+    assert len(table) == 8  # two layers of four experts
+    assert table["delta_image"].abs().sum() > 0
+
+
+def test_a_step_without_parameters_says_which_step_is_asked_instead(runs_folder: Path) -> None:
+    page = open_page("experts", runs_folder, view="causal", step="0")
+    assert "step 10, the nearest" in said(page).replace("\\", "")
+
+
+def test_the_sceptics_check_compares_with_routers_that_learned_nothing(runs_folder: Path) -> None:
+    page = open_page("experts", runs_folder, view="sceptic", step="20")
+    assert not page.exception
+    names = {trace["name"] for trace in figures(page)[0]["data"]}
+    assert names == {"trained", "k-means", "random", "random, centred"}
+
+
+def test_without_parameters_the_model_is_not_asked(runs_folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(runs_folder / "small", tmp_path / "small")
+    shutil.rmtree(tmp_path / "small" / "steps")
+    for view in ("causal", "sceptic"):
+        page = open_page("experts", tmp_path, view=view)
+        assert not page.exception
+        assert "no parameters" in page.error[0].value
+
+
+def _numbers(values: object) -> list[float]:
+    """Plotly writes long arrays as base64."""
+    if isinstance(values, dict):
+        import base64
+
+        import numpy as np
+
+        return np.frombuffer(base64.b64decode(values["bdata"]), values["dtype"]).tolist()
+    return list(values)  # type: ignore[call-overload]
