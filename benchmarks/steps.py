@@ -60,4 +60,4 @@ def _batch(config: Config) -> Batch:
     real = np.arange(length) < rng.poisson(4.6, (*shape[:2], 1)).clip(1, length)
     texts = np.where(real, rng.integers(2, config.model.vocab_size, shape), 0).astype(np.int32)
     packed = pack_places(texts.reshape(-1, length), shape[0] * shape[1])
-    return Batch(pictures, texts, packed)
+    return Batch(jnp.asarray(pictures), jnp.asarray(texts), jnp.asarray(packed))

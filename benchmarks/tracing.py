@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from benchmarks.measure import Line, medians
@@ -20,10 +21,10 @@ def run() -> list[Line]:
     params = initial_params(config, seed=0)
     rng = np.random.default_rng(0)
     size, length = config.model.image_size, config.model.text_length
-    pixels = rng.uniform(-1, 1, (_PAIRS, size, size, 3)).astype(np.float32)
+    pixels = jnp.asarray(rng.uniform(-1, 1, (_PAIRS, size, size, 3)))
     tokens = rng.integers(2, config.model.vocab_size, (_PAIRS, length))
-    ids = np.where(np.arange(length) < rng.integers(1, 10, (_PAIRS, 1)), tokens, 0)
-    ids = ids.astype(np.int32)
+    padded = np.where(np.arange(length) < rng.integers(1, 10, (_PAIRS, 1)), tokens, 0)
+    ids = jnp.asarray(padded, jnp.int32)
 
     @jax.jit
     def traced(params: Params) -> Output:

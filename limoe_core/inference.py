@@ -244,7 +244,7 @@ def _to_trace(
     routings = output.routings
     experts, k = max(model.experts, 1), model.top_k
 
-    def stack(values: list[np.ndarray], *tail: int) -> np.ndarray:
+    def stack(values: Sequence[Any], *tail: int) -> np.ndarray:
         if not values:  # a dense twin has no routers
             return np.zeros((0, len(where), *tail), np.float32)
         return np.stack([np.asarray(value)[where] for value in values])

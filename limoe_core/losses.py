@@ -151,12 +151,11 @@ def auxiliary_losses(
     return jax.tree.map(lambda *values: sum(values) / len(values), *per_layer)
 
 
-def auxiliary_total(
-    losses: dict[str, Float[Array, ""]], config: LossConfig
-) -> Float[Array, ""] | float:
+def auxiliary_total(losses: dict[str, Float[Array, ""]], config: LossConfig) -> Float[Array, ""]:
     """What is added to the contrastive loss: the weighted mean over the losses in use."""
     weights = {name: getattr(config, name) for name in losses}
     used = [name for name, weight in weights.items() if weight]
     if not used:
-        return 0.0
-    return config.auxiliary * sum(weights[name] * losses[name] for name in used) / len(used)
+        return jnp.zeros(())
+    weighted = jnp.stack([weights[name] * losses[name] for name in used])
+    return config.auxiliary * jnp.mean(weighted)

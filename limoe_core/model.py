@@ -149,11 +149,10 @@ class Block(nnx.Module):
     """Pre-norm encoder block; its MLP is a mixture of experts in the blocks that hold one."""
 
     def __init__(self, config: ModelConfig, *, sparse: bool, rngs: nnx.Rngs) -> None:
-        self.sparse = sparse
         self.norm_attention = nnx.LayerNorm(config.width, rngs=rngs)
         self.attention = Attention(config, rngs=rngs)
         self.norm_mlp = nnx.LayerNorm(config.width, rngs=rngs)
-        self.mlp = MoE(config, rngs=rngs) if sparse else MLP(config, rngs=rngs)
+        self.mlp: MoE | MLP = MoE(config, rngs=rngs) if sparse else MLP(config, rngs=rngs)
 
 
 class LIMoE(nnx.Module):
@@ -227,14 +226,14 @@ class LIMoE(nnx.Module):
         for index, block in enumerate(self.blocks):
             layer = len(routings)
             here = intervention
-            if here is not None and block.sparse:
+            if here is not None and isinstance(block.mlp, MoE):
                 here = Intervention(here.bias[layer], here.silence[layer])
             key = None if noise is None else jax.random.fold_in(noise, index)
 
             def run(block: Block, x: Array, key=key, here=here):
                 x = x + block.attention(block.norm_attention(x), layout)
                 seen = block.norm_mlp(x)
-                if not block.sparse:
+                if isinstance(block.mlp, MLP):
                     return x + block.mlp(seen), None, None
                 y, routing = block.mlp(
                     seen,

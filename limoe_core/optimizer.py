@@ -24,7 +24,7 @@ def learning_rate(config: OptimizerConfig, steps: int) -> optax.Schedule:
     cooldown = min(config.cooldown_steps, steps - warmup)
     start = steps - cooldown
 
-    def decay(step: jax.Array) -> jax.Array:
+    def decay(step: jax.typing.ArrayLike) -> jax.Array:
         # Negative steps are asked for too, and thrown away, while the warm-up lasts.
         return peak * (max(warmup, 1) / (jnp.maximum(step, 0) + max(warmup, 1))) ** 0.5
 

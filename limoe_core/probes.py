@@ -41,6 +41,8 @@ class Probe:
     @classmethod
     def choose(cls, pairs: PairSet, count: int, size: int, seed: int) -> Probe:
         """Pairs of a split, spread evenly over its categories, then over the languages."""
+        import jax.numpy as jnp
+
         from limoe_core.data.augment import plain
 
         rng = np.random.default_rng((seed, 0x9E0BE))
@@ -56,7 +58,7 @@ class Probe:
         spoken = [languages[i % len(languages)] for i in range(len(chosen))]
         concepts = [int(pairs.concept[i]) for i in chosen]
         return cls(
-            pixels=np.asarray(plain(pairs.pictures.batch(np.array(chosen)), size)),
+            pixels=np.asarray(plain(jnp.asarray(pairs.pictures.batch(np.array(chosen))), size)),
             captions=[str(table.names[lang][c]) for lang, c in zip(spoken, concepts, strict=True)],
             meta={
                 "concept": [str(table.keys[c]) for c in concepts],

@@ -170,7 +170,7 @@ def to_batch(batch: dict[str, np.ndarray]) -> Batch:
     """The input pipeline's arrays as a step takes them."""
     texts = batch["text"]
     places = pack_places(texts.reshape(-1, texts.shape[-1]), texts.shape[0] * texts.shape[1])
-    return Batch(batch["image"], texts, places)
+    return Batch(jnp.asarray(batch["image"]), jnp.asarray(texts), jnp.asarray(places))
 
 
 class Observer:

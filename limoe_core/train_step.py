@@ -100,7 +100,7 @@ def _loss(
         losses.contrastive_loss(images, captions[:, i], temperature)
         for i in range(captions.shape[1])
     ]
-    contrastive = sum(per_set) / len(per_set)
+    contrastive = jnp.mean(jnp.stack(per_set))
     auxiliary = losses.auxiliary_losses(
         output.routings, output.valid, output.modality, config.loss, config.model.top_k
     )

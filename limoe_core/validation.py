@@ -19,6 +19,8 @@ def validate(model: LoadedModel, pairs: PairSet) -> dict[str, Any]:
     Its concepts are unseen in training. `top1` and `top5` choose among the names of the validation
     concepts, `top1_all` and `top5_all` among those of the whole data set.
     """
+    import jax.numpy as jnp
+
     from limoe_core.data.augment import plain
 
     size = model.config.model.image_size
@@ -26,7 +28,9 @@ def validate(model: LoadedModel, pairs: PairSet) -> dict[str, Any]:
     language = next(iter(table.names))
     names = np.asarray(table.names[language])
     every = np.arange(len(pairs))
-    pictures = model.encode_pixels(np.asarray(plain(pairs.pictures.batch(every), size)))
+    pictures = model.encode_pixels(
+        np.asarray(plain(jnp.asarray(pairs.pictures.batch(every)), size))
+    )
     texts = model.encode_texts([str(name) for name in names])
     found: dict[str, Any] = {"split": pairs.split, "language": language, "n": len(pairs)}
     for suffix, classes in (("", np.unique(pairs.concept)), ("_all", np.arange(len(names)))):
