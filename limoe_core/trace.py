@@ -8,6 +8,7 @@ import os
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Integer, UInt8
@@ -212,7 +213,7 @@ class RoutingTrace:
             raise TraceError(f"{path}: not a whole routing trace ({error})") from error
 
 
-def _arrays(trace: RoutingTrace) -> dict[str, np.ndarray]:
+def _arrays(trace: RoutingTrace) -> dict[str, Any]:
     """Every array of the trace by the name that it has in the file."""
     arrays = {
         f.name: getattr(trace, f.name)
