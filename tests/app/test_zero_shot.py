@@ -1,0 +1,336 @@
+"""The page Zero-shot, without a browser."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import analysis
+from analysis.classification import classify
+from app.messages import plain
+from app.zero_shot.accuracy import is_twin
+from app.zero_shot.labels import MOST, Labels, cut_note, read_template
+from app.zero_shot.pool import Pool, of_pairs, on_white, spread, valid_id
+from limoe_core.checkpoint import Run
+from limoe_core.config import dense_twin, preset
+from limoe_core.predictions import Predictions
+from tests.app.evaluated_runs import make_evaluated, some_pairs
+from tests.app.one_page import figures, frames, open_page, said
+
+
+@pytest.fixture(autouse=True)
+def no_data_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the pages show must not depend on what this machine happens to have built."""
+    monkeypatch.setattr("app.zero_shot.pool.is_built", lambda config: False)
+
+
+@pytest.fixture(scope="module")
+def evaluated(runs_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_evaluated(runs_folder, tmp_path_factory.mktemp("evaluated"))
+
+
+# ---- labels
+
+
+def test_labels_are_read_line_by_line() -> None:
+    assert Labels.read("  a  red apple \n\n\tun gato\nكلب\n").names == (
+        "a red apple",
+        "un gato",
+        "كلب",
+    )
+
+
+def test_a_label_that_is_there_twice_counts_once_and_it_is_said() -> None:
+    found = Labels.read("dog\ncat\ndog\ndog")
+    assert found.names == ("dog", "cat")
+    assert "2 labels" in found.notes[0]
+
+
+def test_no_labels_at_all() -> None:
+    assert Labels.read(" \n \n").names == ()
+
+
+def test_too_many_and_too_long_labels_are_cut_and_it_is_said() -> None:
+    found = Labels.read("\n".join(f"label {i}" for i in range(MOST + 5)))
+    assert len(found.names) == MOST
+    assert f"{MOST:,}" in found.notes[0]
+    found = Labels.read("x" * 10_000)
+    assert len(found.names[0]) < 10_000
+    assert "over" in found.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("typed", "template", "wrong"),
+    [
+        ("a picture of {}", "a picture of {}", False),
+        ("", "{}", False),
+        ("a picture", "{}", True),
+        ("{} and {}", "{}", True),
+        ("{0}", "{}", True),
+    ],
+)
+def test_templates(typed: str, template: str, wrong: bool) -> None:
+    found, sentence = read_template(typed)
+    assert found == template
+    assert (sentence is not None) is wrong
+
+
+def test_what_was_cut_is_said() -> None:
+    assert cut_note({}, 12) is None
+    sentence = cut_note({"a long label": "label"}, 12)
+    assert sentence is not None
+    assert "12 pieces" in sentence
+    assert "“label”" in sentence
+
+
+# ---- pictures
+
+
+def test_pictures_go_on_white_as_pillow_does_it() -> None:
+    rng = np.random.default_rng(0)
+    picture = rng.integers(0, 256, (1, 20, 20, 4)).astype(np.uint8)
+    white = Image.new("RGBA", (20, 20), "white")
+    white.alpha_composite(Image.fromarray(picture[0], "RGBA"))
+    assert np.abs(on_white(picture)[0].astype(int) - np.asarray(white)[..., :3]).max() <= 1
+
+
+def test_a_pool_knows_each_picture_by_concept_and_style() -> None:
+    first, second = some_pairs("test_style"), some_pairs("validation")
+    pool = of_pairs([first, second])
+    assert len(pool) == 24
+    place = pool.place["1F415.twemoji"]
+    assert pool.names[place] == "dog"
+    assert pool.categories[place] == "Animals"
+    assert pool.splits[-1] == "validation"
+    assert np.array_equal(pool.raw[12], second.pictures[0])
+    assert pool.texts["ar"][2] == "كلب"
+
+
+def test_the_gallery_has_every_category_before_any_has_a_second() -> None:
+    pool = of_pairs([some_pairs()])
+    shown = spread(pool, 4)
+    assert {pool.categories[i] for i in shown} == {"Food", "Animals", "Symbols", "Travel"}
+    assert len(set(spread(pool, 100))) == len(pool)
+
+
+def test_the_gallery_begins_with_the_first_split() -> None:
+    pool = of_pairs([some_pairs("validation"), some_pairs("test_style")])
+    assert {pool.splits[i] for i in spread(pool, 8)} == {"test_style"}
+
+
+@pytest.mark.parametrize("text", ["../../etc", "1F34E", "a.b.c", "<b>.x", "1F34E.open moji", ""])
+def test_names_that_can_be_no_picture(text: str) -> None:
+    assert not valid_id(text)
+
+
+# ---- classify
+
+
+def test_probabilities_are_those_of_analysis(runs_folder: Path) -> None:
+    page = open_page("zero_shot", runs_folder, labels="red apple\na big dog", pictures="probe.1")
+    assert not page.exception
+    bars = figures(page)[0]["data"][0]
+    import limoe_core
+
+    model = limoe_core.load(runs_folder / "small", 20)
+    picture = model.run.probe_pictures()[1]
+    wanted = classify(model, [picture], ["red apple", "a big dog"])
+    assert _numbers(bars["x"]) == pytest.approx(wanted["probability"].tolist(), abs=1e-5)
+    assert figures(page)[0]["layout"]["yaxis"]["ticktext"] == wanted["label"].tolist()
+
+
+def test_the_template_is_part_of_the_text(runs_folder: Path) -> None:
+    address = {"labels": "red apple\ndog", "pictures": "probe.1"}
+    plain = open_page("zero_shot", runs_folder, **address)
+    put = open_page("zero_shot", runs_folder, **address, template="small {}")
+    assert _numbers(figures(plain)[0]["data"][0]["x"]) != _numbers(figures(put)[0]["data"][0]["x"])
+
+
+def test_every_picture_gets_a_figure(runs_folder: Path) -> None:
+    page = open_page("zero_shot", runs_folder, pictures="probe.0,probe.3,probe.5")
+    assert len(figures(page)) == 3
+
+
+def test_labels_with_markup_stay_text(runs_folder: Path) -> None:
+    page = open_page("zero_shot", runs_folder, labels="<script>alert(1)</script>\n<b>x</b>")
+    assert not page.exception
+    written = "".join(figures(page)[0]["layout"]["yaxis"]["ticktext"])
+    assert "<" not in written
+    assert "&lt;script&gt;" in written
+
+
+def test_no_labels_one_label_and_labels_twice(runs_folder: Path) -> None:
+    page = open_page("zero_shot", runs_folder)
+    area = page.text_area(key="zero_shot.labels")
+    area.set_value("").run()
+    assert not page.exception
+    assert "type a label" in said(page)
+    area.set_value("dog").run()
+    assert "With a single label" in said(page)
+    area.set_value("dog\ndog\ncat").run()
+    assert "counted once" in said(page)
+    assert not page.exception
+
+
+def test_ten_thousand_characters(runs_folder: Path) -> None:
+    page = open_page("zero_shot", runs_folder)
+    page.text_area(key="zero_shot.labels").set_value("dog\n" + "very " * 2000 + "long").run()
+    assert not page.exception
+    assert "it did not see" in said(page).replace("\\", "")
+    assert "left out of the address" in said(page)
+    assert "labels" not in page.query_params
+
+
+def test_labels_are_kept_in_the_address(runs_folder: Path) -> None:
+    page = open_page("zero_shot", runs_folder)
+    page.text_area(key="zero_shot.labels").set_value("كلب\nperro").run()
+    assert page.query_params["labels"] == "كلب\nperro"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("show", "horoscope"),
+        ("against", "all"),
+        ("pictures", "../../etc"),
+        ("pictures", "1F34E.openmoji"),
+    ],
+)
+def test_bad_values_in_the_address(runs_folder: Path, name: str, value: str) -> None:
+    page = open_page("zero_shot", runs_folder, **{name: value})
+    assert not page.exception
+    assert any("In the address" in warning.value for warning in page.warning)
+
+
+def test_where_the_data_set_is_missing_the_page_says_so(runs_folder: Path) -> None:
+    page = open_page("zero_shot", runs_folder)
+    assert "not built on this machine" in said(page)
+
+
+def test_a_run_without_parameters(runs_folder: Path) -> None:
+    for view in ("classify", "search"):
+        assert "no checkpoint yet" in said(
+            open_page("zero_shot", runs_folder, run="just-started", show=view)
+        )
+
+
+# ---- search
+
+
+def test_pictures_found_are_the_nearest(runs_folder: Path) -> None:
+    page = open_page("zero_shot", runs_folder, show="search", q="red apple")
+    assert not page.exception
+    assert "The nearest 6 of 6 probe pictures of small" in said(page).replace("\\", "")
+
+
+def test_an_empty_search(runs_folder: Path) -> None:
+    page = open_page("zero_shot", runs_folder, show="search")
+    page.text_input(key="zero_shot.q").set_value("  ").run()
+    assert not page.exception
+    assert "nothing to look for" in said(page)
+
+
+def test_texts_found_are_the_nearest(runs_folder: Path) -> None:
+    page = open_page("zero_shot", runs_folder, show="search", find="texts", picture="probe.2")
+    assert not page.exception
+    import limoe_core
+
+    model = limoe_core.load(runs_folder / "small", 20)
+    trace = model.run.probe(20)
+    texts = list(dict.fromkeys(map(str, trace.captions)))
+    similarity = model.encode_texts(texts) @ model.encode_images([model.run.probe_pictures()[2]])[0]
+    bars = figures(page)[0]["data"][0]
+    assert _numbers(bars["x"]) == pytest.approx(sorted(similarity.tolist(), reverse=True), abs=1e-5)
+
+
+# ---- accuracy and confusions
+
+
+def test_accuracy_stands_beside_the_dense_twin(evaluated: Path) -> None:
+    page = open_page("zero_shot", evaluated, show="accuracy", run="small")
+    assert not page.exception
+    assert page.selectbox(key="zero_shot.versus").value == "dense"
+    wanted = analysis.accuracy_frame(Run.open(evaluated / "small"), 20)
+    head = wanted.query("group == 'headline' and k == 1").iloc[0]
+    text = said(page).replace("\\", "")
+    assert f"{head['value']:.1%} ({head['low']:.1%} to {head['high']:.1%})" in text
+    assert "n = 12 pictures of 6 concepts, 6 names" in text
+    names = {trace["name"] for trace in figures(page)[0]["data"]}
+    assert {"small", "dense"} <= names
+
+
+@pytest.mark.parametrize("group", ["language", "category", "style"])
+def test_accuracy_by_group(evaluated: Path, group: str) -> None:
+    page = open_page("zero_shot", evaluated, show="accuracy", group=group, k="5")
+    assert not page.exception
+    assert f"Top-5 by {group}" in said(page)
+
+
+def test_confusions_lead_to_their_pictures(
+    evaluated: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.zero_shot.pool.of_run", lambda run: of_pairs([some_pairs()]))
+    page = open_page("zero_shot", evaluated, show="confusions", run="small")
+    assert not page.exception
+    predictions = Predictions.load(evaluated / "small", "zero_shot_test_style", 20)
+    wanted = analysis.confusions(predictions)
+    assert len(wanted)
+    table = next(frame for frame in frames(page) if "taken for" in frame or "answer" in frame)
+    assert table["answer"].tolist() == wanted["answer"].tolist()
+    assert f"Pictures of **{plain(wanted['concept'].iloc[0])}**" in said(page)
+
+
+def test_pictures_that_are_not_on_this_machine_are_said(
+    evaluated: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.zero_shot.pool.of_run", lambda run: _without(some_pairs()))
+    page = open_page("zero_shot", evaluated, show="confusions", run="small")
+    assert not page.exception
+    assert "not on this machine" in said(page)
+
+
+def test_a_run_that_was_never_evaluated_says_how(runs_folder: Path) -> None:
+    for view in ("accuracy", "confusions"):
+        page = open_page("zero_shot", runs_folder, show=view)
+        assert not page.exception
+        assert "python -m limoe_core.evaluate" in said(page).replace("\\", "")
+
+
+def test_damaged_evaluations_are_said(runs_folder: Path, tmp_path: Path) -> None:
+    make_evaluated(runs_folder, tmp_path)
+    (tmp_path / "small" / "evaluations.json").write_text("{torn")
+    page = open_page("zero_shot", tmp_path, show="accuracy", run="small")
+    assert not page.exception
+    assert "cannot be read" in page.error[0].value
+
+
+def test_a_dense_twin_is_known_by_its_settings() -> None:
+    tiny = preset("emoji-tiny")
+    assert is_twin(tiny, dense_twin(tiny))
+    assert not is_twin(tiny, tiny)
+    other_loss = dataclasses.replace(
+        dense_twin(tiny), loss=dataclasses.replace(tiny.loss, auxiliary=0.2)
+    )
+    assert is_twin(tiny, other_loss)  # a dense model has no routers to lose on
+    longer = dataclasses.replace(
+        dense_twin(tiny), train=dataclasses.replace(tiny.train, steps=tiny.train.steps + 1)
+    )
+    assert not is_twin(tiny, longer)
+
+
+def _without(pairs) -> Pool:  # type: ignore[no-untyped-def]
+    """A pool of which all pictures are drawn in another style."""
+    return of_pairs([dataclasses.replace(pairs, style=np.array(["fxemoji"] * len(pairs)))])
+
+
+def _numbers(values: object) -> list[float]:
+    """Plotly writes long arrays as base64."""
+    if isinstance(values, dict):
+        import base64
+
+        return np.frombuffer(base64.b64decode(values["bdata"]), values["dtype"]).tolist()
+    return list(values)  # type: ignore[call-overload]
