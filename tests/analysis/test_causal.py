@@ -24,6 +24,13 @@ TEXTS = ["red apple", "cat", "a dog", "коты", "りんご", "sun and moon"]
 class ByteTokenizer:
     """Every byte of the text is a token; enough for a model that knows nothing."""
 
+    def encode(self, texts, length):
+        rows = np.zeros((len(texts), length), np.int32)
+        for row, text in enumerate(texts):
+            ids = self.encode_one(text, length).ids
+            rows[row, : len(ids)] = ids
+        return rows
+
     def encode_one(self, text, length):
         ids = [byte + 3 for byte in text.encode()][:length]
 

@@ -1,0 +1,79 @@
+"""Pairs to measure a run's model on: from the run itself, or from its data set."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from analysis.errors import AnalysisError
+
+if TYPE_CHECKING:
+    from limoe_core.checkpoint import Run
+
+#: Pictures, their texts, and what else is known of each pair, by name.
+Pairs = tuple[list[np.ndarray], list[str], dict[str, list[str]]]
+
+
+def probe_pairs(run: Run) -> Pairs:
+    """Pictures, texts and meta of a run's probe pairs, one for each concept and for each text.
+
+    They lie in the run itself, so nothing else has to be there.
+
+    Raises:
+      AnalysisError: if the run has no probes.
+    """
+    pictures, steps = run.probe_pictures(), run.probe_steps()
+    if pictures is None or not steps:
+        raise AnalysisError(f"{run.name} has no probe pairs to measure on")
+    trace = run.probe(steps[-1])
+    concepts = trace.meta.get("concept", trace.captions)
+    seen: set[str] = set()
+    chosen = []
+    for pair, (concept, text) in enumerate(zip(concepts, trace.captions, strict=True)):
+        if text and not {f"c:{concept}", f"t:{text}"} & seen:
+            seen |= {f"c:{concept}", f"t:{text}"}
+            chosen.append(pair)
+    meta = {key: [str(values[pair]) for pair in chosen] for key, values in trace.meta.items()}
+    return [pictures[i] for i in chosen], [str(trace.captions[i]) for i in chosen], meta
+
+
+def data_pairs(run: Run, split: str = "test_style", count: int = 256, seed: int = 0) -> Pairs:
+    """Pictures, texts and meta of pairs of the run's data set, one for each concept and each text.
+
+    `test_style` shows concepts that the model has learned, in drawings that it has not seen; the
+    concepts of `test_concept` and `validation` are new to it. The languages take turns.
+
+    Args:
+      count: at most this many.
+
+    Raises:
+      limoe_core.config.ConfigError: if the data set is not on this machine; it is not built here.
+    """
+    from limoe_core.data.source import load_pairs
+
+    pairs = load_pairs(run.config.data, split, build=False, progress=False)
+    table = pairs.concepts
+    languages = list(table.names)
+    images: list[np.ndarray] = []
+    texts: list[str] = []
+    meta: dict[str, list[str]] = {
+        name: [] for name in ("concept", "name", "category", "style", "language")
+    }
+    seen: set[int] = set()
+    for index in np.random.default_rng(seed).permutation(len(pairs)):
+        concept, language = int(pairs.concept[index]), languages[len(texts) % len(languages)]
+        text = str(table.names[language][concept])
+        if concept in seen or text in texts or not text:
+            continue
+        seen.add(concept)
+        images.append(pairs.pictures[int(index)])
+        texts.append(text)
+        meta["concept"].append(str(table.keys[concept]))
+        meta["name"].append(str(table.names[languages[0]][concept]))
+        meta["category"].append(str(pairs.category[index]))
+        meta["style"].append(str(pairs.style[index]))
+        meta["language"].append(language)
+        if len(texts) == count:
+            break
+    return images, texts, meta
