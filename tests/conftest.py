@@ -49,7 +49,7 @@ def debug_run(tmp_path_factory: pytest.TempPathFactory, data_dir: Path) -> Path:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=600,
+        timeout=1200,  # seconds; a minute or two when nothing else runs
         check=False,
     )
     assert done.returncode == 0, f"training the debug run failed:\n{done.stdout[-4000:]}"

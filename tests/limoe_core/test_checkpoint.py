@@ -410,6 +410,7 @@ def python(script: str, *args: Any, env: dict[str, str] | None = None) -> subpro
         [sys.executable, "-c", textwrap.dedent(script), *map(str, args)],
         cwd=ROOT,
         env={**os.environ, **(env or {})},
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -601,12 +602,21 @@ def test_two_processes_may_store_at_the_same_time(run: Run) -> None:
         import sys
         from limoe_core.checkpoint import Run
         run = Run.open(sys.argv[1])
-        for step in range(40):
+        print("ready", flush=True)
+        sys.stdin.readline()
+        for step in range(80):
             run.store_evaluation(sys.argv[2], step, {"top1": step})
     """
     writers = [python(script, run.path, task) for task in ("one", "two")]
+    for writer in writers:
+        assert writer.stdout
+        assert writer.stdout.readline() == "ready\n"
+    for writer in writers:
+        assert writer.stdin
+        writer.stdin.write("go\n")
+        writer.stdin.flush()
     assert [writer.wait(timeout=60) for writer in writers] == [0, 0]
-    wanted = {str(step): {"top1": step} for step in range(40)}
+    wanted = {str(step): {"top1": step} for step in range(80)}
     assert run.evaluations() == {"one": wanted, "two": wanted}
 
 
