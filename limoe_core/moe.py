@@ -64,11 +64,15 @@ def capacity(tokens: int, top_k: int, factor: float, experts: int) -> int:
 
 
 def _capacity_of(
-    tokens: Integer[Array, ""], top_k: int, factor: float, experts: int
+    tokens: Integer[Array, ""], top_k: int, factor: float, experts: int, buffer: int
 ) -> Int[Array, ""]:
-    """`capacity` of a number of tokens that is known only while running."""
+    """`capacity` of a number of tokens that is known only while running, at most `buffer`.
+
+    In float32 it may come out one too high for tens of thousands of tokens; the bound keeps every
+    place inside its expert's buffer.
+    """
     share = tokens.astype(jnp.float32) * (top_k * factor / experts * (1 - 1e-6))
-    return jnp.clip(jnp.ceil(share).astype(jnp.int32), 1, jnp.maximum(tokens, 1))
+    return jnp.clip(jnp.ceil(share).astype(jnp.int32), 1, jnp.minimum(tokens, buffer))
 
 
 def assign(
@@ -109,6 +113,7 @@ def _assign(
     """
     n, experts = gates.shape
     gates = jax.lax.stop_gradient(gates)
+    gates = jnp.where(gates == 0, 0, gates)  # or a negative zero would not tie with a positive
     if top_k == 1:
         choice = jnp.argmax(gates, axis=-1, keepdims=True).astype(jnp.int32)
         claim = jnp.max(gates, axis=-1)
@@ -184,7 +189,6 @@ class MoE(nnx.Module):
         config = self.config
         n, d = x.shape
         experts, k = config.experts, config.top_k
-        factor = capacity_factor or experts / k
 
         # The router works in float32 whatever the rest runs in.
         logits = x.astype(jnp.float32) @ self.router[...]
@@ -196,7 +200,11 @@ class MoE(nnx.Module):
             noisy = noisy + intervention.bias[modality]
         gates = jax.nn.softmax(noisy, axis=-1)
 
-        places = _capacity_of(jnp.sum(valid), k, factor, experts)
+        # The buffer is as large as it must be if no token were padding.
+        buffer = capacity(n, k, capacity_factor, experts) if capacity_factor else n
+        places: int | Array = buffer
+        if capacity_factor:
+            places = _capacity_of(jnp.sum(valid), k, capacity_factor, experts, buffer)
         assignment, order, starts, lengths = _assign(gates, valid, k, places, batch_priority)
         gate = jnp.take_along_axis(gates, jnp.maximum(assignment.expert, 0), axis=-1)
         weight = jnp.where(assignment.kept, gate, 0.0)
@@ -206,8 +214,6 @@ class MoE(nnx.Module):
             )
             weight = jnp.where(silent, 0.0, weight)
 
-        # The buffer is as large as it must be if no token were padding.
-        buffer = capacity(n, k, factor, experts)
         place = jnp.arange(buffer, dtype=jnp.int32)[None, :]
         filled = place < jnp.minimum(lengths, places)[:, None]
         choice_of_slot = order[jnp.minimum(starts[:, None] + place, n * k - 1)]

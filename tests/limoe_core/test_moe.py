@@ -177,7 +177,6 @@ def test_capacity_may_be_a_plain_number(case: Case) -> None:
         np.testing.assert_array_equal(found, wanted)
 
 
-@pytest.mark.xfail(reason="jax.lax.top_k puts 0.0 before -0.0", strict=True)
 def test_zeros_of_either_sign_tie() -> None:
     found = assign(jnp.asarray([[-0.0, 0.0, -1.0]]), jnp.ones(1, bool), 2, 1)
     assert found.expert.tolist() == [[0, 1]]
@@ -203,12 +202,12 @@ def test_capacity_is_the_ceiling_of_a_share(
     assert capacity(tokens, top_k, float(factor), experts) == max(1, min(tokens, exact))
 
 
-@pytest.mark.xfail(reason="float32 rounds another way than Python's floats", strict=True)
 @pytest.mark.parametrize(("tokens", "factor"), [(47_621, 1.05), (90_911, 1.1), (200_005, 1.25)])
 def test_places_fit_the_buffer_of_a_large_group(tokens: int, factor: float) -> None:
     """A token with a place beyond its expert's buffer would land in the next expert's."""
-    places = _capacity_of(jnp.int32(tokens), 1, factor, 2)
-    assert places <= capacity(tokens, 1, factor, 2)
+    buffer = capacity(tokens, 1, factor, 2)
+    places = _capacity_of(jnp.int32(tokens), 1, factor, 2, buffer)
+    assert buffer - 1 <= places <= buffer
 
 
 # ---- the layer
