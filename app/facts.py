@@ -12,10 +12,10 @@ from analysis.colours import expert_colour, expert_label, text_colour
 
 _RULES = """
 <style>
-  .facts { display: flex; flex-wrap: wrap; gap: 0.35rem 1.5rem; margin: 0; }
+  .facts { display: flex; flex-wrap: wrap; gap: 0.35rem 1.5rem; margin: 0; padding: 0; }
   .facts div { min-width: 0; }
-  .facts dt { font-size: 0.78rem; opacity: 0.75; margin: 0; }
-  .facts dd { margin: 0; font-size: 1.15rem; font-weight: 600; line-height: 1.35; }
+  .facts dt { font-size: 0.78rem; opacity: 0.75; margin: 0; padding: 0; font-weight: 400; }
+  .facts dd { margin: 0; padding: 0; font-size: 1.15rem; font-weight: 600; line-height: 1.35; }
   .facts dd small { font-size: 0.8rem; font-weight: 400; opacity: 0.8; }
   .facts .chip { display: inline-block; font-size: 0.8rem; font-weight: 700; line-height: 1.3;
                  padding: 0 0.35rem; border-radius: 4px; margin-right: 0.2rem; }

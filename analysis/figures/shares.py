@@ -25,7 +25,7 @@ def shares_figure(frame: pd.DataFrame) -> go.Figure:
         rows=len(layers) or 1,
         cols=1,
         vertical_spacing=0.14 / max(len(layers), 1) ** 0.5,
-        subplot_titles=[f"layer {layer}" for layer in layers],
+        subplot_titles=[f"layer {layer}" for layer in layers] if len(layers) > 1 else None,
     )
     for row, layer in enumerate(layers, start=1):
         for bar in _share_bars(frame[frame["layer"] == layer], show_legend=row == 1):
@@ -252,6 +252,7 @@ def _play_button() -> dict:
         "xanchor": "left",
         "yanchor": "top",
         "pad": {"t": 45},
+        "showactive": False,  # its colour is a light one, on which a dark page's text is lost
         "bgcolor": GRID,
         "bordercolor": INK,
         "buttons": [

@@ -35,10 +35,15 @@ def specialisation_figure(frame: pd.DataFrame) -> go.Figure:
                 "%{x}: NMI %{y:.3f} (%{customdata[0]:.3f} to %{customdata[1]:.3f})"
                 "<br>%{customdata[2]} pairs<extra></extra>"
             ),
-            text=[f"{value:.2f}" for value in frame["nmi"]],
-            textposition="inside",
-            insidetextanchor="start",
         )
+    )
+    # The value stands below its bar: within, it is lost on a light or on a dark page.
+    figure.update_xaxes(
+        tickvals=list(range(len(frame))),
+        ticktext=[
+            f"layer {layer}<br><b>{value:.2f}</b>"
+            for layer, value in zip(frame["layer"], frame["nmi"], strict=True)
+        ],
     )
     figure.update_yaxes(range=[0, 1.05], title={"text": "NMI of modality and expert"})
     return finish(figure, height=300)

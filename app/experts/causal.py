@@ -12,14 +12,23 @@ import analysis
 from analysis import causal
 from analysis import figures as drawn
 from analysis.causal import Variant
+from analysis.pairs import Pairs, data_pairs, probe_pairs
 from app import figures, jobs, messages, models, state
 from app.experts import parameters
 from app.experts.source import Source
 from app.glossary import TERMS
+from app.zero_shot.pool import is_built
+from limoe_core.checkpoint import Run
 
 if TYPE_CHECKING:
     import pandas as pd
 
+_DATA, _PROBES = "data", "probes"
+#: What the loss is measured on, by its name in the address.
+_MEASURED_ON = {
+    _DATA: "learned concepts in drawings that training never saw",
+    _PROBES: "probe pairs, of concepts that training never saw",
+}
 _VARIANTS = {
     "next best": "its tokens go to their next-best expert",
     "none": "its tokens get nothing from the layer",
@@ -41,35 +50,65 @@ def show(source: Source) -> None:
         on_change=state.bind("variant", "experts.variant"),
         help=TERMS["causal specialisation"],
     )
-    frame = _measured(source, step, variant)
+    measured_on = _choose_pairs(source.run)
+    frame = _measured(source, step, variant, measured_on)
     if frame is None:
         return
     pairs, baseline = int(frame["pairs"].iloc[0]), float(frame["baseline"].iloc[0])
+    recipe = analysis.recipe("causal", source.run.path, step, variant=variant)
+    if measured_on == _DATA:
+        recipe = recipe.replace("probe_pairs(run)", "data_pairs(run)")
     st.subheader("Whose loss rises", anchor=False, help=TERMS["causal specialisation"])
     figures.show(
         drawn.causal_figure(frame),
         frame,
-        analysis.recipe("causal", source.run.path, step, variant=variant),
-        file=f"causal-{variant}-{source.run.name}-step{step}",
+        recipe,
+        file=f"causal-{variant}-{measured_on}-{source.run.name}-step{step}",
         note=f"Rise of the contrastive loss ({baseline:.3f} nats with nothing changed) on "
-        f"n = {pairs:,} probe pairs, no concept and no text twice, when the expert is off for the "
-        f"tokens of one modality alone. Step {step:,}, no limit of capacity. 95 % intervals over "
-        "pairs.",
+        f"n = {pairs:,} pairs ({_MEASURED_ON[measured_on]}; no concept and no text twice) when the "
+        f"expert is off for the tokens of one modality alone. Step {step:,}, no limit of capacity. "
+        "95 % intervals over pairs.",
     )
     _table(source, frame)
 
 
-def _measured(source: Source, step: int, variant: Variant) -> pd.DataFrame | None:
+def _choose_pairs(run: Run) -> str:
+    """What to measure on: pictures of the data set, where it is on this machine, or the probes."""
+    offered = [_DATA, _PROBES] if is_built(run.config.data) else [_PROBES]
+    # In silence: a link may come from a machine that has the data set.
+    chosen = state.get("pairs", state.one_of(offered, "set of pairs"), offered[0], say=False)
+    if len(offered) > 1:
+        st.session_state["experts.pairs"] = chosen
+        st.segmented_control(
+            "Measured on",
+            offered,
+            key="experts.pairs",
+            required=True,
+            format_func=_MEASURED_ON.__getitem__,
+            on_change=state.bind("pairs", "experts.pairs"),
+        )
+    return chosen
+
+
+def _pairs(run: Run, measured_on: str) -> Pairs:
+    if measured_on == _PROBES:
+        return probe_pairs(run)
+    return jobs.result(
+        ("causal pairs", str(run.path)), lambda progress: data_pairs(run), "Reading the pairs"
+    )
+
+
+def _measured(source: Source, step: int, variant: Variant, measured_on: str) -> pd.DataFrame | None:
     """The measurement from disk, or made now if the reader wants it; None before that."""
     model = models.load(source.run, step)
-    images, texts, _ = causal.probe_pairs(source.run)
+    images, texts, _ = _pairs(source.run, measured_on)
     for folder in (source.run.path / "causal", _cache()):
         stored = causal.stored_causal_specialisation(model, images, texts, folder, variant=variant)
         if stored is not None:
             return stored
     config = source.run.config.model
     passes = 2 * config.experts * len(config.moe_layers)
-    key = ("causal", *parameters.mark(source, step), variant)
+    key = ("causal", *parameters.mark(source, step), variant, measured_on)
     asked = st.empty()
     if not jobs.known(key):
         with asked.container():

@@ -54,7 +54,7 @@ def show(source: Source) -> None:
 
 
 def _check(run: Run, model: object, progress: jobs.Progress) -> pd.DataFrame:
-    from analysis.causal import probe_pairs
+    from analysis.pairs import probe_pairs
 
     images, texts, meta = probe_pairs(run)
     trace = model.trace(images, texts, hidden=True, meta=meta)  # type: ignore[attr-defined]

@@ -10,6 +10,7 @@ from analysis.errors import AnalysisError
 from app import figures, messages, sidebar, state
 from app.experts.source import Source
 from limoe_core.checkpoint import Run, RunError
+from limoe_core.config import ConfigError
 
 #: The views, by their name in the address: what the switch says. Each is a module of
 #: `app.experts` with `show(source)`, imported when it is opened.
@@ -48,7 +49,7 @@ def show(run: Run) -> None:
     try:
         st.caption(messages.plain(source.sentence, longest=600))
         importlib.import_module(f"app.experts.{view}").show(source)
-    except (RunError, AnalysisError) as error:
+    except (RunError, AnalysisError, ConfigError) as error:
         messages.say("error", f"This cannot be shown: {error}")
 
 

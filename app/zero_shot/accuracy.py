@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from collections.abc import Hashable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
@@ -159,14 +160,15 @@ def _choose_k() -> int:
 def _numbers(frames: dict[str, pd.DataFrame], task: str, k: int) -> None:
     """The headline of each run in a sentence."""
     for name, frame in frames.items():
-        rows = frame[(frame["task"] == task) & (frame["k"] == k)].set_index("group")
-        if "headline" not in rows.index:
+        rows = frame[(frame["task"] == task) & (frame["k"] == k)]
+        of_group = {str(row["group"]): row for row in rows.to_dict("records")}
+        if "headline" not in of_group:
             messages.say("info", f"{name} has no stored result of this task.")
             continue
-        head, mean = rows.loc["headline"], rows.loc["mean over languages"]
+        head, mean = of_group["headline"], of_group["mean over languages"]
         ensemble = ""
-        if "prompt ensemble" in rows.index:
-            ensemble = f" · prompt ensemble {_estimate(rows.loc['prompt ensemble'])}"
+        if "prompt ensemble" in of_group:
+            ensemble = f" · prompt ensemble {_estimate(of_group['prompt ensemble'])}"
         st.markdown(
             f"**{messages.plain(name)}**, step {int(head['step']):,}: top-{k} in "
             f"{messages.plain(head['name'])} **{_estimate(head)}**{ensemble} · mean over languages "
@@ -176,7 +178,7 @@ def _numbers(frames: dict[str, pd.DataFrame], task: str, k: int) -> None:
         )
 
 
-def _estimate(row: pd.Series) -> str:
+def _estimate(row: Mapping[Hashable, Any]) -> str:
     return f"{row['value']:.1%} ({row['low']:.1%} to {row['high']:.1%})"
 
 

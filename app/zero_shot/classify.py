@@ -75,10 +75,13 @@ def show(run: Run, step: int) -> None:
             "With a single label every picture gets it, whatever it shows; add others to choose "
             "from, or look at the cosine similarity on hovering.",
         )
-    columns = st.columns(2, gap="medium")
-    for number, picture in enumerate(looked_at):
-        with columns[number % 2]:
-            _answer(number, picture, frame, recipe)
+    for start in range(0, len(looked_at), 2):  # row by row, so that a phone keeps the order
+        columns = st.columns(2, gap="medium")
+        for column, number in zip(
+            columns, range(start, min(start + 2, len(looked_at))), strict=False
+        ):
+            with column:
+                _answer(number, looked_at[number], frame)
     take_away(
         lambda: frame,
         recipe,
@@ -252,7 +255,7 @@ def _classified(run: Run, step: int, looked_at: Sequence[Chosen], classes: Class
     )
 
 
-def _answer(number: int, picture: Chosen, frame: pd.DataFrame, recipe: str) -> None:
+def _answer(number: int, picture: Chosen, frame: pd.DataFrame) -> None:
     mine = frame[frame["picture"] == number]
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):

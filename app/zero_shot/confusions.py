@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import streamlit as st
@@ -237,7 +238,7 @@ def _wrong(mine: pd.DataFrame, pictures: Pool) -> None:
     st.caption("Under each picture: its best answers, best first. A click takes it to Classify.")
 
 
-def _answer_columns(row: dict[str, object]) -> list[str]:
+def _answer_columns(row: dict[Hashable, Any]) -> list[str]:
     return [name for name in ("answer", "answer_2", "answer_3") if name in row]
 
 

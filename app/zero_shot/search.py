@@ -233,10 +233,10 @@ def _candidates(pictures: Pool) -> Texts:
         on_change=state.bind("language", "zero_shot.language"),
     )
     spoken = languages if language == _EVERY else [language]
-    texts: dict[str, str] = {}
+    found: dict[str, str] = {}
     for each in spoken:
         for name in pictures.texts[each]:
-            texts.setdefault(name, each)
+            found.setdefault(name, each)
     recipe = (
         "from limoe_core.data.source import load_pairs\n\n"
         "table = load_pairs(model.config.data, 'validation').concepts\n"
@@ -244,4 +244,4 @@ def _candidates(pictures: Pool) -> Texts:
         "for name in table.names[language]))"
     )
     where = f"in {language}" if language != _EVERY else f"in {len(languages)} languages"
-    return Texts(tuple(texts), tuple(texts.values()), f"all names of the data set {where}", recipe)
+    return Texts(tuple(found), tuple(found.values()), f"all names of the data set {where}", recipe)
