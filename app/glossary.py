@@ -31,26 +31,26 @@ TERMS: dict[str, str] = {
     "modality share": "Of all image tokens, or of all text tokens, the share whose first choice is "
     "this expert. A picture brings many times more tokens than a caption, so raw counts would "
     "mislead: each modality is counted on its own.",
-    "role": "What an expert is, with the modalities weighted equally: an image or text expert takes "
-    "over 90 % of its tokens from that modality; a mixed one over 20 % from each; what lies between "
-    "leans; a dead one gets at most 1 % of the tokens of either modality.",
+    "role": "What an expert is, with the modalities weighted equally: an image or text expert "
+    "takes over 90 % of its tokens from that modality; a mixed one over 20 % from each; what lies "
+    "between leans; a dead one gets at most 1 % of the tokens of either modality.",
     "specialisation": "Normalised mutual information of modality and expert, I(M; E) / min(H(M), "
     "H(E)), with each modality weighted equally: 0 if the expert says nothing about the modality, "
     "1 if one of them decides the other.",
-    "causal specialisation": "Switch an expert off for image tokens only, then for text tokens only, "
-    "and measure how much the contrastive loss rises: |δ image − δ text| / (|δ image| + |δ text|). "
-    "0 if both modalities need the expert alike, 1 if only one does.",
+    "causal specialisation": "Switch an expert off for image tokens only, then for text tokens "
+    "only, and measure how much the contrastive loss rises: |δ image − δ text| / (|δ image| + |δ "
+    "text|). 0 if both modalities need the expert alike, 1 if only one does.",
     "router entropies": "Token entropy: mean entropy of single tokens' gate distributions, the "
     "paper's local entropy; low when routers are sure. Mean entropy: entropy of the average "
     "distribution, its global entropy; high when a modality spreads over many experts. In nats.",
-    "lift": "How many times its base rate: of the tokens with this label, the share that goes to the "
-    "expert, divided by the same share over all tokens of the modality. 1 is no preference.",
+    "lift": "How many times its base rate: of the tokens with this label, the share that goes to "
+    "the expert, divided by the same share over all tokens of the modality. 1 is no preference.",
     "agreement": "Adjusted mutual information of the expert and what a token is: about 0 when "
     "routing knows nothing of the label, 1 when one decides the other; chance is taken off.",
     "path": "The first-choice experts of a token in one MoE layer after the other.",
     "sceptic's check": "Routers are linear maps, so tokens with similar inputs share experts by "
-    "construction. How much of the specialisation would k-means clusters of the routers' inputs, or "
-    "routers of random weights, show on the very same inputs?",
+    "construction. How much of the specialisation would k-means clusters of the routers' inputs, "
+    "or routers of random weights, show on the very same inputs?",
     "saturation": "Router saturation (OLMoE): the share of the probe tokens that already go where "
     "they will go at the last step. Routers that ignore their input agree by chance: see step 0.",
     "zero-shot": "A picture is classified by the text whose embedding is nearest to its own; the "
@@ -59,11 +59,11 @@ TERMS: dict[str, str] = {
     "smaller, the more decided the probabilities.",
     "top-k": "Share of the pictures whose right name is among the k most similar ones. A name that "
     "several concepts share counts as right for each of them.",
-    "ceiling": "What perfect knowledge would reach if the very concept had to be named, although some "
-    "concepts share their name.",
+    "ceiling": "What perfect knowledge would reach if the very concept had to be named, although "
+    "some concepts share their name.",
     "chance": "What blind guessing reaches: k divided by the number of classes.",
-    "dense twin": "The same model, data order and seed, with each mixture of experts replaced by one "
-    "MLP of the width of one expert: the same work per token, the router aside.",
+    "dense twin": "The same model, data order and seed, with each mixture of experts replaced by "
+    "one MLP of the width of one expert: the same work per token, the router aside.",
 }
 
 
