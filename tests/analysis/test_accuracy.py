@@ -49,6 +49,7 @@ def answered():
         ranks=np.stack([answers[language].ranks for language in LANGUAGES]),
         top=np.stack([answers[language].top for language in LANGUAGES]),
         similarity=np.stack([answers[language].similarity for language in LANGUAGES]),
+        categories=np.array(["Food", "Flags", "Animals"] * 4),
     )
     return stored, predictions
 

@@ -63,9 +63,7 @@ def test_labels_go_where_the_template_says() -> None:
         (["a"], "{} and {}", "must hold {} once"),
     ],
 )
-def test_what_cannot_be_classified_is_said(
-    labels: list[str], template: str, sentence: str
-) -> None:
+def test_what_cannot_be_classified_is_said(labels: list[str], template: str, sentence: str) -> None:
     with pytest.raises(AnalysisError, match=sentence.replace("{", r"\{").replace("}", r"\}")):
         prompts(labels, template)
 

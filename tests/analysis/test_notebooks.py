@@ -41,5 +41,6 @@ def test_notebooks_run(name, debug_run, monkeypatch):
     assert all(cell.outputs for cell in code)
     shown = {kind for cell in code for output in cell.outputs for kind in output.get("data", {})}
     assert "application/vnd.plotly.v1+json" in shown
-    first = "".join(output.get("text", "") for output in code[0].outputs)
+    printed = [output for output in code[0].outputs if output.get("name") == "stdout"]
+    first = "".join(output.text for output in printed)
     assert first.startswith(debug_run.name)

@@ -7,7 +7,6 @@ import io
 import json
 import subprocess
 import sys
-from types import SimpleNamespace
 
 import numpy as np
 import PIL.Image
@@ -17,7 +16,7 @@ from rich.console import Console
 import limoe_core
 from limoe_core import evaluate, scoring
 from limoe_core.checkpoint import Run
-from limoe_core.data.source import load_pairs
+from limoe_core.data.source import ConceptTable, PairSet, load_pairs
 from limoe_core.evaluation_table import tables
 from limoe_core.files import RunError
 from limoe_core.predictions import Predictions
@@ -59,24 +58,22 @@ class Pictures:
         return self.all[indices]
 
 
-class Pairs(SimpleNamespace):
-    def __len__(self):
-        return len(self.concept)
-
-
 @pytest.fixture
 def pairs():
     concept = np.array([0, 1, 2, 3, 4, 5, 3, 0, 1], np.int32)
     keys = np.array([f"1F{i}00" for i in range(6)])
-    return Pairs(
+    return PairSet(
         name="words/small:1.0.0",
         split="test_style",
         pictures=Pictures(concept),
         concept=concept,
         style=np.array(["pen", "ink", "pen"] * 3),
         category=np.array(["Symbols", "Flags", "Flags", "Animals", "Animals"] * 2)[:9],
-        concepts=SimpleNamespace(
-            keys=keys, names={"en": np.array(ENGLISH), "es": np.array(SPANISH)}
+        concepts=ConceptTable(
+            keys=keys,
+            names={"en": np.array(ENGLISH), "es": np.array(SPANISH)},
+            aliases=[()] * 6,
+            category=np.array(["Symbols", "Flags", "Flags", "Animals", "Animals", "Symbols"]),
         ),
     )
 
@@ -95,8 +92,13 @@ def slow_ranks(images, texts, picture_names, names):
 def test_zero_shot_agrees_with_asking_one_by_one(pairs, class_set):
     if class_set == "split":
         keep = pairs.concept != 2
-        pairs.concept, pairs.style = pairs.concept[keep], pairs.style[keep]
-        pairs.category, pairs.pictures = pairs.category[keep], Pictures(pairs.concept)
+        pairs = dataclasses.replace(
+            pairs,
+            pictures=Pictures(pairs.concept[keep]),
+            concept=pairs.concept[keep],
+            style=pairs.style[keep],
+            category=pairs.category[keep],
+        )
     model = Words()
     names = evaluate.NameEmbeddings(evaluate.embed_names(model, pairs.concepts))
     results, answers = evaluate.evaluate_split(model, pairs, names, (class_set,))
