@@ -25,14 +25,31 @@ def take_away(
 ) -> None:
     """A folded box with the CSV of a figure's data and the lines of Python that make it.
 
+    What is in it is drawn when it is opened: the browser's code highlighter alone takes a second
+    to start.
+
     Args:
       frame: makes the data; called only when the reader asks for the file.
       recipe: Python that can be run from the project's folder.
       file: name of the CSV file, without extension.
       more: a sentence under the code.
     """
-    file = file_name(file)
-    with st.expander(f"Take {what} away: data and code", icon=":material/download:"):
+    _folded(frame, recipe, file_name(file), what, more)
+
+
+@st.fragment
+def _folded(
+    frame: Callable[[], pd.DataFrame], recipe: str, file: str, what: str, more: str
+) -> None:
+    box = st.expander(
+        f"Take {what} away: data and code",
+        icon=":material/download:",
+        key=f"export.{file}.open",
+        on_change="rerun",
+    )
+    if not box.open:
+        return
+    with box:
         st.download_button(
             "Data as CSV",
             lambda: frame().to_csv(index=False).encode(),

@@ -79,11 +79,18 @@ def choose_example(
 
 def choose_parts(example: int | None, caption: str, size: int) -> Pair:
     """Draws the fields for a text and a picture of the reader's own."""
-    left, right = st.columns([3, 1], vertical_alignment="bottom")
-    with left:
+    with st.container(key="pair-parts", horizontal=True, vertical_alignment="center"):
         text = _type_text(caption)
-    with right:
+        if example is not None and text != caption:
+            st.button(
+                "Example's text",
+                icon=":material/undo:",
+                help="Back to the caption of the example",
+                on_click=lambda: state.put("text", None),
+            )
         with_picture = _bring_picture(size, example is not None)
+    if refused := st.session_state.get(_REFUSED):
+        messages.say("error", refused)
     upload = st.session_state.get(_UPLOAD) if with_picture else None
     return Pair(
         example,
@@ -154,7 +161,7 @@ def _bring_picture(size: int, has_example: bool) -> bool:
     kept = state.get("picture", state.one_of(["yes", "none"], "picture"), "yes") == "yes"
     upload = st.session_state.get(_UPLOAD)
     label = "Picture: none" if not kept else "Picture: yours" if upload else "Your picture"
-    with st.popover(label, icon=":material/add_photo_alternate:", width="stretch"):
+    with st.popover(label, icon=":material/add_photo_alternate:", width="content"):
         st.file_uploader(
             "Upload a picture",
             key=f"{_UPLOADER}.{st.session_state.get(_UPLOADER, 0)}",
@@ -176,9 +183,6 @@ def _bring_picture(size: int, has_example: bool) -> bool:
             ),
             help="Route the text alone.",
         )
-    refused = st.session_state.get(_REFUSED)
-    if refused:
-        messages.say("error", refused)
     return kept
 
 

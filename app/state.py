@@ -29,6 +29,7 @@ _VALUES = "state.values"  # name -> str: what the reader chose, or the address b
 _SEEN = "state.seen"  # name -> str: what the address bar was last known to say
 _FRESH = "state.fresh"  # names whose value came from the address bar in this script run
 _ASKED = "state.asked"  # name -> (value, default, pinned) of this script run, in the order asked
+_CHOSEN = "state.chosen"  # names that callbacks have set since the last script run
 _PAGE = "state.page"
 _LINKS = "state.links"
 
@@ -47,12 +48,14 @@ def begin(page: str) -> None:
     came_from = st.session_state.get(_PAGE)
     address = st.query_params.to_dict()
     before = dict(values)
-    fresh = {name for name, text in address.items() if seen.get(name) != text}
+    # What was chosen on the page just now is newer than what a figure wrote into the address.
+    chosen = st.session_state.pop(_CHOSEN, set())
+    fresh = {name for name, text in address.items() if seen.get(name) != text} - chosen
     values.update({name: address[name] for name in fresh})
     if came_from == page:
         # Values that went missing on the same page: the reader went back to where they were not.
         # (Turning to another page empties the address too, and must lose nothing.)
-        gone = {name for name in seen if name not in address}
+        gone = {name for name in seen if name not in address} - chosen
         for name in gone:
             values.pop(name, None)
         fresh |= gone
@@ -90,6 +93,7 @@ def get(
 
 def put(name: str, value: object | None) -> None:
     """Sets a value from a widget's callback, before the script runs; None goes back to default."""
+    st.session_state.setdefault(_CHOSEN, set()).add(name)
     values: dict[str, str] = st.session_state.setdefault(_VALUES, {})
     if value is None:
         values.pop(name, None)

@@ -361,6 +361,8 @@ def test_the_lines_of_python_on_the_page_make_the_same_routing(
     page = opened(runs_folder, example="3")
     if text is not None:
         type_text(page, text)
+    page.session_state["export.routing-small-step20.open"] = True
+    page.run()
     recipe = next(code.value for code in page.code if "analysis" in code.value)
     names: dict[str, Any] = {}
     exec(recipe, names)

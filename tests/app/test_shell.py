@@ -207,6 +207,26 @@ def test_going_back_on_the_same_page_to_where_a_value_was_not_named_unsets_it() 
     assert page.session_state["found"] == "default"
 
 
+def test_a_choice_on_the_page_is_newer_than_what_the_address_says() -> None:
+    """A figure may have written the address, in the browser, before something else was chosen."""
+
+    def script() -> None:
+        import streamlit as st
+
+        from app import state
+
+        state.begin("page")
+        st.session_state["found"] = state.get("example", str, "0")
+        st.button("pick", on_click=lambda: state.put("example", "2"))
+        state.publish()
+
+    page = AppTest.from_function(script).run()
+    page.query_params["example"] = "0"
+    page.button[0].click().run()
+    assert page.session_state["found"] == "2"
+    assert page.query_params["example"] == "2"
+
+
 def test_a_long_text_stays_out_of_the_address() -> None:
     def script() -> None:
         from app import state

@@ -128,8 +128,11 @@ class Strip {
       node.classList.remove("waiting");
     }
     const stop = this.tabStop();
-    if (!moved || !stop) return;
-    // Only the strip moves, never the page.
+    if (moved && stop) requestAnimationFrame(() => this.bring(stop));
+  }
+
+  // Into sight, once the page is laid out; only the strip moves, never the page.
+  bring(stop) {
     const room = this.strip.getBoundingClientRect();
     const box = stop.getBoundingClientRect();
     if (box.left < room.left || box.right > room.right) {

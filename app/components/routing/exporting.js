@@ -25,35 +25,31 @@ function broken(text, size, width) {
 
 function drawPicture(tokens, ui, x, y) {
   const { data } = tokens;
-  const scale = SHEET.picture / (data.grid * CELL);
-  const group = svg("g", { transform: `translate(${x} ${y}) scale(${scale})` });
-  const side = data.grid * CELL;
+  const group = svg("g", { transform: `translate(${x} ${y}) scale(${SHEET.picture / SIDE})` });
   const href = ui.coarse || !data.picture.sharp ? data.picture.src : data.picture.sharp;
-  group.append(
-    svg("image", { href, width: side, height: side, preserveAspectRatio: "none", style: href === data.picture.src ? "image-rendering:pixelated" : null }),
-  );
+  const style = href === data.picture.src ? "image-rendering:pixelated" : null;
+  group.append(svg("image", { href, width: SIDE, height: SIDE, preserveAspectRatio: "none", style }));
   for (const t of tokens.patches) {
-    const place = { x: (tokens.all[t].at % data.grid) * CELL, y: Math.floor(tokens.all[t].at / data.grid) * CELL };
+    const { whole, inner, corner, number, line } = patchPlaces(tokens, t);
     const [e, other] = data.expert[ui.layer][t];
     const lost = data.dropped[ui.layer][t];
     const colour = data.experts[e].colour;
-    const whole = { x: place.x + 0.5, y: place.y + 0.5, width: CELL - 1, height: CELL - 1 };
-    group.append(svg("rect", { ...whole, fill: colour, "fill-opacity": lost[0] ? 0.06 : tint(data.gate[ui.layer][t][0], ui.opacity) }));
+    const opacity = lost[0] ? 0.06 : tint(data.gate[ui.layer][t][0], ui.opacity);
+    group.append(svg("rect", { ...whole, fill: colour, "fill-opacity": opacity }));
     if (tokens.dropped(ui.layer, t)) group.append(svg("rect", { ...whole, fill: "url(#hatch)" }));
     if (other !== undefined) {
-      const d = `M${place.x + CELL - 3} ${place.y + CELL - 17}V${place.y + CELL - 3}H${place.x + CELL - 17}Z`;
-      group.append(svg("path", { d, fill: lost[1] ? "#FFFFFF" : data.experts[other].colour, stroke: data.experts[other].colour }));
+      const second = data.experts[other].colour;
+      group.append(svg("path", { d: corner, fill: lost[1] ? "#FFFFFF" : second, stroke: second }));
     }
     const followed = t === ui.selected;
+    const stroke = followed ? "#14181f" : colour;
+    const dashes = lost[0] ? "5 4" : null;
     group.append(
-      svg("rect", {
-        x: place.x + 2, y: place.y + 2, width: CELL - 4, height: CELL - 4, fill: "none",
-        stroke: followed ? "#14181f" : colour, "stroke-width": followed ? 5 : 2.5, "stroke-dasharray": lost[0] ? "5 4" : null,
-      }),
+      svg("rect", { ...inner, fill: "none", stroke, "stroke-width": followed ? 2 * line : line, "stroke-dasharray": dashes }),
     );
     if (ui.numbers) {
       const halo = { "paint-order": "stroke", stroke: "#FFFFFF", "stroke-width": 4, "font-weight": 700 };
-      group.append(write(e, place.x + 6, place.y + 19, 16, halo));
+      group.append(svg("text", { ...number, ...halo, fill: "#14181f", text: e }));
     }
   }
   return group;

@@ -41,6 +41,7 @@ class View {
   build() {
     const { root, tokens } = this;
     root.querySelector('[data-only="sharp"]').hidden = !tokens.data.picture?.sharp;
+    root.querySelector('[data-only="second"]').hidden = !(tokens.data.expert[0]?.[0]?.length > 1);
     root.querySelector(".foot").textContent = tokens.data.group.sentence;
     this.picture = new Picture(root.querySelector(".picture"), tokens);
     this.caption = new Caption(root, tokens);
@@ -62,6 +63,7 @@ class View {
 
   paint() {
     const { ui, tokens } = this;
+    const focused = this.root.activeElement;
     const lit = this.lit();
     const look = (node, t) => {
       const mine = lit === null || tokens.uses(ui.layer, t, lit);
@@ -76,6 +78,11 @@ class View {
     this.legend.paint(ui, lit);
     this.layers.paint(ui, lit);
     this.detail.paint(ui);
+    // The button that had the focus may have been drawn anew: the keys must go on working.
+    if (focused && !focused.isConnected) {
+      const again = focused.matches(".hop") && this.detail.panel.querySelector(".hop.current");
+      (again || this.layers.buttons[ui.layer]).focus({ preventScroll: true });
+    }
     this.tell();
   }
 
@@ -114,6 +121,14 @@ class View {
   pin(expert) {
     this.ui.expert = this.ui.expert === expert ? null : expert;
     this.paint();
+  }
+
+  // Another word on a button, for a moment.
+  flash(button, word) {
+    const node = this.root.querySelector(button);
+    node.dataset.word ??= node.textContent;
+    node.textContent = word;
+    setTimeout(() => (node.textContent = node.dataset.word), 1600);
   }
 
   say(sentence) {
@@ -216,6 +231,7 @@ class View {
       try {
         await navigator.clipboard.writeText(link);
         this.say("The link to this view is copied.");
+        this.flash('[data-action="link"]', "Copied");
       } catch {
         window.history.replaceState(window.history.state, "", link);
         this.say("This browser does not let the link be copied; it is in the address bar.");

@@ -1,6 +1,24 @@
 // The picture as a grid of patches: tint by expert, opacity by gate, hatching where dropped.
 
-const CELL = 48; // side of a patch in the drawing's own units
+const SIDE = 384; // of the picture, in the drawing's own units
+
+// Where the parts of a patch lie in the drawing.
+function patchPlaces(tokens, t) {
+  const { grid } = tokens.data;
+  const cell = SIDE / grid;
+  const x = (tokens.all[t].at % grid) * cell;
+  const y = Math.floor(tokens.all[t].at / grid) * cell;
+  const line = Math.min(2.5, cell / 12);
+  const [right, bottom, corner] = [x + cell - line, y + cell - line, Math.min(14, cell / 3)];
+  const size = Math.min(16, cell * 0.45);
+  return {
+    whole: { x: x + 0.5, y: y + 0.5, width: cell - 1, height: cell - 1 },
+    inner: { x: x + line - 0.5, y: y + line - 0.5, width: cell - 2 * line + 1, height: cell - 2 * line + 1 },
+    corner: `M${right} ${bottom - corner}V${bottom}H${right - corner}Z`,
+    number: { x: x + 2 * line, y: y + line + size * 0.95, "font-size": size },
+    line,
+  };
+}
 
 class Picture {
   constructor(root, tokens) {
@@ -13,11 +31,10 @@ class Picture {
       root.append(html("p", { class: "absent", text: "No picture: the text was routed alone." }));
       return;
     }
-    const side = grid * CELL;
-    this.image = svg("image", { href: picture.src, width: side, height: side, preserveAspectRatio: "none" });
+    this.image = svg("image", { href: picture.src, width: SIDE, height: SIDE, preserveAspectRatio: "none" });
     this.drawing = svg(
       "svg",
-      { class: "grid", viewBox: `0 0 ${side} ${side}`, role: "grid", "aria-label": `Picture of ${grid} by ${grid} patches` },
+      { class: "grid", viewBox: `0 0 ${SIDE} ${SIDE}`, role: "grid", "aria-label": `Picture of ${grid} by ${grid} patches` },
       hatchPattern(),
       svg("g", { role: "presentation" }, this.image),
     );
@@ -30,23 +47,13 @@ class Picture {
   }
 
   cell(t) {
-    const { tokens } = this;
-    const grid = tokens.data.grid;
-    const place = tokens.all[t].at;
-    const x = (place % grid) * CELL;
-    const y = Math.floor(place / grid) * CELL;
-    const whole = { x: x + 0.5, y: y + 0.5, width: CELL - 1, height: CELL - 1 };
-    const inner = { x: x + 2, y: y + 2, width: CELL - 4, height: CELL - 4 };
+    const { whole, inner, corner, number, line } = patchPlaces(this.tokens, t);
     const parts = {
       tint: svg("rect", { class: "tint", ...whole }),
       hatch: svg("rect", { class: "hatch", ...whole, fill: "url(#hatch)" }),
-      second: svg("path", {
-        class: "second",
-        d: `M${x + CELL - 3} ${y + CELL - 17}V${y + CELL - 3}H${x + CELL - 17}Z`,
-        "stroke-width": 1.5,
-      }),
-      edge: svg("rect", { class: "edge", ...inner, fill: "none", "stroke-width": 2.5 }),
-      number: svg("text", { class: "label", x: x + 6, y: y + 17, "aria-hidden": "true" }),
+      second: svg("path", { class: "second", d: corner, "stroke-width": 1.5 }),
+      edge: svg("rect", { class: "edge", ...inner, fill: "none", "stroke-width": line }),
+      number: svg("text", { class: "label", ...number, "aria-hidden": "true" }),
     };
     parts.node = svg(
       "g",

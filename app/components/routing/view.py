@@ -21,7 +21,6 @@ _VIEW = define(
 )  # fmt: skip
 
 
-@st.fragment
 def routing_view(
     data: Mapping[str, Any], *, layer: int, token: str, address: Mapping[str, str], key: str
 ) -> None:
@@ -29,7 +28,8 @@ def routing_view(
 
     Layer and token are the reader's to change in the browser, address bar included, without a
     script run. The session hears of them (`layer` and `token` of `app.state`) when the reader
-    leaves the figure; only this fragment then runs again.
+    leaves the figure. (This is no fragment: the browser would take a click elsewhere that follows
+    at once for a part of it, and the page would miss it.)
 
     Args:
       data: what `payload` made.

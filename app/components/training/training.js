@@ -18,8 +18,9 @@ class Strip {
     const same = this.data?.id === data.id;
     this.data = data;
     if (!same) this.shown = null;
-    this.show(window.limoeLensView ?? { layer: data.layer, token: null });
-    this.mark();
+    const view = window.limoeLensView ?? { layer: data.layer, token: null };
+    if (this.stages) this.show(view);
+    else requestAnimationFrame(() => setTimeout(() => this.show(view))); // the routing view first
   }
 
   show(view) {
@@ -27,7 +28,10 @@ class Strip {
     if (!this.data.layers.includes(view.layer)) view = { layer: this.data.layer, token: null };
     const l = this.data.layers.indexOf(view.layer);
     const key = JSON.stringify([view, this.data.id]);
-    if (key === this.shown) return;
+    if (key === this.shown) {
+      this.mark();
+      return;
+    }
     this.shown = key;
     const { data } = this;
     const named = (t) => `${data.tokens[t].m === 0 ? "i" : "t"}${data.tokens[t].at}` === view.token;

@@ -1,0 +1,74 @@
+"""The runs that Experts, Emergence and Zero-shot are tested on, and how to wait for a page."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.app.evaluated_runs import make_evaluated
+from tests.browser.conftest import PATIENCE, Serve
+
+expect.set_options(timeout=PATIENCE)
+
+_made: dict[Path, Path] = {}
+
+
+@pytest.fixture(scope="session")
+def page_runs(runs_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`small` and its dense twin, evaluated, and `sparse`, probed less often.
+
+    Their data set is on no machine, so what a page shows does not depend on where it is tested.
+    """
+    if runs_folder not in _made:
+        folder = make_evaluated(runs_folder, tmp_path_factory.mktemp("pages") / "runs")
+        shutil.copytree(folder / "small", folder / "sparse")
+        (folder / "sparse" / "probes" / "10.npz").unlink()
+        for run in folder.iterdir():
+            path = run / "config.json"
+            stored = json.loads(path.read_text())
+            stored["config"]["data"]["dir"] = str(folder.parent / "no-data")
+            path.write_text(json.dumps(stored))
+        _made[runs_folder] = folder
+    return _made[runs_folder]
+
+
+@pytest.fixture(scope="session")
+def page_server(serve: Serve, page_runs: Path) -> str:
+    """Address of the dashboard on `page_runs`."""
+    return serve(page_runs)
+
+
+def figures(page: Page) -> Locator:
+    """The Plotly figures that are drawn."""
+    return page.locator(".js-plotly-plot .main-svg:first-child")
+
+
+def settled(page: Page) -> Page:
+    """Waits until the server has nothing more to say."""
+    expect(page.locator('[data-testid="stApp"]')).to_be_visible()
+    page.wait_for_timeout(300)
+    page.wait_for_function(
+        "() => document.querySelector('[data-testid=stApp]')?.dataset.testScriptState"
+        " === 'notRunning'",
+        timeout=PATIENCE,
+    )
+    return page
+
+
+def no_error(page: Page) -> None:
+    """No trace of Python, and no box of an error."""
+    expect(page.locator('[data-testid="stException"]')).to_have_count(0)
+    expect(page.locator('[data-testid="stAlertContentError"]')).to_have_count(0)
+
+
+def no_sideways(page: Page) -> None:
+    """Nothing sticks out of the page."""
+    over = page.evaluate(
+        "() => { const main = document.querySelector('[data-testid=stMain]');"
+        " return main.scrollWidth - main.clientWidth }"
+    )
+    assert over <= 1

@@ -1,0 +1,258 @@
+"""The Zero-shot page in a real browser."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+
+from playwright.sync_api import Page, expect
+
+import analysis
+from limoe_core.checkpoint import Run
+from limoe_core.predictions import Predictions
+from tests.browser import pictures
+from tests.browser.conftest import Visit
+from tests.browser.page_runs import (
+    figures,
+    no_error,
+    no_sideways,
+    page_runs,
+    page_server,
+    settled,
+)
+
+__all__ = ["page_runs", "page_server"]  # fixtures
+
+
+@pytest.fixture
+def page(visit: Visit, page_server: str) -> Page:
+    page = settled(visit(f"{page_server}/zero-shot?run=small"))
+    expect(figures(page).first).to_be_visible()
+    return page
+
+
+def type_labels(page: Page, text: str) -> None:
+    field = page.get_by_label("Labels, one a line")
+    field.fill(text)
+    field.press("Control+Enter")
+    page.wait_for_timeout(500)
+    settled(page)
+
+
+def labels(page: Page, figure: int = 0) -> list[str]:
+    """What is written beside the bars."""
+    plot = page.locator(".js-plotly-plot").nth(figure)
+    return plot.locator(".yaxislayer-above text, .ytick text").all_text_contents()
+
+
+def upload(page: Page, name: str, content: bytes) -> None:
+    page.get_by_role("button", name="Your pictures").click()
+    file = {"name": name, "mimeType": "application/octet-stream", "buffer": content}
+    page.locator('input[type="file"]').set_input_files([file])  # type: ignore[list-item]
+    page.wait_for_timeout(300)
+    page.keyboard.press("Escape")
+    settled(page)
+
+
+# ---- classify
+
+
+def test_pictures_are_classified_at_once(page: Page) -> None:
+    no_error(page)
+    expect(figures(page)).to_have_count(4)
+    expect(page.get_by_text("learned temperature")).to_be_visible()
+    expect(page.get_by_text("not built on this machine")).to_be_visible()
+
+
+def test_a_typed_label_in_any_language_is_a_class(page: Page) -> None:
+    type_labels(page, "red apple\nكلب\n赤いりんご")
+    assert set(labels(page)) == {"red apple", "كلب", "赤いりんご"}
+    expect(page).to_have_url(re.compile("labels="))
+    no_error(page)
+
+
+def test_a_link_brings_labels_template_and_pictures(visit: Visit, page: Page) -> None:
+    type_labels(page, "dog\nhouse")
+    field = page.get_by_label("Prompt template")
+    field.fill("a small {}")
+    field.press("Enter")
+    expect(page).to_have_url(re.compile("template="))
+    page.locator(".gallery .item").nth(3).click()
+    expect(page).to_have_url(re.compile("pictures="))
+    settled(page)
+    other = settled(visit(page.url))
+    expect(figures(other).first).to_be_visible()
+    expect(other.get_by_label("Labels, one a line")).to_have_value("dog\nhouse")
+    expect(other.get_by_label("Prompt template")).to_have_value("a small {}")
+    assert labels(other) == labels(page)
+
+
+def test_markup_and_scripts_in_labels_are_text(page: Page) -> None:
+    evil = "<img src=x onerror=\"document.title='hacked'\">"
+    type_labels(page, f"<b>bold</b>\n{evil}\n**strong** $x$")
+    written = labels(page)
+    assert "<b>bold</b>" in written
+    assert any(label.startswith("<img") for label in written)
+    assert page.title() != "hacked"
+    assert page.locator(".js-plotly-plot img").count() == 0
+
+
+def test_no_label_one_label_the_same_label(page: Page) -> None:
+    type_labels(page, "")
+    expect(page.get_by_text("type a label, one a line")).to_be_visible()
+    type_labels(page, "dog")
+    expect(page.get_by_text("With a single label every picture gets it")).to_be_visible()
+    type_labels(page, "dog\ndog\nhouse")
+    expect(page.get_by_text("counted once")).to_be_visible()
+    assert sorted(labels(page)) == ["dog", "house"]
+    no_error(page)
+
+
+def test_ten_thousand_characters(page: Page) -> None:
+    type_labels(page, "dog\n" + "very " * 2000)
+    expect(page.get_by_text("it did not see")).to_be_visible()
+    assert len(labels(page)) == 2
+    no_error(page)
+    no_sideways(page)
+
+
+def test_a_template_without_a_place_for_the_label(page: Page) -> None:
+    field = page.get_by_label("Prompt template")
+    field.fill("a picture")
+    field.press("Enter")
+    expect(page.get_by_text("has no {} where the label goes")).to_be_visible()
+    expect(figures(page).first).to_be_visible()
+
+
+def test_an_uploaded_picture_is_classified_first(page: Page) -> None:
+    upload(page, "mine.png", pictures.encoded(pictures.plain()))
+    expect(page.get_by_text("mine.png")).to_be_visible()
+    expect(figures(page)).to_have_count(5)
+    no_error(page)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("notes.png", lambda: b"these are words", "not a picture"),
+        ("half.png", pictures.truncated, "damaged or cut off"),
+        ("bomb.png", pictures.bomb, "million"),
+    ],
+)
+def test_a_bad_file_gets_a_sentence_and_nothing_is_lost(
+    page: Page, name: str, content: Callable[[], bytes], sentence: str
+) -> None:
+    type_labels(page, "dog\nhouse")
+    upload(page, name, content())
+    expect(page.get_by_text(sentence)).to_be_visible()
+    expect(page.get_by_label("Labels, one a line")).to_have_value("dog\nhouse")
+    expect(figures(page)).to_have_count(4)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pictures.animated,
+        pictures.sixteen_bits,
+        pictures.cmyk,
+        pictures.palette,
+        pictures.transparent,
+        lambda: pictures.encoded(pictures.plain((1, 1))),
+        lambda: pictures.encoded(pictures.plain((10000, 20))),
+    ],
+)
+def test_every_kind_of_picture_is_read(page: Page, content: Callable[[], bytes]) -> None:
+    upload(page, "odd-one", content())
+    expect(page.get_by_text("odd-one")).to_be_visible()
+    expect(figures(page)).to_have_count(5)
+    no_error(page)
+
+
+def test_two_readers_do_not_see_each_others_pictures(
+    visit: Visit, page: Page, page_server: str
+) -> None:
+    upload(page, "mine.png", pictures.encoded(pictures.plain()))
+    expect(page.get_by_text("mine.png")).to_be_visible()
+    other = settled(visit(f"{page_server}/zero-shot?run=small"))
+    expect(figures(other)).to_have_count(4)
+    expect(other.get_by_text("mine.png")).to_have_count(0)
+
+
+# ---- search
+
+
+def test_a_text_finds_pictures_and_a_click_classifies_one(visit: Visit, page_server: str) -> None:
+    page = settled(visit(f"{page_server}/zero-shot?run=small&show=search"))
+    field = page.get_by_label("Text, in any language")
+    field.fill("perro <b>grande</b>")
+    field.press("Enter")
+    expect(page.locator(".tile")).to_have_count(6)
+    expect(page).to_have_url(re.compile("q=perro"))
+    settled(page)
+    similarity = [float(text) for text in page.locator(".tile .detail").all_text_contents()]
+    assert similarity == sorted(similarity, reverse=True)
+    page.locator(".tile").nth(1).click()
+    expect(page.get_by_label("Labels, one a line")).to_be_visible()
+    expect(figures(page)).to_have_count(1)
+    no_error(page)
+
+
+def test_a_picture_finds_texts(visit: Visit, page_server: str) -> None:
+    page = settled(visit(f"{page_server}/zero-shot?run=small&show=search&find=texts"))
+    expect(figures(page)).to_have_count(1)
+    assert "<b>bold</b>" in labels(page)
+    no_error(page)
+
+
+# ---- accuracy and confusions
+
+
+def test_accuracy_beside_the_dense_twin(visit: Visit, page_server: str, page_runs: Path) -> None:
+    page = settled(visit(f"{page_server}/zero-shot?run=small&show=accuracy"))
+    no_error(page)
+    expect(page.get_by_text("dense (dense twin)")).to_be_visible()
+    frame = analysis.accuracy_frame(Run.open(page_runs / "small"), 20)
+    head = frame.query("group == 'headline' and k == 1").iloc[0]
+    expect(page.get_by_text(f"{head['value']:.1%} ({head['low']:.1%}").first).to_be_visible()
+    legend = page.locator(".js-plotly-plot").first.locator(".legendtext").all_text_contents()
+    assert {"small", "dense"} <= set(legend)
+
+
+def test_a_confusion_is_picked_in_the_table(
+    visit: Visit, page_server: str, page_runs: Path
+) -> None:
+    page = settled(visit(f"{page_server}/zero-shot?run=small&show=confusions"))
+    no_error(page)
+    frame = analysis.confusions(Predictions.load(page_runs / "small", "zero_shot_test_style", 20))
+    assert len(frame) > 1
+    table = page.locator('[data-testid="stDataFrame"]').first
+    table.scroll_into_view_if_needed()
+    box = table.bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + 20, box["y"] + 35 * 2.5)  # the second row, below the heading
+    expect(page).to_have_url(re.compile("confusion="))
+    settled(page)
+    expect(page.get_by_text("Its pictures")).to_be_visible()
+    expect(page.get_by_text("Pictures of").first).to_contain_text(frame["concept"].iloc[1])
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_every_view_fits_its_window(
+    visit: Visit, page_server: str, width: int, scheme: str
+) -> None:
+    for view in ("classify", "search", "accuracy", "confusions"):
+        page = settled(
+            visit(
+                f"{page_server}/zero-shot?run=small&show={view}",
+                width=width,
+                color_scheme=scheme,
+            )
+        )
+        no_error(page)
+        no_sideways(page)
