@@ -17,31 +17,25 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Integer
+from jaxtyping import Float
 
 from analysis.errors import AnalysisError
+from analysis.halves import Halves
 from analysis.pairs import probe_pairs as probe_pairs
 from limoe_core.files import replacing
 from limoe_core.trace import IMAGE, MODALITIES, TEXT
 
 if TYPE_CHECKING:
     from limoe_core.inference import LoadedModel
-    from limoe_core.model import Output
     from limoe_core.moe import Intervention
 
 Variant = Literal["next best", "none"]
 VARIANTS: tuple[Variant, ...] = ("next best", "none")
-
-#: Capacity factor with which no token is dropped; see `limoe_core.moe.MoE`.
-_ROOM_FOR_ALL = 0.0
-#: Most pairs in one forward pass.
-_BATCH = 128
 
 _COLUMNS = [
     "layer",
@@ -105,10 +99,10 @@ def causal_specialisation(
         raise AnalysisError(f"block {unknown[0]} holds no mixture of experts; {blocks} do")
     if len(texts) < 2 or len(set(texts)) < len(texts):
         raise AnalysisError("causal specialisation needs at least two pairs, and no text twice")
-    halves = _Halves.of(model, images, texts)
+    halves = Halves.of(model, images, texts)
     temperature = float(model.functional.bind(model.params).temperature)
     untouched = [halves.embed(code, None) for code in range(2)]
-    baseline = pair_losses(*untouched, temperature)
+    baseline = pair_losses(untouched[IMAGE], untouched[TEXT], temperature)
     counts = [halves.first_choices(code) for code in range(2)]
     total, done = 2 * len(chosen) * config.experts, 0
     rows = []
@@ -120,7 +114,7 @@ def causal_specialisation(
                 changed = list(untouched)
                 switch = _switch_off(len(blocks), config.experts, layer, code, expert, variant)
                 changed[code] = halves.embed(code, switch)
-                rise.append(pair_losses(*changed, temperature) - baseline)
+                rise.append(pair_losses(changed[IMAGE], changed[TEXT], temperature) - baseline)
                 done += 1
                 if progress is not None:
                     progress(done, total)
@@ -137,64 +131,6 @@ def causal_specialisation(
                 }
             )
     return pd.DataFrame(rows, columns=_COLUMNS)
-
-
-@dataclass(frozen=True)
-class _Halves:
-    """Pictures and texts of the pairs, each embedded alone.
-
-    With room for every token, no token of one modality changes anything for the other, so the half
-    that is not touched need not be computed again.
-    """
-
-    model: LoadedModel
-    pixels: Float[np.ndarray, "N S S 3"]
-    ids: Integer[np.ndarray, "N L"]
-
-    @classmethod
-    def of(cls, model: LoadedModel, images: Sequence[Any], texts: Sequence[str]) -> _Halves:
-        from limoe_core.data.preprocess import to_model_input
-
-        config = model.config.model
-        pixels = np.stack([to_model_input(image, config.image_size) for image in images])
-        return cls(model, pixels, model.tokenizer.encode(list(texts), config.text_length))
-
-    def embed(self, code: int, intervention: Intervention | None) -> Float[np.ndarray, "N d"]:
-        """Embeddings of the pictures (0) or of the texts (1)."""
-        outputs = self._run(code, intervention)
-        found = [o.text_embeddings if code else o.image_embeddings for o in outputs]
-        return np.concatenate([np.asarray(part) for part in found])
-
-    def first_choices(self, code: int) -> Integer[np.ndarray, "L E"]:
-        """How many tokens of the modality choose each expert, by layer."""
-        counts: Any = 0
-        for output in self._run(code, None):
-            valid = np.asarray(output.valid)
-            layers = [np.asarray(r.assignment.expert)[valid, 0] for r in output.routings]
-            experts = self.model.config.model.experts
-            counts = counts + np.stack([np.bincount(e, minlength=experts) for e in layers])
-        return counts
-
-    def _run(self, code: int, intervention: Intervention | None) -> list[Output]:
-        model = self.model
-        found = []
-        for start in range(0, len(self.ids), _BATCH):
-            part = slice(start, start + _BATCH)
-            pixels = self.pixels[part] if code == IMAGE else self.pixels[:0]
-            ids = self.ids[part] if code == TEXT else self.ids[:0]
-            found.append(
-                model.functional.forward(
-                    model.params,
-                    pixels,
-                    ids,
-                    np.ones(len(pixels), bool),
-                    intervention,
-                    capacity_factor=_ROOM_FOR_ALL,
-                    batch_priority=model.config.model.batch_priority,
-                    hidden=False,
-                )
-            )
-        return found
 
 
 def _switch_off(
