@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,10 +13,12 @@ from jaxtyping import UInt8
 from app import messages, pictures, state
 from app.components.gallery import Item, contact_sheet, gallery
 from app.components.gallery.gallery import Sheet
-from limoe_core.trace import RoutingTrace
+from limoe_core.trace import TEXT, RoutingTrace
 
 if TYPE_CHECKING:
     from limoe_core.checkpoint import Run
+
+_WELL_KNOWN = re.compile("food|animal", re.IGNORECASE)
 
 _UPLOAD = "pair.upload"  # session: the picture that the reader brought
 _REFUSED = "pair.refused"  # session: why the last one could not be read
@@ -102,16 +105,18 @@ def choose_parts(example: int | None, caption: str, size: int) -> Pair:
 
 
 def first_example(probe: RoutingTrace) -> int:
-    """The example to open with: a middling English one, so that most readers can read it.
+    """The example to open with: in English, of a few pieces, and a thing that all know.
 
-    The first in English whose caption has two to five pieces, or simply the first.
+    The first that has all of it, or most of it. Nothing is looked up about its routing.
     """
-    pieces = np.bincount(probe.pair[probe.modality == 1], minlength=probe.num_pairs)
-    languages = probe.meta.get("language", np.full(probe.num_pairs, "en"))
-    for i in range(probe.num_pairs):
-        if languages[i] == "en" and 2 <= pieces[i] <= 5:
-            return i
-    return 0
+    pieces = np.bincount(probe.pair[probe.modality == TEXT], minlength=probe.num_pairs)
+    none = np.full(probe.num_pairs, "")
+    languages, categories = (probe.meta.get(name, none) for name in ("language", "category"))
+    merits = [
+        (language == "en", 1 <= count <= 5, bool(_WELL_KNOWN.search(str(category))))
+        for language, count, category in zip(languages, pieces, categories, strict=True)
+    ]
+    return max(range(probe.num_pairs), key=lambda i: (merits[i], -i))
 
 
 def _item(probe: RoutingTrace, i: int) -> Item:

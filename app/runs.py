@@ -69,6 +69,12 @@ class Runs:
         return (*with_experts, *self.usable)[0]
 
 
+def written_path(run: Run) -> str:
+    """The run's path for code that is run from the project's folder: relative, if it lies there."""
+    root = Path(__file__).resolve().parents[1]
+    return str(run.path.relative_to(root) if run.path.is_relative_to(root) else run.path)
+
+
 def probe(run: Run, step: int) -> RoutingTrace:
     """The probe trace of a step, read once per server.
 

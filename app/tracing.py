@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
@@ -12,6 +13,9 @@ from jaxtyping import Float
 from app import runs
 from limoe_core.checkpoint import Run
 from limoe_core.trace import RoutingTrace
+
+if TYPE_CHECKING:
+    from limoe_core.inference import LoadedModel
 
 
 def route(
@@ -46,12 +50,12 @@ def _route(
     digest: str,
     text: str,
     factor: float,
-    _model: object,
+    _model: LoadedModel,
     _pixels: np.ndarray | None,
 ) -> RoutingTrace:
-    size = _model.config.model.image_size  # type: ignore[attr-defined]
+    size = _model.config.model.image_size
     blank = np.zeros((size, size, 3), np.float32)
-    return _model.trace_pixels(  # type: ignore[attr-defined, no-any-return]
+    return _model.trace_pixels(
         (blank if _pixels is None else _pixels)[None],
         [text],
         image_valid=np.array([_pixels is not None]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
@@ -17,6 +18,9 @@ from app.glossary import help_text
 from app.pair import Pair, choose_example, choose_parts
 from limoe_core.checkpoint import Run, RunError
 from limoe_core.trace import TEXT, RoutingTrace
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: With what a pair is routed, by its name in the address bar.
 _TOGETHER, _ALONE, _TRAINING = "together", "alone", "alone-as-in-training"
@@ -201,7 +205,7 @@ def _recorded(
     recipe = f"""import analysis
 from limoe_core.checkpoint import Run
 
-run = Run.open({str(run.path)!r})
+run = Run.open({runs.written_path(run)!r})
 trace = run.probe({step}).select([{example}])
 frame = analysis.to_frame(trace)"""
     return Routed(
@@ -256,7 +260,7 @@ def _computed(
     recipe = f"""import analysis
 import limoe_core
 {"import PIL.Image" if "PIL" in opened else ""}
-model = limoe_core.load({str(run.path)!r}, step={nearest})
+model = limoe_core.load({runs.written_path(run)!r}, step={nearest})
 picture = {opened}
 trace = model.trace([picture], [{pair.text!r}], capacity_factor={factor!r})
 frame = analysis.to_frame(trace)"""
@@ -317,7 +321,7 @@ def _blank(trace: RoutingTrace) -> str:
     return pictures.data_address(np.full((size, size, 3), 255, np.uint8))
 
 
-def _frame(trace: RoutingTrace):  # type: ignore[no-untyped-def]
+def _frame(trace: RoutingTrace) -> pd.DataFrame:
     import analysis
 
     return analysis.to_frame(trace)

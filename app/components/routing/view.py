@@ -15,8 +15,8 @@ _VIEW = define(
     "routing",
     Path(__file__).parent,
     scripts=(
-        "dom", "tokens", "chart", "picture", "caption", "legend", "miniature", "layers", "detail", "address",
-        "exporting", "main",
+        "dom", "tokens", "chart", "picture", "caption", "legend", "miniature", "layers", "detail",
+        "address", "exporting", "main",
     ),
 )  # fmt: skip
 
