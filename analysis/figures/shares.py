@@ -228,8 +228,12 @@ def emergence_figure(frame: pd.DataFrame, layer: int) -> go.Figure:
     return finish(figure, height=440).update_layout(margin={"b": 110})
 
 
+#: Plotly 7 fails when it moves hatched bars gradually: their pattern cannot be set on the way.
+_AT_ONCE = {"transition": {"duration": 0}}
+
+
 def _slider(steps: Sequence[int]) -> dict:
-    still = {"mode": "immediate", "frame": {"duration": 0, "redraw": True}}
+    still = {"mode": "immediate", "frame": {"duration": 0, "redraw": True}, **_AT_ONCE}
     return {
         "active": len(steps) - 1,
         "currentvalue": {"prefix": "step "},
@@ -242,8 +246,8 @@ def _slider(steps: Sequence[int]) -> dict:
 
 
 def _play_button() -> dict:
-    play = {"frame": {"duration": 350, "redraw": True}, "fromcurrent": False}
-    pause = {"mode": "immediate", "frame": {"duration": 0, "redraw": False}}
+    play = {"frame": {"duration": 350, "redraw": True}, "fromcurrent": False, **_AT_ONCE}
+    pause = {"mode": "immediate", "frame": {"duration": 0, "redraw": False}, **_AT_ONCE}
     return {
         "type": "buttons",
         "direction": "left",
