@@ -154,8 +154,8 @@ def test_refusals_are_sentences(whole: Run, tmp_path: Path, data_dir: Path) -> N
     ]:
         process = start(options)
         output, _ = process.communicate(timeout=300)
-        assert process.returncode == 1
-        assert sentence in output
+        assert process.returncode in (1, 2)  # 2 where the command line itself cannot be read
+        assert sentence in " ".join(output.replace("│", " ").split())
         assert "Traceback" not in output
 
 
