@@ -42,7 +42,7 @@ def show(run: Run, step: int) -> None:
         other, at = compared
         frames[other.name] = accuracies(other, at)
         paths[other.name] = compared
-    tasks = sorted(frame["task"].unique(), key=_order)
+    tasks = in_order(frame)
     left, middle, right = st.columns([5, 3, 1])
     with left:
         task = choose_task(tasks)
@@ -118,6 +118,11 @@ def task_name(task: str) -> str:
         if name == f"{split}_split":
             return f"{words}, among the split's names"
     return name
+
+
+def in_order(frame: pd.DataFrame) -> list[str]:
+    """The tasks of an accuracy frame, those of learned concepts first."""
+    return sorted(map(str, frame["task"].unique()), key=_order)
 
 
 def _order(task: str) -> tuple[int, str]:

@@ -16,7 +16,7 @@ from app.components.tiles import Tile, tiles
 from app.export import take_away
 from app.glossary import TERMS
 from app.zero_shot import pool
-from app.zero_shot.accuracy import accuracies, choose_task
+from app.zero_shot.accuracy import accuracies, choose_task, in_order
 from limoe_core.checkpoint import Run, RunError
 from limoe_core.config import ConfigError
 from limoe_core.predictions import Predictions
@@ -32,9 +32,7 @@ _MOST_PICTURES = 48
 
 def show(run: Run, step: int) -> None:
     """Draws the view."""
-    tasks = [
-        task for task in accuracies(run, step)["task"].unique() if _path(run, task, step).is_file()
-    ]
+    tasks = [task for task in in_order(accuracies(run, step)) if _path(run, task, step).is_file()]
     if not tasks:
         messages.say(
             "info",

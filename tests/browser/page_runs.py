@@ -59,6 +59,14 @@ def settled(page: Page) -> Page:
     return page
 
 
+def choose(page: Page, label: str, option: str) -> None:
+    """Picks an option of a select box."""
+    box = page.locator('[data-testid="stSelectbox"]', has_text=label)
+    box.locator("input, [role=combobox]").first.click()
+    page.get_by_role("option", name=option).click()
+    settled(page)
+
+
 def no_error(page: Page) -> None:
     """No trace of Python, and no box of an error."""
     expect(page.locator('[data-testid="stException"]')).to_have_count(0)

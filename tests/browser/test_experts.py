@@ -17,6 +17,7 @@ import analysis
 from limoe_core.checkpoint import Run
 from tests.browser.conftest import Visit
 from tests.browser.page_runs import (
+    choose,
     figures,
     no_error,
     no_sideways,
@@ -59,8 +60,7 @@ def test_the_layer_is_chosen_in_the_sidebar_and_kept_in_the_address(
     visit: Visit, page_server: str
 ) -> None:
     page = settled(visit(f"{page_server}/experts?run=small"))
-    page.locator('[data-testid="stSidebar"]').get_by_text("block 2").click()
-    page.get_by_role("option", name="block 1").click()
+    choose(page, "Layer", "block 1")
     expect(page.get_by_text("Modality NMI, block 1")).to_be_visible()
     expect(page).to_have_url(re.compile("layer=1"))
 
@@ -143,6 +143,7 @@ def test_patches_are_walked_with_the_arrow_keys(visit: Visit, page_server: str) 
 
 def test_markup_in_captions_is_shown_as_text(visit: Visit, page_server: str) -> None:
     page = settled(visit(f"{page_server}/experts?run=small&view=closely&layer=2"))
+    expect(page.locator(".patch").first).to_be_visible()
     said = []
     for patch in page.locator(".patch").all():
         patch.focus()

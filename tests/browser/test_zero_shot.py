@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 import analysis
 from limoe_core.checkpoint import Run
@@ -36,10 +36,15 @@ def page(visit: Visit, page_server: str) -> Page:
     return page
 
 
+def field(page: Page, label: str) -> Locator:
+    """A field to type into."""
+    return page.get_by_role("textbox", name=label)
+
+
 def type_labels(page: Page, text: str) -> None:
-    field = page.get_by_label("Labels, one a line")
-    field.fill(text)
-    field.press("Control+Enter")
+    box = field(page, "Labels")
+    box.fill(text)
+    box.press("Control+Enter")
     page.wait_for_timeout(500)
     settled(page)
 
@@ -78,17 +83,17 @@ def test_a_typed_label_in_any_language_is_a_class(page: Page) -> None:
 
 def test_a_link_brings_labels_template_and_pictures(visit: Visit, page: Page) -> None:
     type_labels(page, "dog\nhouse")
-    field = page.get_by_label("Prompt template")
-    field.fill("a small {}")
-    field.press("Enter")
+    box = field(page, "Prompt template")
+    box.fill("a small {}")
+    box.press("Enter")
     expect(page).to_have_url(re.compile("template="))
     page.locator(".gallery .item").nth(3).click()
     expect(page).to_have_url(re.compile("pictures="))
     settled(page)
     other = settled(visit(page.url))
     expect(figures(other).first).to_be_visible()
-    expect(other.get_by_label("Labels, one a line")).to_have_value("dog\nhouse")
-    expect(other.get_by_label("Prompt template")).to_have_value("a small {}")
+    expect(field(other, "Labels")).to_have_value("dog\nhouse")
+    expect(field(other, "Prompt template")).to_have_value("a small {}")
     assert labels(other) == labels(page)
 
 
@@ -122,9 +127,9 @@ def test_ten_thousand_characters(page: Page) -> None:
 
 
 def test_a_template_without_a_place_for_the_label(page: Page) -> None:
-    field = page.get_by_label("Prompt template")
-    field.fill("a picture")
-    field.press("Enter")
+    box = field(page, "Prompt template")
+    box.fill("a picture")
+    box.press("Enter")
     expect(page.get_by_text("has no {} where the label goes")).to_be_visible()
     expect(figures(page).first).to_be_visible()
 
@@ -150,7 +155,7 @@ def test_a_bad_file_gets_a_sentence_and_nothing_is_lost(
     type_labels(page, "dog\nhouse")
     upload(page, name, content())
     expect(page.get_by_text(sentence)).to_be_visible()
-    expect(page.get_by_label("Labels, one a line")).to_have_value("dog\nhouse")
+    expect(field(page, "Labels")).to_have_value("dog\nhouse")
     expect(figures(page)).to_have_count(4)
 
 
@@ -188,16 +193,16 @@ def test_two_readers_do_not_see_each_others_pictures(
 
 def test_a_text_finds_pictures_and_a_click_classifies_one(visit: Visit, page_server: str) -> None:
     page = settled(visit(f"{page_server}/zero-shot?run=small&show=search"))
-    field = page.get_by_label("Text, in any language")
-    field.fill("perro <b>grande</b>")
-    field.press("Enter")
+    box = field(page, "Text, in any language")
+    box.fill("perro <b>grande</b>")
+    box.press("Enter")
     expect(page.locator(".tile")).to_have_count(6)
     expect(page).to_have_url(re.compile("q=perro"))
     settled(page)
     similarity = [float(text) for text in page.locator(".tile .detail").all_text_contents()]
     assert similarity == sorted(similarity, reverse=True)
     page.locator(".tile").nth(1).click()
-    expect(page.get_by_label("Labels, one a line")).to_be_visible()
+    expect(field(page, "Labels")).to_be_visible()
     expect(figures(page)).to_have_count(1)
     no_error(page)
 
@@ -215,7 +220,8 @@ def test_a_picture_finds_texts(visit: Visit, page_server: str) -> None:
 def test_accuracy_beside_the_dense_twin(visit: Visit, page_server: str, page_runs: Path) -> None:
     page = settled(visit(f"{page_server}/zero-shot?run=small&show=accuracy"))
     no_error(page)
-    expect(page.get_by_text("dense (dense twin)")).to_be_visible()
+    beside = page.locator('[data-testid="stSelectbox"]', has_text="Beside it")
+    expect(beside.locator("input")).to_have_value("dense (dense twin)")
     frame = analysis.accuracy_frame(Run.open(page_runs / "small"), 20)
     head = frame.query("group == 'headline' and k == 1").iloc[0]
     expect(page.get_by_text(f"{head['value']:.1%} ({head['low']:.1%}").first).to_be_visible()
@@ -237,7 +243,7 @@ def test_a_confusion_is_picked_in_the_table(
     page.mouse.click(box["x"] + 20, box["y"] + 35 * 2.5)  # the second row, below the heading
     expect(page).to_have_url(re.compile("confusion="))
     settled(page)
-    expect(page.get_by_text("Its pictures")).to_be_visible()
+    expect(page.get_by_text("Its pictures", exact=True)).to_be_visible()
     expect(page.get_by_text("Pictures of").first).to_contain_text(frame["concept"].iloc[1])
 
 
