@@ -58,10 +58,11 @@ def labels(page: Page, figure: int = 0) -> list[str]:
 def upload(page: Page, name: str, content: bytes) -> None:
     page.get_by_role("button", name="Your pictures").click()
     file = {"name": name, "mimeType": "application/octet-stream", "buffer": content}
-    page.locator('input[type="file"]').set_input_files([file])  # type: ignore[list-item]
-    page.wait_for_timeout(300)
-    page.keyboard.press("Escape")
+    with page.expect_response(lambda answer: "upload_file" in answer.url):
+        page.locator('input[type="file"]').set_input_files([file])  # type: ignore[list-item]
+    page.wait_for_timeout(500)
     settled(page)
+    page.keyboard.press("Escape")
 
 
 # ---- classify
