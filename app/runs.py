@@ -16,14 +16,12 @@ import numpy as np
 import streamlit as st
 
 from limoe_core.checkpoint import Run, RunError, RunListing, find_run, list_runs
-from limoe_core.config import Config
 from limoe_core.trace import RoutingTrace
 
 if TYPE_CHECKING:
     from jaxtyping import UInt8
 
     from limoe_core.data.source import PairSet
-    from limoe_core.functional import FunctionalModel
     from limoe_core.inference import LoadedModel
 
 
@@ -139,20 +137,9 @@ def _probe_pictures(path: str, stamp: tuple[int, int]) -> np.ndarray | None:
 
 @st.cache_resource(max_entries=6, show_spinner=False)
 def _model(path: str, step: int, stamp: tuple[int, int]) -> LoadedModel:
-    from limoe_core.inference import LoadedModel
+    from limoe_core.inference import load
 
-    run = Run.open(path)
-    structure = _structure(run.config)
-    params = run.restore_params(step, structure.shapes)
-    return LoadedModel(run.config, structure, params, run.tokenizer(), step, run)
-
-
-@st.cache_resource(max_entries=6, show_spinner=False, hash_funcs={Config: repr})
-def _structure(config: Config) -> FunctionalModel:
-    """Shared by all steps of a run, so that its forward pass is compiled once."""
-    from limoe_core.functional import FunctionalModel
-
-    return FunctionalModel.of(config)
+    return load(path, step)
 
 
 @st.cache_resource(max_entries=6, show_spinner=False)

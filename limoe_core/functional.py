@@ -9,7 +9,7 @@ from typing import Any
 import jax
 from flax import nnx
 
-from limoe_core.config import Config
+from limoe_core.config import Config, LossConfig, ModelConfig
 from limoe_core.model import LIMoE, Output
 from limoe_core.moe import Intervention
 
@@ -26,9 +26,11 @@ class FunctionalModel:
 
     @classmethod
     def of(cls, config: Config) -> FunctionalModel:
-        """The structure that `config` describes; nothing is allocated."""
-        model = nnx.eval_shape(lambda: LIMoE(config.model, config.loss, rngs=nnx.Rngs(0)))
-        return cls(*nnx.split(model))
+        """The structure that `config` describes; nothing is allocated.
+
+        Models of the same shape share one, and with it the compiled forward pass.
+        """
+        return _structure(config.model, config.loss)
 
     def bind(self, params: Params) -> LIMoE:
         """The model with these parameters; cheap, also inside jit."""
@@ -77,6 +79,12 @@ class FunctionalModel:
     def parameters(self) -> int:
         """How many numbers the model has to learn."""
         return sum(leaf.size for leaf in jax.tree.leaves(self.shapes))
+
+
+@functools.lru_cache(maxsize=8)
+def _structure(config: ModelConfig, loss: LossConfig) -> FunctionalModel:
+    model = nnx.eval_shape(lambda: LIMoE(config, loss, rngs=nnx.Rngs(0)))
+    return FunctionalModel(*nnx.split(model))
 
 
 def initial_params(config: Config, seed: int) -> Params:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Integer, UInt8
+
+from limoe_core.files import replacing
 
 IMAGE, TEXT = 0, 1
 #: Names of the modality codes 0 and 1.
@@ -179,15 +180,9 @@ class RoutingTrace:
         """Write the trace to one compressed .npz file, whole or not at all."""
         path = Path(path)
         header = {"format": _FORMAT, "image_size": self.image_size, "grid": self.grid}
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".trace-", delete=False) as file:
-            try:
-                np.savez_compressed(file, header=np.array(json.dumps(header)), **_arrays(self))
-                file.flush()
-                os.fsync(file.fileno())
-                os.replace(file.name, path)
-            except BaseException:
-                Path(file.name).unlink(missing_ok=True)
-                raise
+        # An open file, since savez would add a suffix to a path without one.
+        with replacing(path) as temporary, temporary.open("wb") as file:
+            np.savez_compressed(file, header=np.array(json.dumps(header)), **_arrays(self))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> RoutingTrace:
