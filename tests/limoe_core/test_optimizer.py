@@ -37,6 +37,7 @@ def gradients(params: Params) -> Params:
 def one_update(config: OptimizerConfig, params: Params, gradients: Params) -> Params:
     """The second update: at the first, the learning rate is still 0."""
     optimizer = make_optimizer(config, steps=100)
+    optimizer = make_optimizer(config, steps=100)
     state = optimizer.init(params)
     update = jax.jit(optimizer.update)
     for _ in range(2):
