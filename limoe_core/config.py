@@ -143,12 +143,16 @@ class LossConfig:
     """Starting value of the learned temperature that divides the similarities."""
     min_temperature: float = 0.01
     max_temperature: float = 1.0
+    contrastive_block: int = 0
+    """Rows of the batch-by-batch similarity matrix that exist at one time; it must divide the batch
+    size. Memory then grows with the batch and not with its square. 0 makes the whole matrix."""
 
     def __post_init__(self) -> None:
         _require(
             0 < self.min_temperature <= self.initial_temperature <= self.max_temperature,
             "loss: need 0 < min_temperature <= initial_temperature <= max_temperature",
         )
+        _require(self.contrastive_block >= 0, "loss.contrastive_block must not be negative")
 
     def threshold(self, modality: Literal["image", "text"], experts: int) -> float:
         """τ_m = log S_m in nats, with S_m at least one expert (LIMoE eq. 2)."""
@@ -215,6 +219,14 @@ class TrainConfig:
     arXiv 2212.00794); halves the cost of a step at 0.5."""
     full_patch_steps: int = 0
     """Last steps of the run that see every patch, whatever patch_keep says."""
+    routing_groups: int = 1
+    """Parts of a step's batch whose tokens compete for places among themselves only: each has
+    buffers, and so a capacity, of its own. With a multiple of the devices no group spans two."""
+    micro_batches: int = 1
+    """Parts of a step's batch that are worked on one after the other, to fit more into memory. The
+    contrastive loss and the auxiliary losses are still those of the whole batch, exactly, at the
+    cost of a second forward pass (GradCache, arXiv 2101.06983). Each holds at least one routing
+    group, so more micro-batches than routing groups make more groups."""
     log_every: int = 10
     """Steps between lines of metrics.jsonl."""
     evaluate_every: int = 500
@@ -237,6 +249,20 @@ class TrainConfig:
         _require(0 < self.patch_keep <= 1, "train.patch_keep must lie in (0, 1]")
         _require(self.log_every >= 1, "train.log_every must be at least 1")
         _require(self.checkpoint_every >= 1, "train.checkpoint_every must be at least 1")
+        _require(
+            self.routing_groups >= 1 and self.micro_batches >= 1,
+            "train.routing_groups and train.micro_batches must be at least 1",
+        )
+        _require(
+            self.groups % self.micro_batches == 0,
+            f"train.routing_groups {self.routing_groups} is not a multiple of train.micro_batches "
+            f"{self.micro_batches}",
+        )
+
+    @property
+    def groups(self) -> int:
+        """Routing groups of a step: no group spans two micro-batches."""
+        return max(self.routing_groups, self.micro_batches)
 
 
 @dataclass(frozen=True)
@@ -248,6 +274,18 @@ class Config:
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     data: DataConfig = field(default_factory=DataConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
+
+    def __post_init__(self) -> None:
+        batch, groups = self.data.batch_size, self.train.groups
+        _require(
+            batch % groups == 0,
+            f"data.batch_size {batch} cannot be cut into {groups} routing groups of equal size",
+        )
+        block = self.loss.contrastive_block
+        _require(
+            batch % (block or 1) == 0,
+            f"data.batch_size {batch} is not a multiple of loss.contrastive_block {block}",
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Nested plain values, ready for JSON."""

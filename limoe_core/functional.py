@@ -87,7 +87,11 @@ def _structure(config: ModelConfig, loss: LossConfig) -> FunctionalModel:
     return FunctionalModel(*nnx.split(model))
 
 
-def initial_params(config: Config, seed: int) -> Params:
-    """Fresh parameters."""
-    model = nnx.jit(lambda: LIMoE(config.model, config.loss, rngs=nnx.Rngs(seed)))()
-    return nnx.to_pure_dict(nnx.split(model)[1])
+def initial_params(config: Config, seed: int, shardings: Params | None = None) -> Params:
+    """Fresh parameters, the same ones wherever `shardings` puts them."""
+
+    def make() -> Params:
+        model = LIMoE(config.model, config.loss, rngs=nnx.Rngs(seed))
+        return nnx.to_pure_dict(nnx.split(model)[1])
+
+    return jax.jit(make, out_shardings=shardings)()

@@ -8,16 +8,16 @@ gradients.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float
 
 from limoe_core.config import LossConfig
 
 if TYPE_CHECKING:
-    from limoe_core.moe import Routing
+    from limoe_core.router_sums import RouterSums
 
 
 def _count(mask: Bool[Array, " n"]) -> Float[Array, ""]:
@@ -50,6 +50,16 @@ def load_loss(
     standard deviation 1/E drawn again: `1 − Φ((η_k − logit) / σ)`, with η_k the token's k-th
     largest noisy logit.
     """
+    return _squared_variation(load(logits, noisy_logits, top_k, valid))
+
+
+def load(
+    logits: Float[Array, "n E"],
+    noisy_logits: Float[Array, "n E"],
+    top_k: int,
+    valid: Bool[Array, " n"],
+) -> Float[Array, " E"]:
+    """The smooth count of tokens per expert that `load_loss` balances."""
     logits = logits.astype(jnp.float32)
     noisy_logits = noisy_logits.astype(jnp.float32)
     experts = logits.shape[-1]
@@ -59,16 +69,21 @@ def load_loss(
         threshold = jax.lax.top_k(noisy_logits, top_k)[0][:, -1:]
     # 1 − Φ(z) = Φ(−z), which keeps its precision in the tail; 1/σ = E.
     chance = jax.scipy.stats.norm.cdf((logits - threshold) * experts)
-    return _squared_variation(jnp.sum(jnp.where(valid[:, None], chance, 0.0), axis=0))
+    return jnp.sum(jnp.where(valid[:, None], chance, 0.0), axis=0)
 
 
 def z_loss(logits: Float[Array, "n E"], valid: Bool[Array, " n"]) -> Float[Array, ""]:
     """Mean squared logsumexp of the logits, which keeps them small (ST-MoE, arXiv 2202.08906)."""
+    return jnp.sum(squared_z(logits, valid)) / _count(valid)
+
+
+def squared_z(logits: Float[Array, "n E"], valid: Bool[Array, " n"]) -> Float[Array, " n"]:
+    """Each token's squared logsumexp of its logits; 0 for padding."""
     z = jax.nn.logsumexp(logits.astype(jnp.float32), axis=-1)
-    return jnp.sum(jnp.where(valid, jnp.square(z), 0.0)) / _count(valid)
+    return jnp.where(valid, jnp.square(z), 0.0)
 
 
-def _entropy(p: Float[Array, "*b E"]) -> Float[Array, "*b"]:
+def entropy(p: Float[Array, "*b E"]) -> Float[Array, "*b"]:
     """Entropy over the last axis in nats, with 0 log 0 = 0 and a finite gradient there."""
     positive = p > 0
     return -jnp.sum(jnp.where(positive, p * jnp.log(jnp.where(positive, p, 1.0)), 0.0), axis=-1)
@@ -79,8 +94,8 @@ def local_entropy(probs: Float[Array, "n E"], mask: Bool[Array, " n"]) -> Float[
 
     Low where tokens are sure of their expert. `mask` picks the tokens of one modality.
     """
-    entropy = _entropy(probs.astype(jnp.float32))
-    return jnp.sum(jnp.where(mask, entropy, 0.0)) / _count(mask)
+    of_token = entropy(probs.astype(jnp.float32))
+    return jnp.sum(jnp.where(mask, of_token, 0.0)) / _count(mask)
 
 
 def global_entropy(
@@ -92,8 +107,16 @@ def global_entropy(
     `threshold` τ = log S in nats: 0 once the modality spreads over the like of S experts.
     """
     probs = probs.astype(jnp.float32)
-    mean = jnp.sum(jnp.where(mask[:, None], probs, 0.0), axis=0) / _count(mask)
-    return jnp.where(jnp.any(mask), jax.nn.relu(threshold - _entropy(mean)), 0.0)
+    total = jnp.sum(jnp.where(mask[:, None], probs, 0.0), axis=0)
+    return _too_narrow(total, jnp.sum(mask.astype(jnp.float32)), threshold)
+
+
+def _too_narrow(
+    total: Float[Array, " E"], tokens: Float[Array, ""], threshold: float
+) -> Float[Array, ""]:
+    """`global_entropy` of the sum of `tokens` gate distributions; 0 of none."""
+    short = jax.nn.relu(threshold - entropy(total / jnp.maximum(tokens, 1.0)))
+    return jnp.where(tokens > 0, short, 0.0)
 
 
 def contrastive_loss(
@@ -106,49 +129,96 @@ def contrastive_loss(
     Row i of the images belongs to row i of the texts. Embeddings are expected at unit length;
     `temperature` divides their dot products. The two directions are averaged.
     """
+    return contrast(image_embeddings, text_embeddings, temperature)[0]
+
+
+def contrast(
+    image_embeddings: Float[Array, "b d"],
+    text_embeddings: Float[Array, "b d"],
+    temperature: Float[Array, ""] | float,
+    block: int = 0,
+) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    """`contrastive_loss`, and the share of images that are most like their own text.
+
+    Args:
+      block: rows of the similarity matrix that exist at one time; it must divide b. Memory then
+        grows with b · block and not with b². 0 makes the whole matrix.
+    """
     images = image_embeddings.astype(jnp.float32)
     texts = text_embeddings.astype(jnp.float32)
+    pairs = images.shape[0]
+    if pairs % (block or 1):
+        raise ValueError(f"{pairs} pairs are not a multiple of a block of {block}")
+    if 0 < block < pairs:
+        return _contrast_in_blocks(images, texts, temperature, block)
     similarity = images @ texts.T / temperature
     of_pair = jnp.diagonal(similarity)
     image_to_text = jax.nn.logsumexp(similarity, axis=1) - of_pair
     text_to_image = jax.nn.logsumexp(similarity, axis=0) - of_pair
-    return 0.5 * (jnp.mean(image_to_text) + jnp.mean(text_to_image))
+    right = jnp.argmax(similarity, axis=1) == jnp.arange(pairs)
+    loss = 0.5 * (jnp.mean(image_to_text) + jnp.mean(text_to_image))
+    return loss, jnp.mean(right, dtype=jnp.float32)
 
 
-def auxiliary_losses(
-    routings: list[Routing],
-    valid: Bool[Array, " n"],
-    modality: Int[Array, " n"],
-    config: LossConfig,
-    top_k: int,
-) -> dict[str, Float[Array, ""]]:
+def _contrast_in_blocks(
+    images: Float[Array, "b d"],
+    texts: Float[Array, "b d"],
+    temperature: Float[Array, ""] | float,
+    block: int,
+) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    """`contrast` with a running logsumexp of the columns; the backward pass makes blocks again."""
+    pairs = images.shape[0]
+    of_pair = jnp.sum(images * texts, axis=1) / temperature
+
+    def per_block(x: Array) -> Array:
+        # Each block takes rows from all over the batch, so that devices that hold parts of the
+        # batch work on every block together.
+        return x.reshape(block, pairs // block, *x.shape[1:]).swapaxes(0, 1)
+
+    @jax.checkpoint
+    def add(carry: tuple[Array, Array], rows: tuple[Array, Array, Array]) -> tuple[Any, Any]:
+        top, total = carry
+        own, pair, index = rows
+        similarity = own @ texts.T / temperature
+        right = jnp.argmax(similarity, axis=1) == index
+        new_top = jax.lax.stop_gradient(jnp.maximum(top, jnp.max(similarity, axis=0)))
+        total = total * jnp.exp(top - new_top) + jnp.sum(jnp.exp(similarity - new_top), axis=0)
+        return (new_top, total), (jax.nn.logsumexp(similarity, axis=1) - pair, right)
+
+    start = (jnp.full(pairs, -jnp.inf), jnp.zeros(pairs))
+    rows = (per_block(images), per_block(of_pair), per_block(jnp.arange(pairs)))
+    (top, total), (image_to_text, right) = jax.lax.scan(add, start, rows)
+    text_to_image = jnp.log(total) + top - of_pair
+    loss = 0.5 * (jnp.mean(image_to_text) + jnp.mean(text_to_image))
+    return loss, jnp.mean(right, dtype=jnp.float32)
+
+
+def auxiliary_losses(routers: list[RouterSums], config: LossConfig) -> dict[str, Float[Array, ""]]:
     """Every auxiliary loss by name, averaged over the MoE layers; {} for a dense twin.
 
     The ones that are switched off are there too, to be watched: `auxiliary_total` leaves them out.
     """
-    per_layer = []
-    for routing in routings:
-        probs, logits = routing.probs, routing.logits
-        image, text = valid & (modality == 0), valid & (modality == 1)
-        experts = logits.shape[-1]
-        per_layer.append(
-            {
-                "importance": importance_loss(probs, valid),
-                "load": load_loss(logits, routing.noisy_logits, top_k, valid),
-                "z_loss": z_loss(logits, valid),
-                "local_entropy_image": local_entropy(probs, image),
-                "local_entropy_text": local_entropy(probs, text),
-                "global_entropy_image": global_entropy(
-                    probs, image, config.threshold("image", experts)
-                ),
-                "global_entropy_text": global_entropy(
-                    probs, text, config.threshold("text", experts)
-                ),
-            }
-        )
+    per_layer = [_of_one_router(sums, config) for sums in routers]
     if not per_layer:
         return {}
     return jax.tree.map(lambda *values: sum(values) / len(values), *per_layer)
+
+
+def _of_one_router(sums: RouterSums, config: LossConfig) -> dict[str, Float[Array, ""]]:
+    tokens = jnp.maximum(sums.tokens, 1.0)
+    experts = sums.probs.shape[-1]
+    found = {
+        "importance": _squared_variation(jnp.sum(sums.probs, axis=0)),
+        "load": _squared_variation(sums.load),
+        "z_loss": sums.squared_z / jnp.maximum(jnp.sum(sums.tokens), 1.0),
+    }
+    modalities: tuple[Literal["image", "text"], ...] = ("image", "text")
+    for code, name in enumerate(modalities):
+        found[f"local_entropy_{name}"] = sums.entropy[code] / tokens[code]
+        found[f"global_entropy_{name}"] = _too_narrow(
+            sums.probs[code], sums.tokens[code], config.threshold(name, experts)
+        )
+    return found
 
 
 def auxiliary_total(losses: dict[str, Float[Array, ""]], config: LossConfig) -> Float[Array, ""]:

@@ -12,10 +12,12 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from jax.sharding import PartitionSpec
 from jaxtyping import Array, Bool, Float, Int, Integer
 
 from limoe_core.config import ModelConfig
 from limoe_core.permute import gather_rows
+from limoe_core.sharding import EXPERT, constrain
 
 
 class Assignment(NamedTuple):
@@ -225,10 +227,12 @@ class MoE(nnx.Module):
         dtype = jnp.dtype(config.dtype)
         choices = jnp.repeat(x.astype(dtype), k, axis=0) if k > 1 else x.astype(dtype)
         sent = gather_rows(choices, choice_of_slot, slot_of_choice).reshape(experts, buffer, d)
+        # Where experts are spread over devices, tokens travel to theirs here, and back below.
+        sent = constrain(sent, PartitionSpec(EXPERT))
         hidden = jnp.einsum("ecd,edh->ech", sent, self.w_in[...].astype(dtype))
         hidden = jax.nn.gelu(hidden + self.b_in[...].astype(dtype)[:, None])
         out = jnp.einsum("ech,ehd->ecd", hidden, self.w_out[...].astype(dtype))
-        out = out + self.b_out[...].astype(dtype)[:, None]
+        out = constrain(out + self.b_out[...].astype(dtype)[:, None], PartitionSpec(EXPERT))
         back = gather_rows(out.reshape(-1, d), slot_of_choice, choice_of_slot).reshape(n, k, d)
         y = jnp.sum(back * weight[..., None].astype(dtype), axis=1)
         return y, Routing(logits, noisy, assignment, gate)

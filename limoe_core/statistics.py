@@ -6,17 +6,15 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float
 
-from limoe_core.losses import _count, _entropy, local_entropy
-from limoe_core.moe import Routing
+from limoe_core import losses
+from limoe_core.router_sums import RouterSums
 from limoe_core.trace import MODALITIES
 
 
-def router_statistics(
-    routing: Routing, valid: Bool[Array, " n"], modality: Int[Array, " n"]
-) -> dict[str, dict[str, Float[Array, "*b"]]]:
-    """One router's statistics for each modality; 0 for a modality without tokens.
+def router_statistics(sums: RouterSums) -> dict[str, dict[str, Float[Array, "*E"]]]:
+    """What is logged of one router, for each modality; 0 for a modality without tokens.
 
     Returns `{statistic: {modality: value}}` with
       share: (E,) share of the modality's tokens whose first choice is each expert;
@@ -24,23 +22,14 @@ def router_statistics(
       local_entropy: mean entropy of a token's gate distribution, in nats;
       global_entropy: entropy of the average gate distribution, in nats.
     """
-    experts = routing.logits.shape[-1]
-    probs = routing.probs
-    first = routing.assignment.expert[:, 0]
-    chose = first[:, None] == jnp.arange(experts)
-    lost = jnp.mean(~routing.assignment.kept, axis=1, dtype=jnp.float32)
-    found: dict[str, dict[str, Array]] = {
-        name: {} for name in ("share", "dropped", "local_entropy", "global_entropy")
+    tokens = jnp.maximum(sums.tokens, 1.0)
+    values = {
+        "share": sums.first / tokens[:, None],
+        "dropped": sums.dropped / tokens,
+        "local_entropy": sums.entropy / tokens,
+        "global_entropy": losses.entropy(sums.mean_probs),
     }
-    for code, name in enumerate(MODALITIES):
-        mask = valid & (modality == code)
-        tokens = _count(mask)
-        found["share"][name] = jnp.sum(chose & mask[:, None], axis=0) / tokens
-        found["dropped"][name] = jnp.sum(jnp.where(mask, lost, 0.0)) / tokens
-        found["local_entropy"][name] = local_entropy(probs, mask)
-        mean = jnp.sum(jnp.where(mask[:, None], probs, 0.0), axis=0) / tokens
-        found["global_entropy"][name] = _entropy(mean)
-    return found
+    return {name: dict(zip(MODALITIES, value, strict=True)) for name, value in values.items()}
 
 
 def plain(values: Any) -> Any:

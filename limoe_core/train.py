@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import tyro
+from jax.sharding import Mesh, NamedSharding
 
-from limoe_core import command
+from limoe_core import cluster, command
 from limoe_core.checkpoint import Run, RunError
 from limoe_core.config import Config, ConfigError
 from limoe_core.data.batches import training_batches
@@ -22,14 +22,22 @@ from limoe_core.data.source import PairSet, load_pairs
 from limoe_core.functional import FunctionalModel, initial_params
 from limoe_core.host import keep_freed_memory
 from limoe_core.inference import LoadedModel
-from limoe_core.model import pack_places
 from limoe_core.optimizer import learning_rate, make_optimizer
+from limoe_core.placing import Placer
 from limoe_core.probes import Probe, probe_steps
 from limoe_core.progress import TrainProgress
+from limoe_core.sharding import (
+    WHOLE,
+    MeshShape,
+    fetch,
+    make_mesh,
+    placed_shapes,
+    shardings,
+)
 from limoe_core.statistics import plain
 from limoe_core.steps import StepStore
 from limoe_core.tokenizer import Tokenizer
-from limoe_core.train_step import Batch, TrainState, TrainStep, make_train_step
+from limoe_core.train_step import TrainState, TrainStep, make_train_step
 from limoe_core.validation import validate
 
 
@@ -44,6 +52,9 @@ class Command:
     """Named settings to start from: emoji-tiny, emoji-dense or debug."""
     resume: bool = False
     """Go on with a run that was stopped, with the settings that it was started with."""
+    mesh: str = ""
+    """How many devices split the experts and how many more the batch, such as data=4,expert=2. By
+    default every device takes a part of the batch and has all experts. May change on --resume."""
 
 
 class TrainingError(RuntimeError):
@@ -54,7 +65,8 @@ def main(arguments: list[str] | None = None) -> int:
     """The command line. Returns the exit code."""
     try:
         options = command.parse_with_preset(Command, arguments)
-        train(options.run, options.config, resume=options.resume)
+        cluster.join()
+        train(options.run, options.config, resume=options.resume, mesh=options.mesh)
     except (ConfigError, RunError, TrainingError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -64,10 +76,14 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def train(path: Path, config: Config, *, resume: bool = False) -> Run:
+def train(path: Path, config: Config, *, resume: bool = False, mesh: str = "") -> Run:
     """Train to the end, from the start or from the newest checkpoint of a run.
 
-    A resumed run ends with bitwise the same parameters as one that was never stopped.
+    A resumed run ends with bitwise the same parameters as one that was never stopped. Where there
+    are several processes, each must make the same call.
+
+    Args:
+      mesh: see `limoe_core.sharding.MeshShape.parse`.
 
     Raises:
       ConfigError: for settings that cannot work with the data.
@@ -77,61 +93,76 @@ def train(path: Path, config: Config, *, resume: bool = False) -> Run:
     keep_freed_memory()
     if resume:
         config = Run.open(path).config
+    devices = make_mesh(MeshShape.parse(mesh, jax.device_count()))
+    placer = Placer(config, devices)
     pairs = load_pairs(config.data, "train")
     functional = FunctionalModel.of(config)
-    if resume:
-        run = Run.open(path)
-    else:
-        data = {"name": pairs.name, "train_pictures": len(pairs)}
-        run = Run.create(path, config, data=data, parameters=functional.parameters)
-    tokenizer = prepare_tokenizer(run, pairs)
-    batches = training_batches(pairs, tokenizer, config)
+    run = start_run(path, config, pairs, functional, resume=resume)
+    tokenizer = run.tokenizer()
+    batches = training_batches(pairs, tokenizer, config, placer.rows)
     train_config = config.train
     with run.checkpoints(
         keep=train_config.keep_checkpoints, keep_period=train_config.keep_period
     ) as store:
-        state = start_or_restore(run, store, functional, batches)
-        observer = Observer(run, functional, tokenizer)
-        loop(state, batches, store, observer, functional, config)
+        state = start_or_restore(run, store, functional, batches, devices)
+        observer = Observer(run, functional, tokenizer, devices)
+        loop(state, batches, placer, store, observer, functional, config, devices)
     return run
 
 
-def prepare_tokenizer(run: Run, pairs: PairSet) -> Tokenizer:
-    """The run's tokenizer, trained on the training captions if there is none yet."""
-    if (run.path / "tokenizer.model").exists():
-        return run.tokenizer()
-    tokenizer = Tokenizer.train(pairs.captions(), run.config.model.vocab_size)
-    run.save_tokenizer(tokenizer)
-    return tokenizer
+def start_run(
+    path: Path, config: Config, pairs: PairSet, functional: FunctionalModel, *, resume: bool
+) -> Run:
+    """The run directory with its tokenizer, made by the first process, opened by the others."""
+    if cluster.is_first():
+        if resume:
+            run = Run.open(path)
+        else:
+            data = {"name": pairs.name, "train_pictures": len(pairs)}
+            run = Run.create(path, config, data=data, parameters=functional.parameters)
+        if not (run.path / "tokenizer.model").exists():
+            run.save_tokenizer(Tokenizer.train(pairs.captions(), config.model.vocab_size))
+    cluster.wait_for_all("run directory")
+    return Run.open(path)
 
 
 def start_or_restore(
-    run: Run, store: StepStore, functional: FunctionalModel, batches: Any
+    run: Run, store: StepStore, functional: FunctionalModel, batches: Any, mesh: Mesh
 ) -> TrainState:
     """The state after the newest checkpoint, with the input set to go on there; else a new one."""
     config = run.config
     optimizer = make_optimizer(config.optimizer, config.train.steps)
     steps = store.steps()
-    if not steps:
-        run.truncate_metrics(-1)
-        params = initial_params(config, config.train.seed)
-        return TrainState(params, jax.jit(optimizer.init)(params), jnp.zeros((), jnp.int32))
-    step = steps[-1]
+    if cluster.is_first():
+        run.truncate_metrics(steps[-1] if steps else -1)
     shapes = functional.shapes
-    targets = {"params": shapes, "opt_state": jax.eval_shape(optimizer.init, shapes)}
-    restored = store.restore_all(step, targets)
+    opt_shapes = jax.eval_shape(optimizer.init, shapes)
+    if not steps:
+        params = initial_params(config, config.train.seed, shardings(shapes, mesh))
+        opt_state = jax.jit(optimizer.init, out_shardings=shardings(opt_shapes, mesh))(params)
+        return TrainState(params, opt_state, _everywhere(0, mesh))
+    targets = {
+        "params": placed_shapes(shapes, mesh),
+        "opt_state": placed_shapes(opt_shapes, mesh),
+    }
+    restored = store.restore_all(steps[-1], targets)
     batches.set_state(restored["input"])
-    run.truncate_metrics(step)
-    return TrainState(restored["params"], restored["opt_state"], jnp.asarray(step, jnp.int32))
+    return TrainState(restored["params"], restored["opt_state"], _everywhere(steps[-1], mesh))
+
+
+def _everywhere(step: int, mesh: Mesh) -> jax.Array:
+    return jax.device_put(np.int32(step), NamedSharding(mesh, WHOLE))
 
 
 def loop(
     state: TrainState,
     batches: Any,
+    placer: Placer,
     store: StepStore,
     observer: Observer,
     functional: FunctionalModel,
     config: Config,
+    mesh: Mesh,
 ) -> None:
     """Step after step to the end, with what is due after each of them."""
     steps = config.train.steps
@@ -141,7 +172,8 @@ def loop(
         if start == 0:
             observer.look(state, 0, progress)
         for step, batch in zip(range(start + 1, steps + 1), batches, strict=False):
-            state, metrics = step_of(step)(state, to_batch(batch))
+            with jax.set_mesh(mesh):
+                state, metrics = step_of(step)(state, placer(batch))
             if step % config.train.log_every == 0 or step in (1, steps):
                 observer.log(step, metrics, progress)
             observer.look(state, step, progress)
@@ -166,22 +198,22 @@ def step_functions(functional: FunctionalModel, config: Config) -> Any:
     return step_of
 
 
-def to_batch(batch: dict[str, np.ndarray]) -> Batch:
-    """The input pipeline's arrays as a step takes them."""
-    texts = batch["text"]
-    places = pack_places(texts.reshape(-1, texts.shape[-1]), texts.shape[0] * texts.shape[1])
-    return Batch(jnp.asarray(batch["image"]), jnp.asarray(texts), jnp.asarray(places))
-
-
 class Observer:
-    """Writes down how a run is going: metrics, validation and probe traces."""
+    """Writes down how a run is going: metrics, validation and probe traces.
 
-    def __init__(self, run: Run, functional: FunctionalModel, tokenizer: Tokenizer) -> None:
+    Every process of a run has one and makes the same calls; only the first writes.
+    """
+
+    def __init__(
+        self, run: Run, functional: FunctionalModel, tokenizer: Tokenizer, mesh: Mesh
+    ) -> None:
         config = run.config
         settings = config.train
         self.run = run
         self._functional = functional
         self._tokenizer = tokenizer
+        self._mesh = mesh
+        self._writes = cluster.is_first()
         self._validation = load_pairs(config.data, "validation")
         self._rate = learning_rate(config.optimizer, settings.steps)
         self._probe_at = set(probe_steps(settings.steps, settings.probe_every))
@@ -189,11 +221,11 @@ class Observer:
             self._validation, settings.probe_pairs, config.model.image_size, settings.seed
         )
         self._tensorboard = None
-        if settings.tensorboard:
+        if settings.tensorboard and self._writes:
             from limoe_core.tensorboard import EventWriter
 
             self._tensorboard = EventWriter(run.path / "tensorboard")
-        if config.model.experts:
+        if config.model.experts and self._writes:
             run.save_probe_pictures(self._probe.pictures)
 
     def log(self, step: int, metrics: dict[str, Any], progress: TrainProgress) -> None:
@@ -240,17 +272,22 @@ class Observer:
         if not (probe or evaluate):
             return
         with progress.paused():
-            model = LoadedModel(
-                self.run.config, self._functional, state.params, self._tokenizer, step, self.run
-            )
-            if probe:
-                self.run.save_probe(step, self._probe.trace(model))
-            if evaluate:
-                found = validate(model, self._validation)
-                self._write({"step": step, "validation": plain(found)})
-                progress.say(step, found)
+            params = fetch(state.params, self._mesh)
+            if self._writes:
+                model = LoadedModel(
+                    self.run.config, self._functional, params, self._tokenizer, step, self.run
+                )
+                if probe:
+                    self.run.save_probe(step, self._probe.trace(model))
+                if evaluate:
+                    found = validate(model, self._validation)
+                    self._write({"step": step, "validation": plain(found)})
+                    progress.say(step, found)
+            cluster.wait_for_all(f"looked at step {step}")
 
     def _write(self, line: dict[str, Any]) -> None:
+        if not self._writes:
+            return
         self.run.append_metrics(line)
         if self._tensorboard is not None:
             self._tensorboard.write(line)

@@ -13,7 +13,7 @@ import functools
 
 import grain
 import numpy as np
-from jaxtyping import Int32
+from jaxtyping import Int32, Int64
 
 from limoe_core.config import Config, ConfigError
 from limoe_core.data.pairs import ConceptTable, PairSet
@@ -142,8 +142,15 @@ def _without_repeats(
 class BatchSource:
     """Batches by number, as Grain reads them: random access over all epochs there will be."""
 
-    def __init__(self, pairs: PairSet, tokenizer: Tokenizer, config: Config) -> None:
+    def __init__(
+        self,
+        pairs: PairSet,
+        tokenizer: Tokenizer,
+        config: Config,
+        rows: Int64[np.ndarray, " r"] | None = None,
+    ) -> None:
         self._pairs = pairs
+        self._rows = rows
         self._data = config.data
         self._seed = config.train.seed
         self._captions = CaptionTable.make(pairs.concepts, tokenizer, config.model.text_length)
@@ -180,7 +187,9 @@ class BatchSource:
         concepts = self._pairs.concept[chosen]
         rng = np.random.default_rng((self._seed, _CAPTION, int(position)))
         return {
-            "image": self._pairs.pictures.batch(chosen),
+            "image": self._pairs.pictures.batch(
+                chosen if self._rows is None else chosen[self._rows]
+            ),
             "text": self._captions.draw(
                 concepts, self._data.captions_per_image, self._data.english_share, rng
             ),
@@ -188,22 +197,29 @@ class BatchSource:
         }
 
 
-def training_batches(pairs: PairSet, tokenizer: Tokenizer, config: Config) -> grain.DatasetIterator:
+def training_batches(
+    pairs: PairSet,
+    tokenizer: Tokenizer,
+    config: Config,
+    rows: Int64[np.ndarray, " r"] | None = None,
+) -> grain.DatasetIterator:
     """Endless training batches, made a few ahead by a background thread.
 
     Args:
       pairs: the training split.
       tokenizer: of the run.
       config: its batch size, captions, seed and text length count here.
+      rows: which rows of a batch to read pictures for, if not all: each process of several reads
+        its own, and all of them know every row's captions.
 
     Returns:
-      an iterator of `{"image": uint8 (B, 72, 72, 4), "text": int32 (B, captions, length) filled up
-      with 0, "concept": int32 (B,)}`. Its `get_state()` is plain data for JSON and says how many
-      batches were taken; after `set_state` of it the same batches follow, bit for bit.
+      an iterator of `{"image": uint8 (B or r, 72, 72, 4), "text": int32 (B, captions, length)
+      filled up with 0, "concept": int32 (B,)}`. Its `get_state()` is plain data for JSON and says
+      how many batches were taken; after `set_state` of it the same batches follow, bit for bit.
 
     Raises:
       ConfigError: the batch size does not fit the data.
     """
-    source = BatchSource(pairs, tokenizer, config)
+    source = BatchSource(pairs, tokenizer, config, rows)
     reading = grain.ReadOptions(num_threads=1, prefetch_buffer_size=_BATCHES_AHEAD)
     return iter(grain.MapDataset.source(source).to_iter_dataset(reading))

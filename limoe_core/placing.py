@@ -1,0 +1,70 @@
+"""Batches of the input pipeline as arrays on the mesh."""
+
+from __future__ import annotations
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jaxtyping import Int, Int64
+
+from limoe_core.config import Config
+from limoe_core.model import pack_places
+from limoe_core.sharding import batch_spec
+from limoe_core.train_step import Batch
+
+
+class Placer:
+    """Cuts batches into routing groups and puts each part on the device that works on it."""
+
+    def __init__(self, config: Config, mesh: Mesh) -> None:
+        """
+        Raises:
+          ConfigError: a batch cannot be shared out evenly.
+        """
+        groups = config.train.groups
+        pictures = config.data.batch_size // groups
+        spec = batch_spec(groups, pictures, mesh)
+        self._sharding = NamedSharding(mesh, spec)
+        # Packed texts have no axis of pictures: they lie with their groups, or everywhere.
+        self._packed_sharding = NamedSharding(mesh, PartitionSpec(*spec[:1]))
+        self._shape = (groups, pictures)
+        self._grid = np.arange(config.data.batch_size).reshape(self._shape)
+        here = self._sharding.addressable_devices_indices_map(self._shape).values()
+        self.rows: Int64[np.ndarray, " r"] = np.unique(
+            np.concatenate([self._grid[index].reshape(-1) for index in here if index])
+        )
+        """Rows of a batch whose pictures this process needs."""
+        self._place_of_row = np.zeros(config.data.batch_size, np.int64)
+        self._place_of_row[self.rows] = np.arange(len(self.rows))
+
+    def __call__(self, batch: dict[str, np.ndarray]) -> Batch:
+        """
+        Args:
+          batch: `image` uint8 (r, H, W, 4), the pictures of `rows`; `text` int (B, c, L), all.
+        """
+        images = batch["image"]
+        texts = batch["text"].reshape(*self._shape, *batch["text"].shape[1:])
+        packed = pack_groups(texts)
+        pictures = jax.make_array_from_callback(
+            (*self._shape, *images.shape[1:]),
+            self._sharding,
+            lambda index: images[self._place_of_row[self._grid[(index or ())[:2]]]],
+        )
+        return Batch(
+            pictures,
+            jax.make_array_from_callback(texts.shape, self._sharding, lambda index: texts[index]),
+            jax.make_array_from_callback(
+                packed.shape, self._packed_sharding, lambda index: packed[index]
+            ),
+        )
+
+
+def pack_groups(texts: Int[np.ndarray, "G b c L"]) -> Int[np.ndarray, "G M"]:
+    """`pack_places` of every group, all filled up to the length of the longest."""
+    groups, pictures, captions, length = texts.shape
+    each = [pack_places(ids, pictures * captions) for ids in texts.reshape(groups, -1, length)]
+    longest = max(map(len, each))
+    filler = pictures * captions * length
+    return np.stack(
+        [np.pad(places, (0, longest - len(places)), constant_values=filler) for places in each]
+    )

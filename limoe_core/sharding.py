@@ -1,0 +1,136 @@
+"""The device mesh, and how parameters, optimizer state and batches lie on it.
+
+Two axes: `expert` splits the experts of every mixture, and both axes together split the batch, so a
+mesh of `data=4,expert=2` trains on 8 devices with every expert on 4 of them. Nothing else in the
+project asks how many devices there are: arrays are placed by the rules here, and XLA derives what
+has to be sent.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import jax
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+from jaxtyping import Array, Shaped
+
+from limoe_core.config import ConfigError
+
+DATA, EXPERT = "data", "expert"
+#: A batch's leading axis lies over all devices.
+EVERYWHERE = PartitionSpec((DATA, EXPERT))
+WHOLE = PartitionSpec()
+
+#: Last part of the path of arrays with one row an expert, in parameters and optimizer state alike.
+_BY_EXPERT = ("w_in", "w_out", "b_in", "b_out")
+
+
+class MeshShape(NamedTuple):
+    """How many devices lie along each axis."""
+
+    data: int
+    expert: int
+
+    @property
+    def devices(self) -> int:
+        return self.data * self.expert
+
+    @classmethod
+    def parse(cls, text: str, devices: int) -> MeshShape:
+        """From text such as `data=4,expert=2`; an axis that is left out takes the devices left over
+        (`data` first), and empty text puts all of them on `data`.
+
+        Raises:
+          ConfigError: for other text, or if the devices do not fit.
+        """
+        sizes: dict[str, int] = {}
+        for part in filter(None, text.replace(" ", "").split(",")):
+            name, _, number = part.partition("=")
+            if name not in (DATA, EXPERT) or name in sizes or not number.isdecimal():
+                raise ConfigError(f"mesh {text!r}: expected the like of data=4,expert=2")
+            sizes[name] = int(number)
+        if 0 in sizes.values():
+            raise ConfigError(f"mesh {text!r}: an axis has at least one device")
+        expert = sizes.get(EXPERT, devices // sizes[DATA] if DATA in sizes else 1)
+        shape = cls(sizes.get(DATA, devices // max(expert, 1)), expert)
+        if shape.devices != devices:
+            raise ConfigError(
+                f"mesh data={shape.data},expert={shape.expert} is for {shape.devices} devices, "
+                f"and there are {devices}"
+            )
+        return shape
+
+
+def make_mesh(shape: MeshShape, devices: list[Any] | None = None) -> Mesh:
+    """The mesh over all devices of all processes, or over the given ones."""
+    return jax.make_mesh(
+        (shape.data, shape.expert),
+        (DATA, EXPERT),
+        axis_types=(AxisType.Auto, AxisType.Auto),
+        devices=devices,
+    )
+
+
+def parameter_spec(path: tuple[Any, ...], leaf: Any) -> PartitionSpec:
+    """Where one array of the parameters, or of the optimizer state about them, lies.
+
+    Experts lie along `expert`; everything else is on every device. A dense layer called `w_in` has
+    its arrays one level deeper, so its path ends otherwise.
+    """
+    name = jax.tree_util.keystr(path[-1:], simple=True)
+    return PartitionSpec(EXPERT) if name in _BY_EXPERT and leaf.ndim >= 2 else WHOLE
+
+
+def shardings(tree: Any, mesh: Mesh) -> Any:
+    """A `NamedSharding` for each array (or shape) of parameters or optimizer state."""
+    return jax.tree_util.tree_map_with_path(
+        lambda path, leaf: NamedSharding(mesh, parameter_spec(path, leaf)), tree
+    )
+
+
+def placed_shapes(tree: Any, mesh: Mesh) -> Any:
+    """The shapes of `tree` with the shardings they have on `mesh`, to restore a checkpoint to."""
+    return jax.tree.map(
+        lambda leaf, place: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=place),
+        tree,
+        shardings(tree, mesh),
+    )
+
+
+def batch_spec(groups: int, pictures: int, mesh: Mesh) -> PartitionSpec:
+    """Where arrays with axes (groups, pictures of a group, …) lie.
+
+    Whole groups on each device if they can be shared out evenly, since then nothing is sorted
+    across devices; else a part of every group.
+
+    Raises:
+      ConfigError: neither can be shared out evenly.
+    """
+    devices = math.prod(mesh.devices.shape)
+    if groups % devices == 0:
+        return EVERYWHERE
+    if pictures % devices == 0:
+        return PartitionSpec(None, (DATA, EXPERT))
+    raise ConfigError(
+        f"a batch of {groups} routing groups with {pictures} pictures each cannot be shared out "
+        f"evenly to {devices} devices; change data.batch_size or train.routing_groups"
+    )
+
+
+def constrain(x: Shaped[Array, "*s"], spec: PartitionSpec) -> Shaped[Array, "*s"]:
+    """`x`, laid out by `spec` on the mesh that is set (`jax.set_mesh`); x itself without one."""
+    if jax.sharding.get_abstract_mesh().empty:
+        return x
+    return jax.lax.with_sharding_constraint(x, spec)
+
+
+def fetch(tree: Any, mesh: Mesh) -> Any:
+    """Every array of `tree` whole, on this process's first device.
+
+    A collective operation: every process must call it.
+    """
+    if math.prod(mesh.devices.shape) == 1:
+        return tree
+    whole = jax.jit(lambda x: x, out_shardings=NamedSharding(mesh, WHOLE))(tree)
+    return jax.tree.map(lambda leaf: leaf.addressable_data(0), whole)
