@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
 from typing import Any
 
@@ -21,5 +22,8 @@ def parse_with_preset(command: type[Any], arguments: list[str] | None = None) ->
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     first.add_argument("--preset", default=command.preset)
     name = first.parse_known_args(arguments)[0].preset
-    default = command(run=tyro.MISSING, config=preset(name), preset=name)
+    values: dict[str, Any] = {"config": preset(name), "preset": name}
+    if "run" in {field.name for field in dataclasses.fields(command)}:
+        values["run"] = tyro.MISSING
+    default = command(**values)
     return tyro.cli(command, args=arguments, default=default, description=command.__doc__)

@@ -54,6 +54,9 @@ class ModelConfig:
     moe_every: int = 2
     """Each moe_every-th block holds a mixture-of-experts layer, counted from the first: 2 means
     blocks 2, 4, 6, … (counted from 1)."""
+    moe_blocks: tuple[int, ...] = ()
+    """The blocks that hold one, counted from 1, where they are not evenly spaced; goes before
+    moe_every."""
     top_k: int = 1
     """Experts a token is sent to (K)."""
     capacity_factor: float = 1.25
@@ -83,6 +86,11 @@ class ModelConfig:
         )
         _require(self.layers >= 1, "model.layers must be at least 1")
         _require(self.moe_every >= 1, "model.moe_every must be at least 1")
+        _require(
+            all(1 <= block <= self.layers for block in self.moe_blocks)
+            and sorted(set(self.moe_blocks)) == list(self.moe_blocks),
+            f"model.moe_blocks must name blocks from 1 to {self.layers} in rising order",
+        )
         _require(self.experts >= 0, "model.experts must be 0 (dense twin) or more")
         _require(self.vocab_size > 260, "model.vocab_size must exceed 260 (bytes and specials)")
         _require(self.text_length >= 2, "model.text_length must be at least 2")
@@ -114,6 +122,8 @@ class ModelConfig:
     @property
     def expert_blocks(self) -> tuple[int, ...]:
         """Indices, from 0, of the blocks where a mixture of experts is, or would be in the twin."""
+        if self.moe_blocks:
+            return tuple(block - 1 for block in self.moe_blocks)
         return tuple(range(self.moe_every - 1, self.layers, self.moe_every))
 
 
@@ -329,6 +339,10 @@ def _build(cls: type, values: Any, where: str) -> Any:
 def _check(hint: Any, value: Any, path: str) -> Any:
     """`value` if it is of the annotated type `hint`, else a ConfigError that names it."""
     origin = typing.get_origin(hint)
+    if origin is tuple:
+        if not isinstance(value, (list, tuple)):
+            raise ConfigError(f"{path}: expected a list, found {value!r}")
+        return tuple(_check(typing.get_args(hint)[0], part, path) for part in value)
     if origin is Literal:
         allowed: tuple[Any, ...] = typing.get_args(hint)
         good = value in allowed
@@ -347,11 +361,13 @@ def _check(hint: Any, value: Any, path: str) -> Any:
 
 
 def preset(name: str) -> Config:
-    """The named settings: `emoji-tiny`, `emoji-dense` (its dense twin) or `debug` (seconds).
+    """The named settings: see `limoe_core.presets`.
 
     Raises:
-      ConfigError: for any other name.
+      ConfigError: there are none of that name.
     """
+    from limoe_core.presets import PRESETS
+
     if name not in PRESETS:
         raise ConfigError(f"no preset {name!r}; there are {', '.join(PRESETS)}")
     return PRESETS[name]
@@ -360,57 +376,3 @@ def preset(name: str) -> Config:
 def dense_twin(config: Config) -> Config:
     """The same settings with each mixture of experts replaced by one MLP of an expert's width."""
     return dataclasses.replace(config, model=dataclasses.replace(config.model, experts=0))
-
-
-_EMOJI_TINY = Config(
-    # One picture has 64 tokens and a caption five: 1.5 leaves the image experts room for them.
-    model=ModelConfig(capacity_factor=1.5),
-    # At this size the paper's 0.04 leaves text spread over every expert. With 0.12, balance and
-    # spread weigh more, so that text neither collapses nor scatters.
-    loss=LossConfig(
-        auxiliary=0.12,
-        importance=2.0,
-        load=2.0,
-        global_entropy_image=2.0,
-        global_entropy_text=3.0,
-    ),
-    # With Muon and four captions a picture, the loss fell 2.3 times as fast, step for step and
-    # at the same pairs per second, as with AdamW and two.
-    optimizer=OptimizerConfig(name="muon", learning_rate=2.5e-3, warmup_steps=200),
-    data=DataConfig(captions_per_image=4, english_share=0.25),
-    train=TrainConfig(
-        steps=4500,
-        patch_keep=0.5,
-        full_patch_steps=600,
-        checkpoint_every=250,
-        keep_checkpoints=2,
-        keep_period=500,
-        probe_pairs=64,
-        probe_every=200,
-    ),
-)
-
-_DEBUG = Config(
-    model=ModelConfig(
-        image_size=32,
-        vocab_size=4096,
-        width=32,
-        layers=2,
-        heads=2,
-        mlp_dim=64,
-        embed_dim=32,
-        experts=4,
-        moe_every=1,
-    ),
-    optimizer=OptimizerConfig(warmup_steps=2),
-    data=DataConfig(config="base", batch_size=16),
-    train=TrainConfig(
-        steps=20, log_every=1, evaluate_every=10, checkpoint_every=5, probe_pairs=12, probe_every=10
-    ),
-)
-
-PRESETS: dict[str, Config] = {
-    "emoji-tiny": _EMOJI_TINY,
-    "emoji-dense": dense_twin(_EMOJI_TINY),
-    "debug": _DEBUG,
-}

@@ -44,14 +44,7 @@ class MeshShape(NamedTuple):
         Raises:
           ConfigError: for other text, or if the devices do not fit.
         """
-        sizes: dict[str, int] = {}
-        for part in filter(None, text.replace(" ", "").split(",")):
-            name, _, number = part.partition("=")
-            if name not in (DATA, EXPERT) or name in sizes or not number.isdecimal():
-                raise ConfigError(f"mesh {text!r}: expected the like of data=4,expert=2")
-            sizes[name] = int(number)
-        if 0 in sizes.values():
-            raise ConfigError(f"mesh {text!r}: an axis has at least one device")
+        sizes = _axes(text)
         expert = sizes.get(EXPERT, devices // sizes[DATA] if DATA in sizes else 1)
         shape = cls(sizes.get(DATA, devices // max(expert, 1)), expert)
         if shape.devices != devices:
@@ -60,6 +53,23 @@ class MeshShape(NamedTuple):
                 f"and there are {devices}"
             )
         return shape
+
+    @staticmethod
+    def size_of(text: str) -> int:
+        """Devices that a mesh such as `data=4,expert=2` has; an axis left out has one."""
+        return math.prod(_axes(text).values())
+
+
+def _axes(text: str) -> dict[str, int]:
+    sizes: dict[str, int] = {}
+    for part in filter(None, text.replace(" ", "").split(",")):
+        name, _, number = part.partition("=")
+        if name not in (DATA, EXPERT) or name in sizes or not number.isdecimal():
+            raise ConfigError(f"mesh {text!r}: expected the like of data=4,expert=2")
+        sizes[name] = int(number)
+    if 0 in sizes.values():
+        raise ConfigError(f"mesh {text!r}: an axis has at least one device")
+    return sizes
 
 
 def make_mesh(shape: MeshShape, devices: list[Any] | None = None) -> Mesh:

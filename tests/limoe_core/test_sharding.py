@@ -1,0 +1,142 @@
+"""The same training on one device, on eight, and on several processes."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from limoe_core.config import ConfigError, preset
+from limoe_core.functional import FunctionalModel
+from limoe_core.sharding import EXPERT, MeshShape, parameter_spec
+from tests.conftest import ROOT
+
+
+def start(out: Path, mesh: str, groups: int, **environment: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.limoe_core.mesh_steps", str(out), mesh, str(groups)],
+        cwd=ROOT,
+        env={**os.environ, "JAX_PLATFORMS": "cpu", **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def finish(*processes: subprocess.Popen[str]) -> None:
+    for process in processes:
+        output, _ = process.communicate(timeout=600)
+        assert process.returncode == 0, output[-4000:]
+
+
+def several(out: Path, mesh: str, groups: int, processes: int, devices: int = 1) -> None:
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    finish(
+        *(
+            start(
+                out,
+                mesh,
+                groups,
+                JAX_COORDINATOR_ADDRESS=f"localhost:{port}",
+                JAX_NUM_PROCESSES=str(processes),
+                JAX_PROCESS_ID=str(index),
+                LIMOE_TEST_DEVICES=str(devices),
+            )
+            for index in range(processes)
+        )
+    )
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> dict[int, dict[str, np.ndarray]]:
+    """Five steps on one device, by number of routing groups."""
+    folder = tmp_path_factory.mktemp("alone")
+    finish(*(start(folder / f"{groups}.npz", "", groups) for groups in (1, 8)))
+    return {groups: dict(np.load(folder / f"{groups}.npz")) for groups in (1, 8)}
+
+
+def assert_same(path: Path, wanted: dict[str, np.ndarray]) -> None:
+    found = dict(np.load(path))
+    assert found.keys() == wanted.keys()
+    for name, value in wanted.items():
+        scale = max(1.0, float(np.abs(value).max()))
+        np.testing.assert_allclose(found[name], value, atol=1e-5 * scale, err_msg=name)
+
+
+@pytest.mark.parametrize(
+    ("mesh", "groups"),
+    [("data=8", 8), ("expert=8", 8), ("data=4,expert=2", 8), ("data=2,expert=4", 1)],
+)
+def test_eight_devices_give_what_one_gives(
+    mesh: str, groups: int, tmp_path: Path, alone: dict[int, dict[str, np.ndarray]]
+) -> None:
+    finish(start(tmp_path / "mesh.npz", mesh, groups, LIMOE_TEST_DEVICES="8"))
+    assert_same(tmp_path / "mesh.npz", alone[groups])
+
+
+@pytest.mark.parametrize(
+    ("processes", "mesh"), [(2, "data=2"), (2, "expert=2"), (4, "data=2,expert=2")]
+)
+def test_several_processes_give_what_one_gives(
+    processes: int, mesh: str, tmp_path: Path, alone: dict[int, dict[str, np.ndarray]]
+) -> None:
+    several(tmp_path / "mesh.npz", mesh, 8, processes)
+    assert_same(tmp_path / "mesh.npz", alone[8])
+
+
+def test_five_steps_are_not_one_step(alone: dict[int, dict[str, np.ndarray]]) -> None:
+    """Or the tests above would hold for a model that stands still."""
+    first, last = alone[8]["0.metrics.loss"], alone[8]["4.metrics.loss"]
+    assert abs(first - last) > 1e-2
+    assert not np.allclose(alone[8]["0.metrics.loss"], alone[1]["0.metrics.loss"], atol=1e-4)
+
+
+def test_only_experts_are_spread() -> None:
+    leaves = jax.tree_util.tree_leaves_with_path(FunctionalModel.of(preset("emoji-tiny")).shapes)
+    spread = {
+        jax.tree_util.keystr(path, simple=True, separator=".")
+        for path, leaf in leaves
+        if EXPERT in parameter_spec(path, leaf)
+    }
+    assert spread == {
+        f"blocks.{block}.mlp.{name}"
+        for block in (1, 3, 5)
+        for name in ("w_in", "w_out", "b_in", "b_out")
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "devices", "wanted"),
+    [
+        ("", 8, (8, 1)),
+        ("expert=4", 8, (2, 4)),
+        ("data=2", 8, (2, 4)),
+        ("data=4, expert=2", 8, (4, 2)),
+    ],
+)
+def test_a_mesh_is_read(text: str, devices: int, wanted: tuple[int, int]) -> None:
+    assert MeshShape.parse(text, devices) == wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("data=3,expert=2", "is for 6 devices, and there are 8"),
+        ("data=0", "at least one device"),
+        ("model=2", "expected the like of"),
+        ("data=2,data=4", "expected the like of"),
+        ("data=x", "expected the like of"),
+        ("expert=16", "is for"),
+    ],
+)
+def test_a_mesh_that_cannot_be_is_refused(text: str, sentence: str) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        MeshShape.parse(text, 8)
