@@ -54,7 +54,7 @@ def _step_lines(config: Config, name: str) -> list[Line]:
             name=f"memory of a training step, batch {size}, rematerialised",
             value=recomputed / 1e6,
             unit="MB",
-            how=f"{recomputed / plain:.3g} of the memory without",
+            how=f"{recomputed / plain:.2f} of the memory without",
         ),
     ]
 
