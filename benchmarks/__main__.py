@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
-import multiprocessing
 import sys
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -14,6 +11,7 @@ import tyro
 from rich.console import Console
 
 from benchmarks import machine, report
+from benchmarks.isolated import measured
 
 Part = Literal[
     "steps",
@@ -59,21 +57,6 @@ def main(arguments: list[str] | None = None) -> int:
         shown += new
     console.print(report.screen(shown))
     return 0
-
-
-def measured(part: Part) -> list[dict[str, Any]]:
-    """The records of one part, measured in a process of its own.
-
-    So no part meets what another left behind: compiled functions, freed memory, its settings.
-    """
-    fresh = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(max_workers=1, mp_context=fresh) as pool:
-        return pool.submit(_measure, part).result()
-
-
-def _measure(part: Part) -> list[dict[str, Any]]:
-    lines = importlib.import_module(f"benchmarks.{part}").run()
-    return report.records(lines, part, machine.describe())
 
 
 if __name__ == "__main__":

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +24,7 @@ from limoe_core.data.batches import training_batches
 from limoe_core.data.source import load_pairs
 
 DEBUG = "debug"
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def by_name(lines: list[Line]) -> dict[str, Line]:
@@ -117,3 +123,25 @@ def test_the_command_measures_the_named_parts_and_keeps_the_others(
     assert names == ["a steps", "a tracing", "a memory"]
     page = (tmp_path / "RESULTS.md").read_text(encoding="utf-8")
     assert all(f"| {name} |" in page for name in names)
+
+
+def test_a_part_is_measured_in_a_fresh_process(tmp_path: Path) -> None:
+    """By the command a user would type; the only part that is quick is one without its data."""
+    copied = tmp_path / "project"
+    shutil.copytree(ROOT / "benchmarks", copied / "benchmarks")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TFDS_DATA_DIR": str(tmp_path / "none")}
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks", "input_pipeline"],
+        cwd=copied,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    (record,) = json.loads((copied / "benchmarks" / "results.json").read_text(encoding="utf-8"))
+    assert record["part"] == "input_pipeline" and record["value"] is None
+    assert f"jax {version('jax')}" in record["machine"]
+    page = (copied / "benchmarks" / "RESULTS.md").read_text(encoding="utf-8")
+    assert f"## {record['machine']}" in page and "not measured" in page
