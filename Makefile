@@ -10,6 +10,8 @@ SHELL := /bin/bash
 .PHONY: help app test lint format train bench data requirements
 
 ARGS ?=
+# Tests run in two processes; a file's tests stay together, so what they share is made once.
+JOBS ?= 2
 RUNS ?=
 BIN := .venv/bin
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
@@ -22,7 +24,7 @@ app: .venv/app.stamp
 	$(BIN)/streamlit run app $(if $(RUNS),-- --runs "$(RUNS)")
 
 test: .venv/dev.stamp
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile $(ARGS)
 
 lint: .venv/dev.stamp
 	$(BIN)/ruff check .

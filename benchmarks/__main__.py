@@ -1,35 +1,61 @@
-"""Every benchmark, one table: `make bench`, or `python -m benchmarks`."""
+"""Speed and memory: `make bench`, or `python -m benchmarks expert_layer` for one part alone."""
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
 
+import tyro
 from rich.console import Console
-from rich.table import Table
 
-from benchmarks import measure, steps, tracing
+from benchmarks import machine, report
+from benchmarks.isolated import measured
 
-RESULTS = Path(__file__).parent / "results.json"
+Part = Literal[
+    "steps",
+    "matrix_share",
+    "expert_layer",
+    "tracing",
+    "input_pipeline",
+    "memory",
+    "compile_time",
+]
+PARTS: tuple[Part, ...] = get_args(Part)
+
+_FOLDER = Path(__file__).parent
+RESULTS = _FOLDER / "results.json"
+PAGE = _FOLDER / "RESULTS.md"
 
 
-def main() -> int:
-    """Run all benchmarks, print the table, and write it to `results.json`."""
+@dataclass(frozen=True)
+class Command:
+    """Measure, print a table, and write it to benchmarks/results.json and benchmarks/RESULTS.md.
+
+    Lines of parts that are not measured stay as they were.
+    """
+
+    parts: Annotated[tuple[Part, ...], tyro.conf.Positional] = ()
+    """Which parts to measure; all of them where none is named."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line. Returns the exit code: 0 if all was measured, whether goals hold or not."""
+    options = tyro.cli(Command, args=arguments, prog="python -m benchmarks")
     console = Console()
-    lines: list[measure.Line] = []
-    for benchmark in (tracing, steps):
-        name = benchmark.__name__.rpartition(".")[2]
-        with console.status(f"measuring {name}"):
-            lines += benchmark.run()
-    table = Table("what", "value", "goal", "holds", "how")
-    for line in lines:
-        holds = {True: "yes", False: "no", None: ""}[line.holds]
-        goal = "" if line.goal is None else f"{line.goal:.3g}"
-        table.add_row(line.name, f"{line.value:.3g}", goal, holds, line.how)
-    console.print(table)
-    RESULTS.write_text(json.dumps([dataclasses.asdict(line) for line in lines], indent=1) + "\n")
+    if machine.busy():
+        console.print("This machine is busy with other work: ratios mean something, times little.")
+    shown: list[dict[str, Any]] = []
+    for part in options.parts or PARTS:
+        with console.status(f"measuring {part}"):
+            new = measured(part)
+        # Written part by part, so that a part that fails takes no other's results with it.
+        found = report.merge(report.read(RESULTS), new, PARTS)
+        report.write(RESULTS, found)
+        PAGE.write_text(report.page(found, "python -m benchmarks"), encoding="utf-8")
+        shown += new
+    console.print(report.screen(shown))
     return 0
 
 

@@ -6,29 +6,41 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import jax
 
+#: Something to time. It returns what must be ready before the clock stops.
+Run = Callable[[], Any]
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, kw_only=True)
 class Line:
     """One measured figure."""
 
     name: str
-    value: float
-    goal: float | None
-    """The most it may be; None where there is no goal."""
+    value: float | None
+    """None where nothing could be measured; `how` then says why."""
+    unit: str = ""
+    """"" for a ratio or a share."""
+    goal: float | None = None
+    """None where there is no goal."""
+    bound: Literal["at most", "at least"] = "at most"
+    """On which side of the goal the value should lie."""
+    limit: float | None = None
+    """What the value would be if nothing but the work that cannot be left out took time, at the
+    matrix rate and the bandwidth that were measured beside it."""
     how: str
 
-    holds: bool | None = None
+    @property
+    def holds(self) -> bool | None:
+        """Whether the goal is met; None without a goal or without a value."""
+        if self.goal is None or self.value is None:
+            return None
+        return self.value <= self.goal if self.bound == "at most" else self.value >= self.goal
 
-    def __post_init__(self) -> None:
-        holds = None if self.goal is None else self.value <= self.goal
-        object.__setattr__(self, "holds", holds)
 
-
-def medians(runs: Mapping[str, Callable[[], Any]], repeats: int = 15) -> dict[str, float]:
+def medians(runs: Mapping[str, Run], repeats: int = 15) -> dict[str, float]:
     """Median seconds of each function, taken in turns after one warm-up call of each."""
     for run in runs.values():
         jax.block_until_ready(run())

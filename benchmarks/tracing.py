@@ -12,18 +12,19 @@ from limoe_core.functional import FunctionalModel, Params, initial_params
 from limoe_core.model import Output
 
 _PAIRS = 64
+_REPEATS = 15
 
 
-def run() -> list[Line]:
+def run(name: str = "emoji-tiny", pairs: int = _PAIRS, repeats: int = _REPEATS) -> list[Line]:
     """A forward pass that returns every router's decisions, over one that returns embeddings."""
-    config = preset("emoji-tiny")
+    config = preset(name)
     functional = FunctionalModel.of(config)
     params = initial_params(config, seed=0)
     rng = np.random.default_rng(0)
     size, length = config.model.image_size, config.model.text_length
-    pixels = jnp.asarray(rng.uniform(-1, 1, (_PAIRS, size, size, 3)))
-    tokens = rng.integers(2, config.model.vocab_size, (_PAIRS, length))
-    padded = np.where(np.arange(length) < rng.integers(1, 10, (_PAIRS, 1)), tokens, 0)
+    pixels = jnp.asarray(rng.uniform(-1, 1, (pairs, size, size, 3)), jnp.float32)
+    tokens = rng.integers(2, config.model.vocab_size, (pairs, length))
+    padded = np.where(np.arange(length) < rng.integers(1, 10, (pairs, 1)), tokens, 0)
     ids = jnp.asarray(padded, jnp.int32)
 
     @jax.jit
@@ -35,6 +36,16 @@ def run() -> list[Line]:
         output = functional.bind(params)(pixels, ids)
         return output.image_embeddings, output.text_embeddings
 
-    seconds = medians({"traced": lambda: traced(params), "plain": lambda: embeddings(params)})
-    how = f"emoji-tiny, {_PAIRS} pairs, medians of 15 interleaved calls"
-    return [Line("forward with trace ÷ without", seconds["traced"] / seconds["plain"], 1.3, how)]
+    seconds = medians(
+        {"traced": lambda: traced(params), "plain": lambda: embeddings(params)}, repeats
+    )
+    return [
+        Line(
+            name="forward with trace ÷ without",
+            value=seconds["traced"] / seconds["plain"],
+            goal=1.3,
+            limit=1.0,
+            how=f"{name}, {pairs} pairs, medians of {repeats} interleaved calls, "
+            f"{1000 * seconds['plain']:.3g} ms without",
+        )
+    ]

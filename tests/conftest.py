@@ -6,6 +6,7 @@ import os
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")  # before anything imports jax
 
+import fcntl
 import shutil
 import subprocess
 import sys
@@ -32,27 +33,40 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
 @pytest.fixture(scope="session")
-def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """TFDS data directory of this session; the environment's, if it names one, saves the build."""
-    named = os.environ.get("TFDS_DATA_DIR")
-    return Path(named) if named else tmp_path_factory.mktemp("tfds")
+def common(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of this test run that all its worker processes have in common."""
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "common"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 @pytest.fixture(scope="session")
-def debug_run(tmp_path_factory: pytest.TempPathFactory, data_dir: Path) -> Path:
+def data_dir(common: Path) -> Path:
+    """TFDS data directory of this test run; the environment's, if it names one, saves the build."""
+    named = os.environ.get("TFDS_DATA_DIR")
+    return Path(named) if named else common / "tfds"
+
+
+@pytest.fixture(scope="session")
+def debug_run(common: Path, data_dir: Path) -> Path:
     """A run of the `debug` preset, trained once by the command a user would type."""
-    run = tmp_path_factory.mktemp("runs") / "debug"
+    run = common / "runs" / "debug"
     command = [sys.executable, "-m", "limoe_core.train", "--preset", "debug", "--run", str(run)]
-    done = subprocess.run(
-        [*command, "--data.dir", str(data_dir)],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=1200,  # seconds; a minute or two when nothing else runs
-        check=False,
-    )
-    assert done.returncode == 0, f"training the debug run failed:\n{done.stdout[-4000:]}"
+    with (common / "debug.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # another worker may be training it
+        if not (common / "debug.done").exists():
+            done = subprocess.run(
+                [*command, "--data.dir", str(data_dir)],
+                cwd=ROOT,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                timeout=1200,  # seconds; a minute or two when nothing else runs
+                check=False,
+            )
+            assert done.returncode == 0, f"training the debug run failed:\n{done.stdout[-4000:]}"
+            (common / "debug.done").touch()
     return run
 
 

@@ -1,0 +1,110 @@
+"""The matrix products that a training step cannot do without, counted from its settings."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+import jax
+import numpy as np
+from optax.contrib import MuonDimensionNumbers
+
+from benchmarks.machine import Product
+from benchmarks.training import Tokens
+from limoe_core.config import Config, ModelConfig
+from limoe_core.functional import FunctionalModel
+from limoe_core.optimizer import muon_axes
+
+_NEWTON_SCHULZ_STEPS = 5
+"""Of Muon (Jordan et al., 2024), as `optax.contrib.muon` takes them by default."""
+
+
+def total(products: Iterable[Product]) -> float:
+    """FLOPs of all products."""
+    return math.fsum(product.flops for product in products)
+
+
+def linear_products(
+    model: ModelConfig, tokens: int, kept: Sequence[float] | None = None
+) -> list[Product]:
+    """The forward products of all blocks in which every token meets a weight matrix.
+
+    Args:
+      model: its sizes.
+      tokens: real tokens of the batch, image and text together.
+      kept: for each mixture-of-experts layer, the share of its tokens' choices that an expert
+        took; None for all. Empty places of buffers are not counted.
+    """
+    d, hidden = model.width, model.mlp_dim
+    found = [
+        Product(tokens, d, 3 * d, times=model.layers),
+        Product(tokens, d, d, times=model.layers),
+    ]
+    kept = [1.0] * len(model.moe_layers) if kept is None else kept
+    choices = model.top_k * math.fsum(kept)
+    passes = model.layers - len(model.moe_layers) + choices
+    found += [Product(tokens, d, hidden, times=passes), Product(tokens, hidden, d, times=passes)]
+    if model.experts:
+        found.append(Product(tokens, d, model.experts, times=len(model.moe_layers)))
+    return found
+
+
+def forward_products(
+    model: ModelConfig, tokens: Tokens, kept: Sequence[float] | None = None
+) -> list[Product]:
+    """Every product of a forward pass and its contrastive loss, padding left out.
+
+    The patch embedding, the blocks, the heads, and one similarity matrix for each set of captions.
+    """
+    d, images, texts = model.width, tokens.pictures, len(tokens.texts)
+    # Scores and weighted sums: each a product of s×s×d over all heads of a sequence.
+    lengths, counts = np.unique(tokens.texts, return_counts=True)
+    sequences = [(tokens.patches, images), *zip(lengths.tolist(), counts.tolist(), strict=True)]
+    attention = [
+        Product(length, d // model.heads, length, model.heads * count, 2 * model.layers)
+        for length, count in sequences
+        if length
+    ]
+    return [
+        Product(tokens.images, 3 * model.patch_size**2, d),
+        *linear_products(model, tokens.total, kept),
+        *attention,
+        Product(images, d, model.embed_dim),
+        Product(texts, d, model.embed_dim),
+        Product(images, model.embed_dim, images, times=texts / images),
+    ]
+
+
+def training_flops(
+    model: ModelConfig, tokens: Tokens, kept: Sequence[float] | None = None
+) -> float:
+    """FLOPs of a forward and backward pass: three times the forward pass.
+
+    Each product has two in the backward pass, but for the patch embedding: no gradient of pixels is
+    needed. What is recomputed, the augmentation and everything element by element do not count.
+    """
+    forward = forward_products(model, tokens, kept)
+    return 3 * total(forward) - forward[0].flops
+
+
+def muon_flops(config: Config) -> float:
+    """FLOPs of the products with which Muon orthogonalises its updates; 0 for AdamW.
+
+    A step of Newton and Schulz for a matrix whose shorter side is s and longer side l takes two
+    products of s×l×s and one of s×s×s.
+    """
+    if config.optimizer.name != "muon":
+        return 0.0
+    shapes = FunctionalModel.of(config).shapes
+    axes = muon_axes(shapes)
+    is_axes = lambda x: x is None or isinstance(x, MuonDimensionNumbers)  # noqa: E731
+    pairs = zip(jax.tree.leaves(shapes), jax.tree.leaves(axes, is_leaf=is_axes), strict=True)
+    products: list[Product] = []
+    for leaf, axis in pairs:
+        if axis is not None:
+            *stacked, rows, columns = leaf.shape
+            short, long = sorted((rows, columns))
+            count = math.prod(stacked)
+            products += [Product(short, long, short, times=2 * count)]
+            products += [Product(short, short, short, times=count)]
+    return _NEWTON_SCHULZ_STEPS * total(products)

@@ -1,0 +1,25 @@
+"""One part of the benchmarks, measured in a process of its own."""
+
+from __future__ import annotations
+
+import importlib
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+from typing import Any
+
+from benchmarks import machine, report
+
+
+def measured(part: str) -> list[dict[str, Any]]:
+    """The records of `benchmarks.<part>`, from a fresh process.
+
+    So no part meets what another left behind: compiled functions, freed memory, its settings.
+    """
+    fresh = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(max_workers=1, mp_context=fresh) as pool:
+        return pool.submit(_measure, part).result()
+
+
+def _measure(part: str) -> list[dict[str, Any]]:
+    lines = importlib.import_module(f"benchmarks.{part}").run()
+    return report.records(lines, part, machine.describe())

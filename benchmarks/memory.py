@@ -1,0 +1,86 @@
+"""Memory of a training step and of the contrastive loss, as XLA plans it; nothing is run."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+from jax.stages import Compiled
+
+from benchmarks.measure import Line
+from benchmarks.training import (
+    abstract_state,
+    patches_seen,
+    random_batch,
+    step_function,
+    with_batch,
+)
+from limoe_core.config import Config, preset
+from limoe_core.losses import contrastive_loss
+
+_BATCHES = (32, 64, 128, 256)
+_GLOBAL_BATCHES = (256, 1024, 4096, 16384)
+
+
+def run(
+    name: str = "emoji-tiny",
+    batches: Sequence[int] = _BATCHES,
+    global_batches: Sequence[int] = _GLOBAL_BATCHES,
+) -> list[Line]:
+    """Temporary memory beyond the parameters, the optimizer's state and the batch."""
+    config = preset(name)
+    found = [line for size in batches for line in _step_lines(with_batch(config, size), name)]
+    return found + [_loss_line(size, config.model.embed_dim) for size in global_batches]
+
+
+def _step_lines(config: Config, name: str) -> list[Line]:
+    remat = dataclasses.replace(config, model=dataclasses.replace(config.model, remat=True))
+    size, state = config.data.batch_size, abstract_state(config)
+    held = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))
+    plain, recomputed = _step(config), _step(remat)
+    how = (
+        f"{name}, {patches_seen(config)} patches a picture; temporary buffers of the compiled step"
+    )
+    return [
+        Line(
+            name=f"memory of a training step, batch {size}",
+            value=plain / 1e6,
+            unit="MB",
+            how=f"{how}, beyond {held / 1e6:.3g} MB of parameters and optimizer state",
+        ),
+        Line(
+            name=f"memory of a training step, batch {size}, rematerialised",
+            value=recomputed / 1e6,
+            unit="MB",
+            how=f"{recomputed / plain:.2f} of the memory without",
+        ),
+    ]
+
+
+def _step(config: Config) -> int:
+    batch = jax.eval_shape(lambda x: x, random_batch(config))
+    return _temporary(step_function(config).lower(abstract_state(config), batch).compile())  # type: ignore[attr-defined]
+
+
+def _loss_line(size: int, width: int) -> Line:
+    embeddings = jax.ShapeDtypeStruct((size, width), jnp.float32)
+    temperature = jax.ShapeDtypeStruct((), jnp.float32)
+    gradients = jax.jit(jax.value_and_grad(contrastive_loss, argnums=(0, 1, 2)))
+    compiled = gradients.lower(embeddings, embeddings, temperature).compile()
+    return Line(
+        name=f"memory of the contrastive loss, global batch {size}",
+        value=_temporary(compiled) / 1e6,
+        unit="MB",
+        how=f"forward and backward, {width} channels, one device; one similarity matrix has "
+        f"{4 * size**2 / 1e6:.4g} MB",
+    )
+
+
+def _temporary(compiled: Compiled) -> int:
+    """Bytes of the compiled function's temporary buffers at their peak."""
+    analysis = compiled.memory_analysis()
+    if analysis is None:
+        raise RuntimeError("this backend of JAX does not say how much memory a function takes")
+    return int(analysis.temp_size_in_bytes)

@@ -1,0 +1,108 @@
+"""A training step to measure, and batches for it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from limoe_core.config import Config
+from limoe_core.functional import FunctionalModel, initial_params
+from limoe_core.model import pack_places
+from limoe_core.optimizer import make_optimizer
+from limoe_core.train_step import Batch, TrainState, TrainStep, make_train_step
+
+_PIECES = 4.6
+"""Mean tokens of a caption of the emoji set under its tokenizer of 8,192 pieces."""
+_SIDE = 72
+"""Pixels along a side of the pictures that the input pipeline gives."""
+
+
+class Tokens(NamedTuple):
+    """How many real tokens a batch has; padding is not among them."""
+
+    pictures: int
+    patches: int
+    """Image tokens of one picture."""
+    texts: np.ndarray
+    """Tokens of each caption."""
+
+    @property
+    def images(self) -> int:
+        return self.pictures * self.patches
+
+    @property
+    def total(self) -> int:
+        return self.images + int(self.texts.sum())
+
+
+def patches_seen(config: Config) -> int:
+    """Patches of each picture that most steps of a run see."""
+    return max(1, round(config.train.patch_keep * config.model.patches))
+
+
+def with_batch(config: Config, size: int) -> Config:
+    """The same settings with another batch size."""
+    return dataclasses.replace(config, data=dataclasses.replace(config.data, batch_size=size))
+
+
+def random_batch(config: Config) -> Batch:
+    """Random pictures, and captions as long as those of the emoji set are.
+
+    Lengths follow a Poisson distribution around the emoji set's mean, so that packing and masks
+    have real work, and the seed is fixed, so that every run gets the same batch.
+    """
+    rng = np.random.default_rng(0)
+    size, length = config.data.batch_size, config.model.text_length
+    pictures = rng.integers(0, 256, (size, _SIDE, _SIDE, 4), dtype=np.uint8)
+    shape = (size, config.data.captions_per_image, length)
+    real = np.arange(length) < rng.poisson(_PIECES, (*shape[:2], 1)).clip(1, length)
+    texts = np.where(real, rng.integers(2, config.model.vocab_size, shape), 0).astype(np.int32)
+    packed = pack_places(texts.reshape(-1, length), shape[0] * shape[1])
+    return Batch(jnp.asarray(pictures), jnp.asarray(texts), jnp.asarray(packed))
+
+
+def tokens_of(batch: Batch, config: Config) -> Tokens:
+    """What a step of this batch has to process."""
+    lengths = np.count_nonzero(np.asarray(batch.texts), axis=-1).reshape(-1)
+    return Tokens(batch.pictures.shape[0], patches_seen(config), lengths)
+
+
+def step_function(config: Config) -> TrainStep:
+    """The jitted training step, not compiled yet."""
+    optimizer = make_optimizer(config.optimizer, config.train.steps)
+    functional = FunctionalModel.of(config)
+    return make_train_step(functional, optimizer, config, patches=patches_seen(config))
+
+
+def first_state(config: Config) -> TrainState:
+    """Where a run starts."""
+    optimizer = make_optimizer(config.optimizer, config.train.steps)
+    params = initial_params(config, config.train.seed)
+    return TrainState(params, jax.jit(optimizer.init)(params), jnp.zeros((), jnp.int32))
+
+
+def abstract_state(config: Config) -> TrainState:
+    """The same as shapes alone, for compiling without allocating."""
+    optimizer = make_optimizer(config.optimizer, config.train.steps)
+    params = jax.tree.map(
+        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), FunctionalModel.of(config).shapes
+    )
+    start = jax.eval_shape(lambda: jnp.zeros((), jnp.int32))
+    return TrainState(params, jax.eval_shape(optimizer.init, params), start)
+
+
+def stepper(config: Config) -> Callable[[Batch], dict[str, Any]]:
+    """Makes one step after another and gives each one's metrics."""
+    step, state = step_function(config), first_state(config)
+
+    def advance(batch: Batch) -> dict[str, Any]:
+        nonlocal state
+        state, metrics = step(state, batch)
+        return metrics
+
+    return advance

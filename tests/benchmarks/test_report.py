@@ -1,0 +1,88 @@
+"""What is measured ends up in the files, and only there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks import report
+from benchmarks.measure import Line, medians
+
+ORDER = ("steps", "memory")
+
+
+def line(name: str, value: float | None = 1.0, **options: object) -> Line:
+    return Line(name=name, value=value, how="by hand", **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("value", "goal", "bound", "holds"),
+    [
+        (1.0, 1.1, "at most", True),
+        (1.2, 1.1, "at most", False),
+        (1.2, 1.1, "at least", True),
+        (1.0, 1.1, "at least", False),
+        (1.1, 1.1, "at most", True),
+        (1.1, 1.1, "at least", True),
+        (1.0, None, "at most", None),
+        (None, 1.1, "at most", None),
+    ],
+)
+def test_a_goal_holds_on_its_own_side(
+    value: float | None, goal: float | None, bound: str, holds: bool | None
+) -> None:
+    assert line("a", value, goal=goal, bound=bound).holds is holds
+
+
+def test_new_lines_replace_those_of_their_part_and_leave_the_others() -> None:
+    first = report.records([line("ratio", 1.0), line("gone")], "steps", "here")
+    other = report.records([line("megabytes")], "memory", "here")
+    found = report.merge([], other, ORDER)
+    found = report.merge(found, first, ORDER)
+    found = report.merge(found, report.records([line("ratio", 2.0)], "steps", "there"), ORDER)
+    assert [(r["name"], r["value"], r["machine"]) for r in found] == [
+        ("ratio", 2.0, "there"),
+        ("megabytes", 1.0, "here"),
+    ]
+
+
+def test_a_line_that_moves_to_another_part_is_there_once() -> None:
+    old = report.records([line("a")], "steps", "here")
+    new = report.records([line("a", 3.0)], "memory", "here")
+    assert [r["value"] for r in report.merge(old, new, ORDER)] == [3.0]
+
+
+def test_lines_of_parts_that_no_longer_exist_go() -> None:
+    old = report.records([line("a")], "forgotten", "here")
+    assert report.merge(old, [], ORDER) == []
+
+
+def test_the_file_reads_back_as_it_was_written(tmp_path: Path) -> None:
+    path = tmp_path / "results.json"
+    assert report.read(path) == []
+    found = report.records([line("a ÷ b", 1.23456, goal=1.1), line("c", None)], "steps", "here")
+    report.write(path, found)
+    assert report.read(path) == found
+    assert found[0]["value"] == 1.235
+    assert found[0]["holds"] is False
+    assert set(found[0]) >= {"name", "value", "goal", "bound", "holds", "how", "machine", "date"}
+
+
+def test_the_page_has_every_line_under_its_machine() -> None:
+    here = report.records(
+        [line("a", 1.234, goal=1.1, limit=1.05), line("b", 4321.4, unit="MB")], "steps", "here"
+    )
+    there = report.records([line("c | d", None, goal=2, bound="at least")], "memory", "there")
+    page = report.page([*here, *there], "python -m benchmarks")
+    assert "| a | 1.23 | at most 1.1 | no | 1.05 | by hand |" in page
+    assert "| b | 4321 MB |  |  |  | by hand |" in page
+    assert "| c \\| d | not measured | at least 2 |  |  | by hand |" in page
+    assert page.index("## here") < page.index("| a |") < page.index("## there") < page.index("| c ")
+
+
+def test_medians_take_turns_after_a_warm_up() -> None:
+    calls: list[str] = []
+    found = medians({"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, repeats=2)
+    assert calls == ["a", "b", "a", "b", "a", "b"]
+    assert set(found) == {"a", "b"} and min(found.values()) >= 0
