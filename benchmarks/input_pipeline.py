@@ -8,13 +8,13 @@ import time
 import jax
 
 from benchmarks.measure import Line
-from benchmarks.training import stepper
+from benchmarks.training import one_device, stepper
 from limoe_core.config import Config, ConfigError, preset
 from limoe_core.data.batches import BatchSource, training_batches
 from limoe_core.data.source import PairSet, load_pairs
 from limoe_core.host import keep_freed_memory
+from limoe_core.placing import Placer
 from limoe_core.tokenizer import Tokenizer
-from limoe_core.train import to_batch
 
 _WARM_UP, _STEPS = 3, 30
 _NAME = "input pipeline's idle share of a step"
@@ -35,13 +35,14 @@ def run(name: str = "emoji-tiny", warm_up: int = _WARM_UP, steps: int = _STEPS) 
 def lines(config: Config, pairs: PairSet, name: str, warm_up: int, steps: int) -> list[Line]:
     """The figures for these settings and pairs; `name` says which they are."""
     tokenizer = Tokenizer.train(pairs.captions(), config.model.vocab_size)
-    batches = training_batches(pairs, tokenizer, config)
+    placer = Placer(config, one_device())
+    batches = training_batches(pairs, tokenizer, config, placer.rows)
     advance = stepper(config)
     waits: list[float] = []
     times: list[float] = []
     for number in range(warm_up + steps):
         start = time.perf_counter()
-        batch = to_batch(next(batches))
+        batch = placer(next(batches))
         ready = time.perf_counter()
         # Waiting for the step makes the wait for a batch plain; in a run both may overlap.
         jax.block_until_ready(advance(batch))

@@ -18,10 +18,12 @@ from benchmarks.training import (
     with_batch,
 )
 from limoe_core.config import Config, preset
-from limoe_core.losses import contrastive_loss
+from limoe_core.losses import contrast
 
 _BATCHES = (32, 64, 128, 256)
 _GLOBAL_BATCHES = (256, 1024, 4096, 16384)
+_BLOCK = 256
+"""Rows of the similarity matrix at one time, where it is made in blocks."""
 
 
 def run(
@@ -32,7 +34,10 @@ def run(
     """Temporary memory beyond the parameters, the optimizer's state and the batch."""
     config = preset(name)
     found = [line for size in batches for line in _step_lines(with_batch(config, size), name)]
-    return found + [_loss_line(size, config.model.embed_dim) for size in global_batches]
+    width = config.model.embed_dim
+    return found + [
+        _loss_line(size, width, block) for size in global_batches for block in (0, _BLOCK)
+    ]
 
 
 def _step_lines(config: Config, name: str) -> list[Line]:
@@ -64,13 +69,18 @@ def _step(config: Config) -> int:
     return _temporary(step_function(config).lower(abstract_state(config), batch).compile())  # type: ignore[attr-defined]
 
 
-def _loss_line(size: int, width: int) -> Line:
+def _loss_line(size: int, width: int, block: int) -> Line:
     embeddings = jax.ShapeDtypeStruct((size, width), jnp.float32)
     temperature = jax.ShapeDtypeStruct((), jnp.float32)
-    gradients = jax.jit(jax.value_and_grad(contrastive_loss, argnums=(0, 1, 2)))
+
+    def loss(images: jax.Array, texts: jax.Array, temperature: jax.Array) -> jax.Array:
+        return contrast(images, texts, temperature, block)[0]
+
+    gradients = jax.jit(jax.value_and_grad(loss, argnums=(0, 1, 2)))
     compiled = gradients.lower(embeddings, embeddings, temperature).compile()
+    cut = f", in blocks of {block} rows" if block else ""
     return Line(
-        name=f"memory of the contrastive loss, global batch {size}",
+        name=f"memory of the contrastive loss, global batch {size}{cut}",
         value=_temporary(compiled) / 1e6,
         unit="MB",
         how=f"forward and backward, {width} channels, one device; one similarity matrix has "

@@ -9,11 +9,13 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 
 from limoe_core.config import Config
 from limoe_core.functional import FunctionalModel, initial_params
-from limoe_core.model import pack_places
 from limoe_core.optimizer import make_optimizer
+from limoe_core.placing import Placer
+from limoe_core.sharding import MeshShape, make_mesh
 from limoe_core.train_step import Batch, TrainState, TrainStep, make_train_step
 
 _PIECES = 4.6
@@ -62,14 +64,18 @@ def random_batch(config: Config) -> Batch:
     shape = (size, config.data.captions_per_image, length)
     real = np.arange(length) < rng.poisson(_PIECES, (*shape[:2], 1)).clip(1, length)
     texts = np.where(real, rng.integers(2, config.model.vocab_size, shape), 0).astype(np.int32)
-    packed = pack_places(texts.reshape(-1, length), shape[0] * shape[1])
-    return Batch(jnp.asarray(pictures), jnp.asarray(texts), jnp.asarray(packed))
+    return Placer(config, one_device())({"image": pictures, "text": texts})
+
+
+def one_device() -> Mesh:
+    """The mesh of a single device."""
+    return make_mesh(MeshShape(1, 1), jax.devices()[:1])
 
 
 def tokens_of(batch: Batch, config: Config) -> Tokens:
     """What a step of this batch has to process."""
     lengths = np.count_nonzero(np.asarray(batch.texts), axis=-1).reshape(-1)
-    return Tokens(batch.pictures.shape[0], patches_seen(config), lengths)
+    return Tokens(config.data.batch_size, patches_seen(config), lengths)
 
 
 def step_function(config: Config) -> TrainStep:
