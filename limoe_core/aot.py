@@ -17,6 +17,9 @@ from limoe_core.train_step import Batch, TrainState, make_train_step
 #: Side of the pictures that the emoji set holds; other sizes are resampled alike.
 _PICTURE = 72
 
+#: A shape stands for an array here.
+_Shape: Any = jax.ShapeDtypeStruct
+
 
 def provide_devices(number: int) -> None:
     """Make the CPU look like `number` devices; must come before JAX is asked for any.
@@ -42,7 +45,7 @@ def compile_step(config: Config, shape: MeshShape) -> Any:
     state = TrainState(
         placed_shapes(functional.shapes, mesh),
         placed_shapes(jax.eval_shape(optimizer.init, functional.shapes), mesh),
-        jax.ShapeDtypeStruct((), jnp.int32, sharding=everywhere),
+        _Shape((), jnp.int32, sharding=everywhere),
     )
     groups = config.train.groups
     pictures = config.data.batch_size // groups
@@ -50,9 +53,9 @@ def compile_step(config: Config, shape: MeshShape) -> Any:
     captions, length = config.data.captions_per_image, config.model.text_length
     here = NamedSharding(mesh, spec)
     batch = Batch(
-        jax.ShapeDtypeStruct((groups, pictures, _PICTURE, _PICTURE, 4), jnp.uint8, sharding=here),
-        jax.ShapeDtypeStruct((groups, pictures, captions, length), jnp.int32, sharding=here),
-        jax.ShapeDtypeStruct(
+        _Shape((groups, pictures, _PICTURE, _PICTURE, 4), jnp.uint8, sharding=here),
+        _Shape((groups, pictures, captions, length), jnp.int32, sharding=here),
+        _Shape(
             (groups, pictures * captions * length),
             jnp.int32,
             sharding=NamedSharding(mesh, PartitionSpec(*spec[:1])),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -12,6 +13,8 @@ import jax
 import numpy as np
 import pytest
 
+import limoe_core
+from limoe_core.checkpoint import Run
 from limoe_core.config import ConfigError, preset
 from limoe_core.functional import FunctionalModel
 from limoe_core.sharding import EXPERT, MeshShape, parameter_spec
@@ -35,17 +38,21 @@ def finish(*processes: subprocess.Popen[str]) -> None:
         assert process.returncode == 0, output[-4000:]
 
 
-def several(out: Path, mesh: str, groups: int, processes: int, devices: int = 1) -> None:
+def free_port() -> int:
     with socket.socket() as free:
         free.bind(("localhost", 0))
-        port = free.getsockname()[1]
+        return free.getsockname()[1]
+
+
+def several(out: Path, mesh: str, groups: int, processes: int, devices: int = 1) -> None:
+    address = f"localhost:{free_port()}"
     finish(
         *(
             start(
                 out,
                 mesh,
                 groups,
-                JAX_COORDINATOR_ADDRESS=f"localhost:{port}",
+                JAX_COORDINATOR_ADDRESS=address,
                 JAX_NUM_PROCESSES=str(processes),
                 JAX_PROCESS_ID=str(index),
                 LIMOE_TEST_DEVICES=str(devices),
@@ -90,6 +97,69 @@ def test_several_processes_give_what_one_gives(
 ) -> None:
     several(tmp_path / "mesh.npz", mesh, 8, processes)
     assert_same(tmp_path / "mesh.npz", alone[8])
+
+
+def train(run: Path, data_dir: Path, *options: str, **environment: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "limoe_core.train", "--run", str(run), *options]
+    if "--resume" not in options:
+        command += [
+            *("--preset", "debug", "--data.dir", str(data_dir), "--train.steps", "6"),
+            *("--train.checkpoint-every", "3", "--train.evaluate-every", "3"),
+            *("--train.probe-pairs", "4", "--train.routing-groups", "2"),
+            *("--optimizer.learning-rate", "1e-4"),
+        ]
+    return subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env={**os.environ, "JAX_PLATFORMS": "cpu", **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def test_two_processes_train_one_run_that_one_opens_and_goes_on_with(
+    tmp_path: Path, data_dir: Path
+) -> None:
+    """What two processes wrote, each with half of the experts, one process restores whole."""
+    finish(train(tmp_path / "alone", data_dir))
+    alone = Run.open(tmp_path / "alone")
+    path = tmp_path / "both"
+    cluster = {"JAX_COORDINATOR_ADDRESS": f"localhost:{free_port()}", "JAX_NUM_PROCESSES": "2"}
+    finish(
+        *(
+            train(path, data_dir, "--mesh", "expert=2", JAX_PROCESS_ID=str(index), **cluster)
+            for index in range(2)
+        )
+    )
+    both = Run.open(path)
+    assert both.steps() == alone.steps() == [3, 6]
+    assert both.probe_steps() == alone.probe_steps()
+    logged = [
+        [(line["step"], line["loss"]) for line in run.metrics() if "loss" in line]
+        for run in (alone, both)
+    ]
+    assert [step for step, _ in logged[1]] == [1, 2, 3, 4, 5, 6]
+    np.testing.assert_allclose(logged[1], logged[0], rtol=1e-4)
+    assert_near(both, alone)
+
+    # Back to step 3, and on from there on one device.
+    shutil.rmtree(path / "steps" / "6")
+    finish(train(path, data_dir, "--resume"))
+    assert_near(Run.open(path), alone)
+    assert limoe_core.load(path).encode_texts(["a red apple"]).shape == (1, 32)
+
+
+def assert_near(run: Run, wanted: Run) -> None:
+    for left, right in zip(
+        jax.tree.leaves(run.restore_params(6)),
+        jax.tree.leaves(wanted.restore_params(6)),
+        strict=True,
+    ):
+        # AdamW's first steps are as long as the learning rate whatever the gradient, so where that
+        # is next to nothing its sign, and the step, is chance: 6 steps of 1e-4.
+        np.testing.assert_allclose(left, right, atol=1.3e-3)
+        assert np.mean(np.abs(left - right)) < 1e-5
 
 
 def test_five_steps_are_not_one_step(alone: dict[int, dict[str, np.ndarray]]) -> None:
