@@ -269,6 +269,28 @@ class Run:
         finally:
             os.close(descriptor)
 
+    @contextmanager
+    def held_for_training(self) -> Iterator[None]:
+        """Keeps a second trainer off this run; the lock goes with the process, however it ends.
+
+        Raises:
+          RunError: another process is training it.
+        """
+        descriptor = os.open(self.path / ".training", os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise RunError(
+                    f"{self.path} is being trained by another process; wait for it, stop it, or "
+                    "choose another name"
+                ) from None
+            except OSError:
+                pass  # some network file systems have no locks
+            yield
+        finally:
+            os.close(descriptor)
+
     # ---- probes
 
     def probe_steps(self) -> list[int]:

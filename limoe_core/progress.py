@@ -52,6 +52,10 @@ class TrainProgress:
         )
         self._console.print(f"{self._name}  step {step}/{self._steps}  {told}", markup=False)
 
+    def warn(self, step: int, sentence: str) -> None:
+        """Print a warning above the bar."""
+        self._console.print(f"warning: {self._name}, step {step}: {sentence}", markup=False)
+
     @contextmanager
     def paused(self) -> Iterator[None]:
         """Time spent here does not count as training time."""

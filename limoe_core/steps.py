@@ -8,7 +8,8 @@ are renamed away before they are removed, so a folder named by a number is alway
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -105,8 +106,9 @@ class StepStore:
             items[_OPTIMIZER] = ocp.args.PyTreeSave(opt_state)
         if input_state is not None:
             items[_INPUT] = ocp.args.JsonSave(input_state)
-        self._empty_trash()
-        return self._manager.save(step, args=ocp.args.Composite(**items), force=True)
+        with self._saying_what_is_safe():
+            self._empty_trash()
+            return self._manager.save(step, args=ocp.args.Composite(**items), force=True)
 
     def restore_params(self, step: int, target: Tree | None = None) -> Tree:
         """See `read_params`; waits for a step that is still being written."""
@@ -119,9 +121,27 @@ class StepStore:
         return read_all(self._folder, step, targets)
 
     def wait(self) -> None:
-        """Returns when everything saved is on disk; raises what a background write raised."""
-        self._manager.wait_until_finished()
-        self._empty_trash()
+        """Returns when everything saved is on disk.
+
+        Raises:
+          RunError: a step could not be written, as when the disk is full.
+        """
+        with self._saying_what_is_safe():
+            self._manager.wait_until_finished()
+            self._empty_trash()
+
+    @contextmanager
+    def _saying_what_is_safe(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # Orbax and TensorStore raise many kinds
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            found = self.steps()
+            safe = f"Step {found[-1]} is whole" if found else "No step was saved before"
+            raise RunError(
+                f"a step could not be saved to {self._folder}: {reason[:300]}. {safe}; when there "
+                "is room, or the folder may be written to, go on with --resume"
+            ) from error
 
     def close(self) -> None:
         """Waits, then frees the background threads."""

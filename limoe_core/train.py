@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -36,9 +38,11 @@ from limoe_core.sharding import (
 )
 from limoe_core.statistics import plain
 from limoe_core.steps import StepStore
+from limoe_core.termination import Termination
 from limoe_core.tokenizer import Tokenizer
 from limoe_core.train_step import TrainState, TrainStep, make_train_step
 from limoe_core.validation import validate
+from limoe_core.watch import Watch
 
 
 @dataclass(frozen=True)
@@ -61,22 +65,43 @@ class TrainingError(RuntimeError):
     """Training cannot go on, and why."""
 
 
+#: Exit codes: a shell says 128 plus the signal's number, and schedulers read it so.
+INTERRUPTED, TERMINATED = 130, 143
+
+
 def main(arguments: list[str] | None = None) -> int:
     """The command line. Returns the exit code."""
     try:
         options = command.parse_with_preset(Command, arguments)
         cluster.join()
-        train(options.run, options.config, resume=options.resume, mesh=options.mesh)
+        with Termination() as termination:
+            train(
+                options.run,
+                options.config,
+                resume=options.resume,
+                mesh=options.mesh,
+                termination=termination,
+            )
     except (ConfigError, RunError, TrainingError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("stopped; go on with --resume", file=sys.stderr)
-        return 130
+        return INTERRUPTED
+    if termination.asked and not termination.too_late:
+        print("stopped and saved, as asked; go on with --resume", file=sys.stderr)
+        return TERMINATED
     return 0
 
 
-def train(path: Path, config: Config, *, resume: bool = False, mesh: str = "") -> Run:
+def train(
+    path: Path,
+    config: Config,
+    *,
+    resume: bool = False,
+    mesh: str = "",
+    termination: Termination | None = None,
+) -> Run:
     """Train to the end, from the start or from the newest checkpoint of a run.
 
     A resumed run ends with bitwise the same parameters as one that was never stopped. Where there
@@ -84,6 +109,7 @@ def train(path: Path, config: Config, *, resume: bool = False, mesh: str = "") -
 
     Args:
       mesh: see `limoe_core.sharding.MeshShape.parse`.
+      termination: once it is asked for, the step at hand is saved and is the last.
 
     Raises:
       ConfigError: for settings that cannot work with the data.
@@ -100,14 +126,35 @@ def train(path: Path, config: Config, *, resume: bool = False, mesh: str = "") -
     run = start_run(path, config, pairs, functional, resume=resume)
     tokenizer = run.tokenizer()
     batches = training_batches(pairs, tokenizer, config, placer.rows)
-    train_config = config.train
-    with run.checkpoints(
-        keep=train_config.keep_checkpoints, keep_period=train_config.keep_period
-    ) as store:
-        state = start_or_restore(run, store, functional, batches, devices)
-        observer = Observer(run, functional, tokenizer, devices)
-        loop(state, batches, placer, store, observer, functional, config, devices)
+    keep, keep_period = config.train.keep_checkpoints, config.train.keep_period
+    # One process holds the run for all of them.
+    held = run.held_for_training() if cluster.is_first() else nullcontext()
+    with _saying_what_is_safe(run), held:
+        with run.checkpoints(keep=keep, keep_period=keep_period) as store:
+            state = start_or_restore(run, store, functional, batches, devices)
+            observer = Observer(run, functional, tokenizer, devices)
+            stopping = termination or Termination()
+            loop(state, batches, placer, store, observer, functional, config, devices, stopping)
     return run
+
+
+@contextmanager
+def _saying_what_is_safe(run: Run) -> Iterator[None]:
+    """Turns an error of the file system into a sentence with what is left and what to do."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise TrainingError(
+            f"{run.path} cannot be written: {reason}. {last_good(run)} When there is room, or the "
+            "folder may be written to, go on with --resume."
+        ) from error
+
+
+def last_good(run: Run) -> str:
+    """A sentence about the newest step that is whole on disk."""
+    saved = run.steps()
+    return f"The last good checkpoint is step {saved[-1]}." if saved else "None was saved yet."
 
 
 def start_run(
@@ -163,6 +210,7 @@ def loop(
     functional: FunctionalModel,
     config: Config,
     mesh: Mesh,
+    termination: Termination,
 ) -> None:
     """Step after step to the end, with what is due after each of them."""
     steps = config.train.steps
@@ -174,11 +222,18 @@ def loop(
         for step, batch in zip(range(start + 1, steps + 1), batches, strict=False):
             with jax.set_mesh(mesh):
                 state, metrics = step_of(step)(state, placer(batch))
+            leaving = step < steps and termination.agreed(step % config.train.log_every == 0)
+            due = step % config.train.checkpoint_every == 0 or step == steps or leaving
             if step % config.train.log_every == 0 or step in (1, steps):
                 observer.log(step, metrics, progress)
+            elif due:
+                observer.check(step, float(metrics["loss"]))
             observer.look(state, step, progress)
-            if step % config.train.checkpoint_every == 0 or step == steps:
+            if due:
                 store.save(step, state.params, state.opt_state, batches.get_state())
+            if leaving:
+                return
+    termination.too_late = True
 
 
 def step_functions(functional: FunctionalModel, config: Config) -> Any:
@@ -220,6 +275,7 @@ class Observer:
         self._probe = Probe.choose(
             self._validation, settings.probe_pairs, config.model.image_size, settings.seed
         )
+        self._watch = Watch(config.data.batch_size)
         self._tensorboard = None
         if settings.tensorboard and self._writes:
             from limoe_core.tensorboard import EventWriter
@@ -232,19 +288,11 @@ class Observer:
         """Write one line of metrics.
 
         Raises:
-          TrainingError: if the loss is not a finite number.
+          TrainingError: if the loss is no number, or far from where it began.
         """
         metrics = jax.device_get(metrics)
         loss = float(metrics["loss"])
-        if not math.isfinite(loss):
-            saved = self.run.steps()
-            last = (
-                f"the last good checkpoint is step {saved[-1]}" if saved else "none was saved yet"
-            )
-            raise TrainingError(
-                f"the loss of {self.run.name} is {loss} at step {step}; {last}. A lower "
-                "--optimizer.learning-rate or a longer --optimizer.warmup-steps may help."
-            )
+        self.check(step, loss)
         layers = self.run.config.model.moe_layers
         routers = [
             {"layer": layer + 1, **values}
@@ -262,6 +310,21 @@ class Observer:
             }
         )
         self._write(line)
+        for warning in self._watch.collapsed(line["routers"]):
+            self._write({"step": step, "warning": warning})
+            progress.warn(step, warning)
+
+    def check(self, step: int, loss: float) -> None:
+        """
+        Raises:
+          TrainingError: if the loss is no number, or far from where it began.
+        """
+        if self._watch.diverged(loss):
+            raise TrainingError(
+                f"the loss of {self.run.name} is {loss:g} at step {step}, so training has "
+                f"{'diverged' if math.isfinite(loss) else 'failed'}. {last_good(self.run)} A lower "
+                "--optimizer.learning-rate or a longer --optimizer.warmup-steps may help."
+            )
 
     def look(self, state: TrainState, step: int, progress: TrainProgress) -> None:
         """Probe and validate, if this step is due for it."""

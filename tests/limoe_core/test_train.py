@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import resource
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -34,13 +36,14 @@ def arguments(run: Path, data_dir: Path) -> list[str]:
     ]
 
 
-def start(options: list[str]) -> subprocess.Popen[str]:
+def start(options: list[str], **more: Any) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "limoe_core.train", *options],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        **more,
     )
 
 
@@ -77,6 +80,50 @@ def test_a_killed_run_resumes_to_bitwise_the_same_parameters(
     losses = [[(line["step"], line["loss"]) for line in run.metrics()] for run in (resumed, whole)]
     assert losses[0] == losses[1]
     assert resumed.probe_steps() == whole.probe_steps()
+
+
+def test_a_terminated_run_saves_where_it_is_and_a_second_trainer_is_refused(
+    whole: Run, tmp_path: Path, data_dir: Path
+) -> None:
+    path = tmp_path / "run"
+    process = start(arguments(path, data_dir))
+    wait_for(lambda: path.exists() and Run.open(path).steps(), process)
+    process.send_signal(signal.SIGSTOP)  # or it might end before the second one looks
+    second = start(["--run", str(path), "--resume"])
+    output, _ = second.communicate(timeout=600)
+    assert second.returncode == 1
+    assert "is being trained by another process" in " ".join(output.split())
+    process.send_signal(signal.SIGTERM)
+    process.send_signal(signal.SIGCONT)
+    output, _ = process.communicate(timeout=600)
+    assert process.returncode == 143, output[-4000:]
+    assert "go on with --resume" in output
+    saved_at = Run.open(path).steps()[-1]
+    assert 0 < saved_at < STEPS
+    assert Run.open(path).metrics()[-1]["step"] == saved_at
+
+    finish(start(["--run", str(path), "--resume"]))
+    for ours, theirs in zip(leaves(Run.open(path)), leaves(whole), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_disk_that_takes_no_more_ends_in_a_sentence(tmp_path: Path, data_dir: Path) -> None:
+    path = tmp_path / "run"
+    limit = 400_000  # bytes a file: the tokenizer fits, a step's parameters and optimizer do not
+
+    def no_large_files() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+    process = start(arguments(path, data_dir), preexec_fn=no_large_files)
+    output, _ = process.communicate(timeout=600)
+    told = " ".join(output.split())
+    assert process.returncode == 1, output[-4000:]
+    assert "could not be saved" in told or "cannot be written" in told
+    assert "--resume" in told
+    assert "Traceback" not in output
+    assert Run.open(path).steps() == []
+    finish(start(["--run", str(path), "--resume"]))
+    assert Run.open(path).steps()[-1] == STEPS
 
 
 def wait_for(condition: object, process: subprocess.Popen[str]) -> None:
