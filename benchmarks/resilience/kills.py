@@ -1,0 +1,132 @@
+"""Training killed at random moments, and resumed until it ends."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from benchmarks.resilience.record import Record
+from limoe_core.checkpoint import Run
+
+_STEPS = 30
+#: Every kind of moment is met: a save every third step, an evaluation every fifth.
+_OPTIONS = (
+    *("--preset", "debug", "--train.steps", str(_STEPS), "--train.checkpoint-every", "3"),
+    *("--train.evaluate-every", "5", "--train.probe-every", "5", "--train.probe-pairs", "4"),
+)
+#: Kills in a row that may find a run no further before that counts as a failure.
+_STUCK = 25
+
+
+def run(kills: int = 100, seed: int = 0) -> list[Record]:
+    """Kill training `kills` times, over as many runs as that takes; compare each with a quiet one.
+
+    A run that is started anew begins with building its data set, so builds are killed as well.
+    """
+    draw = random.Random(seed)
+    done = failed = runs = 0
+    moments: Counter[str] = Counter()
+    with tempfile.TemporaryDirectory(prefix="kills-") as name:
+        folder = Path(name)
+        seconds = _finish(folder / "quiet", folder / "data")
+        wanted = _leaves(Run.open(folder / "quiet"))
+        while done < kills:
+            runs += 1
+            path, data = folder / f"run{runs}", folder / f"data{runs}"
+            stuck = 0
+            while done < kills and stuck < _STUCK:
+                process = _start(path, data)
+                time.sleep(draw.uniform(0, 1.1 * seconds))
+                if process.poll() is not None:
+                    process.communicate()
+                    break  # it came to its end before it was killed
+                before = _where(path)
+                os.killpg(process.pid, signal.SIGKILL)
+                process.communicate()
+                done += 1
+                moments[before] += 1
+                stuck = stuck + 1 if _where(path) == before else 0
+                failed += not _readable(path)
+            _finish(path, data)
+            if not _same(_leaves(Run.open(path)), wanted):
+                failed += 1
+    met = ", ".join(f"{count} {moment}" for moment, count in sorted(moments.items()))
+    how = (
+        f"kill -9 at random moments (seed {seed}) of {runs} runs of the debug preset, {_STEPS} "
+        "steps with a save every 3 and an evaluation every 5, each then resumed to its end and "
+        f"compared bitwise with one that was left alone ({seconds:.0f} s); killed {met}"
+    )
+    return [Record("training killed and resumed", done, failed, how)]
+
+
+def _start(path: Path, data: Path) -> subprocess.Popen[bytes]:
+    options = ["--resume"] if (path / "config.json").exists() else [*_OPTIONS]
+    return subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "limoe_core.train",
+            "--run",
+            str(path),
+            *options,
+            *_data(path, data),
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+
+
+def _finish(path: Path, data: Path) -> float:
+    """Train to the end. Returns the seconds that it took."""
+    start = time.perf_counter()
+    process = _start(path, data)
+    _, told = process.communicate()
+    if process.returncode:
+        raise RuntimeError(f"a resumed run failed: {told.decode()[-2000:]}")
+    return time.perf_counter() - start
+
+
+def _where(path: Path) -> str:
+    """Where a run is, for the record."""
+    if not (path / "config.json").exists():
+        return "before the run began"
+    steps = Run.open(path).steps()
+    if any(entry.suffix or "tmp" in entry.name for entry in (path / "steps").glob("*")):
+        return "while saving"
+    return "between saves" if steps else "before the first save"
+
+
+def _readable(path: Path) -> bool:
+    """Whether everything that a reader may ask of a run is there, and no step is in parts."""
+    if not path.exists():
+        return True
+    try:
+        run = Run.open(path)
+        run.metrics()
+        run.evaluations()
+        for step in run.probe_steps():
+            run.probe(step)
+        for step in run.steps():
+            run.restore_params(step)
+    except Exception:  # a promise is broken, whatever the error
+        return False
+    return True
+
+
+def _leaves(run: Run) -> list[np.ndarray]:
+    return [np.asarray(leaf) for leaf in jax.tree.leaves(run.restore_params(_STEPS))]
+
+
+def _same(found: list[np.ndarray], wanted: list[np.ndarray]) -> bool:
+    return all(np.array_equal(a, b) for a, b in zip(found, wanted, strict=True))
