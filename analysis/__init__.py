@@ -13,6 +13,7 @@ from typing import Any
 
 _HOME = {
     "AnalysisError": "errors",
+    "accuracy_difference": "accuracy",
     "accuracy_frame": "accuracy",
     "agreement_with_labels": "agreement",
     "answers_frame": "accuracy",

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.errors import AnalysisError
+from limoe_core.metrics import Estimate, cluster_estimate
 from limoe_core.predictions import Predictions
 
 _ACCURACY = [
@@ -176,6 +177,30 @@ def confusions(predictions: Predictions, language: str | None = None) -> pd.Data
     return found.sort_values(
         ["count", "concept", "answer"], ascending=[False, True, True], ignore_index=True
     )
+
+
+def accuracy_difference(
+    predictions: Predictions, others: Predictions, language: str | None = None, k: int = 1
+) -> Estimate:
+    """Top-k accuracy of one run less that of another, on the same pictures.
+
+    With a 95 % interval that resamples concepts, both runs' answers to a picture together: what
+    makes a picture hard for both does not blur the comparison.
+
+    Args:
+      language: of the class names; None takes the mean over all languages.
+
+    Raises:
+      AnalysisError: the two were not asked the same.
+    """
+    for name in ("data", "split", "picture", "concept", "languages"):
+        if not np.array_equal(getattr(predictions, name), getattr(others, name)):
+            raise AnalysisError(f"the two evaluations differ in {name}, so nothing can be paired")
+    rows = slice(None) if language is None else [_language_row(predictions, language)]
+    gained = (predictions.ranks[rows] < k).mean(axis=0) - (others.ranks[rows] < k).mean(axis=0)
+    found = cluster_estimate(gained, predictions.concept)
+    # Where no picture tells the two apart, as far as either may be ahead.
+    return found if gained.any() else Estimate(0.0, -found.high, found.high)
 
 
 def category_confusions(predictions: Predictions, language: str | None = None) -> pd.DataFrame:

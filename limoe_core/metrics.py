@@ -114,7 +114,7 @@ def cluster_estimate(
     count = np.bincount(cluster)
     total = np.bincount(cluster, weights=values)
     mean = float(values.mean())
-    if mean in (0.0, 1.0):
+    if mean in (0.0, 1.0) and np.all(values == mean):
         return Estimate(mean, *wilson_interval(int(mean) * len(count), len(count), level))
     rng = np.random.default_rng(seed)
     draws = rng.multinomial(len(count), np.full(len(count), 1 / len(count)), size=samples)

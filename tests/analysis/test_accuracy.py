@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -126,6 +128,38 @@ def test_category_confusions_share_out_each_category(answered):
     figure = figures.confusion_figure(frame)
     place = list(figure.data[0].y).index("Food"), list(figure.data[0].x).index("Food")
     assert figure.data[0].z[place[0]][place[1]] == pytest.approx(wanted)
+
+
+def test_a_difference_pairs_the_same_pictures(answered):
+    predictions = answered[1]
+    rng = np.random.default_rng(1)
+    others = dataclasses.replace(predictions, ranks=rng.permuted(predictions.ranks, axis=1))
+    found = analysis.accuracy_difference(predictions, others, "ru", k=3)
+    gained = [
+        (ours < 3) - int(theirs < 3)
+        for ours, theirs in zip(predictions.ranks[1], others.ranks[1], strict=True)
+    ]
+    assert found.value == pytest.approx(sum(gained) / 60)
+    assert found.low < found.value < found.high
+    mean = analysis.accuracy_difference(predictions, others)
+    each = [analysis.accuracy_difference(predictions, others, name).value for name in LANGUAGES]
+    assert mean.value == pytest.approx(np.mean(each))
+    turned = analysis.accuracy_difference(others, predictions, "ru", k=3)
+    assert (turned.value, turned.low) == pytest.approx((-found.value, -found.high))
+
+
+def test_a_difference_of_a_run_with_itself_is_nothing(answered):
+    predictions = answered[1]
+    found = analysis.accuracy_difference(predictions, predictions)
+    assert found.value == 0
+    assert -found.low == found.high > 0
+
+
+def test_different_questions_are_not_compared(answered):
+    predictions = answered[1]
+    others = dataclasses.replace(predictions, split=np.array("test_concept"))
+    with pytest.raises(analysis.AnalysisError, match="differ in split"):
+        analysis.accuracy_difference(predictions, others)
 
 
 def test_accuracy_figures_show_a_run_beside_its_twin(answered):
