@@ -18,6 +18,7 @@ from limoe_core import command
 from limoe_core.checkpoint import Run, RunError
 from limoe_core.config import Config, ConfigError
 from limoe_core.data.batches import training_batches
+from limoe_core.data.pairs import stored_side
 from limoe_core.data.source import PairSet, load_pairs
 from limoe_core.functional import FunctionalModel, initial_params
 from limoe_core.host import keep_freed_memory
@@ -77,7 +78,7 @@ def train(path: Path, config: Config, *, resume: bool = False) -> Run:
     keep_freed_memory()
     if resume:
         config = Run.open(path).config
-    pairs = load_pairs(config.data, "train")
+    pairs = load_pairs(config.data, "train", side=stored_side(config.model.image_size))
     functional = FunctionalModel.of(config)
     if resume:
         run = Run.open(path)
@@ -182,7 +183,9 @@ class Observer:
         self.run = run
         self._functional = functional
         self._tokenizer = tokenizer
-        self._validation = load_pairs(config.data, "validation")
+        self._validation = load_pairs(
+            config.data, "validation", side=stored_side(config.model.image_size)
+        )
         self._rate = learning_rate(config.optimizer, settings.steps)
         self._probe_at = set(probe_steps(settings.steps, settings.probe_every))
         self._probe = Probe.choose(
