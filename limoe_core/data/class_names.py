@@ -58,11 +58,11 @@ def _read(path: Path, labels: Sequence[str]) -> list[str]:
     elif len(lines) == len(labels):
         names = lines
     else:
-        missing = sum(label not in named for label in labels)
+        absent = next(label for label in labels if label not in named)
         raise ConfigError(
             f"{path} has {len(lines)} lines, which do not fit {len(labels)} classes: it needs one "
-            f"for each class in their order, or lines that begin with the label (of {missing} "
-            f"there is none, such as {next(label for label in labels if label not in named)})"
+            "for each class in their order, or lines that begin with the label, and there is none "
+            f"for {absent}"
         )
     empty = [label for label, name in zip(labels, names, strict=True) if not _tidy(name)]
     if empty:
