@@ -16,6 +16,7 @@ from jaxtyping import Float, Integer
 
 from limoe_core.config import ConfigError
 from limoe_core.embedding import Encoder, Progress, embed_pictures, silent
+from limoe_core.metrics import wilson_interval
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -160,19 +161,23 @@ def linear_probe(
         "examples": found,
         "resampled": "draws",
         "features": "image embeddings after the projection, unit length",
-        "top1": _over_draws(accuracy),
+        "top1": _over_draws(accuracy, int(known.sum())),
         "top1_by_draw": accuracy,
         "strength_by_draw": strength,
     }
 
 
-def _over_draws(values: Sequence[float]) -> dict[str, float]:
-    """Mean with Student's 95 % interval, cut to what a share can be."""
+def _over_draws(values: Sequence[float], pictures: int) -> dict[str, float]:
+    """Mean with Student's 95 % interval, cut to what a share can be.
+
+    Where all draws come to the same, as at 100 %, it is Wilson's over the test pictures instead.
+    """
     from scipy.stats import t
 
     mean = float(np.mean(values))
-    if len(values) < 2:
-        return {"value": mean, "low": 0.0, "high": 1.0}
+    if len(set(values)) < 2:
+        low, high = wilson_interval(round(mean * pictures), pictures)
+        return {"value": mean, "low": low, "high": high}
     error = float(np.std(values, ddof=1)) / np.sqrt(len(values))
     reach = float(t.ppf(0.975, len(values) - 1)) * error
     return {"value": mean, "low": max(0.0, mean - reach), "high": min(1.0, mean + reach)}

@@ -8,6 +8,7 @@ from scipy import stats
 
 from limoe_core.config import ConfigError
 from limoe_core.linear_probe import STRENGTHS, classify_linearly, draw_examples, linear_probe
+from limoe_core.metrics import wilson_interval
 
 
 class Points:
@@ -122,6 +123,14 @@ def test_the_mean_over_draws_and_its_interval():
     low, high = stats.t.interval(0.95, 4, loc=np.mean(accuracies), scale=stats.sem(accuracies))
     assert len(set(accuracies)) > 1
     assert found["top1"] == pytest.approx({"value": np.mean(accuracies), "low": low, "high": high})
+
+
+def test_draws_that_agree_leave_what_the_test_pictures_leave_open():
+    points, labels = clouds(2, 20, seed=0, spread=0.001)
+    found = linear_probe(Itself(), Points(labels, points), points, labels, 2)
+    assert found["top1_by_draw"] == [1.0] * 5
+    low, high = wilson_interval(40, 40)
+    assert found["top1"] == {"value": 1.0, "low": low, "high": high}
 
 
 def test_one_class_cannot_be_told_from_others():
