@@ -136,7 +136,11 @@ def evaluate_split(
     """
     label = label or pairs.split
     pictures = embed_pictures(
-        model, pairs.pictures, label=f"pictures of {pairs.split}", progress=progress
+        model,
+        pairs.pictures,
+        np.arange(len(pairs)),
+        label=f"pictures of {pairs.split}",
+        progress=progress,
     )
     common = {"split": pairs.split, "data": pairs.name, "seed": seed}
     results, answers = {}, {}

@@ -210,7 +210,9 @@ def test_predictions_are_equal_after_a_round_trip(pairs, tmp_path):
 def test_results_are_plain_json(pairs):
     model = Words()
     names = evaluate.NameEmbeddings(
-        evaluate.embed_names(model, pairs.concepts), evaluate.embed_ensemble(model, ENGLISH)
+        evaluate.embed_names(model, pairs.concepts),
+        evaluate.embed_ensemble(model, ENGLISH, ("{}", "a {}")),
+        ("{}", "a {}"),
     )
     results, _ = evaluate.evaluate_split(model, pairs, names, ("all", "split"))
     assert set(results) == {
