@@ -202,6 +202,9 @@ class DataConfig:
     `make data`), or `auto`: `full` where its art is on this machine, else `base`."""
     dir: str | None = None
     """TFDS data directory; default: the environment's TFDS_DATA_DIR, else ~/tensorflow_datasets."""
+    class_names: str | None = None
+    """File of readable class names, one a line, for a set whose labels are codes; default:
+    class_names.txt in the set's folder, if there is one."""
     batch_size: int = 256
     """Pictures per step, over all devices."""
     captions_per_image: int = 2

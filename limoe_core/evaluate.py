@@ -1,7 +1,8 @@
-"""python -m limoe_core.evaluate: what a run's model can do, zero-shot and in retrieval.
+"""python -m limoe_core.evaluate: what a run's model can do, zero-shot, in retrieval, and probed.
 
 Pictures of the test splits are classified by the names of concepts, in each language of the data
 set; see `limoe_core.scoring` for what counts as right and `limoe_core.metrics` for the intervals.
+Other data sets are asked by their name, whatever the run was trained on: `limoe_core.tasks`.
 Everything is computed in float32, and results are stored in the run.
 """
 
@@ -9,26 +10,33 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
 import tyro
-from jaxtyping import Float, Integer
 
+from limoe_core.classification import NameEmbeddings, classify, evaluate_split
 from limoe_core.config import ConfigError, DataConfig
+from limoe_core.data.catalogue import KNOWN, asked
+from limoe_core.embedding import Progress, embed_ensemble, embed_names, silent
 from limoe_core.files import RunError
 from limoe_core.predictions import Predictions
-from limoe_core.scoring import accuracies, retrieval_result, zero_shot, zero_shot_result
 
 if TYPE_CHECKING:
-    from limoe_core.data.source import ConceptTable, PairSet
     from limoe_core.inference import LoadedModel
 
-#: What a class name is put into for the English prompt ensemble; the first is the plain name.
-TEMPLATES = ("{}", "a picture of {}", "an emoji of {}", "a drawing of {}", "{} icon")
+__all__ = [
+    "Arguments",
+    "DataOverride",
+    "NameEmbeddings",
+    "classify",
+    "embed_ensemble",
+    "embed_names",
+    "evaluate",
+    "evaluate_split",
+]
 
 #: Splits of the emoji set that are evaluated, and the classes to choose from: all concepts of the
 #: data set, or the split's own. Any other split is asked among all.
@@ -39,201 +47,23 @@ TASKS: Mapping[str, tuple[str, ...]] = {
 }
 
 
-class Encoder(Protocol):
-    """What is needed of a model; `limoe_core.LoadedModel` has it."""
-
-    def encode_images(self, images: Sequence[Any], /) -> Float[np.ndarray, "n d"]:
-        """Unit vectors of uint8 pictures."""
-        ...
-
-    def encode_texts(self, texts: Sequence[str], /) -> Float[np.ndarray, "n d"]:
-        """Unit vectors of texts."""
-        ...
-
-
-Progress = Callable[[str, Sequence[Any]], Iterator[Any]]
-"""Goes through a sequence while it shows what is being done."""
-
-
-def silent(label: str, items: Sequence[Any]) -> Iterator[Any]:
-    """A `Progress` that shows nothing."""
-    return iter(items)
-
-
-# ---- embeddings
-
-
-def embed_pictures(
-    model: Encoder, pairs: PairSet, *, batch: int = 256, progress: Progress = silent
-) -> Float[np.ndarray, "n d"]:
-    """Embeddings of every picture of a split, in its order."""
-    starts = range(0, len(pairs), batch)
-    found = [
-        model.encode_images(list(pairs.pictures.batch(np.arange(i, min(i + batch, len(pairs))))))
-        for i in progress(f"pictures of {pairs.split}", starts)
-    ]
-    return np.concatenate(found).astype(np.float32)
-
-
-def embed_names(
-    model: Encoder, table: ConceptTable, *, progress: Progress = silent
-) -> dict[str, Float[np.ndarray, "C d"]]:
-    """Embeddings of every concept's official name, by language."""
-    languages = list(table.names)
-    return {
-        language: model.encode_texts([str(name) for name in table.names[language]])
-        for language in progress("names", languages)
-    }
-
-
-def embed_ensemble(
-    model: Encoder, names: Sequence[str], templates: Sequence[str] = TEMPLATES
-) -> Float[np.ndarray, "C d"]:
-    """Unit vectors of the mean embedding of each name in all templates."""
-    total = sum(
-        model.encode_texts([template.format(name) for name in names]) for template in templates
-    )
-    return total / np.linalg.norm(total, axis=1, keepdims=True).clip(1e-12)
-
-
-# ---- tasks
-
-
-@dataclass(frozen=True)
-class NameEmbeddings:
-    """Class texts of one data set, embedded once and used by every task."""
-
-    by_language: dict[str, Float[np.ndarray, "C d"]]
-    ensemble: Float[np.ndarray, "C d"] | None = None
-    """English names in all `TEMPLATES`; None to leave the ensemble out."""
-
-
-def classify(
-    pictures: Float[np.ndarray, "n d"],
-    pairs: PairSet,
-    names: NameEmbeddings,
-    classes: Integer[np.ndarray, " C"] | None = None,
-    *,
-    seed: int = 0,
-) -> tuple[dict[str, Any], Predictions]:
-    """Zero-shot classification of a split's pictures by names in each language.
-
-    Args:
-      pictures: `embed_pictures` of the split.
-      classes: indices of the concepts to choose from; None for all of the data set.
-    """
-    table = pairs.concepts
-    everything = np.arange(len(table.keys))
-    classes = everything if classes is None else np.asarray(classes)
-    answers = {
-        language: zero_shot(
-            pictures,
-            pairs.concept,
-            embeddings[classes],
-            classes,
-            np.asarray(table.names[language])[classes],
-        )
-        for language, embeddings in names.by_language.items()
-    }
-    groups = {
-        group: values
-        for group, values in (("categories", pairs.category), ("styles", pairs.style))
-        if np.any(np.asarray(values) != "")
-    }
-    result = {
-        "n": len(pairs),
-        "concepts": len(np.unique(pairs.concept)),
-        "ways": len(classes),
-        **zero_shot_result(answers, pairs.concept, groups, seed=seed),
-    }
-    language = result["headline_language"]
-    if names.ensemble is not None:
-        ensemble = zero_shot(
-            pictures,
-            pairs.concept,
-            names.ensemble[classes],
-            classes,
-            np.asarray(table.names[language])[classes],
-        )
-        result["prompt_ensemble"] = {
-            "templates": list(TEMPLATES),
-            **accuracies(ensemble.ranks, pairs.concept, seed=seed),
-        }
-    predictions = Predictions(
-        data=np.array(pairs.name),
-        split=np.array(pairs.split),
-        languages=np.array(list(answers)),
-        keys=np.asarray(table.keys, dtype=np.str_),
-        names=np.asarray(table.names[language], dtype=np.str_),
-        picture=np.arange(len(pairs), dtype=np.int32),
-        concept=np.asarray(pairs.concept, np.int32),
-        style=np.asarray(pairs.style, dtype=np.str_),
-        category=np.asarray(pairs.category, dtype=np.str_),
-        ranks=np.stack([answer.ranks for answer in answers.values()]).astype(np.int32),
-        top=np.stack([answer.top for answer in answers.values()]).astype(np.int32),
-        similarity=np.stack([a.similarity for a in answers.values()]).astype(np.float32),
-        categories=np.asarray(table.category, dtype=np.str_),
-    )
-    return result, predictions
-
-
-def evaluate_split(
-    model: Encoder,
-    pairs: PairSet,
-    names: NameEmbeddings,
-    class_sets: Sequence[str] = ("all",),
-    *,
-    label: str | None = None,
-    seed: int = 0,
-    progress: Progress = silent,
-) -> tuple[dict[str, dict[str, Any]], dict[str, Predictions]]:
-    """Zero-shot and retrieval results of one split by task name, and the single answers.
-
-    Tasks are called `zero_shot_<label>` for the first of `class_sets`, `zero_shot_<label>_all` or
-    `_split` for the others, and `retrieval_<label>`; the label is the split's name by default.
-    """
-    label = label or pairs.split
-    pictures = embed_pictures(model, pairs, progress=progress)
-    common = {"split": pairs.split, "data": pairs.name, "seed": seed}
-    results, answers = {}, {}
-    for place, class_set in enumerate(class_sets):
-        task = f"zero_shot_{label}" + (f"_{class_set}" if place else "")
-        classes = np.unique(pairs.concept) if class_set == "split" else None
-        result, answers[task] = classify(pictures, pairs, names, classes, seed=seed)
-        results[task] = {**common, "classes": class_set, **result}
-    table = pairs.concepts
-    results[f"retrieval_{label}"] = {
-        **common,
-        "n": len(pairs),
-        **retrieval_result(
-            pictures,
-            pairs.concept,
-            {language: np.asarray(values) for language, values in table.names.items()},
-            names.by_language,
-            seed=seed,
-        ),
-    }
-    return results, answers
-
-
-# ---- command line
-
-
 @dataclass(frozen=True)
 class DataOverride:
     """Another data set than the run was trained on, or the same in another place."""
 
     name: str | None = None
-    """A TFDS data set that is prepared on disk; name its splits with --splits."""
+    """A TFDS data set that is prepared on disk; name its splits with --tasks."""
     dir: str | None = None
     """TFDS data directory."""
     config: str | None = None
     """Builder config, such as `base` or `full`."""
+    class_names: str | None = None
+    """File of readable class names, one a line, for a set whose labels are codes."""
 
 
 @dataclass(frozen=True)
 class Arguments:
-    """Zero-shot classification and retrieval of a run, on the test splits of its data set.
+    """What a run's model can do: zero-shot classification, retrieval and linear probes.
 
     Results are printed as tables or as JSON, and kept in the run for the dashboard.
     """
@@ -242,8 +72,12 @@ class Arguments:
     """Run directory, such as checkpoints/my-run."""
     step: int | None = None
     """Step of the checkpoint; the newest by default."""
-    splits: tuple[str, ...] = tuple(TASKS)
-    """Splits to evaluate. Those of the emoji set by default."""
+    tasks: Annotated[tuple[str, ...], tyro.conf.arg(aliases=("--splits",))] = ()
+    """Splits of the run's data set; other sets by name (imagenet2012, cifar100, oxford_iiit_pet,
+    coco_captions), or one part of what is asked of them, such as zero_shot_cifar100,
+    linear_probe_cifar100 or retrieval_coco_captions; or linear_probe, for a ten-shot linear probe
+    of the run's own classes (the categories of emoji). By default the test splits of the run's
+    data set."""
     data: DataOverride = field(default_factory=DataOverride)
     json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Print one JSON object instead of tables; the progress goes to stderr."""
@@ -262,37 +96,37 @@ def evaluate(arguments: Arguments, progress: Progress = silent) -> dict[str, Any
       RunError: if the run cannot be used.
       ConfigError: if a split or the data set cannot.
     """
-    from limoe_core.data.source import load_pairs
+    from limoe_core.data.pairs import stored_side
     from limoe_core.inference import load
 
     model = in_float32(load(arguments.run, arguments.step))
     assert model.run is not None
-    data = _data_config(model.config.data, arguments.data)
-    names: NameEmbeddings | None = None
+    own = _data_config(model.config.data, arguments.data)
+    tasks = arguments.tasks or default_tasks(own.name)
+    known = {task: about for task in tasks if (about := asked(task)) is not None}
+    sets = {name: _set_config(own, name) for name, _ in known.values()}
+    if known:
+        from limoe_core.tasks import check_prepared
+
+        for name, parts in known.values():
+            check_prepared(sets[name], parts)
+    side = stored_side(model.config.model.image_size)
+    ask = _Asker(model, own, side, arguments.seed, progress, bars=not arguments.json)
     results: dict[str, Any] = {}
-    for split in arguments.splits:
-        pairs = load_pairs(data, split, progress=not arguments.json)
-        if names is None:
-            table = pairs.concepts
-            english = [str(name) for name in next(iter(table.names.values()))]
-            names = NameEmbeddings(
-                embed_names(model, table, progress=progress), embed_ensemble(model, english)
-            )
-        found, answers = evaluate_split(
-            model,
-            pairs,
-            names,
-            TASKS.get(split, ("all",)),
-            label=_label(model.config.data, data, split),
-            seed=arguments.seed,
-            progress=progress,
-        )
+    for task in tasks:
+        if task in known:
+            name, parts = known[task]
+            found, answers = ask.known(sets[name], parts)
+        elif task == "linear_probe":
+            found, answers = ask.linear_probe(), {}
+        else:
+            found, answers = ask.split(task)
         results |= found
         if arguments.store:
-            for task, result in found.items():
-                model.run.store_evaluation(task, model.step, {"step": model.step, **result})
-            for task, predictions in answers.items():
-                predictions.save(model.run.path, task, model.step)
+            for label, result in found.items():
+                model.run.store_evaluation(label, model.step, {"step": model.step, **result})
+            for label, predictions in answers.items():
+                predictions.save(model.run.path, label, model.step)
     return {
         "run": model.run.name,
         "step": model.step,
@@ -300,6 +134,78 @@ def evaluate(arguments: Arguments, progress: Progress = silent) -> dict[str, Any
         "parameters": model.run.info.get("parameters"),
         "results": results,
     }
+
+
+def default_tasks(data: str) -> tuple[str, ...]:
+    """What is asked of a run if nothing is said, by the data set that it was trained on."""
+    if data == "emoji":
+        return tuple(TASKS)
+    return (data,) if data in KNOWN else ("validation",)
+
+
+_Found = tuple[dict[str, dict[str, Any]], dict[str, Predictions]]
+
+
+@dataclass
+class _Asker:
+    """Asks one model for one task after another."""
+
+    model: LoadedModel
+    data: DataConfig
+    side: int
+    seed: int
+    progress: Progress
+    bars: bool
+    _names: NameEmbeddings | None = None
+    _keys: list[str] = field(default_factory=list)
+
+    def known(self, data: DataConfig, parts: Sequence[Any]) -> _Found:
+        """A data set known by its name."""
+        from limoe_core.tasks import evaluate_known
+
+        return evaluate_known(self.model, data, parts, **self._common())
+
+    def linear_probe(self) -> dict[str, dict[str, Any]]:
+        """The run's own classes."""
+        from limoe_core.tasks import evaluate_linear_probe
+
+        found = evaluate_linear_probe(self.model, self.data, **self._common())
+        own = self.data.name == self._trained.name
+        label = "linear_probe" if own else f"linear_probe_{self.data.name}"
+        return {_safe(label): found}
+
+    def split(self, split: str) -> _Found:
+        """A split of the run's data set, or of the one given in its place."""
+        from limoe_core.data.source import load_pairs
+
+        pairs = load_pairs(self.data, split, progress=self.bars, side=self.side)
+        keys = pairs.concepts.keys.tolist()
+        if self._names is None or self._keys != keys:  # Mostly, every split has the same concepts.
+            self._keys = keys
+            self._names = NameEmbeddings.of(
+                self.model, pairs.concepts, self.data.name, progress=self.progress
+            )
+        return evaluate_split(
+            self.model,
+            pairs,
+            self._names,
+            TASKS.get(split, ("all",)),
+            label=_label(self._trained, self.data, split),
+            seed=self.seed,
+            progress=self.progress,
+        )
+
+    @property
+    def _trained(self) -> DataConfig:
+        return self.model.config.data
+
+    def _common(self) -> dict[str, Any]:
+        return {
+            "side": self.side,
+            "seed": self.seed,
+            "progress": self.progress,
+            "bars": self.bars,
+        }
 
 
 def in_float32(model: LoadedModel) -> LoadedModel:
@@ -313,17 +219,29 @@ def in_float32(model: LoadedModel) -> LoadedModel:
 
 
 def _data_config(config: DataConfig, override: DataOverride) -> DataConfig:
-    name = override.name or config.name
-    # What config a set has says nothing about another set.
-    same = DataConfig().config if name != config.name else config.config
+    chosen = _set_config(config, override.name or config.name)
     return replace(
-        config, name=name, dir=override.dir or config.dir, config=override.config or same
+        chosen,
+        dir=override.dir or chosen.dir,
+        config=override.config or chosen.config,
+        class_names=override.class_names or chosen.class_names,
     )
+
+
+def _set_config(config: DataConfig, name: str) -> DataConfig:
+    """Where a data set lies; what config one set has says nothing about another."""
+    if name == config.name:
+        return config
+    return replace(config, name=name, config=DataConfig().config, class_names=None)
 
 
 def _label(trained: DataConfig, data: DataConfig, split: str) -> str:
     """Name of a split in task names, with the data set's where it is not the run's own."""
-    label = split if data.name == trained.name else f"{data.name}_{split}"
+    return _safe(split if data.name == trained.name else f"{data.name}_{split}")
+
+
+def _safe(label: str) -> str:
+    """A task's name as it can be part of a file's."""
     return re.sub(r"[^A-Za-z0-9_]+", "_", label)
 
 

@@ -10,15 +10,21 @@ from rich.table import Table
 
 
 def tables(report: Mapping[str, Any]) -> Iterator[Table]:
-    """A table of zero-shot accuracy and one of retrieval, with a column for each task."""
-    results: Mapping[str, Any] = report["results"]
-    title = f"{report['run']}, step {report['step']}, {report['data']}"
-    zero_shot = {task: r for task, r in results.items() if task.startswith("zero_shot_")}
-    if zero_shot:
-        yield _zero_shot(title, zero_shot)
-    retrieval = {task: r for task, r in results.items() if task.startswith("retrieval_")}
-    if retrieval:
-        yield _retrieval(title, retrieval)
+    """Tables of zero-shot accuracy, of retrieval and of linear probes; a column for each task.
+
+    Each data set has tables of its own, since the languages of its names are its own.
+    """
+    for prefix, draw in (
+        ("zero_shot_", _zero_shot),
+        ("retrieval_", _retrieval),
+        ("linear_probe", _linear_probe),
+    ):
+        by_data: dict[str, dict[str, Any]] = {}
+        for task, result in report["results"].items():
+            if task.startswith(prefix):
+                by_data.setdefault(result["data"], {})[task] = result
+        for data, results in by_data.items():
+            yield draw(f"{report['run']}, step {report['step']}, {data}", results)
 
 
 def percent(estimate: Mapping[str, float]) -> str:
@@ -28,9 +34,15 @@ def percent(estimate: Mapping[str, float]) -> str:
 
 
 def _table(title: str, first: str, results: Mapping[str, Any]) -> Table:
+    kinds = {result.get("resampled", "concepts") for result in results.values()}
+    intervals = {
+        "concepts": "intervals that resample concepts",
+        "pictures": "intervals over pictures",
+        "draws": "intervals over draws of the examples",
+    }
     table = Table(
         title=title,
-        caption="percent, with 95 % intervals that resample concepts",
+        caption="percent, with 95 % " + " or ".join(intervals[kind] for kind in sorted(kinds)),
         box=box.SIMPLE,
         padding=(0, 1, 0, 0),
     )
@@ -56,6 +68,8 @@ def _zero_shot(title: str, results: Mapping[str, Any]) -> Table:
     if all("prompt_ensemble" in r for r in values):
         row("  ensemble", (percent(r["prompt_ensemble"]["top1"]) for r in values))
     row("  ceiling", (f"{100 * r['ceiling']:.1f}" for r in values), last=True)
+    if len(values[0]["languages"]) == 1:
+        return table
     row("top-1 mean", (percent(r["mean_over_languages"]["top1"]) for r in values))
     row("top-5 mean", (percent(r["mean_over_languages"]["top5"]) for r in values), last=True)
     for language in values[0]["languages"]:
@@ -72,4 +86,15 @@ def _retrieval(title: str, results: Mapping[str, Any]) -> Table:
         for k in (1, 5, 10):
             name = f"{way.replace('_', ' ')} R@{k}"
             table.add_row(name, *(percent(r[way][f"r{k}"]) for r in values))
+    return table
+
+
+def _linear_probe(title: str, results: Mapping[str, Any]) -> Table:
+    values = list(results.values())
+    table = _table(f"Linear probe: {title}", "", results)
+    table.add_row("classes", *(f"{r['ways']:,}" for r in values))
+    table.add_row("pictures", *(f"{r['n']:,}" for r in values))
+    table.add_row("examples of each class", *(f"{r['shots']}" for r in values))
+    table.add_row("draws", *(f"{r['draws']}" for r in values), end_section=True)
+    table.add_row("top-1", *(percent(r["top1"]) for r in values))
     return table

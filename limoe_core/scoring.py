@@ -15,12 +15,20 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Integer, Shaped
 
-from limoe_core.metrics import cluster_estimate, retrieval_ranks, target_ranks
+from limoe_core.metrics import (
+    Estimate,
+    cluster_estimate,
+    retrieval_ranks,
+    target_ranks,
+    wilson_interval,
+)
 
 #: k of top-k accuracy.
 TOP = (1, 5)
 #: k of recall at k.
 RECALL = (1, 5, 10)
+#: Queries that are compared with all candidates at a time.
+_AT_ONCE = 4096
 
 
 @dataclass(frozen=True)
@@ -59,16 +67,23 @@ def zero_shot(
       ValueError: if a picture's concept is not among the classes.
     """
     label_of_class, label_of_image = _labels(classes, names, concept_of_image)
-    similarity = _cosine(image_embeddings, class_embeddings)
-    ranks = target_ranks(similarity, label_of_image[:, None] == label_of_class[None, :])
     keep = min(keep, len(classes))
-    best = np.argsort(-similarity, axis=1, kind="stable")[:, :keep]
+    ranks, top, cosine = [], [], []
+    for start in range(0, max(1, len(label_of_image)), _AT_ONCE):
+        some = slice(start, start + _AT_ONCE)
+        similarity = _cosine(image_embeddings[some], class_embeddings)
+        ranks.append(target_ranks(similarity, label_of_image[some, None] == label_of_class))
+        best = np.argsort(-similarity, axis=1, kind="stable")[:, :keep]
+        top.append(np.asarray(classes)[best])
+        cosine.append(np.take_along_axis(similarity, best, axis=1))
     namesakes = np.bincount(label_of_class)
     return ZeroShot(
-        ranks=ranks,
-        top=np.asarray(classes)[best],
-        similarity=np.take_along_axis(similarity, best, axis=1),
-        ceiling=float(np.mean(1 / namesakes[label_of_image])) if len(ranks) else float("nan"),
+        ranks=np.concatenate(ranks),
+        top=np.concatenate(top),
+        similarity=np.concatenate(cosine),
+        ceiling=float(np.mean(1 / namesakes[label_of_image]))
+        if len(label_of_image)
+        else float("nan"),
     )
 
 
@@ -95,7 +110,7 @@ def _cosine(one: np.ndarray, other: np.ndarray) -> Float[np.ndarray, "n m"]:
 
 def accuracies(
     ranks: Integer[np.ndarray, "*L n"],
-    concept: Integer[np.ndarray, " n"],
+    concept: Integer[np.ndarray, " n"] | None,
     *,
     seed: int,
     ks: Sequence[int] = TOP,
@@ -103,18 +118,30 @@ def accuracies(
 ) -> dict[str, dict[str, float]]:
     """`{"top1": {"value", "low", "high"}, …}` with 95 % intervals that resample concepts.
 
+    Without concepts every picture counts as a trial of its own, in Wilson's interval: where the
+    classes are all that there are, and not a sample of them.
+
     Ranks of several languages, one row each, are averaged picture by picture first, so that the
     interval knows that they speak of the same pictures.
     """
     hits = {k: np.atleast_2d(ranks < k).mean(axis=0) for k in ks}
-    return {
-        f"{name}{k}": cluster_estimate(hit, concept, seed=seed)._asdict() for k, hit in hits.items()
-    }
+    return {f"{name}{k}": _estimate(hit, concept, seed)._asdict() for k, hit in hits.items()}
+
+
+def _estimate(
+    hit: Float[np.ndarray, " n"], concept: Integer[np.ndarray, " n"] | None, seed: int
+) -> Estimate:
+    if concept is not None:
+        return cluster_estimate(hit, concept, seed=seed)
+    if not np.isin(hit, (0, 1)).all():  # Averaged over languages, so no trials.
+        return cluster_estimate(hit, np.arange(len(hit)), seed=seed)
+    share = float(hit.mean()) if len(hit) else float("nan")
+    return Estimate(share, *wilson_interval(int(hit.sum()), len(hit)))
 
 
 def zero_shot_result(
     by_language: Mapping[str, ZeroShot],
-    concept: Integer[np.ndarray, " n"],
+    concept: Integer[np.ndarray, " n"] | None,
     groups: Mapping[str, Shaped[np.ndarray, " n"]],
     *,
     seed: int,
@@ -124,6 +151,7 @@ def zero_shot_result(
 
     Args:
       by_language: one classification of the same pictures for each language.
+      concept: of each picture, for the intervals; None as in `accuracies`.
       groups: what to split the pictures by, such as {"categories": (n,) str}.
 
     Returns: `{"top1", "top5", "ceiling"}` in the headline language; `"mean_over_languages"`;
@@ -147,10 +175,11 @@ def zero_shot_result(
         result[group] = {}
         for value in np.unique(values):
             mask = values == value
+            some = None if concept is None else concept[mask]
             result[group][str(value)] = {
                 "n": int(mask.sum()),
-                **accuracies(ranks[headline][mask], concept[mask], seed=seed),
-                "mean_over_languages": accuracies(stacked[:, mask], concept[mask], seed=seed),
+                **accuracies(ranks[headline][mask], some, seed=seed),
+                "mean_over_languages": accuracies(stacked[:, mask], some, seed=seed),
             }
     return result
 
@@ -198,3 +227,61 @@ def retrieval_result(
         "mean_over_languages": means,
         "languages": found,
     }
+
+
+def caption_retrieval_result(
+    image_embeddings: Float[np.ndarray, "n d"],
+    text_embeddings: Float[np.ndarray, "m d"],
+    image_of_text: Integer[np.ndarray, " m"],
+    *,
+    seed: int,
+    language: str = "en",
+) -> dict[str, Any]:
+    """Recall at 1, 5 and 10 both ways between pictures and their captions, several a picture.
+
+    Image to text: is any of the picture's captions among the k nearest captions? Text to image,
+    for each caption: is its picture among the k nearest pictures? A caption is right for its own
+    picture alone, even where another picture has the same words; such ties count as misses.
+    Intervals resample pictures, so that the captions of one stay together.
+
+    Args:
+      image_of_text: index of each caption's picture; every picture must have one.
+
+    Returns: as `retrieval_result`.
+    """
+    pictures = np.arange(len(image_embeddings))
+    to_text = _ranks_in_blocks(image_embeddings, text_embeddings, pictures, image_of_text)
+    to_image = _ranks_in_blocks(text_embeddings, image_embeddings, image_of_text, pictures)
+    found: dict[str, Any] = {
+        "texts": len(image_of_text),
+        "image_to_text": accuracies(to_text, pictures, seed=seed, ks=RECALL, name="r"),
+        "text_to_image": accuracies(to_image, image_of_text, seed=seed, ks=RECALL, name="r"),
+    }
+    means = {
+        way: {f"r{k}": found[way][f"r{k}"]["value"] for k in RECALL}
+        for way in ("image_to_text", "text_to_image")
+    }
+    return {
+        "headline_language": language,
+        **found,
+        "mean_over_languages": means,
+        "languages": {language: found},
+    }
+
+
+def _ranks_in_blocks(
+    queries: Float[np.ndarray, "q d"],
+    candidates: Float[np.ndarray, "c d"],
+    label_of_query: Integer[np.ndarray, " q"],
+    label_of_candidate: Integer[np.ndarray, " c"],
+    block: int = 512,
+) -> Integer[np.ndarray, " q"]:
+    """`target_ranks` of many queries, whose similarities would not fit into memory at once."""
+    ranks = [
+        target_ranks(
+            _cosine(queries[at : at + block], candidates),
+            label_of_query[at : at + block, None] == label_of_candidate,
+        )
+        for at in range(0, len(queries), block)
+    ]
+    return np.concatenate([np.zeros(0, np.int64), *ranks])

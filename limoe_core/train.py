@@ -20,6 +20,7 @@ from limoe_core import cluster, command
 from limoe_core.checkpoint import Run, RunError
 from limoe_core.config import Config, ConfigError
 from limoe_core.data.batches import training_batches
+from limoe_core.data.pairs import stored_side
 from limoe_core.data.source import PairSet, load_pairs
 from limoe_core.functional import FunctionalModel, initial_params
 from limoe_core.host import keep_freed_memory
@@ -121,7 +122,7 @@ def train(
         config = Run.open(path).config
     devices = make_mesh(MeshShape.parse(mesh, jax.device_count()))
     placer = Placer(config, devices)
-    pairs = load_pairs(config.data, "train")
+    pairs = load_pairs(config.data, "train", side=stored_side(config.model.image_size))
     functional = FunctionalModel.of(config)
     run = start_run(path, config, pairs, functional, resume=resume)
     tokenizer = run.tokenizer()
@@ -269,7 +270,9 @@ class Observer:
         self._tokenizer = tokenizer
         self._mesh = mesh
         self._writes = cluster.is_first()
-        self._validation = load_pairs(config.data, "validation")
+        self._validation = load_pairs(
+            config.data, "validation", side=stored_side(config.model.image_size)
+        )
         self._rate = learning_rate(config.optimizer, settings.steps)
         self._probe_at = set(probe_steps(settings.steps, settings.probe_every))
         self._probe = Probe.choose(

@@ -112,7 +112,8 @@ class CaptionTable:
         """Captions of each concept, in different languages as long as there are enough.
 
         The first language (English) takes part in a draw with `english_share`, the others share
-        the rest evenly; within a language every caption is as likely as every other.
+        the rest evenly; within a language every caption is as likely as every other, and none
+        comes twice before all have come.
         """
         rows, languages = len(concepts), self.start.shape[1]
         weights = np.full(languages, (1 - english_share) / max(1, languages - 1))
@@ -121,6 +122,9 @@ class CaptionTable:
         start = self.start[concepts[:, None], language]
         count = self.count[concepts[:, None], language]
         offset = (rng.random((rows, captions)) * count).astype(np.int32)
+        turns = int(np.count_nonzero(weights))
+        if captions > turns:  # Languages come again, from the first drawn on.
+            offset = _in_turn(count, turns, rng)
         return self.ids[start + offset]
 
 
@@ -137,6 +141,22 @@ def _without_repeats(
     ranked = np.argsort(-scores, axis=1, kind="stable")
     possible = int(np.count_nonzero(weights))
     return ranked[:, np.arange(draws) % possible]
+
+
+def _in_turn(
+    count: Int32[np.ndarray, "rows draws"], turns: int, rng: np.random.Generator
+) -> Int32[np.ndarray, "rows draws"]:
+    """Which caption of its language each draw takes, where languages repeat every `turns` draws.
+
+    The captions of a language are shuffled once for each row and then taken one after another.
+    """
+    rows, draws = count.shape
+    keys = rng.random((rows, turns, int(count.max())))
+    there = np.arange(keys.shape[-1]) < count[:, :turns, None]
+    shuffled = np.argsort(np.where(there, keys, np.inf), axis=-1)
+    place = np.arange(draws)
+    row = np.arange(rows)[:, None]
+    return shuffled[row, place % turns, (place // turns) % count].astype(np.int32)
 
 
 class BatchSource:
@@ -213,9 +233,9 @@ def training_batches(
         its own, and all of them know every row's captions.
 
     Returns:
-      an iterator of `{"image": uint8 (B or r, 72, 72, 4), "text": int32 (B, captions, length)
-      filled up with 0, "concept": int32 (B,)}`. Its `get_state()` is plain data for JSON and says
-      how many batches were taken; after `set_state` of it the same batches follow, bit for bit.
+      an iterator of `{"image": uint8 (B or r, s, s, 4), "text": int32 (B, captions, length) filled
+      up with 0, "concept": int32 (B,)}`. Its `get_state()` is plain data for JSON and says how many
+      batches were taken; after `set_state` of it the same batches follow, bit for bit.
 
     Raises:
       ConfigError: the batch size does not fit the data.

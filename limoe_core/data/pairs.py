@@ -9,15 +9,23 @@ from typing import Protocol
 import numpy as np
 from jaxtyping import Int32, UInt8
 
+#: Side of a stored picture in pixels, where the model's input is not too large for it.
+SIDE = 72
+
+
+def stored_side(image_size: int) -> int:
+    """Side of stored pictures for a model's input: enough for it and for its augmentation."""
+    return max(SIDE, round(image_size * 9 / 8))
+
 
 class PictureStore(Protocol):
-    """Pictures of a split, each 72×72 RGBA."""
+    """Pictures of a split, RGBA, all squares of one side; 72 pixels for emoji."""
 
     def __len__(self) -> int: ...
 
-    def __getitem__(self, index: int) -> UInt8[np.ndarray, "72 72 4"]: ...
+    def __getitem__(self, index: int) -> UInt8[np.ndarray, "s s 4"]: ...
 
-    def batch(self, indices: Sequence[int] | np.ndarray) -> UInt8[np.ndarray, "b 72 72 4"]:
+    def batch(self, indices: Sequence[int] | np.ndarray) -> UInt8[np.ndarray, "b s s 4"]:
         """Several pictures at once."""
         ...
 

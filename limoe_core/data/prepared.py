@@ -1,29 +1,35 @@
 """Any TFDS data set of pictures with captions or labels, if it has been prepared on disk.
 
-It must lie in the ArrayRecord format, which can be read without TensorFlow. Pictures are fitted
-into 72×72 pixels, the size of the emoji set, when they are read.
+It must lie in the ArrayRecord format, which can be read without TensorFlow. Pictures stay on disk;
+they are decoded and fitted into a square when they are asked for.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Int32, UInt8
 
 from limoe_core.config import ConfigError, DataConfig
+from limoe_core.data.catalogue import KNOWN
+from limoe_core.data.class_names import readable_names
 from limoe_core.data.location import data_directory
-from limoe_core.data.pairs import ConceptTable, PairSet
-from limoe_core.data.preprocess import fit_square
+from limoe_core.data.pairs import SIDE, ConceptTable, PairSet
+from limoe_core.data.preprocess import PictureError, fit_square, open_picture
 
-_SIDE = 72
 _CAPTION_FEATURES = ("captions", "caption", "text")
 _LABEL_FEATURES = ("label", "labels")
 #: What else a split may be called in a data set that lacks one of ours.
-_STAND_INS = {"validation": ("validation", "test"), "test": ("test", "validation")}
-_READ_AT_ONCE = 1024
+_STAND_INS = {
+    "validation": ("validation", "val", "test"),
+    "test": ("test", "validation", "val"),
+}
+_READ_AT_ONCE = 256
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,72 +37,174 @@ class SourcePictures:
     """Pictures that are read from disk when they are asked for."""
 
     source: Any
+    """Examples with their picture as it is encoded."""
+    side: int = SIDE
 
     def __len__(self) -> int:
         return len(self.source)
 
-    def __getitem__(self, index: int) -> UInt8[np.ndarray, "72 72 4"]:
+    def __getitem__(self, index: int) -> UInt8[np.ndarray, "s s 4"]:
         return self.batch([index])[0]
 
-    def batch(self, indices: Sequence[int] | np.ndarray) -> UInt8[np.ndarray, "b 72 72 4"]:
-        """Several pictures at once."""
+    def batch(self, indices: Sequence[int] | np.ndarray) -> UInt8[np.ndarray, "b s s 4"]:
+        """Several pictures at once.
+
+        Raises:
+          ConfigError: one of them is damaged.
+        """
         places = np.asarray(indices, np.intp).reshape(-1)
-        out = np.full((len(places), _SIDE, _SIDE, 4), 255, np.uint8)
-        if len(places):
-            for row, example in enumerate(self.source.__getitems__(places.tolist())):
-                out[row, ..., :3] = fit_square(example["image"], _SIDE)
+        out = np.full((len(places), self.side, self.side, 4), 255, np.uint8)
+        if not len(places):
+            return out
+        examples = self.source.__getitems__(places.tolist())
+
+        def decode(row: int) -> None:
+            try:
+                # Twice the size is enough for the filter, and spares most of a large JPEG.
+                picture, _ = open_picture(examples[row]["image"], at_least=2 * self.side)
+            except PictureError as error:
+                raise ConfigError(
+                    f"picture {places[row]} of the data set cannot be read: {error}"
+                ) from error
+            out[row, ..., :3] = fit_square(picture, self.side)
+
+        with ThreadPoolExecutor() as pool:  # Pillow decodes outside the interpreter lock.
+            for _ in pool.map(decode, range(len(places))):
+                pass
         return out
 
 
-def load_prepared(config: DataConfig, split: str) -> PairSet:
+@dataclass(frozen=True, eq=False)
+class PreparedSplit:
+    """One split on disk, of which nothing has been read yet."""
+
+    name: str
+    """Data set, config and version, as TFDS writes them."""
+    split: str
+    source: Any
+    side: int
+    caption: str
+    """The feature that holds captions; "" if there are labels instead."""
+    label: str
+    classes: ConceptTable
+    """Of labels; empty where there are captions."""
+    concept_of_label: Int32[np.ndarray, " labels"]
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    @property
+    def pictures(self) -> SourcePictures:
+        """The pictures, by place."""
+        return SourcePictures(self.source, self.side)
+
+    def labels(self, places: Sequence[int] | np.ndarray) -> Int32[np.ndarray, " n"]:
+        """Which of `classes` each of these pictures shows; -1 where its label is not known."""
+        numbers = np.array([example[self.label] for example in self._examples(places)], np.int64)
+        return np.where(numbers < 0, -1, self.concept_of_label[numbers]).astype(np.int32)
+
+    def captions(self, places: Sequence[int] | np.ndarray) -> list[list[str]]:
+        """All captions of each of these pictures."""
+        return [_texts(example[self.caption]) for example in self._examples(places)]
+
+    def _examples(self, places: Sequence[int] | np.ndarray) -> list[dict[str, Any]]:
+        return self.source.__getitems__(np.asarray(places, np.intp).reshape(-1).tolist())
+
+    def blocks(self, progress: bool) -> list[Any]:
+        """Places of all pictures, a block at a time, with a bar if it may take a while."""
+        from tqdm.auto import tqdm
+
+        starts = range(0, len(self), _READ_AT_ONCE)
+        blocks = [range(at, min(at + _READ_AT_ONCE, len(self))) for at in starts]
+        quiet = not progress or len(blocks) < 20
+        return tqdm(blocks, desc=f"Reading the texts of {self.split}", disable=quiet)
+
+
+def load_prepared(
+    config: DataConfig, split: str, *, side: int = SIDE, progress: bool = False
+) -> PairSet:
     """The pairs of one split of a data set that TFDS has prepared.
 
     A label becomes a concept named by its class; a picture with captions becomes a concept of its
     own, named by its first caption, the others being aliases. All of it counts as English.
 
+    Args:
+      side: of the square that pictures are fitted into, in pixels.
+      progress: whether to show a bar while texts are read.
+
     Raises:
       ConfigError: the data set or the split is not there, or it has no pictures, or no text.
     """
-    builder = _builder(config)
-    wanted = _split(builder, split)
-    features = builder.info.features
-    if "image" not in features:
-        raise ConfigError(
-            f"the data set {config.name} has no feature 'image'; it has {', '.join(features)}"
-        )
-    try:
-        pictures = builder.as_data_source(split=wanted)
-    except (NotImplementedError, ValueError) as error:
-        raise ConfigError(
-            f"the data set {config.name} is prepared in a format that cannot be read without "
-            f"TensorFlow; prepare it with {_command(config)}"
-        ) from error
-    label = next((name for name in _LABEL_FEATURES if name in features), None)
-    caption = next((name for name in _CAPTION_FEATURES if name in features), None)
-    if caption is not None:
-        texts = [_texts(value) for value in _column(builder, wanted, caption)]
-        table = _caption_table(wanted, texts)
+    opened = open_prepared(config, split, side=side)
+    if opened.caption:
+        texts = [text for block in opened.blocks(progress) for text in opened.captions(block)]
+        table = _caption_table(opened.split, texts)
         concept = np.arange(len(texts), dtype=np.int32)
-    elif label is not None and hasattr(features[label], "names"):
-        table = _label_table(features[label].names)
-        place = {name: index for index, name in enumerate(table.keys.tolist())}
-        order = np.array([place[name] for name in features[label].names], np.int32)
-        concept = order[np.array(_column(builder, wanted, label), np.int64)]
     else:
-        raise ConfigError(
-            f"the data set {config.name} has neither captions ({', '.join(_CAPTION_FEATURES)}) nor "
-            f"named labels ({', '.join(_LABEL_FEATURES)}); it has {', '.join(features)}"
-        )
+        table = opened.classes
+        found = [opened.labels(block) for block in opened.blocks(progress)]
+        concept = np.concatenate([np.zeros(0, np.int32), *found])
+        if np.any(concept < 0):
+            raise ConfigError(
+                f"the split {opened.split} of {opened.name} has pictures without a label; take "
+                "another split"
+            )
     empty = np.full(len(concept), "", dtype="<U1")
     return PairSet(
-        name=builder.info.full_name,
-        split=wanted,
-        pictures=SourcePictures(pictures),
+        name=opened.name,
+        split=opened.split,
+        pictures=opened.pictures,
         concept=concept,
         style=empty,
         category=empty,
         concepts=table,
     )
+
+
+def open_prepared(config: DataConfig, *splits: str, side: int = SIDE) -> PreparedSplit:
+    """A split of a prepared data set, to be read piece by piece.
+
+    Args:
+      splits: what it may be called; the first that there is.
+
+    Raises:
+      ConfigError: as `load_prepared`.
+    """
+    import tensorflow_datasets as tfds
+
+    builder = _builder(config)
+    split = _split(builder, splits)
+    features = builder.info.features
+    if "image" not in features:
+        raise ConfigError(
+            f"the data set {config.name} has no feature 'image'; it has {', '.join(features)}"
+        )
+    # Decoding is ours, and only of the picture: a set may have masks beside it.
+    images = [name for name, kind in features.items() if isinstance(kind, tfds.features.Image)]
+    try:
+        source = builder.as_data_source(
+            split=split, decoders={name: tfds.decode.SkipDecoding() for name in images}
+        )
+    except (NotImplementedError, ValueError) as error:
+        raise ConfigError(
+            f"the data set {config.name} is prepared in a format that cannot be read without "
+            f"TensorFlow; on a machine that has it, convert it with `tfds convert_format "
+            f"--dataset_version_dir={builder.data_path} --out_file_format=array_record`"
+        ) from error
+    caption = next((name for name in _CAPTION_FEATURES if name in features), "")
+    label = next((name for name in _LABEL_FEATURES if name in features), "")
+    labels: list[str] = []
+    if not caption:
+        if not label or not hasattr(features[label], "names"):
+            raise ConfigError(
+                f"the data set {config.name} has neither captions "
+                f"({', '.join(_CAPTION_FEATURES)}) nor named labels "
+                f"({', '.join(_LABEL_FEATURES)}); it has {', '.join(features)}"
+            )
+        labels = list(features[label].names)
+    folder = data_directory(config.dir) / config.name
+    table, order = _label_table(labels, config, folder)
+    return PreparedSplit(builder.info.full_name, split, source, side, caption, label, table, order)
 
 
 def _builder(config: DataConfig) -> Any:
@@ -108,37 +216,31 @@ def _builder(config: DataConfig) -> Any:
     try:
         return builder_from_files(config.name, config=builder_config, data_dir=folder)
     except (tfds.core.DatasetNotFoundError, FileNotFoundError) as error:
-        raise ConfigError(
-            f"the data set {config.name} is not in {folder}; prepare it with {_command(config)}"
-        ) from error
+        raise ConfigError(_missing(config, folder)) from error
 
 
-def _command(config: DataConfig) -> str:
+def _missing(config: DataConfig, folder: Path) -> str:
+    """What to do about a data set that is not there."""
     name = config.name if config.config == "auto" else f"{config.name}/{config.config}"
-    folder = data_directory(config.dir)
-    return f"`tfds build {name} --file_format=array_record --data_dir={folder}`"
-
-
-def _split(builder: Any, split: str) -> str:
-    for name in _STAND_INS.get(split, (split,)):
-        if name in builder.info.splits:
-            return name
-    raise ConfigError(
-        f"the data set {builder.info.full_name} has no split {split!r}; there are "
-        f"{', '.join(builder.info.splits)}"
+    said = (
+        f"the data set {config.name} is not in {folder}; prepare it with `tfds build {name} "
+        f"--file_format=array_record --data_dir={folder}`, which needs TensorFlow installed"
     )
+    by_hand = KNOWN[config.name].by_hand if config.name in KNOWN else ""
+    if by_hand:
+        said += "; " + by_hand.format(downloads=folder / "downloads" / "manual")
+    return said
 
 
-def _column(builder: Any, split: str, name: str) -> list[Any]:
-    """One feature of every example, without decoding pictures."""
-    import tensorflow_datasets as tfds
-
-    source = builder.as_data_source(split=split, decoders={"image": tfds.decode.SkipDecoding()})
-    values: list[Any] = []
-    for start in range(0, len(source), _READ_AT_ONCE):
-        stop = min(start + _READ_AT_ONCE, len(source))
-        values += [row[name] for row in source.__getitems__(list(range(start, stop)))]
-    return values
+def _split(builder: Any, splits: Sequence[str]) -> str:
+    for split in splits:
+        for name in _STAND_INS.get(split, (split,)) if len(splits) == 1 else (split,):
+            if name in builder.info.splits:
+                return name
+    raise ConfigError(
+        f"the data set {builder.info.full_name} has no split {' or '.join(map(repr, splits))}; "
+        f"there are {', '.join(builder.info.splits)}"
+    )
 
 
 def _texts(value: Any) -> list[str]:
@@ -160,11 +262,18 @@ def _caption_table(split: str, texts: list[list[str]]) -> ConceptTable:
     )
 
 
-def _label_table(names: Sequence[str]) -> ConceptTable:
-    keys = np.array(sorted(names))
-    return ConceptTable(
-        keys=keys,
-        names={"en": np.array([str(key).replace("_", " ") for key in keys])},
-        aliases=[()] * len(keys),
-        category=np.full(len(keys), "", dtype="<U1"),
+def _label_table(
+    labels: Sequence[str], config: DataConfig, folder: Path
+) -> tuple[ConceptTable, Int32[np.ndarray, " labels"]]:
+    """Classes sorted by label, and which of them each label number is."""
+    names = readable_names(labels, config.name, folder, config.class_names) if labels else []
+    by_key = sorted(range(len(labels)), key=labels.__getitem__)
+    order = np.empty(len(labels), np.int32)
+    order[by_key] = np.arange(len(labels))
+    table = ConceptTable(
+        keys=np.array([labels[i] for i in by_key], dtype=np.str_),
+        names={"en": np.array([names[i] for i in by_key], dtype=np.str_)},
+        aliases=[()] * len(labels),
+        category=np.full(len(labels), "", dtype="<U1"),
     )
+    return table, order

@@ -32,11 +32,15 @@ class PictureError(ValueError):
     """A file or an array that is not a usable picture, said in words a user can act on."""
 
 
-def open_picture(source: bytes | str | Path) -> tuple[Image.Image, list[str]]:
+def open_picture(
+    source: bytes | str | Path, *, at_least: int | None = None
+) -> tuple[Image.Image, list[str]]:
     """Decodes a picture file, whatever kind of pixels it has.
 
     Args:
       source: the file's content, or its path.
+      at_least: where neither side needs more pixels than this, a large JPEG is decoded at a
+        fraction of its size, which is several times as fast.
 
     Returns:
       an RGB picture, or RGBA where some of it may be transparent, turned upright; and sentences on
@@ -68,6 +72,8 @@ def open_picture(source: bytes | str | Path) -> tuple[Image.Image, list[str]]:
         )
     try:
         notes = _frames(picture)
+        if at_least is not None:
+            picture.draft(None, (at_least, at_least))
         picture.load()
         upright = ImageOps.exif_transpose(picture)
         return _eight_bit_colour(upright), notes

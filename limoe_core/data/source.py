@@ -14,7 +14,7 @@ from PIL import Image
 
 from limoe_core.config import ConfigError, DataConfig
 from limoe_core.data.location import data_directory, only_one, remove_unfinished
-from limoe_core.data.pairs import ArrayPictures, ConceptTable, PairSet, PictureStore
+from limoe_core.data.pairs import SIDE, ArrayPictures, ConceptTable, PairSet, PictureStore
 
 __all__ = ["ConceptTable", "PairSet", "PictureStore", "load_pairs", "resolve_config"]
 
@@ -22,7 +22,12 @@ _READ_AT_ONCE = 1024
 
 
 def load_pairs(
-    config: DataConfig, split: str, *, build: bool = True, progress: bool = True
+    config: DataConfig,
+    split: str,
+    *,
+    build: bool = True,
+    progress: bool = True,
+    side: int = SIDE,
 ) -> PairSet:
     """The pairs of one split of a data set.
 
@@ -34,6 +39,8 @@ def load_pairs(
       split: for emoji `train`, `validation`, `test_concept` or `test_style`.
       build: whether to build the emoji set if it is not there.
       progress: whether to show progress bars.
+      side: of the square that pictures of other sets are fitted into, in pixels; see
+        `limoe_core.data.pairs.stored_side`.
 
     Raises:
       ConfigError: the data set, its config or the split is not there; the message says what to do.
@@ -41,7 +48,7 @@ def load_pairs(
     if config.name != "emoji":
         from limoe_core.data.prepared import load_prepared
 
-        return load_prepared(config, split)
+        return load_prepared(config, split, side=side, progress=progress)
     builder = _emoji_builder(config)
     if not _is_built(builder):
         if not build:

@@ -24,7 +24,7 @@ def run(debug_run, data_dir, tmp_path_factory):
     shutil.copytree(debug_run, path)
     evaluate.evaluate(
         evaluate.Arguments(
-            path, splits=("test_style",), data=evaluate.DataOverride(dir=str(data_dir))
+            path, tasks=("test_style",), data=evaluate.DataOverride(dir=str(data_dir))
         )
     )
     return Run.open(path)

@@ -210,7 +210,9 @@ def test_predictions_are_equal_after_a_round_trip(pairs, tmp_path):
 def test_results_are_plain_json(pairs):
     model = Words()
     names = evaluate.NameEmbeddings(
-        evaluate.embed_names(model, pairs.concepts), evaluate.embed_ensemble(model, ENGLISH)
+        evaluate.embed_names(model, pairs.concepts),
+        evaluate.embed_ensemble(model, ENGLISH, ("{}", "a {}")),
+        ("{}", "a {}"),
     )
     results, _ = evaluate.evaluate_split(model, pairs, names, ("all", "split"))
     assert set(results) == {
@@ -298,3 +300,18 @@ def test_tables_say_what_the_report_says_and_fit_a_terminal(evaluated):
     style = report["results"]["zero_shot_test_style"]
     assert f"{100 * style['languages']['fa']['top1']['value']:.1f}" in shown
     assert f"{style['ways']:,}" in shown
+
+
+def test_a_linear_probe_of_emoji_tells_their_categories(debug_run, data_dir):
+    arguments = evaluate.Arguments(
+        debug_run,
+        tasks=("linear_probe",),
+        data=evaluate.DataOverride(dir=str(data_dir)),
+        json=True,
+        store=False,
+    )
+    result = evaluate.evaluate(arguments)["results"]["linear_probe"]
+    assert result["split"] == "test_concept"
+    assert "Animals & Nature" in result["class_names"]
+    assert result["ways"] == len(result["class_names"]) >= 8
+    assert 1.5 / result["ways"] < result["top1"]["value"] < 1  # after twenty steps, above chance

@@ -224,3 +224,35 @@ def test_one_language_needs_no_others(tokenizer: Tokenizer) -> None:
     names = tokenizer.encode(["a", "b", "c", "d"], LENGTH)
     for row, concept in enumerate(batch["concept"].tolist()):
         assert (batch["text"][row] == names[concept]).all()
+
+
+def test_five_captions_of_a_picture_are_all_different(tokenizer: Tokenizer) -> None:
+    """A set with captions has one language and several captions in it."""
+    texts = [f"{word} {number}" for number in range(5) for word in ("apple", "dog", "heart")]
+    table = ConceptTable(
+        keys=np.array(["a", "b", "c"]),
+        names={"en": np.array(["one", texts[0], texts[7]])},
+        aliases=[(), tuple(texts[1:5]), tuple(texts[8:15])],
+        category=np.array([""] * 3),
+    )
+    captions = CaptionTable.make(table, tokenizer, LENGTH)
+    lone = drawn(captions, tokenizer, 0, 5, 0.2, 3)
+    assert lone == [["one"] * 5] * 3  # what there is, as often as asked
+    rows = 4000
+    found = drawn(captions, tokenizer, 1, 5, 0.2, rows)
+    assert all(len(set(row)) == 5 for row in found)
+    firsts = Counter(row[0] for row in found)
+    assert len(firsts) == 5
+    for count in firsts.values():
+        assert count / rows == pytest.approx(1 / 5, abs=4 * (0.16 / rows) ** 0.5)
+    pairs = Counter(tuple(sorted(row[:2])) for row in found)
+    assert len(pairs) == 10  # every two captions come together
+    assert all(len(set(row)) == 5 for row in drawn(captions, tokenizer, 2, 5, 0.2, 50))
+
+
+def test_languages_that_come_again_bring_another_caption(
+    two_languages: CaptionTable, tokenizer: Tokenizer
+) -> None:
+    for row in drawn(two_languages, tokenizer, 0, 6, 0.5, 100):
+        assert {"roter▁apfel", "赤リンゴ"} < set(row)
+        assert len(set(row)) == 4  # and two different ones in English

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
-from PIL import Image
 
 from limoe_core.config import ConfigError, DataConfig
-from limoe_core.data.preprocess import fit_square
+from limoe_core.data.class_names import readable_names
+from limoe_core.data.pairs import stored_side
+from limoe_core.data.preprocess import fit_square, open_picture
 from limoe_core.data.source import load_pairs
+
+from .small_sets import (
+    SYNSETS,
+    encoded,
+    write_cifar100,
+    write_coco,
+    write_imagenet,
+    write_set,
+)
 
 CLASSES = ["zebra", "apple_pie", "cat"]  # not in alphabetical order
 
@@ -24,9 +34,7 @@ def picture(index: int) -> np.ndarray:
 
 
 def example(index: int, **more: Any) -> dict[str, Any]:
-    out = io.BytesIO()
-    Image.fromarray(picture(index)).save(out, "PNG")
-    return {"image": io.BytesIO(out.getvalue()), **more}
+    return {"image": encoded(picture(index)), **more}
 
 
 def features(name: str) -> dict[str, Any]:
@@ -58,28 +66,8 @@ def rows(name: str) -> list[dict[str, Any]]:
     }[name]
 
 
-class _Tiny(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-    VERSION = tfds.core.Version("1.0.0")
-    pkg_dir_path = Path(__file__).parent
-
-    def _info(self) -> tfds.core.DatasetInfo:
-        return tfds.core.DatasetInfo(
-            builder=self, features=tfds.features.FeaturesDict(features(self.name))
-        )
-
-    def _split_generators(self, dl_manager: Any) -> dict[str, Any]:
-        return {"train": self._generate_examples(), "test": self._generate_examples()}
-
-    def _generate_examples(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        yield from ((str(i), row) for i, row in enumerate(rows(self.name)))
-
-
-def prepare(name: str, folder: Path, kind: str = "array_record") -> DataConfig:
-    builder = type("Builder", (_Tiny,), {"name": name}, skip_registration=True)
-    builder(data_dir=folder, file_format=kind).download_and_prepare(
-        download_config=tfds.download.DownloadConfig(try_download_gcs=False)
-    )
-    return DataConfig(name=name, dir=str(folder))
+def prepare(name: str, folder: Path) -> DataConfig:
+    return write_set(name, folder, features(name), {"train": rows(name), "test": rows(name)})
 
 
 def by_red(pairs: Any) -> dict[int, int]:
@@ -152,3 +140,80 @@ def test_a_missing_set_names_the_command_that_prepares_it(tmp_path: Path) -> Non
     command = f"tfds build oxford_iiit_pet --file_format=array_record --data_dir={tmp_path}"
     assert command in str(error.value)
     assert not list(tmp_path.iterdir())
+
+
+def test_what_must_be_fetched_by_hand_is_said(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as error:
+        load_pairs(DataConfig(name="imagenet2012", dir=str(tmp_path)), "validation")
+    assert "tfds build imagenet2012 --file_format=array_record" in str(error.value)
+    assert "ILSVRC2012_img_val.tar" in str(error.value)
+    assert str(tmp_path / "downloads" / "manual") in str(error.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_captions_of_coco_come_from_its_config(tmp_path: Path) -> None:
+    pairs = load_pairs(write_coco(tmp_path, train=3, val=2), "validation")
+    assert pairs.name == "coco_captions/2014/1.0.0"
+    assert pairs.split == "val"
+    assert sorted(len(aliases) for aliases in pairs.concepts.aliases) == [4, 5]
+
+
+def test_pictures_are_as_large_as_the_model_needs(tmp_path: Path) -> None:
+    config = write_cifar100(tmp_path, train=1, test=1)
+    assert load_pairs(config, "test", side=252).pictures[0].shape == (252, 252, 4)
+    assert [stored_side(size) for size in (32, 64, 224)] == [72, 72, 252]
+
+
+def test_a_large_jpeg_read_at_a_fraction_looks_the_same() -> None:
+    rows, columns = np.mgrid[0:900, 0:1200]
+    smooth = np.stack([rows / 4, columns / 5, 255 - rows / 4], axis=-1).astype(np.uint8)
+    content = encoded(smooth, "JPEG").getvalue()
+    small, _ = open_picture(content, at_least=144)
+    assert small.size == (300, 225)  # a quarter: an eighth would be too few pixels
+    difference = fit_square(small, 72).astype(int) - fit_square(open_picture(content)[0], 72)
+    assert np.abs(difference).max() <= 3
+
+
+def test_wordnet_ids_need_readable_names(tmp_path: Path) -> None:
+    config = write_imagenet(tmp_path, train=1, validation=1)
+    with pytest.raises(ConfigError, match="WordNet ids such as n01440764") as error:
+        load_pairs(config, "train")
+    beside = tmp_path / "imagenet2012" / "class_names.txt"
+    assert str(beside) in str(error.value)
+    beside.write_text(SYNSETS)
+    pairs = load_pairs(config, "train")
+    assert pairs.concepts.names["en"].tolist() == ["tench", "goldfish", "soccer ball"]
+    other = tmp_path / "other.txt"
+    other.write_text("a fish\na_gold  fish\na ball\n")
+    pairs = load_pairs(replace(config, class_names=str(other)), "train")
+    assert pairs.concepts.names["en"].tolist() == ["a fish", "a gold fish", "a ball"]
+    with pytest.raises(ConfigError, match="pictures without a label"):
+        load_pairs(config, "test")
+
+
+@pytest.mark.parametrize(
+    "text, complaint",
+    [
+        ("tench\ngoldfish\n", "2 lines, which do not fit 3 classes.*none for n01440764"),
+        ("n01440764\nn01443537 a\nn04254680 b", "no name for n01440764"),
+        (None, "cannot be read"),
+    ],
+)
+def test_class_names_that_do_not_fit_are_refused(
+    tmp_path: Path, text: str | None, complaint: str
+) -> None:
+    file = tmp_path / "names.txt"
+    if text is not None:
+        file.write_text(text)
+    labels = ["n01440764", "n01443537", "n04254680"]
+    with pytest.raises(ConfigError, match=complaint):
+        readable_names(labels, "imagenet2012", tmp_path, str(file))
+
+
+def test_a_damaged_picture_is_named(tmp_path: Path) -> None:
+    image = tfds.features.Image(encoding_format="png")
+    label = tfds.features.ClassLabel(names=["cat"])
+    row = {"image": io.BytesIO(b"\x89PNG torn"), "label": 0}
+    config = write_set("tiny_torn", tmp_path, {"image": image, "label": label}, {"train": [row]})
+    with pytest.raises(ConfigError, match="picture 0 of the data set cannot be read"):
+        load_pairs(config, "train").pictures.batch([0])

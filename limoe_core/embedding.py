@@ -1,0 +1,91 @@
+"""Embeddings of whole splits and of class names, a batch at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from jaxtyping import Float, Integer
+
+if TYPE_CHECKING:
+    from limoe_core.data.pairs import ConceptTable, PictureStore
+
+#: Texts that are embedded between two movements of the progress bar.
+_TEXTS_AT_ONCE = 1024
+
+
+class Encoder(Protocol):
+    """What is needed of a model; `limoe_core.LoadedModel` has it."""
+
+    def encode_images(self, images: Sequence[Any], /) -> Float[np.ndarray, "n d"]:
+        """Unit vectors of uint8 pictures."""
+        ...
+
+    def encode_texts(self, texts: Sequence[str], /) -> Float[np.ndarray, "n d"]:
+        """Unit vectors of texts."""
+        ...
+
+
+Progress = Callable[[str, Sequence[Any]], Iterator[Any]]
+"""Goes through a sequence while it shows what is being done."""
+
+
+def silent(label: str, items: Sequence[Any]) -> Iterator[Any]:
+    """A `Progress` that shows nothing."""
+    return iter(items)
+
+
+def embed_pictures(
+    model: Encoder,
+    pictures: PictureStore,
+    places: Integer[np.ndarray, " n"] | None = None,
+    *,
+    label: str = "pictures",
+    batch: int = 256,
+    progress: Progress = silent,
+) -> Float[np.ndarray, "n d"]:
+    """Embeddings of pictures, of which only a batch is in memory at a time.
+
+    Args:
+      places: which of them, in this order; None for all.
+      label: what the progress bar says.
+    """
+    places = np.arange(len(pictures)) if places is None else places
+    found = [
+        model.encode_images(list(pictures.batch(places[start : start + batch])))
+        for start in progress(label, range(0, len(places), batch))
+    ]
+    return np.concatenate(found or [model.encode_images([])]).astype(np.float32)
+
+
+def embed_names(
+    model: Encoder, table: ConceptTable, *, progress: Progress = silent
+) -> dict[str, Float[np.ndarray, "C d"]]:
+    """Embeddings of every concept's official name, by language."""
+    languages = list(table.names)
+    return {
+        language: model.encode_texts([str(name) for name in table.names[language]])
+        for language in progress("names", languages)
+    }
+
+
+def embed_ensemble(
+    model: Encoder, names: Sequence[str], templates: Sequence[str]
+) -> Float[np.ndarray, "C d"]:
+    """Unit vectors of the mean embedding of each name in all templates."""
+    total = sum(
+        model.encode_texts([template.format(name) for name in names]) for template in templates
+    )
+    return total / np.linalg.norm(total, axis=1, keepdims=True).clip(1e-12)
+
+
+def embed_texts(
+    model: Encoder, texts: Sequence[str], *, label: str = "texts", progress: Progress = silent
+) -> Float[np.ndarray, "n d"]:
+    """Embeddings of many texts."""
+    found = [
+        model.encode_texts(texts[start : start + _TEXTS_AT_ONCE])
+        for start in progress(label, range(0, len(texts), _TEXTS_AT_ONCE))
+    ]
+    return np.concatenate(found or [model.encode_texts([])])
