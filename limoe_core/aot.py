@@ -9,13 +9,11 @@ import jax.numpy as jnp
 from jax.sharding import NamedSharding, PartitionSpec
 
 from limoe_core.config import Config, ConfigError
+from limoe_core.data.pairs import stored_side
 from limoe_core.functional import FunctionalModel
 from limoe_core.optimizer import make_optimizer
 from limoe_core.sharding import WHOLE, MeshShape, batch_spec, make_mesh, placed_shapes
 from limoe_core.train_step import Batch, TrainState, make_train_step
-
-#: Side of the pictures that the emoji set holds; other sizes are resampled alike.
-_PICTURE = 72
 
 #: A shape stands for an array here.
 _Shape: Any = jax.ShapeDtypeStruct
@@ -51,9 +49,10 @@ def compile_step(config: Config, shape: MeshShape) -> Any:
     pictures = config.data.batch_size // groups
     spec = batch_spec(groups, pictures, mesh)
     captions, length = config.data.captions_per_image, config.model.text_length
+    side = stored_side(config.model.image_size)
     here = NamedSharding(mesh, spec)
     batch = Batch(
-        _Shape((groups, pictures, _PICTURE, _PICTURE, 4), jnp.uint8, sharding=here),
+        _Shape((groups, pictures, side, side, 4), jnp.uint8, sharding=here),
         _Shape((groups, pictures, captions, length), jnp.int32, sharding=here),
         _Shape(
             (groups, pictures * captions * length),

@@ -32,7 +32,7 @@ RATE = 0.05
 def settings(groups: int) -> Config:
     base = preset("debug")
     model = ModelConfig(
-        image_size=32, text_length=LENGTH, vocab_size=300, width=16, layers=2, heads=2, mlp_dim=24,
+        image_size=32, text_length=LENGTH, vocab_size=300, width=16, layers=1, heads=2, mlp_dim=24,
         embed_dim=16, experts=8, moe_every=1, capacity_factor=1.25,
     )  # fmt: skip
     return dataclasses.replace(
