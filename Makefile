@@ -4,10 +4,11 @@
 #   make lint     ruff and mypy
 #   make train    train emoji-tiny         (ARGS='--run checkpoints/other --train.steps 100')
 #   make bench    speed and memory
+#   make soak     attacks on runs and on the dashboard: an hour or more
 #   make data     fetch more art styles (needs npm)
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help app test lint format train bench data requirements
+.PHONY: help app test lint format train bench soak data requirements
 
 ARGS ?=
 # Tests run in two processes; a file's tests stay together, so what they share is made once.
@@ -40,6 +41,9 @@ train: .venv/app.stamp
 
 bench: .venv/app.stamp
 	$(BIN)/python -m benchmarks $(ARGS)
+
+soak: .venv/app.stamp
+	$(BIN)/python -m benchmarks.resilience $(ARGS)
 
 data: .venv/app.stamp
 	$(BIN)/python -m limoe_core.data.fetch $(ARGS)

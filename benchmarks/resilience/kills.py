@@ -69,6 +69,18 @@ def run(kills: int = 100, seed: int = 0) -> list[Record]:
     return [Record("training killed and resumed", done, failed, how)]
 
 
+def quiet_run(folder: Path) -> Path:
+    """A run that nobody disturbs, evaluated, for other attacks to damage."""
+    _finish(folder / "quiet", folder / "data")
+    subprocess.run(
+        [sys.executable, "-m", "limoe_core.evaluate", "--run", str(folder / "quiet")],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        check=True,
+    )
+    return folder / "quiet"
+
+
 def _start(path: Path, data: Path) -> subprocess.Popen[bytes]:
     options = ["--resume"] if (path / "config.json").exists() else [*_OPTIONS]
     return subprocess.Popen(
