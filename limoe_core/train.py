@@ -115,7 +115,7 @@ def train(
     Raises:
       ConfigError: for settings that cannot work with the data.
       RunError: if the run directory cannot be used.
-      TrainingError: if the loss is no longer a number.
+      TrainingError: if training cannot go on; the message says what is safe.
     """
     keep_freed_memory()
     if resume:
@@ -169,7 +169,9 @@ def start_run(
             data = {"name": pairs.name, "train_pictures": len(pairs)}
             run = Run.create(path, config, data=data, parameters=functional.parameters)
         if not (run.path / "tokenizer.model").exists():
-            run.save_tokenizer(Tokenizer.train(pairs.captions(), config.model.vocab_size))
+            tokenizer = Tokenizer.train(pairs.captions(), config.model.vocab_size)
+            with _saying_what_is_safe(run):
+                run.save_tokenizer(tokenizer)
     cluster.wait_for_all("run directory")
     return Run.open(path)
 
