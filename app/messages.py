@@ -46,8 +46,9 @@ def cleaned(text: str, longest: int) -> str:
 
     For what goes on as text: to the model, into a field that the reader may edit.
     """
+    text = text.replace("\0", "")
     cut = text if len(text) <= longest else text[: longest - 1] + "…"
-    return cut.replace("\0", "").encode("utf-8", "replace").decode("utf-8")
+    return cut.encode("utf-8", "replace").decode("utf-8")
 
 
 def _seen(character: str) -> str:

@@ -66,7 +66,7 @@ class Runs:
         """The run to open with: the first that has experts and can show their routing."""
         with_experts = []
         for name in self.usable:
-            with suppress(RunError):  # it went away since it was listed, or its probe is damaged
+            with suppress(RunError, OSError):  # it went away just now, or its probe is damaged
                 run = self.open(name)
                 if not run.config.model.experts:
                     continue
