@@ -11,6 +11,7 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.Element_pb2 import Element
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.sync.client import connect
+from websockets.typing import Origin, Subprotocol
 
 #: Seconds that an answer may take before it counts as none.
 PATIENCE = 180.0
@@ -27,8 +28,9 @@ class Client:
         place = urlsplit(address)
         self._socket = connect(
             f"ws://{place.netloc}/_stcore/stream",
-            subprotocols=["streamlit"],  # type: ignore[list-item]
-            origin=f"http://{place.netloc}",  # type: ignore[arg-type]
+            subprotocols=[Subprotocol("streamlit")],
+            origin=Origin(f"http://{place.netloc}"),
+            proxy=None,  # it is on this machine
             max_size=None,
             open_timeout=PATIENCE,
             ping_timeout=None,

@@ -44,7 +44,7 @@ def seeds(seed: int = 0) -> dict[str, bytes]:
 
 def _encoded(picture: Image.Image, kind: str, **options: object) -> bytes:
     buffer = io.BytesIO()
-    picture.save(buffer, kind, **options)  # type: ignore[arg-type]
+    picture.save(buffer, kind, **options)
     return buffer.getvalue()
 
 

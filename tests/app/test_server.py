@@ -55,6 +55,7 @@ def test_a_page_of_another_site_opens_no_session(server: Server, origin: str) ->
             f"ws://{place.netloc}/_stcore/stream",
             origin=origin,  # type: ignore[arg-type]
             open_timeout=60,
+            proxy=None,
         )
     assert refused.value.response.status_code == 403
 
