@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import Literal
 
 import streamlit as st
@@ -11,14 +12,48 @@ Kind = Literal["info", "warning", "error"]
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~$:&@/^=])")
 _LONGEST = 300
+#: Embeddings, overrides and isolates of direction; marks that only letters feel are left alone.
+_TURNS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 def plain(text: object, longest: int = _LONGEST) -> str:
     """`text` so that Markdown shows it letter for letter, on one line, shortened if it is long."""
-    words = " ".join(str(text).split())
-    if len(words) > longest:
+    return _MARKUP.sub(r"\\\1", visible(text, longest))
+
+
+def visible(text: object, longest: int = _LONGEST) -> str:
+    """`text` on one line, shortened if it is long, and nothing in it unseen.
+
+    Control characters, and those that turn the direction of what follows, are shown by their
+    number, so that a name cannot pass for another one. Halves of characters, which no message to
+    the browser may hold, are shown alike.
+    """
+    whole = str(text)
+    words = " ".join(whole[: 4 * longest].split())  # before anything takes long
+    if len(words) > longest or len(whole) > 4 * longest:
         words = words[: longest - 1] + "…"
-    return _MARKUP.sub(r"\\\1", words)
+    return "".join(map(_seen, words))
+
+
+def visible_lines(text: str, longest: int) -> str:
+    """`visible`, with lines and blanks as they are."""
+    cut = text if len(text) <= longest else text[: longest - 1] + "…"
+    return cut if cut.isprintable() else "".join(c if c in "\n\t" else _seen(c) for c in cut)
+
+
+def cleaned(text: str, longest: int) -> str:
+    """`text` with its lines and blanks, cut if it is long, and without halves of characters.
+
+    For what goes on as text: to the model, into a field that the reader may edit.
+    """
+    text = text.replace("\0", "")
+    cut = text if len(text) <= longest else text[: longest - 1] + "…"
+    return cut.encode("utf-8", "replace").decode("utf-8")
+
+
+def _seen(character: str) -> str:
+    unseen = character in _TURNS or unicodedata.category(character) in ("Cc", "Cs")
+    return f"[U+{ord(character):04X}]" if unseen else character
 
 
 def say(kind: Kind, sentence: object) -> None:
@@ -26,6 +61,16 @@ def say(kind: Kind, sentence: object) -> None:
     box = {"info": st.info, "warning": st.warning, "error": st.error}[kind]
     icon = {"info": "info", "warning": "warning", "error": "error"}[kind]
     box(plain(sentence, longest=1200), icon=f":material/{icon}:")
+
+
+def file_trouble(run: str, error: OSError) -> str:
+    """What to say when a file of a run could not be read just now."""
+    file = f" ({error.filename})" if error.filename else ""
+    return (
+        f"A file of {run}{file} could not be read: {error.strerror or error}. If the run was "
+        "moved or deleted while it was shown, choose another one in the sidebar, or load this "
+        "page again."
+    )
 
 
 def counted(number: int, thing: str, plural: str | None = None) -> str:

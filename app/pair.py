@@ -10,7 +10,7 @@ import numpy as np
 import streamlit as st
 from jaxtyping import UInt8
 
-from app import messages, pictures, state
+from app import messages, pictures, runs, state
 from app.components.gallery import Item, contact_sheet, gallery
 from app.components.gallery.gallery import Sheet
 from limoe_core.trace import TEXT, RoutingTrace
@@ -141,13 +141,15 @@ def _sheet(path: str, pictures: np.ndarray) -> Sheet:
 
 def _type_text(caption: str) -> str:
     def read(text: str) -> str:
-        return text.replace("\0", "")
+        return messages.cleaned(text, runs.LONGEST_TEXT)
 
     text = state.get("text", read, caption)
+    if len(text) == runs.LONGEST_TEXT:
+        messages.say("info", f"Only the first {len(text):,} characters of a text are read.")
     st.session_state["pair.text"] = text
 
     def store() -> None:
-        typed = st.session_state["pair.text"] or ""
+        typed = read(st.session_state["pair.text"] or "")
         state.put("text", None if typed == caption else typed)
 
     st.text_input(

@@ -52,9 +52,18 @@ def prepare(upload: Upload, size: int) -> Prepared:
 
 @st.cache_resource(max_entries=64, show_spinner=False)
 def _prepare(digest: str, size: int, _content: bytes) -> Prepared:
+    return decode(_content, size)
+
+
+def decode(content: bytes, size: int) -> Prepared:
+    """`prepare` without a cache.
+
+    Raises:
+      limoe_core.data.preprocess.PictureError: it cannot be read, in a sentence.
+    """
     from limoe_core.data.preprocess import open_picture, to_model_input
 
-    picture, notes = open_picture(_content)
+    picture, notes = open_picture(content)
     # The model's own function, at a higher resolution: the same white ground and the same margins.
     shown = to_model_input(picture, max(size, min(_SHOWN, max(picture.size))))
     return Prepared(to_model_input(picture, size), data_address(to_bytes(shown)), tuple(notes))

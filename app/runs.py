@@ -1,20 +1,22 @@
 """Runs for the pages: which there are, and what they hold, loaded once per server.
 
 Names of runs come from the address bar; `limoe_core.checkpoint.find_run` refuses any that is not
-a plain folder name, so that no link leads out of the folder of runs. JAX is imported only when
-parameters are asked for.
+a plain folder name. A folder or a file of a run that is a symbolic link is used only if it leads to
+a place within the folder of runs (`app.confinement`). So nothing outside of it is ever read as a
+run. JAX is imported only when parameters are asked for.
 """
 
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
 
+from app import confinement, messages
 from limoe_core.checkpoint import Run, RunError, RunListing, find_run, list_runs
 from limoe_core.trace import RoutingTrace
 
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
 
     from limoe_core.data.source import PairSet
     from limoe_core.inference import LoadedModel
+
+#: Longer texts, of a run or a reader, are cut before anything is done with them.
+LONGEST_TEXT = 20_000
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,7 @@ class Runs:
         Raises:
           RunError: it is missing or may not be read.
         """
-        listings = list_runs(folder)
+        listings = [_checked(folder, each) for each in list_runs(folder)]
         return cls(
             folder,
             tuple(each.name for each in listings if each.error is None),
@@ -51,20 +56,37 @@ class Runs:
         """Opens a run by its name, which may come from outside.
 
         Raises:
-          RunError: it is no plain folder name, or no run.
+          RunError: it is no plain folder name, no run, or leads out of the folder of runs.
         """
-        return find_run(self.folder, name)
+        run = find_run(self.folder, name)
+        confinement.check(self.folder, run.path)
+        return run
 
     def default(self) -> str:
         """The run to open with: the first that has experts and can show their routing."""
-        with_experts = [name for name in self.usable if self.open(name).config.model.experts]
-        for name in with_experts:
-            run = self.open(name)
-            with suppress(RunError):
+        with_experts = []
+        for name in self.usable:
+            with suppress(RunError, OSError):  # it went away just now, or its probe is damaged
+                run = self.open(name)
+                if not run.config.model.experts:
+                    continue
+                with_experts.append(name)
                 if steps := run.probe_steps():
                     probe(run, steps[-1])
                     return name
         return (*with_experts, *self.usable)[0]
+
+
+def _checked(folder: Path, listing: RunListing) -> RunListing:
+    """The listing, with an error if the run cannot be opened by its name."""
+    if listing.error is not None:
+        return listing
+    try:
+        find_run(folder, listing.name)
+        confinement.check(folder, listing.path)
+    except RunError as error:
+        return replace(listing, error=str(error))
+    return listing
 
 
 def written_path(run: Run) -> str:
@@ -127,7 +149,21 @@ def _stamp(path: Path) -> tuple[int, int]:
 
 @st.cache_resource(max_entries=128, show_spinner=False)
 def _probe(path: str, step: int, stamp: tuple[int, int]) -> RoutingTrace:
-    return Run.open(path).probe(step)
+    return _readable(Run.open(path).probe(step))
+
+
+def _readable(trace: RoutingTrace) -> RoutingTrace:
+    """The trace with texts that can be sent to a browser: a run may come from anywhere."""
+
+    def clean(texts: np.ndarray) -> np.ndarray:
+        return np.array([messages.cleaned(str(text), LONGEST_TEXT) for text in texts], dtype=str)
+
+    return replace(
+        trace,
+        captions=clean(trace.captions),
+        piece=clean(trace.piece),
+        meta={key: clean(values) for key, values in trace.meta.items()},
+    )
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)

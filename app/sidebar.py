@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import streamlit as st
@@ -34,6 +34,7 @@ def choose_run(runs: Runs) -> Run | None:
             "Run",
             runs.usable,
             key="sidebar.run",
+            format_func=messages.visible,
             on_change=state.bind("run", "sidebar.run"),
             help=TERMS["run"],
         )
@@ -45,6 +46,16 @@ def choose_run(runs: Runs) -> Run | None:
     with st.sidebar:
         st.caption(messages.plain(describe(run)))
     return run
+
+
+def show_page(show: Callable[[Run], None], run: Run) -> None:
+    """Draws a page; says so where the run changed under its feet, and keeps what was drawn."""
+    try:
+        show(run)
+    except RunError as error:
+        messages.say("error", f"This cannot be shown: {error}")
+    except OSError as error:  # a file went away, or may not be read
+        messages.say("error", messages.file_trouble(run.name, error))
 
 
 def choose_step(

@@ -45,7 +45,7 @@ def _show(entry: Entry) -> None:
             return
         run = sidebar.choose_run(runs)
         if run is not None:
-            entry.show(run)
+            sidebar.show_page(entry.show, run)
         sidebar.list_broken(runs)
     finally:
         state.publish()

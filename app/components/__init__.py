@@ -9,9 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, cast
 
 import streamlit as st
 from streamlit.components.v2.types import ComponentRenderer
+
+from app import messages
+
+#: Longer texts are cut; pictures, as data addresses, are not.
+_LONGEST = 2000
+_PICTURE = "data:image/"
 
 
 def define(name: str, folder: Path, scripts: Sequence[str]) -> ComponentRenderer:
@@ -25,9 +32,25 @@ def define(name: str, folder: Path, scripts: Sequence[str]) -> ComponentRenderer
     def read(file: str) -> str:
         return (folder / file).read_text(encoding="utf-8")
 
-    return st.components.v2.component(
+    component = st.components.v2.component(
         f"limoe_lens.{name}",
         html=read("view.html"),
         css=read("view.css"),
         js="\n".join(read(f"{script}.js") for script in scripts),
     )
+
+    def render(*, data: Any, **options: Any) -> Any:
+        return component(data=as_text(data), **options)
+
+    return cast(ComponentRenderer, render)
+
+
+def as_text(value: Any) -> Any:
+    """Data for a component, with every text in it cut where needed and nothing in it unseen."""
+    if isinstance(value, str):
+        return value if value.startswith(_PICTURE) else messages.visible_lines(value, _LONGEST)
+    if isinstance(value, dict):
+        return {key: as_text(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple) and value and not isinstance(value[0], int | float):
+        return [as_text(inner) for inner in value]
+    return value

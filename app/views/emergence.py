@@ -38,6 +38,8 @@ def show(run: Run) -> None:
             view.draw(shown, layer, log=log)
         except (RunError, AnalysisError) as error:
             messages.say("error", f"This cannot be shown: {error}")
+        except OSError as error:  # it is drawn again by itself, when the run may be gone
+            messages.say("error", messages.file_trouble(run.name, error))
 
     st.fragment(draw, run_every=_EVERY if live else None)()
 
@@ -54,11 +56,18 @@ def _choose_other(run: Run) -> Run | None:
             "Beside it",
             [_NONE, *names],
             key="emergence.versus",
+            format_func=messages.visible,
             on_change=state.bind("versus", "emergence.versus"),
             help="A second run with experts, drawn on the same axes: for example one without the "
             "entropy losses.",
         )
-    return None if chosen == _NONE else runs.open(chosen)
+    if chosen == _NONE:
+        return None
+    try:
+        return runs.open(chosen)
+    except RunError as error:  # it went away since it was listed
+        messages.say("error", f"{chosen} cannot be shown beside it: {error}")
+        return None
 
 
 def _has_history(runs: Runs, name: str) -> bool:

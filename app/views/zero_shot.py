@@ -61,7 +61,7 @@ def evaluated_steps(run: Run) -> list[int]:
             for task, by_step in stored.items()
             if task.startswith("zero_shot_") and isinstance(by_step, dict)
             for step in by_step
-            if step.isdigit()
+            if step.isascii() and step.isdigit()
         }
     )
 

@@ -107,7 +107,7 @@ def offer_build(run: Run) -> None:
     if wanted or jobs.running(key):
         try:
             jobs.result(key, lambda progress: _build(config), "Building the data set")
-        except ConfigError as error:
+        except (ConfigError, OSError) as error:
             messages.say("error", f"It cannot be built: {error}")
             return
         st.rerun()

@@ -1,1 +1,1 @@
-"""Attacks on runs and on the dashboard: `make soak`, or `python -m benchmarks.resilience`."""
+"""Attacks on the running parts: each module is one attack, with `run(...) -> list[Record]`."""

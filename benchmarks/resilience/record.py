@@ -1,4 +1,4 @@
-"""What an attack came to."""
+"""What an attack leaves behind: how often it was tried, and how often it got through."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Record:
-    """One attack: how often it was tried, and how often the promise broke."""
+    """One kind of attack."""
 
     name: str
     tried: int
     failed: int
+    """How many of the tried ones did harm: an error nobody expected, a wrong result, no answer."""
     how: str
-    """What was done, with seeds and sizes, and what was measured."""
+    """What was done and measured: seeds, sizes, the slowest answer, memory; and what failed."""

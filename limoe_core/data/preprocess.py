@@ -16,6 +16,11 @@ from limoe_core.config import ModelConfig
 
 #: A file with more pixels (8,000 × 8,000) is refused before it is decoded.
 MAX_PIXELS = 64_000_000
+#: Longer ones are refused too: a strip is filled up to a square, one axis after the other.
+MAX_SIDE = 65_535
+#: A progressive JPEG has about ten scans. Each is decoded over the whole picture, and a small file
+#: can hold thousands.
+MAX_SCANS = 100
 
 # Rows or columns that are resized at once, so that a large picture is never copied as a whole.
 _BAND = 512
@@ -50,9 +55,10 @@ def open_picture(
       PictureError: it is no picture, has too many pixels, or is damaged.
     """
     content = _content(source)
+    _check_scans(content)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            warnings.simplefilter("ignore")  # about odd tags; a picture that can be read is read
             picture = Image.open(io.BytesIO(content), formats=_FORMATS)
     except Image.DecompressionBombError as error:
         raise PictureError(
@@ -69,6 +75,11 @@ def open_picture(
         raise PictureError(
             f"The picture has {width} × {height} pixels; at most {MAX_PIXELS // 10**6} million are "
             "read. Give a smaller one."
+        )
+    if max(width, height) > MAX_SIDE:
+        raise PictureError(
+            f"The picture has {width} × {height} pixels; at most {MAX_SIDE:,} are read along a "
+            "side. Give a smaller one."
         )
     try:
         notes = _frames(picture)
@@ -122,6 +133,16 @@ def patch_boxes(config: ModelConfig) -> Int[np.ndarray, "patches 4"]:
     return (corners * config.patch_size).astype(np.int32)
 
 
+def _check_scans(content: bytes) -> None:
+    # Within the data of a scan 0xFF is followed by a zero, so these two bytes start a scan, or
+    # one of a few in a preview.
+    if content.startswith(b"\xff\xd8") and content.count(b"\xff\xda") > MAX_SCANS:
+        raise PictureError(
+            f"The JPEG consists of more than {MAX_SCANS} scans, which take too long to decode. "
+            "Save it anew."
+        )
+
+
 def _content(source: bytes | str | Path) -> bytes:
     if isinstance(source, bytes | bytearray | memoryview):
         return bytes(source)
@@ -162,7 +183,8 @@ def _from_wide_grey(picture: Image.Image) -> Image.Image:
     elif picture.mode == "F" and low >= 0 and high <= 1:
         scaled = finite
     else:  # No scale is agreed on, so show what is there.
-        scaled = (finite - low) / max(high - low, 1e-12)
+        # Halved first: the span of the largest floating-point numbers is infinite.
+        scaled = (finite / 2 - low / 2) / max(high / 2 - low / 2, 1e-12)
     return Image.fromarray(np.round(scaled * 255).astype(np.uint8)).convert("RGB")
 
 

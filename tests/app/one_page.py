@@ -19,7 +19,7 @@ def _script(module: str, folder: str) -> None:
         runs = sidebar.find_runs(Path(folder))
         run = None if runs is None else sidebar.choose_run(runs)
         if run is not None:
-            entry.show(run)
+            sidebar.show_page(entry.show, run)
     finally:
         state.publish()
 

@@ -1,0 +1,88 @@
+"""Small files that ask for much: memory, or time."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+
+from PIL import Image
+
+
+def bombs() -> dict[str, bytes]:
+    """Files by what they claim; each should be refused, or read at a bounded price."""
+    return {
+        "a PNG of 60,000 × 60,000": png(60_000, 60_000),
+        "a PNG of 2³¹ × 2³¹": png(2**31 - 1, 2**31 - 1),
+        "a PNG just under the limit": png(8_000, 8_000),
+        "a PNG just over the limit": png(8_001, 8_000),
+        "a PNG of one row of 60 million": png(60_000_000, 1),
+        "an ICO with a PNG of 13,000 × 13,000": ico(png(13_000, 13_000)),
+        "a GIF of 65,535 × 65,535": _gif(65_535, 65_535, frames=1),
+        "a GIF of 20,000 frames": _gif(64, 64, frames=20_000),
+        "a BMP of 2³¹ × 2³¹": _bmp(2**31 - 1, 2**31 - 1),
+        "a PPM of 99,999 × 99,999": b"P6 99999 99999 255\n" + bytes(100),
+        "a JPEG of 20,000 scans": scans(20_000),
+        "a TIFF whose pages are a ring": _ring(),
+        "a PNG with a text of 50 million characters": _long_text(50_000_000),
+    }
+
+
+def png(width: int, height: int) -> bytes:
+    """A PNG that says it has so many pixels, all black; as small as the format allows."""
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    rows = (width + 1) * height if (width + 1) * height < 2**28 else 1000
+    packer = zlib.compressobj(9)
+    body = bytearray()
+    for _ in range(0, rows, 2**20):
+        body += packer.compress(bytes(2**20))
+    body += packer.flush()
+    chunks = _chunk(b"IHDR", header) + _chunk(b"IDAT", bytes(body)) + _chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + chunks
+
+
+def ico(picture: bytes) -> bytes:
+    """An icon of 32 × 32, by its directory, that holds a larger PNG."""
+    return struct.pack("<HHHBBBBHHII", 0, 1, 1, 32, 32, 0, 0, 1, 32, len(picture), 22) + picture
+
+
+def scans(count: int) -> bytes:
+    """A progressive JPEG whose last scan comes so many times; each is decoded over all pixels."""
+    buffer = io.BytesIO()
+    Image.new("L", (2000, 2000), 128).save(buffer, "JPEG", progressive=True, quality=10)
+    whole = buffer.getvalue()
+    last = whole.rindex(b"\xff\xda")
+    return whole[:last] + whole[last:-2][:16] * count + whole[-2:]
+
+
+def _chunk(kind: bytes, content: bytes) -> bytes:
+    check = struct.pack(">I", zlib.crc32(kind + content))
+    return struct.pack(">I", len(content)) + kind + content + check
+
+
+def _gif(width: int, height: int, frames: int) -> bytes:
+    head = b"GIF89a" + struct.pack("<HHBBB", width, height, 0x80, 0, 0) + bytes(6)
+    frame = b"," + struct.pack("<HHHHB", 0, 0, 1, 1, 0) + b"\x02\x02\x44\x01\x00"
+    return head + frame * frames + b";"
+
+
+def _bmp(width: int, height: int) -> bytes:
+    info = struct.pack("<IiiHHIIiiII", 40, width, height, 1, 24, 0, 0, 0, 0, 0, 0)
+    return b"BM" + struct.pack("<IHHI", 100, 0, 0, 54) + info + bytes(46)
+
+
+def _ring() -> bytes:
+    """A TIFF whose only directory names itself as the next one."""
+    buffer = io.BytesIO()
+    Image.new("L", (8, 8)).save(buffer, "TIFF")
+    content = bytearray(buffer.getvalue())
+    start = struct.unpack_from("<I", content, 4)[0]
+    entries = struct.unpack_from("<H", content, start)[0]
+    struct.pack_into("<I", content, start + 2 + 12 * entries, start)
+    return bytes(content)
+
+
+def _long_text(characters: int) -> bytes:
+    whole = png(8, 8)
+    text = _chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(characters), 9))
+    return whole[:33] + text + whole[33:]

@@ -1,0 +1,80 @@
+"""The dashboard as a process of its own, on a free port of this machine."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+_ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Server:
+    """A dashboard that answers."""
+
+    address: str
+    process: int
+    """Its process id."""
+    log: Path
+
+    def complaints(self) -> list[str]:
+        """Lines of its log that name an exception."""
+        lines = self.log.read_text(errors="replace").splitlines()
+        return [line for line in lines if line.startswith("Traceback") or "Uncaught" in line]
+
+
+@contextmanager
+def dashboard(
+    runs: Path, log: Path, options: Mapping[str, str] | None = None, *, seconds: float = 180
+) -> Iterator[Server]:
+    """Starts the dashboard on a folder of runs, with the project's own settings.
+
+    Args:
+      log: file for what it writes.
+      options: further settings, as environment variables.
+      seconds: how long it may take to answer.
+    """
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    settings = {"STREAMLIT_SERVER_PORT": str(port), "STREAMLIT_SERVER_HEADLESS": "true"}
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "streamlit", "run", "app", "--", "--runs", str(runs)],
+            cwd=_ROOT,
+            env={**os.environ, **settings, **(options or {})},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        address = f"http://localhost:{port}"
+        _wait(process, f"{address}/_stcore/health", log, seconds)
+        yield Server(address, process.pid, log)
+    finally:
+        process.terminate()
+        try:
+            process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait(process: subprocess.Popen[bytes], health: str, log: Path, seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while process.poll() is None and time.monotonic() < end:
+        try:
+            with urllib.request.urlopen(health, timeout=5) as answer:
+                if answer.status == 200:
+                    return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.2)
+    raise RuntimeError(f"the dashboard did not start:\n{log.read_text()[-3000:]}")
