@@ -292,4 +292,4 @@ def test_texts_in_the_data_of_a_component_are_cut_and_pictures_are_not() -> None
     shown = as_text(data)
     assert len(shown["a"][0]) == 2000
     assert shown["a"][1] == {"b": "[U+202E]"}
-    assert (shown["picture"], shown["n"], shown["none"]) == (picture, [[1, 2]], None)
+    assert (shown["picture"], shown["n"], shown["none"]) == (picture, [[1, 2], [3]], None)

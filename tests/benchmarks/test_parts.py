@@ -58,8 +58,8 @@ def test_the_matrix_share_is_the_ratio_of_its_two_rates() -> None:
 
 
 def test_the_contrastive_loss_holds_at_least_one_similarity_matrix() -> None:
-    lines = by_name(memory.run(DEBUG, batches=(), global_batches=(64, 256)))
-    for size in (64, 256):
+    lines = by_name(memory.run(DEBUG, batches=(), global_batches=(256, 512)))
+    for size in (256, 512):
         megabytes = lines[f"memory of the contrastive loss, global batch {size}"].value
         assert megabytes is not None
         assert 4 * size**2 <= 1e6 * megabytes < 40 * size**2

@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from limoe_core.config import (
-    PRESETS,
     Config,
     ConfigError,
     DataConfig,
@@ -22,6 +21,7 @@ from limoe_core.config import (
     dense_twin,
     preset,
 )
+from limoe_core.presets import PRESETS
 
 positive = st.floats(1e-6, 10.0)
 
