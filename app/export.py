@@ -5,6 +5,7 @@ Pictures (SVG, PNG) leave in the browser: by Plotly's own buttons, or by those o
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,8 @@ import streamlit as st
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_LONGEST_NAME = 80
 
 
 def take_away(
@@ -73,5 +76,12 @@ def plotly_config(file: str) -> dict[str, Any]:
 
 
 def file_name(text: str) -> str:
-    """A name that every file system takes."""
-    return re.sub(r"[^A-Za-z0-9_-]+", "-", text).strip("-")[:80] or "figure"
+    """A name that every file system takes, another one for every text.
+
+    Where something of the text had to go, the name ends in a digest of all of it.
+    """
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.") or "figure"
+    if name == text and len(name) <= _LONGEST_NAME:
+        return name
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return f"{name[: _LONGEST_NAME - 9]}-{digest}"

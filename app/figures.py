@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from app.export import plotly_config, take_away
+from app.export import file_name, plotly_config, take_away
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,7 +49,7 @@ def show(
       file: name of saved files, without extension; names the figure on its page too.
       note: a line under the figure: what it shows, its units, n, split and step.
     """
-    st.plotly_chart(figure, key=f"figure.{file}", config=config(file))
+    st.plotly_chart(figure, key=f"figure.{file_name(file)}", config=config(file))
     if note:
         st.caption(note)
     take_away(frame if callable(frame) else lambda: frame, recipe, file=file, what=what)

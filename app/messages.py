@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from typing import Literal
 
 import streamlit as st
+
+from analysis.characters import seen
 
 Kind = Literal["info", "warning", "error"]
 
 _MARKUP = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~$:&@/^=])")
 _LONGEST = 300
-#: Embeddings, overrides and isolates of direction; marks that only letters feel are left alone.
-_TURNS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 def plain(text: object, longest: int = _LONGEST) -> str:
@@ -22,23 +21,18 @@ def plain(text: object, longest: int = _LONGEST) -> str:
 
 
 def visible(text: object, longest: int = _LONGEST) -> str:
-    """`text` on one line, shortened if it is long, and nothing in it unseen.
-
-    Control characters, and those that turn the direction of what follows, are shown by their
-    number, so that a name cannot pass for another one. Halves of characters, which no message to
-    the browser may hold, are shown alike.
-    """
+    """`text` on one line, shortened if it is long, and nothing in it unseen."""
     whole = str(text)
     words = " ".join(whole[: 4 * longest].split())  # before anything takes long
     if len(words) > longest or len(whole) > 4 * longest:
         words = words[: longest - 1] + "…"
-    return "".join(map(_seen, words))
+    return seen(words)
 
 
 def visible_lines(text: str, longest: int) -> str:
     """`visible`, with lines and blanks as they are."""
     cut = text if len(text) <= longest else text[: longest - 1] + "…"
-    return cut if cut.isprintable() else "".join(c if c in "\n\t" else _seen(c) for c in cut)
+    return seen(cut, keep="\n\t")
 
 
 def cleaned(text: str, longest: int) -> str:
@@ -49,11 +43,6 @@ def cleaned(text: str, longest: int) -> str:
     text = text.replace("\0", "")
     cut = text if len(text) <= longest else text[: longest - 1] + "…"
     return cut.encode("utf-8", "replace").decode("utf-8")
-
-
-def _seen(character: str) -> str:
-    unseen = character in _TURNS or unicodedata.category(character) in ("Cc", "Cs")
-    return f"[U+{ord(character):04X}]" if unseen else character
 
 
 def say(kind: Kind, sentence: object) -> None:

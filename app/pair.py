@@ -207,7 +207,7 @@ def _take_upload(size: int) -> None:
         pictures.prepare(upload, size)
     except PictureError as error:
         kept = "" if st.session_state.get(_UPLOAD) is None else " Your earlier picture is kept."
-        st.session_state[_REFUSED] = f"{upload.name}: {error}{kept}"
+        st.session_state[_REFUSED] = f"{messages.visible(upload.name, 100)}: {error}{kept}"
         return
     st.session_state[_UPLOAD] = upload
     st.session_state.pop(_REFUSED, None)

@@ -87,7 +87,7 @@ def _bars(
     )
     figure.update_xaxes(title={"text": title}, zeroline=True, zerolinecolor=INK)
     if title == "probability":
-        figure.update_xaxes(range=[0, 1.14], tickvals=[0, 0.25, 0.5, 0.75, 1], tickformat=".0%")
+        figure.update_xaxes(range=[0, 1.22], tickvals=[0, 0.25, 0.5, 0.75, 1], tickformat=".0%")
     else:
         figure.update_xaxes(range=[1.15 * min([0.0, *values]), 1.15 * max([0.05, *values])])
     figure.update_yaxes(tickvals=places, ticktext=names, autorange="reversed")

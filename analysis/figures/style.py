@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 import plotly.io as pio
 
+from analysis.characters import seen
 from analysis.colours import expert_label
 
 #: Grey that reads on white and on near-black.
@@ -66,7 +67,7 @@ def labels(experts: Sequence[int]) -> list[str]:
 
 def escape(text: object) -> str:
     """Text as text: Plotly reads some HTML tags in labels, and words may hold anything."""
-    return str(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return seen(str(text)).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def step_axis(steps: Sequence[int], log: bool) -> tuple[dict[int, float], dict]:

@@ -10,7 +10,7 @@ from plotly.subplots import make_subplots
 
 from analysis.colours import MODALITY_COLOURS
 from analysis.errors import AnalysisError
-from analysis.figures.style import DASHES, INK, finish, step_axis
+from analysis.figures.style import DASHES, INK, escape, finish, step_axis
 from analysis.timeline import MEASURES
 
 _SYMBOLS = {"image": "circle", "text": "diamond"}
@@ -54,7 +54,7 @@ def timeline_figure(
                 kind = modality if isinstance(modality, str) else ""
                 name = ", ".join(
                     part
-                    for part in (kind or "both modalities", run if len(chosen) > 1 else "")
+                    for part in (kind or "both modalities", escape(run) if len(chosen) > 1 else "")
                     if part
                 )
                 for trace in _lines(lines, places, name, kind, number, measure):
@@ -116,7 +116,8 @@ def _lines(
                 "line": {"width": 0.5, "color": INK},
             },
             customdata=ordered["step"],
-            hovertemplate=(f"{name}, {measure}: " + "%{y:.4g}, step %{customdata}<extra></extra>"),
+            hovertemplate=f"%{{fullData.name}}, {measure}: "
+            "%{y:.4g}, step %{customdata}<extra></extra>",
         )
     )
     return found

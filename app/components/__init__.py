@@ -19,6 +19,8 @@ from app import messages
 #: Longer texts are cut; pictures, as data addresses, are not.
 _LONGEST = 2000
 _PICTURE = "data:image/"
+#: A list of nothing else, as long ones are, is left as it is.
+_NUMBERS = {int, float, bool, type(None)}
 
 
 def define(name: str, folder: Path, scripts: Sequence[str]) -> ComponentRenderer:
@@ -51,6 +53,6 @@ def as_text(value: Any) -> Any:
         return value if value.startswith(_PICTURE) else messages.visible_lines(value, _LONGEST)
     if isinstance(value, dict):
         return {key: as_text(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple) and value and not isinstance(value[0], int | float):
+    if isinstance(value, list | tuple) and not _NUMBERS.issuperset(map(type, value)):
         return [as_text(inner) for inner in value]
     return value

@@ -21,6 +21,7 @@ _SHOWN, MOST = 160, 8
 _UPLOADS = "zero_shot.uploads"  # session: Upload by name
 _REFUSED = "zero_shot.refused"  # session: sentences about files that could not be read
 _UPLOADER = "zero_shot.uploader"  # session: counts up to empty the widget
+_LISTED = "zero_shot.listed"  # session: digest of each file that the widget lists, by its id
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,45 +162,54 @@ def bring_pictures(size: int, *, most: int) -> None:
     """Draws the field for pictures of the reader's own."""
     widget = f"{_UPLOADER}.{st.session_state.get(_UPLOADER, 0)}"
 
-    def take() -> None:
-        from limoe_core.data.preprocess import PictureError
-
-        kept: dict[str, pictures.Upload] = st.session_state.setdefault(_UPLOADS, {})
-        refused = []
-        for file in st.session_state.get(widget) or []:
-            upload = pictures.Upload(file.name, file.getvalue())
-            try:
-                pictures.prepare(upload, size)
-            except PictureError as error:
-                refused.append(f"{upload.name}: {error}")
-                continue
-            kept.pop(upload.digest, None)
-            newest = {upload.digest: upload, **kept}
-            kept.clear()
-            kept.update(dict(list(newest.items())[:most]))
-        st.session_state[_REFUSED] = refused
-        st.session_state[_UPLOADER] = st.session_state.get(_UPLOADER, 0) + 1
+    if not st.session_state.get(widget):  # a new widget: what it never listed stays
+        st.session_state[_LISTED] = {}
 
     with st.popover("Your pictures", icon=":material/add_photo_alternate:", width="stretch"):
         st.file_uploader(
             "Upload pictures",
             accept_multiple_files=True,
             key=widget,
-            on_change=take,
+            on_change=_take,
+            args=(widget, size, most),
             help="PNG, JPEG, WebP, GIF and others, of any shape; each is put on a white square. "
             f"Up to {most} are kept, in this session only.",
         )
         if uploads():
-            st.button("Forget your pictures", on_click=_forget, key="zero_shot.forget")
+            st.button("Forget your pictures", on_click=forget_uploads, key="zero_shot.forget")
     for sentence in st.session_state.get(_REFUSED, []):
         messages.say("error", sentence)
 
 
-def forget_upload(digest: str) -> None:
-    """Takes one of the reader's pictures away."""
-    st.session_state.get(_UPLOADS, {}).pop(digest, None)
+def _take(widget: str, size: int, most: int) -> None:
+    """Takes in the files that are new in the widget, and lets go of those taken off its list."""
+    from limoe_core.data.preprocess import PictureError
+
+    files = st.session_state.get(widget) or []
+    kept: dict[str, pictures.Upload] = st.session_state.setdefault(_UPLOADS, {})
+    listed: dict[str, str] = st.session_state.setdefault(_LISTED, {})
+    for gone in listed.keys() - {file.file_id for file in files}:
+        kept.pop(listed.pop(gone), None)
+    refused = []
+    for file in files:
+        if file.file_id in listed:
+            continue
+        upload = pictures.Upload(file.name, file.getvalue())
+        listed[file.file_id] = upload.digest
+        try:
+            pictures.prepare(upload, size)
+        except PictureError as error:
+            refused.append(f"{messages.visible(upload.name, 100)}: {error}")
+            continue
+        kept.pop(upload.digest, None)
+        newest = {upload.digest: upload, **kept}
+        kept.clear()
+        kept.update(dict(list(newest.items())[:most]))
+    st.session_state[_REFUSED] = refused
 
 
-def _forget() -> None:
-    st.session_state.pop(_UPLOADS, None)
-    st.session_state.pop(_REFUSED, None)
+def forget_uploads() -> None:
+    """Takes the reader's pictures away, and what was said of them."""
+    for key in (_UPLOADS, _REFUSED, _LISTED):
+        st.session_state.pop(key, None)
+    st.session_state[_UPLOADER] = st.session_state.get(_UPLOADER, 0) + 1

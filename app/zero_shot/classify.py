@@ -232,8 +232,7 @@ def _choose_pictures(run: Run, pictures: Pool) -> list[Chosen]:
 
 def _clear() -> None:
     state.put(_PICTURES, ",")
-    for upload in chosen.uploads():
-        chosen.forget_upload(upload.digest)
+    chosen.forget_uploads()
 
 
 # ---- answers

@@ -279,6 +279,12 @@ def test_file_names_are_plain(text: str) -> None:
     assert not set(name) & set("/\\ .<>|:")
 
 
+def test_file_names_of_different_texts_differ() -> None:
+    texts = ["a b", "a-b", "a/b", "x" * 300, "x" * 301, "", "-", "\udce4", "run-0.5"]
+    assert len({file_name(text) for text in texts}) == len(texts)
+    assert file_name("run-0.5") == "run-0.5"
+
+
 # ---- speed
 
 

@@ -20,6 +20,8 @@ from tests.app.example_runs import make_runs
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
 
+pytest.register_assert_rewrite("tests.browser.page_runs")  # so that it says what it saw
+
 ROOT = Path(__file__).resolve().parents[2]
 #: Milliseconds that anything on a page may take; the machine may be busy.
 PATIENCE = 60_000
