@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import sys
 import time
@@ -75,7 +76,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         options = command.parse_with_preset(Command, arguments)
         cluster.join()
-        with Termination() as termination:
+        with Termination() as termination, _said_once():
             train(
                 options.run,
                 options.config,
@@ -150,6 +151,30 @@ def _saying_what_is_safe(run: Run) -> Iterator[None]:
             f"{run.path} cannot be written: {reason}. {last_good(run)} When there is room, or the "
             "folder may be written to, go on with --resume."
         ) from error
+
+
+@contextmanager
+def _said_once() -> Iterator[None]:
+    """Keeps what Orbax and TensorStore print of an error off the screen, where we say it ourselves.
+
+    Orbax logs the traceback of a step that could not be saved before it raises the same error.
+    The first of several arrays to fail also ends its event loop; what TensorStore then has to say
+    about the others finds the loop closed, on a thread where nobody can catch it.
+    """
+    logger, unraisable = logging.getLogger("absl"), sys.unraisablehook
+    level = logger.level
+
+    def hook(told: sys.UnraisableHookArgs) -> None:
+        if not (isinstance(told.exc_value, RuntimeError) and "loop is closed" in str(told.exc_value)):
+            unraisable(told)
+
+    logger.setLevel(logging.CRITICAL)
+    sys.unraisablehook = hook
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        sys.unraisablehook = unraisable
 
 
 def last_good(run: Run) -> str:

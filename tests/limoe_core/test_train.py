@@ -107,7 +107,9 @@ def test_a_terminated_run_saves_where_it_is_and_a_second_trainer_is_refused(
         np.testing.assert_array_equal(ours, theirs)
 
 
-def test_a_disk_that_takes_no_more_ends_in_a_sentence(tmp_path: Path, data_dir: Path) -> None:
+def test_a_disk_that_takes_no_more_ends_in_a_sentence(
+    whole: Run, tmp_path: Path, data_dir: Path
+) -> None:
     path = tmp_path / "run"
     limit = 400_000  # bytes a file: the tokenizer fits, a step's parameters and optimizer do not
 
