@@ -165,7 +165,9 @@ def _said_once() -> Iterator[None]:
     level = logger.level
 
     def hook(told: sys.UnraisableHookArgs) -> None:
-        if not (isinstance(told.exc_value, RuntimeError) and "loop is closed" in str(told.exc_value)):
+        if not (
+            isinstance(told.exc_value, RuntimeError) and "loop is closed" in str(told.exc_value)
+        ):
             unraisable(told)
 
     logger.setLevel(logging.CRITICAL)
