@@ -41,6 +41,13 @@ def common(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session", autouse=True)
+def compiled(common: Path) -> None:
+    """What one process of this test run compiled, the others load, trainers and servers included."""
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = str(common / "compiled")
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.3"
+
+
 @pytest.fixture(scope="session")
 def data_dir(common: Path) -> Path:
     """TFDS data directory of this test run; the environment's, if it names one, saves the build."""
