@@ -1,7 +1,7 @@
 """LIMoE: one Transformer tower for images and text.
 
-Tokens of all pictures and captions lie in one flat array, pictures first: n = B·P + M, where M is
-the T·L places of the texts, or fewer where padding was packed away. What works on single tokens
+Tokens of all pictures and captions lie in one flat array, pictures first: n = B·P + R·L, with a row
+for each of the T captions, or fewer rows where captions lie side by side. What works on single tokens
 (norms, MLPs, experts, routers) sees that array and is never told which modality a token has; only
 attention unfolds it, since a token attends within its own sequence.
 """
@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
@@ -39,67 +38,52 @@ class Output(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """How the flat array of tokens is made up."""
+    """How the flat array of tokens is made up: pictures first, then rows of L text slots.
+
+    Without packing, each row is one caption and its padding, so R = T. With it, a row is a window
+    that holds several captions (`limoe_core.packing`).
+    """
 
     images: int
     patches: int
-    texts: int
-    length: int
     valid: Bool[Array, " n"]
     modality: Int[Array, " n"]
-    place_of_token: Int[Array, " M"] | None
-    """For packed texts: each text token's place in the T·L places; T·L for filler."""
-    token_of_place: Int[Array, " TL"] | None
-    """Its inverse: M for a place that holds padding."""
+    caption: Int[Array, "R L"]
+    """Which caption a text slot belongs to; T for padding."""
+    slot_of_place: Int[Array, " TL"] | None
+    """Where, in R·L, the text token of each of the T·L places lies; R·L for padding. None without
+    packing."""
+    place_of_slot: Int[Array, " RL"] | None
+    """Its inverse."""
     text_valid: Bool[Array, "T L"]
 
     @property
     def image_tokens(self) -> int:
         return self.images * self.patches
 
-    def split(self, x: Float[Array, "n d"]) -> tuple[Float[Array, "B P d"], Float[Array, "T L d"]]:
-        """The flat array unfolded into pictures and captions."""
+    def split(self, x: Float[Array, "n d"]) -> tuple[Float[Array, "B P d"], Float[Array, "R L d"]]:
+        """The flat array unfolded into pictures and rows of text."""
         d = x.shape[-1]
         images, texts = x[: self.image_tokens], x[self.image_tokens :]
-        if self.token_of_place is not None:
-            texts = gather_rows(texts, self.token_of_place, self.place_of_token)
         return (
             images.reshape(self.images, self.patches, d),
-            texts.reshape(self.texts, self.length, d),
+            texts.reshape(*self.caption.shape, d),
         )
 
     def join(
-        self, images: Float[Array, "B P d"], texts: Float[Array, "T L d"]
+        self, images: Float[Array, "B P d"], texts: Float[Array, "R L d"]
     ) -> Float[Array, "n d"]:
         """The inverse of `split`."""
         d = images.shape[-1]
-        texts = texts.reshape(-1, d)
-        if self.place_of_token is not None:
-            texts = gather_rows(texts, self.place_of_token, self.token_of_place)
-        return jnp.concatenate([images.reshape(-1, d), texts])
+        return jnp.concatenate([images.reshape(-1, d), texts.reshape(-1, d)])
 
-
-def text_layout(
-    texts: Int[Array, "T L"], packed: Int[Array, " M"] | None
-) -> tuple[Int[Array, " M"] | None, Int[Array, " TL"] | None, Bool[Array, " M"]]:
-    """Where packed text tokens lie, the inverse, and which slots of the flat array are real."""
-    places = texts.size
-    if packed is None:
-        return None, None, (texts != 0).reshape(-1)
-    tokens = jnp.arange(packed.shape[0], dtype=jnp.int32)
-    inverse = jnp.full(places, packed.shape[0], jnp.int32).at[packed].set(tokens, mode="drop")
-    return packed, inverse, packed < places
-
-
-def pack_places(ids: Int[np.ndarray, "T L"], multiple: int) -> Int[np.ndarray, " M"]:
-    """The places of all text tokens that are not padding, filled up to a multiple: see `LIMoE`.
-
-    The multiple keeps the number of different shapes, and so of compilations, small.
-    """
-    places = np.flatnonzero(ids)
-    packed = np.full(-(-max(len(places), 1) // multiple) * multiple, ids.size, np.int32)
-    packed[: len(places)] = places
-    return packed
+    def captions(self, texts: Float[Array, "R L d"]) -> Float[Array, "T L d"]:
+        """Rows of text as one row a caption."""
+        if self.slot_of_place is None:
+            return texts
+        d = texts.shape[-1]
+        apart = gather_rows(texts.reshape(-1, d), self.slot_of_place, self.place_of_slot)
+        return apart.reshape(*self.text_valid.shape, d)
 
 
 class Attention(nnx.Module):
@@ -112,24 +96,18 @@ class Attention(nnx.Module):
         self.out = nnx.Linear(config.width, config.width, dtype=dtype, rngs=rngs)
 
     def __call__(self, x: Float[Array, "n d"], layout: Layout) -> Float[Array, "n d"]:
-        qkv = self.qkv(x)
-        images, texts = layout.split(qkv)
-        return self.out(
-            layout.join(self._attend(images, None), self._attend(texts, layout.text_valid))
-        )
+        images, texts = layout.split(self.qkv(x))
+        # Padding attends to padding, so that no softmax is over nothing.
+        same = layout.caption[:, :, None] == layout.caption[:, None, :]
+        return self.out(layout.join(self._attend(images), self._attend(texts, same[:, None])))
 
     def _attend(
-        self, qkv: Float[Array, "b s c"], valid: Bool[Array, "b s"] | None
+        self, qkv: Float[Array, "b s c"], mask: Bool[Array, "b 1 s s"] | None = None
     ) -> Float[Array, "b s d"]:
         b, s, c = qkv.shape
         if b == 0:
             return jnp.zeros((0, s, c // 3), qkv.dtype)
         q, k, v = jnp.moveaxis(qkv.reshape(b, s, 3, self.heads, -1), 2, 0)
-        if valid is None:
-            mask = None
-        else:
-            # A text without tokens attends to itself, so that no softmax is over nothing.
-            mask = (valid | ~jnp.any(valid, axis=1, keepdims=True))[:, None, None, :]
         return jax.nn.dot_product_attention(q, k, v, mask=mask).reshape(b, s, c // 3)
 
 
@@ -194,7 +172,7 @@ class LIMoE(nnx.Module):
         *,
         image_valid: Bool[Array, " B"] | None = None,
         patches: Int[Array, "B P"] | None = None,
-        packed: Int[Array, " M"] | None = None,
+        windows: Int[Array, "R L"] | None = None,
         capacity_factor: float | None = None,
         batch_priority: bool | None = None,
         noise: jax.Array | None = None,
@@ -207,8 +185,8 @@ class LIMoE(nnx.Module):
           texts: token ids, 0 for padding.
           image_valid: False for pictures that only fill up a batch.
           patches: indices of the patches to see, for each picture; None for all of them.
-          packed: places, in T·L, of every text token that is not padding, and T·L to fill up; with
-            it padding costs nothing. None keeps all T·L places.
+          windows: how captions lie side by side, so that padding costs next to nothing: see
+            `limoe_core.packing.pack_windows`. None gives each caption, and its padding, a row.
           capacity_factor: None for the one the model is trained with; 0 drops nothing.
           batch_priority: None for the configured one.
           noise: key of the routers' training noise; None for none.
@@ -219,7 +197,7 @@ class LIMoE(nnx.Module):
             capacity_factor = config.capacity_factor
         if batch_priority is None:
             batch_priority = config.batch_priority
-        x, layout = self._embed(images, texts, image_valid, patches, packed)
+        x, layout = self._embed(images, texts, image_valid, patches, windows)
 
         routings: list[Routing] = []
         hidden: list[Array] = []
@@ -260,7 +238,7 @@ class LIMoE(nnx.Module):
         texts: Int[Array, "T L"],
         image_valid: Bool[Array, " B"] | None,
         patches: Int[Array, "B P"] | None,
-        packed: Int[Array, " M"] | None,
+        windows: Int[Array, "R L"] | None,
     ) -> tuple[Float[Array, "n d"], Layout]:
         config = self.config
         b, g, p = images.shape[0], config.grid, config.patch_size
@@ -271,18 +249,32 @@ class LIMoE(nnx.Module):
             positions = self.image_positions[...][patches]
         image_tokens = self.patch_embedding(pixels) + positions
         seen = image_tokens.shape[1]
-        t, length = texts.shape
-        place_of_token, token_of_place, text_slots = text_layout(texts, packed)
-        where = jnp.arange(texts.size) if packed is None else jnp.minimum(packed, texts.size - 1)
+        places = jnp.arange(texts.size).reshape(texts.shape) if windows is None else windows
+        length = max(texts.shape[1], 1)
+        where = jnp.minimum(places, texts.size - 1).reshape(-1)
+        text_slots = (places < texts.size).reshape(-1) & (texts.reshape(-1)[where] != 0)
         text_tokens = self.token_embedding(texts.reshape(-1)[where])
-        text_tokens = text_tokens + self.text_positions[...][where % max(length, 1)]
+        text_tokens = text_tokens + self.text_positions[...][where % length]
         if image_valid is None:
             image_valid = jnp.ones(b, bool)
         x = jnp.concatenate([image_tokens.reshape(-1, config.width), text_tokens])
         valid = jnp.concatenate([jnp.repeat(image_valid, seen), text_slots])
         modality = (jnp.arange(x.shape[0]) >= b * seen).astype(jnp.int32)
+        caption = jnp.where(text_slots, where // length, texts.shape[0]).reshape(places.shape)
+        slot_of_place = None
+        if windows is not None:
+            slots = jnp.arange(windows.size, dtype=jnp.int32)
+            slot_of_place = jnp.full(texts.size, windows.size, jnp.int32)
+            slot_of_place = slot_of_place.at[windows.reshape(-1)].set(slots, mode="drop")
         layout = Layout(
-            b, seen, t, length, valid, modality, place_of_token, token_of_place, texts != 0
+            images=b,
+            patches=seen,
+            valid=valid,
+            modality=modality,
+            caption=caption,
+            slot_of_place=slot_of_place,
+            place_of_slot=None if windows is None else windows.reshape(-1),
+            text_valid=texts != 0,
         )
         return x, layout
 
@@ -290,7 +282,8 @@ class LIMoE(nnx.Module):
         self, x: Float[Array, "n d"], layout: Layout
     ) -> tuple[Float[Array, "B e"], Float[Array, "T e"]]:
         """Mean over the real tokens of each sequence, projected, at unit length."""
-        images, texts = layout.split(x.astype(jnp.float32))
+        images, rows = layout.split(x.astype(jnp.float32))
+        texts = layout.captions(rows)
         mask = layout.text_valid[..., None]
         total = jnp.sum(jnp.where(mask, texts, 0.0), axis=1)
         text_mean = total / jnp.maximum(jnp.sum(mask, axis=1), 1)

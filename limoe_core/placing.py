@@ -5,10 +5,10 @@ from __future__ import annotations
 import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
-from jaxtyping import Int, Int64
+from jaxtyping import Int64
 
 from limoe_core.config import Config
-from limoe_core.model import pack_places
+from limoe_core.packing import pack_groups
 from limoe_core.sharding import batch_spec
 from limoe_core.train_step import Batch
 
@@ -25,9 +25,12 @@ class Placer:
         pictures = config.data.batch_size // groups
         spec = batch_spec(groups, pictures, mesh)
         self._sharding = NamedSharding(mesh, spec)
-        # Packed texts have no axis of pictures: they lie with their groups, or everywhere.
-        self._packed_sharding = NamedSharding(mesh, PartitionSpec(*spec[:1]))
+        # Windows have no axis of pictures: they lie with their groups, or everywhere.
+        self._windows_sharding = NamedSharding(mesh, PartitionSpec(*spec[:1]))
         self._shape = (groups, pictures)
+        # Steps differ in how many windows they need; in steps of a sixteenth of all captions they
+        # are compiled for two or three numbers of them at most.
+        self._windows = -(-pictures * config.data.captions_per_image // 16)
         self._grid = np.arange(config.data.batch_size).reshape(self._shape)
         here = self._sharding.addressable_devices_indices_map(self._shape).values()
         self.rows: Int64[np.ndarray, " r"] = np.unique(
@@ -44,7 +47,7 @@ class Placer:
         """
         images = batch["image"]
         texts = batch["text"].reshape(*self._shape, *batch["text"].shape[1:])
-        packed = pack_groups(texts)
+        windows = pack_groups(texts, multiple=self._windows)
         pictures = jax.make_array_from_callback(
             (*self._shape, *images.shape[1:]),
             self._sharding,
@@ -54,17 +57,6 @@ class Placer:
             pictures,
             jax.make_array_from_callback(texts.shape, self._sharding, lambda index: texts[index]),
             jax.make_array_from_callback(
-                packed.shape, self._packed_sharding, lambda index: packed[index]
+                windows.shape, self._windows_sharding, lambda index: windows[index]
             ),
         )
-
-
-def pack_groups(texts: Int[np.ndarray, "G b c L"]) -> Int[np.ndarray, "G M"]:
-    """`pack_places` of every group, all filled up to the length of the longest."""
-    groups, pictures, captions, length = texts.shape
-    each = [pack_places(ids, pictures * captions) for ids in texts.reshape(groups, -1, length)]
-    longest = max(map(len, each))
-    filler = pictures * captions * length
-    return np.stack(
-        [np.pad(places, (0, longest - len(places)), constant_values=filler) for places in each]
-    )

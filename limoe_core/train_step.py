@@ -39,8 +39,8 @@ class Batch(NamedTuple):
 
     pictures: UInt8[Array, "G b H W 4"]
     texts: Int[Array, "G b c L"]
-    packed: Int[Array, "G M"]
-    """See `limoe_core.model.pack_places`; places count within the group."""
+    windows: Int[Array, "G R L"]
+    """How captions lie side by side: see `limoe_core.packing`. Places count within the group."""
 
 
 class Summary(NamedTuple):
@@ -169,7 +169,7 @@ def _of_group(
         pixels,
         group.texts.reshape(-1, length),
         patches=chosen,
-        packed=group.packed,
+        windows=group.windows,
         noise=noise_key,
     )
     sums = [

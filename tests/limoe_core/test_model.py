@@ -13,8 +13,9 @@ import pytest
 
 from limoe_core.config import Config, ModelConfig, dense_twin, preset
 from limoe_core.functional import FunctionalModel, Params, initial_params
-from limoe_core.model import Output, pack_places
+from limoe_core.model import Output
 from limoe_core.optimizer import decay_mask, learning_rate
+from limoe_core.packing import pack_windows
 from limoe_core.permute import gather_rows
 
 CONFIG = Config(
@@ -163,26 +164,28 @@ def test_what_fills_up_a_batch_changes_nothing(params: Params, pairs: tuple) -> 
     assert not np.any(other.text_embeddings[5:])
 
 
-@pytest.mark.parametrize("multiple", [1, 7, 32])
-def test_packing_padding_away_changes_nothing(params: Params, pairs: tuple, multiple: int) -> None:
+@pytest.mark.parametrize("multiple", [1, 4])
+def test_captions_side_by_side_give_what_each_gives_in_a_row_of_its_own(
+    params: Params, pairs: tuple, multiple: int
+) -> None:
     pixels, ids = pairs
-    packed = pack_places(ids, multiple)
-    assert len(packed) % multiple == 0
+    windows = pack_windows(ids, multiple)
+    assert len(windows) == {1: 3, 4: 4}[multiple]  # 6, 4 + 2 and 3 + 1 tokens
 
-    def loss(p: Params, places: np.ndarray | None) -> tuple[jax.Array, Output]:
-        output = forward(p, pixels, ids, packed=places)
+    def loss(p: Params, windows: np.ndarray | None) -> tuple[jax.Array, Output]:
+        output = forward(p, pixels, ids, windows=windows)
         return jnp.sum(output.image_embeddings * output.text_embeddings), output
 
     gradient = jax.jit(jax.value_and_grad(loss, has_aux=True))
     (_, plain), of_plain = gradient(params, None)
-    (_, short), of_short = gradient(params, jnp.asarray(packed))
+    (_, short), of_short = gradient(params, jnp.asarray(windows))
     np.testing.assert_allclose(plain.image_embeddings, short.image_embeddings, atol=1e-5)
     np.testing.assert_allclose(plain.text_embeddings, short.text_embeddings, atol=1e-5)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=2e-5), of_plain, of_short)
-    places = np.asarray(packed)[packed < ids.size] + 5 * 4
+    slots = np.flatnonzero(windows.reshape(-1) < ids.size)
     np.testing.assert_array_equal(
-        np.asarray(plain.routings[0].assignment.expert)[places],
-        np.asarray(short.routings[0].assignment.expert)[20 : 20 + len(places)],
+        np.asarray(plain.routings[0].assignment.expert)[20 + windows.reshape(-1)[slots]],
+        np.asarray(short.routings[0].assignment.expert)[20 + slots],
     )
 
 
