@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import jax
@@ -34,6 +35,10 @@ def provide_devices(number: int) -> None:
 
 def compile_step(config: Config, shape: MeshShape) -> Any:
     """The compiled step of `config` on a mesh of that shape."""
+    # As accelerators run it, whatever compiles it here.
+    config = dataclasses.replace(
+        config, model=dataclasses.replace(config.model, expert_layout="buffers")
+    )
     mesh = make_mesh(shape, jax.devices()[: shape.devices])
     functional = FunctionalModel.of(config)
     optimizer = make_optimizer(config.optimizer, config.train.steps)
@@ -55,7 +60,7 @@ def compile_step(config: Config, shape: MeshShape) -> Any:
         _Shape((groups, pictures, side, side, 4), jnp.uint8, sharding=here),
         _Shape((groups, pictures, captions, length), jnp.int32, sharding=here),
         _Shape(
-            (groups, pictures * captions * length),
+            (groups, pictures * captions, length),
             jnp.int32,
             sharding=NamedSharding(mesh, PartitionSpec(*spec[:1])),
         ),

@@ -70,6 +70,10 @@ class ModelConfig:
     """Standard deviation of the training noise on router logits, in units of 1/E (V-MoE)."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Arithmetic of everything but the routers, losses and norms, which stay in float32."""
+    expert_layout: Literal["auto", "buffers", "runs"] = "auto"
+    """How tokens lie for their experts; the result is the same. `buffers` gives every expert the
+    same places, `runs` only as many as it has tokens, one expert after another. `auto` takes runs
+    on a single CPU, where that is faster, and buffers elsewhere."""
     remat: bool = False
     """Recompute a block's activations in the backward pass instead of keeping them."""
 

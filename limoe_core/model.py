@@ -1,9 +1,9 @@
 """LIMoE: one Transformer tower for images and text.
 
 Tokens of all pictures and captions lie in one flat array, pictures first: n = B·P + R·L, with a row
-for each of the T captions, or fewer rows where captions lie side by side. What works on single tokens
-(norms, MLPs, experts, routers) sees that array and is never told which modality a token has; only
-attention unfolds it, since a token attends within its own sequence.
+for each of the T captions, or fewer rows where captions lie side by side. What works on single
+tokens (norms, MLPs, experts, routers) sees that array and is never told which modality a token has;
+only attention unfolds it, since a token attends within its own sequence.
 """
 
 from __future__ import annotations

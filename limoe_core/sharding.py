@@ -135,6 +135,12 @@ def constrain(x: Shaped[Array, "*s"], spec: PartitionSpec) -> Shaped[Array, "*s"
     return jax.lax.with_sharding_constraint(x, spec)
 
 
+def on_one_cpu() -> bool:
+    """Whether what is traced now will run on a single CPU device."""
+    mesh = jax.sharding.get_abstract_mesh()
+    return (mesh.empty or mesh.size == 1) and jax.default_backend() == "cpu"
+
+
 def fetch(tree: Any, mesh: Mesh) -> Any:
     """Every array of `tree` whole, on this process's first device.
 

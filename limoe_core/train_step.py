@@ -1,8 +1,9 @@
 """One training step as a pure function.
 
-A batch is G routing groups. The model sees one group at a time (`jax.vmap`, so all at once where
-there is room), and gives its embeddings and the sums that the auxiliary losses are made of. The
-losses are then computed once, over the whole batch: they do not depend on how it is cut.
+A batch is G routing groups. The model sees one group at a time (with `jax.vmap` all of them at
+once, except on a single CPU), and gives its embeddings and the sums that the auxiliary losses are
+made of. The losses are then computed once, over the whole batch: they do not depend on how it is
+cut.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from limoe_core import losses
 from limoe_core.config import Config
 from limoe_core.data.augment import augment, plain
 from limoe_core.functional import FunctionalModel, Params
+from limoe_core.moe import works_in_runs
 from limoe_core.router_sums import RouterSums
 from limoe_core.sharding import WHOLE, constrain, parameter_spec
 from limoe_core.statistics import router_statistics
@@ -145,6 +147,8 @@ def _forward(
     if batch.pictures.shape[0] == 1:
         single = one(*jax.tree.map(lambda x: x[0], (batch, keys)))
         return jax.tree.map(lambda x: x[None], single)
+    if works_in_runs(config.model):  # which are as long as they happen to be, in every group
+        return jax.lax.map(lambda group: one(*group), (batch, keys))
     return jax.vmap(one)(batch, keys)
 
 

@@ -43,7 +43,7 @@ def common(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session", autouse=True)
 def compiled(common: Path) -> None:
-    """What one process of this test run compiled, the others load, trainers and servers included."""
+    """What one process of this test run compiled, the others load."""
     os.environ["JAX_COMPILATION_CACHE_DIR"] = str(common / "compiled")
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.3"
 
