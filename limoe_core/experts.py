@@ -41,8 +41,8 @@ def in_buffers(sent: Float[Array, "E C d"], weights: ExpertWeights) -> Float[Arr
 
 # ---- runs
 
-_GRAIN, _SMALLEST_GRAIN = 128, 8
-_GRAINS = 12
+_GRAIN, _SMALLEST_GRAIN = 128, 32
+_GRAINS, _MOST_GRAINS = 8, 12
 
 
 class Chunks(NamedTuple):
@@ -65,8 +65,10 @@ class Chunks(NamedTuple):
         grain = _SMALLEST_GRAIN
         while grain < _GRAIN and 8 * grain < even:
             grain *= 2
-        most = min(_GRAINS, -(-places // grain))
-        return cls(grain, most, places <= most * grain)
+        longest = -(-places // grain)
+        # A few more where that makes one chunk of every run, since then no sum is kept between.
+        one = longest <= _MOST_GRAINS
+        return cls(grain, longest if one else _GRAINS, one)
 
     @property
     def rows(self) -> int:

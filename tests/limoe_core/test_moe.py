@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from fractions import Fraction
 from typing import Any, NamedTuple
@@ -224,12 +225,10 @@ class Layer(NamedTuple):
 
 
 def make(
-    *, experts: int = 4, top_k: int = 1, width: int = 8, seed: int = 0, dtype: str = "float32"
+    *, experts: int = 4, top_k: int = 1, width: int = 8, seed: int = 0, **options: str
 ) -> tuple[MoE, Layer]:
     """A layer with weights large enough for its routing to be uneven, and with biases."""
-    config = ModelConfig(
-        width=width, heads=2, mlp_dim=12, experts=experts, top_k=top_k, dtype=dtype
-    )  # type: ignore[arg-type]
+    config = ModelConfig(width=width, heads=2, mlp_dim=12, experts=experts, top_k=top_k, **options)  # type: ignore[arg-type]
     moe = MoE(config, rngs=nnx.Rngs(seed))
     rng = np.random.default_rng(seed)
     for name in Layer._fields:
@@ -274,10 +273,16 @@ def moe_by_hand(
     return y
 
 
+@functools.partial(nnx.jit, static_argnames=("capacity_factor", "batch_priority"))
+def compiled(moe: MoE, x: Any, valid: Any, modality: Any, **options: Any) -> tuple[Any, Any]:
+    return moe(x, valid, modality, **options)
+
+
 def call(moe: MoE, x: np.ndarray, valid: np.ndarray, **options: Any) -> tuple[Any, Any]:
     options = {"capacity_factor": 1.25, "batch_priority": True} | options
     modality = options.pop("modality", np.arange(len(x)) % 2)
-    return moe(
+    return compiled(
+        moe,
         jnp.asarray(x, jnp.float32),
         jnp.asarray(valid),
         jnp.asarray(modality, jnp.int32),
@@ -292,13 +297,14 @@ def tokens(seed: int, n: int = 20, width: int = 8, padding: float = 0.25) -> tup
     return rng.normal(size=(n, width)).astype(np.float32), valid
 
 
+@pytest.mark.parametrize("layout", ["buffers", "runs"])
 @pytest.mark.parametrize("top_k", [1, 2, 3])
 @pytest.mark.parametrize("priority", [True, False])
 @pytest.mark.parametrize("factor", [0.5, 1.0, 1.25, 8.0])
 def test_the_layer_agrees_with_experts_one_at_a_time(
-    top_k: int, priority: bool, factor: float
+    layout: str, top_k: int, priority: bool, factor: float
 ) -> None:
-    moe, layer = make(top_k=top_k)
+    moe, layer = make(top_k=top_k, expert_layout=layout)
     for seed in range(4):
         x, valid = tokens(seed)
         y, _ = call(moe, x, valid, capacity_factor=factor, batch_priority=priority)
