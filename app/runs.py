@@ -173,8 +173,10 @@ def _probe_pictures(path: str, stamp: tuple[int, int]) -> np.ndarray | None:
 
 @st.cache_resource(max_entries=6, show_spinner=False)
 def _model(path: str, step: int, stamp: tuple[int, int]) -> LoadedModel:
+    from limoe_core.host import keep_compiled
     from limoe_core.inference import load
 
+    keep_compiled()
     return load(path, step)
 
 
