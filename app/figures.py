@@ -57,7 +57,10 @@ def show(
 
 
 def _colour_cells(figure: go.Figure) -> None:
-    """Words in the cells of heat maps in the page's colour: Plotly takes every page for white."""
+    """Words in the cells of heat maps in the page's colour: Plotly takes every page for white.
+
+    A rule of `app.styles` does so in the page; this is for what the camera saves.
+    """
     theme = "dark" if st.context.theme.type == "dark" else "light"
     colour = st.get_option(f"theme.{theme}.textColor")
     if colour:
