@@ -71,6 +71,8 @@ def plotly_config(file: str) -> dict[str, Any]:
     """Settings for `st.plotly_chart(..., config=...)`: the camera saves an SVG under this name."""
     return {
         "displaylogo": False,
+        # Touch screens always show the buttons, over the figure: so few of them. A drag zooms.
+        "modeBarButtonsToRemove": ["zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "autoScale2d"],
         "toImageButtonOptions": {"format": "svg", "filename": file_name(file)},
     }
 

@@ -12,7 +12,8 @@ from analysis.colours import expert_colour, expert_label, text_colour
 
 _RULES = """
 <style>
-  .facts { display: flex; flex-wrap: wrap; gap: 0.35rem 1.5rem; margin: 0; padding: 0; }
+  .facts { display: flex; flex-wrap: wrap; gap: 0.35rem 1.5rem; margin: 0;
+           padding: 0 !important; }  /* against the indent that lists have */
   .facts div { min-width: 0; }
   .facts dt { font-size: 0.78rem; opacity: 0.75; margin: 0; padding: 0; font-weight: 400; }
   .facts dd { margin: 0; padding: 0; font-size: 1.15rem; font-weight: 600; line-height: 1.35; }

@@ -49,10 +49,22 @@ def show(
       file: name of saved files, without extension; names the figure on its page too.
       note: a line under the figure: what it shows, its units, n, split and step.
     """
+    _colour_cells(figure)
     st.plotly_chart(figure, key=f"figure.{file_name(file)}", config=config(file))
     if note:
         st.caption(note)
     take_away(frame if callable(frame) else lambda: frame, recipe, file=file, what=what)
+
+
+def _colour_cells(figure: go.Figure) -> None:
+    """Words in the cells of heat maps in the page's colour: Plotly takes every page for white.
+
+    A rule of `app.styles` does so in the page; this is for what the camera saves.
+    """
+    theme = "dark" if st.context.theme.type == "dark" else "light"
+    colour = st.get_option(f"theme.{theme}.textColor")
+    if colour:
+        figure.update_traces(textfont={"color": colour}, selector={"type": "heatmap"})
 
 
 def config(file: str) -> dict[str, Any]:

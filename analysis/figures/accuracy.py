@@ -8,10 +8,19 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from analysis.errors import AnalysisError
-from analysis.figures.style import CLEAR, INK, INTENSITY, escape, finish
+from analysis.figures.style import (
+    CELL_FONT,
+    CLEAR,
+    INK,
+    INTENSITY,
+    INTENSITY_DARK,
+    cell_label,
+    escape,
+    finish,
+)
 
 #: Looks of the runs in one figure, in their order: the run itself, its dense twin, others.
-_LOOKS = (("#4B3CD2", "circle"), ("#E1B400", "diamond-open"), ("#5A9600", "square"))
+_LOOKS = (("#6C5CE7", "circle"), ("#E1B400", "diamond-open"), ("#5A9600", "square"))
 
 
 def accuracy_figure(
@@ -41,6 +50,8 @@ def accuracy_figure(
             y=[escape(name) for name in rows["name"]],
             name=escape(run),
             mode="markers",
+            orientation="h",
+            offsetgroup=str(place),
             marker={"color": colour, "symbol": symbol, "size": 10},
             error_x={
                 "type": "data",
@@ -64,6 +75,9 @@ def accuracy_figure(
                 y=[escape(name) for name in ceilings["name"]],
                 name="ceiling if the very concept had to be named",
                 mode="markers",
+                orientation="h",
+                offsetgroup=str(place),
+                cliponaxis=False,
                 marker={"symbol": "line-ns-open", "size": 12, "color": INK},
                 hovertemplate="%{y}: ceiling %{x:.1%}<extra></extra>",
             )
@@ -75,10 +89,14 @@ def accuracy_figure(
         annotation={"text": "chance", "font": {"size": 11}},
     )
     figure.update_yaxes(
-        categoryorder="array", categoryarray=[escape(n) for n in order], autorange="reversed"
+        categoryorder="array",
+        categoryarray=[escape(n) for n in order],
+        range=[len(order) - 0.4, -1.0],  # best first, below the word for chance
     )
     figure.update_xaxes(tickformat=".0%", range=[0, 1], title={"text": f"top-{k} accuracy"})
-    return finish(figure, height=130 + 28 * len(order))
+    # Runs beside each other, or one's interval hides the other's; on the right half of "100%".
+    figure.update_layout(scattermode="group", scattergap=0.5)
+    return finish(figure, height=145 + 28 * len(order)).update_layout(margin={"r": 22})
 
 
 def tasks_figure(frames: Mapping[str, pd.DataFrame], *, k: int = 1) -> go.Figure:
@@ -118,13 +136,14 @@ def tasks_figure(frames: Mapping[str, pd.DataFrame], *, k: int = 1) -> go.Figure
                 ),
             )
     figure.update_layout(barmode="group")
+    figure.update_xaxes(tickangle=0, tickfont={"size": 11})
     figure.update_yaxes(tickformat=".0%", rangemode="tozero", title={"text": f"top-{k} accuracy"})
     return finish(figure, height=380)
 
 
 def _task_label(task: str, ways: int) -> str:
     name = task.removeprefix("zero_shot_").removesuffix("_all").removesuffix("_split")
-    return f"{name}<br>{ways:,} ways"
+    return f"{name.replace('_', '<br>')}<br>{ways:,} ways"  # narrow, to stand upright
 
 
 def confusion_figure(frame: pd.DataFrame) -> go.Figure:
@@ -143,8 +162,15 @@ def confusion_figure(frame: pd.DataFrame) -> go.Figure:
             z=table.to_numpy(),
             x=[escape(name) for name in columns],
             y=[escape(name) for name in table.index],
-            text=[[f"{value:.0%}" if value else "" for value in row] for row in table.to_numpy()],
+            text=[
+                [
+                    cell_label(f"{value:.0%}" if value else "", value > INTENSITY_DARK)
+                    for value in row
+                ]
+                for row in table.to_numpy()
+            ],
             texttemplate="%{text}",
+            textfont=CELL_FONT,
             customdata=counts.to_numpy(),
             colorscale=INTENSITY,
             zmin=0,

@@ -87,12 +87,13 @@ def _bars(
     )
     figure.update_xaxes(title={"text": title}, zeroline=True, zerolinecolor=INK)
     if title == "probability":
-        figure.update_xaxes(range=[0, 1.22], tickvals=[0, 0.25, 0.5, 0.75, 1], tickformat=".0%")
+        figure.update_xaxes(range=[0, 1], tickvals=[0, 0.25, 0.5, 0.75, 1], tickformat=".0%")
     else:
-        figure.update_xaxes(range=[1.15 * min([0.0, *values]), 1.15 * max([0.05, *values])])
+        figure.update_xaxes(range=[1.15 * min([0.0, *values]), max([0.05, *values])])
     figure.update_yaxes(tickvals=places, ticktext=names, autorange="reversed")
-    finish(figure, height=66 + 24 * max(len(names), 1))
-    return figure.update_layout(margin={"l": 10, "t": 4, "b": 45}, bargap=0.25)
+    # Above, the buttons that a phone always shows; on the right, a number beside the longest bar.
+    finish(figure, height=94 + 24 * max(len(names), 1))
+    return figure.update_layout(margin={"l": 10, "r": 55, "t": 32, "b": 45}, bargap=0.25)
 
 
 def _label(text: object) -> str:

@@ -8,7 +8,20 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from analysis.colours import expert_colour, expert_label
-from analysis.figures.style import CLEAR, DIVERGING, INK, INTENSITY, escape, finish, labels
+from analysis.figures.style import (
+    CELL_FONT,
+    CLEAR,
+    DIVERGING,
+    DIVERGING_DARK,
+    INK,
+    INTENSITY,
+    INTENSITY_DARK,
+    block_label,
+    cell_label,
+    escape,
+    finish,
+    labels,
+)
 
 
 def preference_figure(frame: pd.DataFrame, *, measure: str = "lift", count: int = 20) -> go.Figure:
@@ -35,17 +48,23 @@ def preference_figure(frame: pd.DataFrame, *, measure: str = "lift", count: int 
         colour[within | (np.maximum(base * total, tokens) < 5)] = 0.0
         scale = {"colorscale": DIVERGING, "zmin": -2, "zmax": 2}
         bar = {"tickvals": [-2, -1, 0, 1, 2], "ticktext": ["¼×", "½×", "1×", "2×", "4×"]}
+        dark = np.abs(colour) / 2 > DIVERGING_DARK
     else:
         colour = share
         scale = {"colorscale": INTENSITY, "zmin": 0}
         bar = {"tickformat": ".0%"}
+        dark = colour > INTENSITY_DARK * colour.max(initial=0.0)
     figure = go.Figure(
         go.Heatmap(
             z=colour,
             x=labels(sorted(rows["expert"].unique())),
             y=[f"{escape(value)} ({int(n[0])})" for value, n in zip(order, total, strict=True)],
-            text=[[f"{value:.0%}" for value in line] for line in share],
+            text=[
+                [cell_label(f"{value:.0%}", d) for value, d in zip(*line, strict=True)]
+                for line in zip(share, dark, strict=True)
+            ],
             texttemplate="%{text}",
+            textfont=CELL_FONT,
             customdata=np.stack([share, lift, low, high, tokens, total], axis=-1),
             hovertemplate=(
                 "%{y}<br>%{x}: %{customdata[0]:.1%} (%{customdata[2]:.1%} to %{customdata[3]:.1%})"
@@ -58,7 +77,8 @@ def preference_figure(frame: pd.DataFrame, *, measure: str = "lift", count: int 
     )
     figure.update_yaxes(autorange="reversed", gridcolor=CLEAR)
     figure.update_xaxes(gridcolor=CLEAR, side="top")
-    return finish(figure, height=110 + 28 * len(order))
+    # Room for the names of experts below the buttons that a phone always shows.
+    return finish(figure, height=80 + 28 * len(order)).update_layout(margin={"t": 65, "b": 15})
 
 
 def position_figure(frame: pd.DataFrame, *, columns: int = 4) -> go.Figure:
@@ -128,7 +148,7 @@ def paths_figure(frame: pd.DataFrame, modality: str) -> go.Figure:
                 "pad": 12,
                 "thickness": 16,
                 "line": {"color": INK, "width": 0.5},
-                "customdata": [f"layer {layer}, {expert_label(int(e))}" for layer, e in nodes],
+                "customdata": [f"{block_label(at)}, {expert_label(int(e))}" for at, e in nodes],
                 "hovertemplate": "%{customdata}: %{value} tokens<extra></extra>",
             },
             link={
@@ -145,13 +165,14 @@ def paths_figure(frame: pd.DataFrame, modality: str) -> go.Figure:
     for place, layer in enumerate(layers):
         figure.add_annotation(
             x=place / max(len(layers) - 1, 1),
-            y=1.08,
+            y=1.0,
+            yshift=22,
             xref="paper",
             yref="paper",
-            text=f"layer {layer}",
+            text=block_label(layer),
             showarrow=False,
         )
-    return finish(figure, height=420)
+    return finish(figure, height=430).update_layout(margin={"t": 70, "b": 20})
 
 
 def _faint(colour: str) -> str:

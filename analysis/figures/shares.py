@@ -11,7 +11,19 @@ from plotly.subplots import make_subplots
 
 from analysis.colours import MODALITY_COLOURS, expert_colour, expert_label
 from analysis.errors import AnalysisError
-from analysis.figures.style import CLEAR, GRID, INK, INTENSITY, finish, labels, step_axis
+from analysis.figures.style import (
+    CLEAR,
+    GRID,
+    INK,
+    INTENSITY,
+    ROWS_LEGEND,
+    ROWS_MARGIN,
+    block_label,
+    finish,
+    labels,
+    rows_layout,
+    step_axis,
+)
 
 
 def shares_figure(frame: pd.DataFrame) -> go.Figure:
@@ -21,14 +33,16 @@ def shares_figure(frame: pd.DataFrame) -> go.Figure:
       frame: `analysis.roles` of one or several layers; a row of the figure for each.
     """
     layers = sorted(frame["layer"].unique())
+    # Between rows: roles, which turn upright where it is narrow, and a title.
+    height, spacing = rows_layout(max(len(layers), 1), row=155, between=105)
     figure = make_subplots(
         rows=len(layers) or 1,
         cols=1,
-        vertical_spacing=0.14 / max(len(layers), 1) ** 0.5,
-        subplot_titles=[f"layer {layer}" for layer in layers] if len(layers) > 1 else None,
+        vertical_spacing=spacing,
+        subplot_titles=[block_label(layer) for layer in layers] if len(layers) > 1 else None,
     )
     for row, layer in enumerate(layers, start=1):
-        for bar in _share_bars(frame[frame["layer"] == layer], show_legend=row == 1):
+        for bar in _share_bars(frame[frame["layer"] == layer]):
             figure.add_trace(bar, row=row, col=1)
         mine = frame[frame["layer"] == layer]
         if "role" in mine:
@@ -41,11 +55,31 @@ def shares_figure(frame: pd.DataFrame) -> go.Figure:
                 row=row,
                 col=1,
             )
+    figure.add_traces(_share_legend())
     _share_axes(figure, float(frame[["image_share", "text_share"]].to_numpy().max(initial=0.0)))
-    return finish(figure, height=80 + 240 * max(len(layers), 1))
+    if len(layers) < 2:
+        return finish(figure, height=320)
+    return finish(figure, height=height).update_layout(margin=ROWS_MARGIN, legend=ROWS_LEGEND)
 
 
-def _share_bars(frame: pd.DataFrame, *, show_legend: bool) -> list[go.Bar]:
+def _share_legend() -> list[go.Bar]:
+    """What upright and hatched bars are, in grey: their colours are those of the experts."""
+    return [
+        go.Bar(
+            x=[None],
+            y=[None],
+            name=f"{modality} tokens",
+            legendgroup=modality,
+            marker={
+                "color": INK,
+                "pattern": {"shape": shape, "fillmode": "overlay", "fgcolor": "#FFFFFF"},
+            },
+        )
+        for modality, shape in (("image", ""), ("text", "/"))
+    ]
+
+
+def _share_bars(frame: pd.DataFrame) -> list[go.Bar]:
     colours = [expert_colour(int(expert)) for expert in frame["expert"]]
     roles = frame["role"] if "role" in frame else pd.Series([""] * len(frame), index=frame.index)
     bars = []
@@ -57,7 +91,7 @@ def _share_bars(frame: pd.DataFrame, *, show_legend: bool) -> list[go.Bar]:
                 y=sign * frame[f"{modality}_share"],
                 name=f"{modality} tokens",
                 legendgroup=modality,
-                showlegend=show_legend,
+                showlegend=False,
                 marker={
                     "color": colours,
                     "line": {"color": INK, "width": 0.5},
@@ -215,12 +249,9 @@ def emergence_figure(frame: pd.DataFrame, layer: int) -> go.Figure:
     """
     rows = _of_layer(frame, layer)
     steps = sorted(rows["step"].unique())
-    figure = go.Figure(_share_bars(rows[rows["step"] == steps[-1]], show_legend=True))
+    figure = go.Figure([*_share_bars(rows[rows["step"] == steps[-1]]), *_share_legend()])
     figure.frames = [
-        go.Frame(
-            name=str(step),
-            data=_share_bars(rows[rows["step"] == step], show_legend=True),
-        )
+        go.Frame(name=str(step), data=_share_bars(rows[rows["step"] == step]), traces=[0, 1])
         for step in steps
     ]
     _share_axes(figure, float(rows[["image_share", "text_share"]].to_numpy().max(initial=0.0)))
@@ -237,7 +268,7 @@ def _slider(steps: Sequence[int]) -> dict:
     return {
         "active": len(steps) - 1,
         "currentvalue": {"prefix": "step "},
-        "pad": {"t": 30, "l": 100},
+        "pad": {"t": 30, "l": 100, "r": 25},  # on the right half of the last step's label
         "steps": [
             {"label": f"{step:,}", "method": "animate", "args": [[str(step)], still]}
             for step in steps

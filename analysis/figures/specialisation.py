@@ -7,7 +7,20 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from analysis.colours import MODALITY_COLOURS
-from analysis.figures.style import CLEAR, INK, INTENSITY, finish, labels
+from analysis.figures.style import (
+    CELL_FONT,
+    CLEAR,
+    INK,
+    INTENSITY,
+    INTENSITY_DARK,
+    ROWS_LEGEND,
+    ROWS_MARGIN,
+    block_label,
+    cell_label,
+    finish,
+    labels,
+    rows_layout,
+)
 from analysis.geometry import ROUTERS
 
 _ROUTER_LOOKS = {
@@ -26,7 +39,7 @@ def specialisation_figure(frame: pd.DataFrame) -> go.Figure:
     """
     figure = go.Figure(
         go.Bar(
-            x=[f"layer {layer}" for layer in frame["layer"]],
+            x=[block_label(layer) for layer in frame["layer"]],
             y=frame["nmi"],
             marker={"color": "rgba(138, 99, 184, 0.55)"},
             error_y=_error(frame, "nmi", "low", "high"),
@@ -41,7 +54,7 @@ def specialisation_figure(frame: pd.DataFrame) -> go.Figure:
     figure.update_xaxes(
         tickvals=list(range(len(frame))),
         ticktext=[
-            f"layer {layer}<br><b>{value:.2f}</b>"
+            f"{block_label(layer)}<br><b>{value:.2f}</b>"
             for layer, value in zip(frame["layer"], frame["nmi"], strict=True)
         ],
     )
@@ -56,12 +69,13 @@ def causal_figure(frame: pd.DataFrame) -> go.Figure:
       frame: `analysis.causal_specialisation` of one or several layers.
     """
     layers = sorted(frame["layer"].unique())
+    height, spacing = rows_layout(max(len(layers), 1), row=170, between=55)
     figure = make_subplots(
         rows=len(layers) or 1,
         cols=1,
         shared_xaxes=True,
-        vertical_spacing=0.1 / max(len(layers), 1) ** 0.5,
-        subplot_titles=[f"layer {layer}" for layer in layers],
+        vertical_spacing=spacing,
+        subplot_titles=[block_label(layer) for layer in layers],
     )
     for row, layer in enumerate(layers, start=1):
         mine = frame[frame["layer"] == layer]
@@ -90,7 +104,7 @@ def causal_figure(frame: pd.DataFrame) -> go.Figure:
             )
     figure.update_yaxes(title={"text": "rise of loss, nats"}, zeroline=True, zerolinecolor=INK)
     figure.update_layout(barmode="group")
-    return finish(figure, height=110 + 200 * max(len(layers), 1))
+    return finish(figure, height=height).update_layout(margin=ROWS_MARGIN, legend=ROWS_LEGEND)
 
 
 def sceptic_figure(frame: pd.DataFrame, measure: str = "modality NMI") -> go.Figure:
@@ -106,7 +120,7 @@ def sceptic_figure(frame: pd.DataFrame, measure: str = "modality NMI") -> go.Fig
         mine = rows[rows["router"] == router]
         colour, shape = _ROUTER_LOOKS[router]
         figure.add_bar(
-            x=[f"layer {layer}" for layer in mine["layer"]],
+            x=[block_label(layer) for layer in mine["layer"]],
             y=mine["value"],
             name=router,
             marker={
@@ -136,16 +150,24 @@ def agreement_figure(frame: pd.DataFrame) -> go.Figure:
     table = rows.pivot(index="row", columns="layer", values="ami")
     table = table.loc[list(dict.fromkeys(rows["row"]))]
     values = table.to_numpy()
+    highest = max(0.2, float(values.max(initial=0.0)))
     figure = go.Figure(
         go.Heatmap(
             z=values,
-            x=[f"layer {layer}" for layer in table.columns],
+            x=[block_label(int(layer)) for layer in table.columns],
             y=table.index.tolist(),
-            text=[[f"{value + 0.0:.2f}" for value in line.round(2)] for line in values],
+            text=[
+                [
+                    cell_label(f"{value + 0.0:.2f}", value > INTENSITY_DARK * highest)
+                    for value in line.round(2)
+                ]
+                for line in values
+            ],
             texttemplate="%{text}",
+            textfont=CELL_FONT,
             colorscale=INTENSITY,
             zmin=0,
-            zmax=max(0.2, float(values.max(initial=0.0))),
+            zmax=highest,
             showscale=False,
             hovertemplate="%{y}, %{x}: AMI %{z:.3f}<extra></extra>",
         )

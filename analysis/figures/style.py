@@ -21,12 +21,19 @@ INTENSITY = [
     [0.5, "rgba(47, 127, 208, 0.55)"],
     [1.0, "rgba(29, 78, 140, 1.0)"],
 ]
+#: From here on, white reads better than a light page's text; found by WCAG's contrast.
+INTENSITY_DARK, DIVERGING_DARK = 0.78, 0.9
+
 #: Below and above a middle that says nothing.
 DIVERGING = [
-    [0.0, "rgba(200, 110, 20, 1.0)"],
+    [0.0, "rgba(180, 92, 10, 1.0)"],
     [0.5, "rgba(128, 128, 128, 0.08)"],
     [1.0, "rgba(29, 90, 170, 1.0)"],
 ]
+
+#: Around a figure of titled rows: the legend lies at its top edge, above the first row's title.
+ROWS_MARGIN = {"t": 70, "b": 50}
+ROWS_LEGEND = {"xref": "container", "x": 0, "yref": "container", "y": 1, "yanchor": "top"}
 
 #: Dashes for a second, third, … run in one figure.
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
@@ -41,7 +48,7 @@ pio.templates["limoe"] = go.layout.Template(
             "orientation": "h",
             "y": 1.02,
             "yanchor": "bottom",
-            "x": 0,
+            "x": -0.04,  # into the margin: on a phone, buttons take the other side
             "title": {"text": ""},
         },
         "hoverlabel": {"align": "left"},
@@ -58,6 +65,39 @@ def finish(figure: go.Figure, *, height: int = 360, title: str | None = None) ->
     if title:
         figure.update_layout(title={"text": title, "font": {"size": 15}}, margin={"t": 70})
     return figure
+
+
+def block_label(layer: int) -> str:
+    """How the MoE layer of a block is called: the number counts all blocks, not MoE layers."""
+    return f"block {layer}"
+
+
+#: Of the words in cells; without a size Plotly makes them smaller for each letter of a tag.
+CELL_FONT = {"size": 10}
+
+
+def cell_label(text: str, dark: bool) -> str:
+    """The words in a cell of a heat map in `INTENSITY` or `DIVERGING`.
+
+    Plotly picks their colour as if the cell were opaque or not there. So cells that are dark on any
+    page name white; the others are left to the page.
+
+    Args:
+      dark: whether the cell's strength is above `INTENSITY_DARK` or `DIVERGING_DARK`.
+    """
+    return f'<span style="color: #FFFFFF">{text}</span>' if text and dark else text
+
+
+def rows_layout(rows: int, row: int, between: int) -> tuple[int, float]:
+    """Height of a figure of several rows, and Plotly's `vertical_spacing` between them.
+
+    Args:
+      rows: at least one.
+      row: pixels of a row's axes.
+      between: pixels between two rows, for the labels of one and the title of the next.
+    """
+    inner = rows * row + (rows - 1) * between
+    return inner + ROWS_MARGIN["t"] + ROWS_MARGIN["b"], between / inner
 
 
 def labels(experts: Sequence[int]) -> list[str]:

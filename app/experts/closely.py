@@ -111,7 +111,7 @@ def _words(source: Source, expert: int) -> None:
         hide_index=True,
         height=330,
         column_config={
-            "value": st.column_config.TextColumn("word", width=140),
+            "value": st.column_config.TextColumn("word", width=125),
             "lift": st.column_config.NumberColumn(format="×%.2f", width=60),
             "share": st.column_config.NumberColumn("here", format="percent", width=60),
             "base": st.column_config.NumberColumn("base rate", format="percent", width=75),
@@ -135,7 +135,8 @@ def _labels(source: Source, expert: int, modality: str, by: str, heading: str) -
         return
     mine = frame[frame["expert"] == expert].sort_values("lift", ascending=False)
     interval = [
-        f"{low:.0%} to {high:.0%}" for low, high in zip(mine["low"], mine["high"], strict=True)
+        f"{100 * low:.0f}–{100 * high:.0f} %"
+        for low, high in zip(mine["low"], mine["high"], strict=True)
     ]
     st.dataframe(
         mine.assign(interval=interval)[["value", "lift", "share", "interval", "tokens", "total"]],
@@ -143,9 +144,9 @@ def _labels(source: Source, expert: int, modality: str, by: str, heading: str) -
         height=300,
         column_config={
             "value": st.column_config.TextColumn(by, width=110),
-            "lift": st.column_config.NumberColumn(format="×%.2f", width=55),
-            "share": st.column_config.NumberColumn("here", format="percent", width=60),
-            "interval": st.column_config.TextColumn("95 %", width=95),
+            "lift": st.column_config.NumberColumn(format="×%.2f", width=52),
+            "share": st.column_config.NumberColumn("here", format="percent", width=58),
+            "interval": st.column_config.TextColumn("95 %", width=74),
             "tokens": st.column_config.NumberColumn("n here", width=60),
             "total": st.column_config.NumberColumn("n in all", width=65),
         },

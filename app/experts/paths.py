@@ -52,7 +52,6 @@ def _table(source: Source, modality: str) -> None:
         hide_index=True,
         height=400,
         column_config={
-            "path": st.column_config.TextColumn(width="medium"),
             "share": st.column_config.NumberColumn(format="percent"),
             "independent": st.column_config.NumberColumn(
                 "if independent",

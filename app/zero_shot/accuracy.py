@@ -70,8 +70,8 @@ def show(run: Run, step: int) -> None:
             lambda: _joined(frames),
             _recipe(paths, f"tasks_figure(frames, k={k})"),
             file=f"tasks-{run.name}-step{step}",
-            note="In the first language, and (hatched) the mean over languages. Bars: 95 % "
-            "intervals over concepts.",
+            note="Headline: in the first language. Hatched: the mean over languages. Whiskers: "
+            "95 % intervals over concepts.",
         )
     _retrieval(run, step)
 

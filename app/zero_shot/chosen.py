@@ -17,7 +17,7 @@ from app.zero_shot.pool import Pool, spread, valid_id
 from limoe_core.checkpoint import Run
 
 #: Pictures in the gallery, and most that are looked at together.
-_SHOWN, MOST = 160, 8
+SHOWN, MOST = 160, 8
 _UPLOADS = "zero_shot.uploads"  # session: Upload by name
 _REFUSED = "zero_shot.refused"  # session: sentences about files that could not be read
 _UPLOADER = "zero_shot.uploader"  # session: counts up to empty the widget
@@ -137,7 +137,7 @@ def show_gallery(
 
 @st.cache_data(max_entries=16, show_spinner=False)
 def _in_gallery(title: str, count: int, _pool: Pool) -> list[int]:
-    return spread(_pool, _SHOWN)
+    return spread(_pool, SHOWN)
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)

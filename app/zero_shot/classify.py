@@ -224,7 +224,9 @@ def _choose_pictures(run: Run, pictures: Pool) -> list[Chosen]:
             on_click=_clear,
             help=f"A click on a picture adds it; the newest {chosen.MOST} are classified.",
         )
-    st.caption(messages.plain(f"{len(pictures):,} {pictures.title}."))
+    sample = f"{chosen.SHOWN} of " if len(pictures) > chosen.SHOWN else ""
+    others = "; Search finds the others" if sample else ""
+    st.caption(messages.plain(f"{sample}{len(pictures):,} {pictures.title}{others}."))
     size = run.config.model.image_size
     brought = [chosen.of_upload(upload, size) for upload in chosen.uploads()]
     return [*brought, *(chosen.of_pool(pictures, pictures.place[i]) for i in ids)][: chosen.MOST]

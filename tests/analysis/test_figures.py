@@ -33,6 +33,32 @@ def test_shares_go_up_for_images_and_down_for_texts(trace):
     assert list(figure.data[0].marker.color) == [analysis.expert_colour(e) for e in range(4)]
 
 
+def test_the_legend_of_shares_has_the_colour_of_no_expert(trace):
+    figure = figures.shares_figure(analysis.roles(trace))
+    named = [bar for bar in figure.data if bar.showlegend is not False]
+    assert [bar.name for bar in named] == ["image tokens", "text tokens"]
+    assert not {bar.marker.color for bar in named} & {analysis.expert_colour(e) for e in range(32)}
+
+
+def test_layers_are_called_by_their_blocks(trace):
+    made = [
+        figures.shares_figure(analysis.roles(trace)),
+        figures.specialisation_figure(analysis.modality_specialisation(trace, samples=20)),
+        figures.agreement_figure(analysis.agreement_with_labels(trace)),
+        figures.paths_figure(analysis.transitions(trace), "image"),
+    ]
+    for figure in made:
+        assert "block 2" in figure.to_json()
+        assert "layer 2" not in figure.to_json()
+
+
+def test_words_in_dark_cells_are_white(trace):
+    frame = analysis.expert_preferences(trace, 2, "category", "image", samples=20)
+    heat = figures.preference_figure(frame, measure="share").data[0]
+    for words, strength in zip(np.ravel(heat.text), np.ravel(heat.z) / heat.z.max(), strict=True):
+        assert ("#FFFFFF" in words) == (strength > 0.78)
+
+
 def test_every_figure_lies_on_no_background_and_says_nothing_in_colour_alone(trace, traces):
     made = [
         figures.shares_figure(analysis.roles(trace)),
@@ -115,11 +141,11 @@ def test_flows_keep_their_tokens(trace_of):
     frame = analysis.transitions(trace)
     flow = figures.paths_figure(frame, "image").data[0]
     assert sum(flow.link.value) == 2 * (trace.modality == 0).sum()
-    layers = [name.split(",")[0] for name in flow.node.customdata]
+    blocks = [name.split(",")[0] for name in flow.node.customdata]
     for source, target in zip(flow.link.source, flow.link.target, strict=True):
-        assert (layers[source], layers[target]) in {
-            ("layer 2", "layer 4"),
-            ("layer 4", "layer 6"),
+        assert (blocks[source], blocks[target]) in {
+            ("block 2", "block 4"),
+            ("block 4", "block 6"),
         }
 
 
