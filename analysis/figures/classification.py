@@ -89,7 +89,7 @@ def _bars(
     if title == "probability":
         figure.update_xaxes(range=[0, 1], tickvals=[0, 0.25, 0.5, 0.75, 1], tickformat=".0%")
     else:
-        figure.update_xaxes(range=[1.15 * min([0.0, *values]), max([0.05, *values])])
+        figure.update_xaxes(range=[1.15 * min([0.0, *values]), 1.15 * max([0.05, *values])])
     figure.update_yaxes(tickvals=places, ticktext=names, autorange="reversed")
     # Above, the buttons that a phone always shows; on the right, a number beside the longest bar.
     finish(figure, height=94 + 24 * max(len(names), 1))
