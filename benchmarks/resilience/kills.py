@@ -82,17 +82,11 @@ def quiet_run(folder: Path) -> Path:
 
 
 def _start(path: Path, data: Path) -> subprocess.Popen[bytes]:
-    options = ["--resume"] if (path / "config.json").exists() else [*_OPTIONS]
+    # A run that goes on takes its settings, the data directory among them, from its config.json.
+    begun = (path / "config.json").exists()
+    options = ["--resume"] if begun else [*_OPTIONS, "--data.dir", str(data)]
     return subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "limoe_core.train",
-            "--run",
-            str(path),
-            *options,
-            *_data(path, data),
-        ],
+        [sys.executable, "-m", "limoe_core.train", "--run", str(path), *options],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         start_new_session=True,
