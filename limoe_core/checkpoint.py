@@ -21,7 +21,6 @@ import json
 import os
 import platform
 import shutil
-import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -32,7 +31,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from limoe_core.config import RUN_FORMAT, Config, ConfigError
-from limoe_core.files import RunError, read_json, replacing, to_json, whole_steps, write_json
+from limoe_core.files import (
+    DAMAGE,
+    RunError,
+    read_json,
+    replacing,
+    to_json,
+    whole_steps,
+    write_json,
+)
 
 if TYPE_CHECKING:
     from jaxtyping import UInt8
@@ -206,14 +213,21 @@ class Run:
             os.close(descriptor)
 
     def metrics(self) -> list[dict[str, Any]]:
-        """All logged lines; torn ones are skipped. [] if nothing is logged yet."""
+        """All logged lines; torn ones are skipped. [] if nothing is logged yet.
+
+        Raises:
+          RunError: metrics.jsonl is there and cannot be read.
+        """
+        path = self.path / "metrics.jsonl"
         try:
-            raw = (self.path / "metrics.jsonl").read_bytes()
+            raw = path.read_bytes()
         except FileNotFoundError:
             return []
+        except OSError as error:
+            raise RunError(f"{path} cannot be read: {error.strerror}") from error
         lines = []
         for line in raw.split(b"\n"):
-            with suppress(ValueError):
+            with suppress(ValueError, RecursionError):
                 values = json.loads(line)
                 if isinstance(values, dict):
                     lines.append(values)
@@ -455,7 +469,7 @@ def _as_damage(path: Path) -> Iterator[None]:
         yield
     except RunError:
         raise
-    except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile) as error:
+    except DAMAGE as error:
         raise RunError(f"{path} is damaged or incomplete: {error}") from error
 
 

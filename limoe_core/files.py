@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 import os
+import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -37,6 +39,14 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         with suppress(FileNotFoundError):
             temporary.unlink()
+
+
+#: What readers of archives, models and JSON raise for a file that was cut, mixed up or flipped.
+DAMAGE: tuple[type[Exception], ...] = (
+    *(OSError, ValueError, TypeError, KeyError, EOFError),
+    # A RecursionError is a RuntimeError; a shape that is mixed up may ask for all memory.
+    *(RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error),
+)
 
 
 def to_json(values: Mapping[str, Any], *, indent: int | None = None) -> str:

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, Integer, Shaped
 
-from limoe_core.files import RunError, replacing
+from limoe_core.files import DAMAGE, RunError, replacing
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +70,7 @@ class Predictions:
             with np.load(path, allow_pickle=False) as file:
                 names = [each.name for each in dataclasses.fields(cls)]
                 return cls(**{name: file[name] for name in names if name in file.files})
-        except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        except DAMAGE as error:
             raise RunError(f"{path} is damaged or incomplete: {error}") from error
 
 

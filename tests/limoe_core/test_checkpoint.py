@@ -661,6 +661,34 @@ def test_damaged_probes_are_said_in_a_sentence(run: Run, content: bytes) -> None
         run.probe_pictures()
 
 
+def test_a_flipped_byte_of_a_packed_array_gives_a_sentence_or_other_numbers(run: Run) -> None:
+    run.save_probe_pictures(np.random.default_rng(0).integers(0, 9, (2, 8, 8, 3), np.uint8))
+    path = run.path / "probes" / "pictures.npz"
+    whole = path.read_bytes()
+    said = []
+    for place in range(len(whole)):
+        damaged = bytearray(whole)
+        damaged[place] ^= 0xFF
+        path.write_bytes(damaged)
+        try:
+            run.probe_pictures()
+        except RunError as error:
+            said.append(str(error))
+    assert all("damaged or incomplete" in sentence for sentence in said)
+    assert len(said) > len(whole) / 2
+
+
+def test_metrics_too_deep_to_read_are_skipped_and_a_folder_in_their_place_is_said(run: Run) -> None:
+    run.append_metrics({"step": 1})
+    path = run.path / "metrics.jsonl"
+    path.write_text(path.read_text() + "[" * 200_000 + "\n")
+    assert run.metrics() == [{"step": 1}]
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(RunError, match="cannot be read"):
+        run.metrics()
+
+
 def test_nothing_in_a_run_is_unpickled(run: Run) -> None:
     class Trap:
         def __reduce__(self) -> tuple[Any, ...]:
