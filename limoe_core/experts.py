@@ -60,6 +60,8 @@ class Chunks(NamedTuple):
     @classmethod
     def of(cls, places: int, tokens: int, experts: int) -> Chunks:
         """For runs of at most `places` tokens, `tokens` of them in all."""
+        if places <= _GRAIN:  # so little work that one size serves all, and less is compiled
+            return cls(places, 1, one=True)
         # Several grains for an even share, so that few rows are filler, and no tiny products.
         even = -(-tokens // experts)
         grain = _SMALLEST_GRAIN
