@@ -28,9 +28,11 @@ class Placer:
         # Windows have no axis of pictures: they lie with their groups, or everywhere.
         self._windows_sharding = NamedSharding(mesh, PartitionSpec(*spec[:1]))
         self._shape = (groups, pictures)
-        # Steps differ in how many windows they need; in steps of a sixteenth of all captions they
-        # are compiled for two or three numbers of them at most.
-        self._windows = -(-pictures * config.data.captions_per_image // 16)
+        # Steps differ in how many windows they need, and each number of them is compiled anew. In
+        # steps of a sixteenth of all captions there are one or two; of few captions, whose need
+        # varies more, in steps of 8.
+        captions = pictures * config.data.captions_per_image
+        self._windows = max(min(captions, 8), -(-captions // 16))
         self._grid = np.arange(config.data.batch_size).reshape(self._shape)
         here = self._sharding.addressable_devices_indices_map(self._shape).values()
         self.rows: Int64[np.ndarray, " r"] = np.unique(

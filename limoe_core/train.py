@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import math
 import sys
@@ -71,12 +72,44 @@ class TrainingError(RuntimeError):
 INTERRUPTED, TERMINATED = 130, 143
 
 
+@contextmanager
+def _said_once() -> Iterator[None]:
+    """Keeps what Orbax and TensorStore print of an error off the screen, where we say it ourselves.
+
+    Orbax logs the traceback of a step that could not be saved before it raises the same error.
+    The first of several arrays to fail also ends its event loop; what TensorStore then has to say
+    about the others finds the loop closed, on a thread where nobody can catch it, or is an error
+    that nobody fetched, which asyncio logs when it is collected.
+    """
+    loggers = [logging.getLogger(name) for name in ("absl", "asyncio")]
+    unraisable = sys.unraisablehook
+    levels = [logger.level for logger in loggers]
+
+    def hook(told: sys.UnraisableHookArgs) -> None:
+        if not (
+            isinstance(told.exc_value, RuntimeError) and "loop is closed" in str(told.exc_value)
+        ):
+            unraisable(told)
+
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
+    sys.unraisablehook = hook
+    try:
+        yield
+    finally:
+        gc.collect()  # what would be printed when it is collected is collected now
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+        sys.unraisablehook = unraisable
+
+
+@_said_once()
 def main(arguments: list[str] | None = None) -> int:
     """The command line. Returns the exit code."""
     try:
         options = command.parse_with_preset(Command, arguments)
         cluster.join()
-        with Termination() as termination, _said_once():
+        with Termination() as termination:
             train(
                 options.run,
                 options.config,
@@ -151,32 +184,6 @@ def _saying_what_is_safe(run: Run) -> Iterator[None]:
             f"{run.path} cannot be written: {reason}. {last_good(run)} When there is room, or the "
             "folder may be written to, go on with --resume."
         ) from error
-
-
-@contextmanager
-def _said_once() -> Iterator[None]:
-    """Keeps what Orbax and TensorStore print of an error off the screen, where we say it ourselves.
-
-    Orbax logs the traceback of a step that could not be saved before it raises the same error.
-    The first of several arrays to fail also ends its event loop; what TensorStore then has to say
-    about the others finds the loop closed, on a thread where nobody can catch it.
-    """
-    logger, unraisable = logging.getLogger("absl"), sys.unraisablehook
-    level = logger.level
-
-    def hook(told: sys.UnraisableHookArgs) -> None:
-        if not (
-            isinstance(told.exc_value, RuntimeError) and "loop is closed" in str(told.exc_value)
-        ):
-            unraisable(told)
-
-    logger.setLevel(logging.CRITICAL)
-    sys.unraisablehook = hook
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
-        sys.unraisablehook = unraisable
 
 
 def last_good(run: Run) -> str:
