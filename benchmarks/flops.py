@@ -7,16 +7,13 @@ from collections.abc import Iterable, Sequence
 
 import jax
 import numpy as np
-from optax.contrib import MuonDimensionNumbers
 
 from benchmarks.machine import Product
 from benchmarks.training import Tokens
 from limoe_core.config import Config, ModelConfig
 from limoe_core.functional import FunctionalModel
-from limoe_core.optimizer import muon_axes
-
-_NEWTON_SCHULZ_STEPS = 5
-"""Of Muon (Jordan et al., 2024), as `optax.contrib.muon` takes them by default."""
+from limoe_core.muon import product_sizes
+from limoe_core.optimizer import takes_muon
 
 
 def total(products: Iterable[Product]) -> float:
@@ -88,23 +85,17 @@ def training_flops(
 
 
 def muon_flops(config: Config) -> float:
-    """FLOPs of the products with which Muon orthogonalises its updates; 0 for AdamW.
-
-    A step of Newton and Schulz for a matrix whose shorter side is s and longer side l takes two
-    products of s×l×s and one of s×s×s.
-    """
+    """FLOPs of the products with which Muon orthogonalises its updates; 0 for AdamW."""
     if config.optimizer.name != "muon":
         return 0.0
     shapes = FunctionalModel.of(config).shapes
-    axes = muon_axes(shapes)
-    is_axes = lambda x: x is None or isinstance(x, MuonDimensionNumbers)  # noqa: E731
-    pairs = zip(jax.tree.leaves(shapes), jax.tree.leaves(axes, is_leaf=is_axes), strict=True)
     products: list[Product] = []
-    for leaf, axis in pairs:
-        if axis is not None:
+    for leaf, taken in zip(
+        jax.tree.leaves(shapes), jax.tree.leaves(takes_muon(shapes)), strict=True
+    ):
+        if taken:
             *stacked, rows, columns = leaf.shape
-            short, long = sorted((rows, columns))
+            sizes = product_sizes(*sorted((rows, columns)))
             count = math.prod(stacked)
-            products += [Product(short, long, short, times=2 * count)]
-            products += [Product(short, short, short, times=count)]
-    return _NEWTON_SCHULZ_STEPS * total(products)
+            products += [Product(*size, times=count) for size in sizes]
+    return total(products)

@@ -7,9 +7,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
-from optax.contrib import MuonDimensionNumbers, muon
 
 from limoe_core.config import OptimizerConfig
+from limoe_core.muon import scale_by_muon
 
 #: Last part of the path of parameters that never decay.
 _NO_DECAY = ("bias", "scale", "b_in", "b_out", "image_positions", "text_positions")
@@ -46,20 +46,18 @@ def decay_mask(params: Any) -> Any:
     return jax.tree_util.tree_map_with_path(decays, params)
 
 
-def muon_axes(params: Any) -> Any:
-    """Which axes of a parameter Muon orthogonalises: (in, out) of every matrix in a block.
+def takes_muon(params: Any) -> Any:
+    """True for what Muon orthogonalises: every matrix in a block, each expert's by itself.
 
-    None leaves a parameter to AdamW: vectors, embeddings, heads and routers. A router's columns
-    compete for tokens, and steps of equal size in every direction would wear down their contrast.
+    Vectors, embeddings, heads and routers are AdamW's. A router's columns compete for tokens, and
+    steps of equal size in every direction would wear down their contrast.
     """
 
-    def axes(path: tuple[Any, ...], value: jax.Array) -> MuonDimensionNumbers | None:
+    def takes(path: tuple[Any, ...], _: Any) -> bool:
         keys = jax.tree_util.keystr(path, simple=True, separator=".").split(".")
-        matrix = keys[0] == "blocks" and keys[-1] in ("kernel", "w_in", "w_out")
-        # Experts are stacked on an axis of their own, each a matrix by itself.
-        return MuonDimensionNumbers(value.ndim - 2, value.ndim - 1) if matrix else None
+        return keys[0] == "blocks" and keys[-1] in ("kernel", "w_in", "w_out")
 
-    return jax.tree_util.tree_map_with_path(axes, params)
+    return jax.tree_util.tree_map_with_path(takes, params)
 
 
 def make_optimizer(config: OptimizerConfig, steps: int) -> optax.GradientTransformation:
@@ -73,21 +71,15 @@ def make_optimizer(config: OptimizerConfig, steps: int) -> optax.GradientTransfo
         mask=decay_mask,
     )
     if config.name == "muon":
-        matrices = muon(
-            rate,
-            weight_decay=config.weight_decay,
-            muon_weight_dimension_numbers=muon_axes,
-            # Updates as large as AdamW's, so that one learning rate serves both.
-            consistent_rms=0.2,
+        # Its updates are as large as AdamW's, so that one learning rate serves both.
+        matrices = optax.chain(
+            scale_by_muon(),
+            optax.add_decayed_weights(config.weight_decay),
+            optax.scale_by_learning_rate(rate),
         )
-        # Not by muon's own AdamW, which would decay biases and norms too.
         rule = optax.partition({"muon": matrices, "adamw": rule}, _rules)
     return optax.chain(optax.clip_by_global_norm(config.clip_norm), rule)
 
 
 def _rules(params: Any) -> Any:
-    return jax.tree.map(
-        lambda axes: "adamw" if axes is None else "muon",
-        muon_axes(params),
-        is_leaf=lambda x: x is None or isinstance(x, MuonDimensionNumbers),
-    )
+    return jax.tree.map(lambda muon: "muon" if muon else "adamw", takes_muon(params))
