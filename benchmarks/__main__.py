@@ -16,6 +16,7 @@ from benchmarks.isolated import measured
 Part = Literal[
     "steps",
     "matrix_share",
+    "pytorch",
     "expert_layer",
     "tracing",
     "input_pipeline",

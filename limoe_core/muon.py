@@ -25,9 +25,10 @@ _LONG = 1.5
 class MuonState(NamedTuple):
     """What is kept between updates."""
 
-    count: Int[Array, ""]
-    mu: Any
-    """Moving average of the gradients."""
+    updates: Int[Array, ""]
+    """Made so far."""
+    mean: Any
+    """Moving average of the gradients, not corrected for its start at 0."""
 
 
 def scale_by_muon(momentum: float = _MOMENTUM) -> optax.GradientTransformation:
@@ -42,16 +43,16 @@ def scale_by_muon(momentum: float = _MOMENTUM) -> optax.GradientTransformation:
 
     def update(gradients: Any, state: MuonState, params: Any = None) -> tuple[Any, MuonState]:
         del params
-        count = optax.safe_increment(state.count)
-        mu = optax.tree.update_moment(gradients, state.mu, momentum, 1)
-        ahead = optax.tree.bias_correction(mu, momentum, optax.safe_increment(count))
-        now = optax.tree.bias_correction(gradients, momentum, count)
+        updates = optax.safe_increment(state.updates)
+        mean = optax.tree.update_moment(gradients, state.mean, momentum, 1)
+        ahead = optax.tree.bias_correction(mean, momentum, optax.safe_increment(updates))
+        now = optax.tree.bias_correction(gradients, momentum, updates)
 
-        def step(m: Array, g: Array) -> Array:
-            x = momentum * m + (1 - momentum) * g
+        def step(mean: Array, gradient: Array) -> Array:
+            x = momentum * mean + (1 - momentum) * gradient
             return 0.2 * max(x.shape[-2:]) ** 0.5 * orthogonalise(x)
 
-        return jax.tree.map(step, ahead, now), MuonState(count, mu)
+        return jax.tree.map(step, ahead, now), MuonState(updates, mean)
 
     return optax.GradientTransformation(init, update)
 
@@ -82,10 +83,10 @@ def _through_gram(x: Array) -> Array:
     """
     gram = _product(x, x.mT)
     identity = jnp.eye(gram.shape[-1], dtype=x.dtype)
-    all_steps = None
+    all_steps = identity
     for step in range(STEPS):
         one = _A * identity + _B * gram + _C * _product(gram, gram)
-        all_steps = one if all_steps is None else _product(one, all_steps)
+        all_steps = _product(one, all_steps) if step else one
         if step < STEPS - 1:
             gram = _product(one, _product(gram, one))
     return _product(all_steps, x)

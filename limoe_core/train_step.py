@@ -161,13 +161,7 @@ def _of_group(
     key: Array,
 ) -> Summary:
     """`_forward` of one group, whose arrays have no axis of groups."""
-    picture_key, patch_key, noise_key = jax.random.split(key, 3)
-    size = config.model.image_size
-    if config.data.augment:
-        pixels = augment(group.pictures, picture_key, size)
-    else:
-        pixels = plain(group.pictures, size)
-    chosen = _choose_patches(patch_key, pixels.shape[0], config.model.patches, patches)
+    pixels, chosen, noise_key = model_inputs(config, patches, group, key)
     pictures, captions, length = group.texts.shape
     output = functional.bind(params)(
         pixels,
@@ -182,6 +176,20 @@ def _of_group(
     ]
     texts = output.text_embeddings.reshape(pictures, captions, -1)
     return Summary(output.image_embeddings, texts, sums)
+
+
+def model_inputs(
+    config: Config, patches: int, group: Batch, key: Array
+) -> tuple[Float[Array, "b S S 3"], Int[Array, "b P"] | None, Array]:
+    """One routing group's augmented pixels, the patches to see of them, and the key of noise."""
+    picture_key, patch_key, noise_key = jax.random.split(key, 3)
+    size = config.model.image_size
+    if config.data.augment:
+        pixels = augment(group.pictures, picture_key, size)
+    else:
+        pixels = plain(group.pictures, size)
+    chosen = _choose_patches(patch_key, pixels.shape[0], config.model.patches, patches)
+    return pixels, chosen, noise_key
 
 
 def _choose_patches(

@@ -17,7 +17,15 @@ from typing import Any
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import expert_layer, input_pipeline, matrix_share, memory, report, tracing
+from benchmarks import (
+    expert_layer,
+    input_pipeline,
+    matrix_share,
+    memory,
+    pytorch,
+    report,
+    tracing,
+)
 from benchmarks.measure import Line
 from limoe_core.config import preset
 from limoe_core.data.batches import training_batches
@@ -91,6 +99,22 @@ def test_the_idle_share_is_what_a_step_waits_for_its_batch(
     assert (idle.goal, idle.bound, idle.holds) == (0.02, "at most", False)
     assert pairs.name in idle.how
     assert lines["making a batch ÷ training step"].value
+
+
+def test_pytorchs_twin_has_our_twins_loss_where_pytorch_is_installed() -> None:
+    pytest.importorskip("torch", reason="PyTorch is not installed: no part of this project")
+    (line,) = pytorch.run(DEBUG, repeats=1)  # which refuses to time two models that differ
+    assert line.value and line.goal == 1.0 and line.bound == "at most"
+
+
+def test_without_pytorch_its_earlier_line_stays(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert pytorch.run() == []
+    assert "PyTorch is not installed" in capsys.readouterr().out
+    old = [{"part": "pytorch", "name": "a line"}]
+    assert report.merge(old, [], command.PARTS) == old
 
 
 def test_without_data_the_input_pipeline_says_that_it_was_skipped(
