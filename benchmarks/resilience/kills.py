@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import jax
 import numpy as np
+from tqdm import tqdm
 
 from benchmarks.resilience.record import Record
 from limoe_core.checkpoint import Run
@@ -34,39 +36,43 @@ def run(kills: int = 100, seed: int = 0) -> list[Record]:
     A run that is started anew begins with building its data set, so builds are killed as well.
     """
     draw = random.Random(seed)
-    done = failed = runs = 0
+    failed = runs = 0
     moments: Counter[str] = Counter()
-    with tempfile.TemporaryDirectory(prefix="kills-") as name:
+    with tempfile.TemporaryDirectory(prefix="kills-") as name, tqdm(total=kills) as progress:
         folder = Path(name)
-        seconds = _finish(folder / "quiet", folder / "data")
+        _finish(folder / "quiet", folder / "data")
         wanted = _leaves(Run.open(folder / "quiet"))
-        while done < kills:
+        # Again, since the first one compiled what all others load.
+        seconds = _finish(folder / "again", folder / "data again")
+        failed += not _same(_leaves(Run.open(folder / "again")), wanted)
+        while progress.n < kills:
             runs += 1
             path, data = folder / f"run{runs}", folder / f"data{runs}"
             stuck = 0
-            while done < kills and stuck < _STUCK:
+            while progress.n < kills and stuck < _STUCK:
                 process = _start(path, data)
-                time.sleep(draw.uniform(0, 1.1 * seconds))
+                # A run that goes on is sooner at its end, so some come to it unharmed.
+                time.sleep(draw.uniform(0, seconds))
                 if process.poll() is not None:
                     process.communicate()
-                    break  # it came to its end before it was killed
+                    break
                 before = _where(path)
                 os.killpg(process.pid, signal.SIGKILL)
                 process.communicate()
-                done += 1
                 moments[before] += 1
                 stuck = stuck + 1 if _where(path) == before else 0
                 failed += not _readable(path)
+                progress.update()
             _finish(path, data)
-            if not _same(_leaves(Run.open(path)), wanted):
-                failed += 1
+            failed += not _same(_leaves(Run.open(path)), wanted)
+            shutil.rmtree(data)
     met = ", ".join(f"{count} {moment}" for moment, count in sorted(moments.items()))
     how = (
         f"kill -9 at random moments (seed {seed}) of {runs} runs of the debug preset, {_STEPS} "
         "steps with a save every 3 and an evaluation every 5, each then resumed to its end and "
         f"compared bitwise with one that was left alone ({seconds:.0f} s); killed {met}"
     )
-    return [Record("training killed and resumed", done, failed, how)]
+    return [Record("training killed and resumed", progress.n, failed, how)]
 
 
 def quiet_run(folder: Path) -> Path:
@@ -87,6 +93,12 @@ def _start(path: Path, data: Path) -> subprocess.Popen[bytes]:
     options = ["--resume"] if begun else [*_OPTIONS, "--data.dir", str(data)]
     return subprocess.Popen(
         [sys.executable, "-m", "limoe_core.train", "--run", str(path), *options],
+        # What one run compiled the next ones load, or most moments would be moments of compiling.
+        env={
+            **os.environ,
+            "JAX_COMPILATION_CACHE_DIR": str(path.parent / "compiled"),
+            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        },
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         start_new_session=True,
