@@ -70,7 +70,8 @@ def timeline_figure(
         )
     figure.update_xaxes({key: value for key, value in axis.items() if key != "title"})
     figure.update_xaxes(title=axis["title"], row=len(shown), col=1)
-    figure.update_layout(hovermode="x")
+    # From the window's edge, since the axes' titles leave a phone no room beside the buttons.
+    figure.update_layout(hovermode="x", legend={"xref": "container", "x": 0})
     return finish(figure, height=90 + 125 * len(shown))
 
 
