@@ -64,8 +64,7 @@ class Layout(NamedTuple):
     def split(self, x: Float[Array, "n d"]) -> tuple[Float[Array, "B P d"], Float[Array, "R L d"]]:
         """The flat array unfolded into pictures and rows of text."""
         d = x.shape[-1]
-        # Not by slices, whose gradients would be padded to the whole array each, and added.
-        images, texts = jnp.split(x, [self.image_tokens])
+        images, texts = x[: self.image_tokens], x[self.image_tokens :]
         return (
             images.reshape(self.images, self.patches, d),
             texts.reshape(*self.caption.shape, d),
