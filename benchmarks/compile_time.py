@@ -9,6 +9,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.experimental.compilation_cache import compilation_cache
 
 from benchmarks.measure import Line
 from benchmarks.training import abstract_state, random_batch, step_function
@@ -51,6 +52,7 @@ def _forward_again(config: Config, name: str, cold: Line) -> Line:
     """What a second start takes, with the cache on disk that the dashboard keeps."""
     with tempfile.TemporaryDirectory(prefix="compiled-") as folder:
         jax.config.update("jax_enable_compilation_cache", True)
+        compilation_cache.reset_cache()  # or it stays as it was when it was first asked for: off
         keep_compiled(Path(folder))
         _forward_seconds(config)
         jax.clear_caches()
