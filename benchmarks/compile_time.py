@@ -54,6 +54,7 @@ def _forward_again(config: Config, name: str, cold: Line) -> Line:
         jax.config.update("jax_enable_compilation_cache", True)
         compilation_cache.reset_cache()  # or it stays as it was when it was first asked for: off
         keep_compiled(Path(folder))
+        jax.clear_caches()  # or it would not be compiled, and so not kept
         _forward_seconds(config)
         jax.clear_caches()
         traced, loaded = _forward_seconds(config)

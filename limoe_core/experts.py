@@ -42,6 +42,8 @@ def in_buffers(sent: Float[Array, "E C d"], weights: ExpertWeights) -> Float[Arr
 # ---- runs
 
 _GRAIN, _SMALLEST_GRAIN = 128, 32
+#: Runs of so few tokens are one chunk of one size: less is compiled, and little is computed.
+_FEW = 256
 _GRAINS, _MOST_GRAINS = 8, 12
 
 
@@ -60,7 +62,7 @@ class Chunks(NamedTuple):
     @classmethod
     def of(cls, places: int, tokens: int, experts: int) -> Chunks:
         """For runs of at most `places` tokens, `tokens` of them in all."""
-        if places <= _GRAIN:  # so little work that one size serves all, and less is compiled
+        if places <= _FEW:
             return cls(places, 1, one=True)
         # Several grains for an even share, so that few rows are filler, and no tiny products.
         even = -(-tokens // experts)

@@ -7,6 +7,7 @@ are renamed away before they are removed, so a folder named by a number is alway
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -98,6 +99,9 @@ class StepStore:
 
         Returns:
           False if this step was there already, True otherwise.
+
+        Raises:
+          RunError: it cannot be written, as when the disk is full or the folder is read-only.
         """
         if step in self._manager.all_steps():
             return False
@@ -107,6 +111,10 @@ class StepStore:
         if input_state is not None:
             items[_INPUT] = ocp.args.JsonSave(input_state)
         with self._saying_what_is_safe():
+            self._manager.wait_until_finished()  # so that nothing else fails after what we say
+            # Or Orbax would wait five minutes for a folder that its thread could not make.
+            if not os.access(self._folder, os.W_OK | os.X_OK):
+                raise PermissionError("Permission denied")
             self._empty_trash()
             return self._manager.save(step, args=ocp.args.Composite(**items), force=True)
 

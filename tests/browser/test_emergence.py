@@ -110,8 +110,7 @@ def test_a_link_with_a_linear_axis(visit: Visit, page_server: str) -> None:
     expect(page.get_by_text("Loss and routers of block 1 on one time axis")).to_be_visible()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
 def test_the_page_fits_its_window(visit: Visit, page_server: str, width: int, scheme: str) -> None:
     address = f"{page_server}/emergence?run=small&versus=sparse"
     page = drawn(visit, address, width=width, color_scheme=scheme)

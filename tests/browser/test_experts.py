@@ -43,8 +43,7 @@ def test_the_first_thing_to_see_is_who_takes_what(visit: Visit, page_server: str
     assert box["y"] < 400  # in sight without scrolling, at 1280 by 720
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
 def test_every_view_fits_its_window(
     visit: Visit, page_server: str, width: int, scheme: str
 ) -> None:

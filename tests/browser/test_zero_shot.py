@@ -250,8 +250,7 @@ def test_a_confusion_is_picked_in_the_table(
     expect(named.first).to_contain_text(frame["concept"].iloc[1])
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
 def test_every_view_fits_its_window(
     visit: Visit, page_server: str, width: int, scheme: str
 ) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
+import os
 import resource
 import signal
 import subprocess
@@ -40,6 +42,7 @@ def start(options: list[str], **more: Any) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "limoe_core.train", *options],
         cwd=ROOT,
+        env={**os.environ, "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -126,6 +129,38 @@ def test_a_disk_that_takes_no_more_ends_in_a_sentence(
     assert Run.open(path).steps() == []
     finish(start(["--run", str(path), "--resume"]))
     assert Run.open(path).steps()[-1] == STEPS
+
+
+def test_a_folder_that_turns_read_only_ends_in_a_sentence(tmp_path: Path, data_dir: Path) -> None:
+    path = tmp_path / "run"
+    process = start(arguments(path, data_dir), preexec_fn=obey_permissions)
+    wait_for(lambda: path.exists() and Run.open(path).steps(), process)
+    process.send_signal(signal.SIGSTOP)
+    folders = [path, path / "steps"]
+    try:
+        for folder in folders:
+            folder.chmod(0o555)
+        process.send_signal(signal.SIGCONT)
+        output, _ = process.communicate(timeout=600)
+    finally:
+        for folder in folders:
+            folder.chmod(0o755)
+    told = " ".join(output.split())
+    assert process.returncode == 1, output[-4000:]
+    assert "Permission denied" in told or "could not be saved" in told
+    saved = Run.open(path).steps()
+    assert 0 < saved[-1] < STEPS
+    assert f"step {saved[-1]} " in f"{told.lower().replace('.', ' ')} " and "--resume" in told
+    assert "Traceback" not in output
+    Run.open(path).restore_params(saved[-1])
+
+
+def obey_permissions() -> None:
+    """Takes from a process of root's the right to write where nobody may (capabilities(7))."""
+    drop_from_bounding_set, overriding_permissions = 24, 1  # PR_CAPBSET_DROP, CAP_DAC_OVERRIDE
+    if os.geteuid() == 0:
+        failed = ctypes.CDLL(None).prctl(drop_from_bounding_set, overriding_permissions, 0, 0, 0)
+        assert not failed, "root could not be held to permissions"
 
 
 def wait_for(condition: object, process: subprocess.Popen[str]) -> None:
