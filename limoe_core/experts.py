@@ -42,8 +42,6 @@ def in_buffers(sent: Float[Array, "E C d"], weights: ExpertWeights) -> Float[Arr
 # ---- runs
 
 _GRAIN, _SMALLEST_GRAIN = 128, 32
-#: Runs of so few tokens are one chunk of one size: less is compiled, and little is computed.
-_FEW = 256
 _GRAINS, _MOST_GRAINS = 8, 12
 
 
@@ -62,8 +60,9 @@ class Chunks(NamedTuple):
     @classmethod
     def of(cls, places: int, tokens: int, experts: int) -> Chunks:
         """For runs of at most `places` tokens, `tokens` of them in all."""
-        if places <= _FEW:
-            return cls(places, 1, one=True)
+        if places <= 2 * _GRAIN:  # so little work that few sizes serve all, and less is compiled
+            most = -(-places // _GRAIN)
+            return cls(-(-places // most), most, one=True)
         # Several grains for an even share, so that few rows are filler, and no tiny products.
         even = -(-tokens // experts)
         grain = _SMALLEST_GRAIN

@@ -83,7 +83,9 @@ def _said_once() -> Iterator[None]:
     """
     loggers = [logging.getLogger(name) for name in ("absl", "asyncio")]
     unraisable = sys.unraisablehook
-    levels = [logger.level for logger in loggers]
+
+    def nothing(_: logging.LogRecord) -> bool:
+        return False
 
     def hook(told: sys.UnraisableHookArgs) -> None:
         if not (
@@ -91,15 +93,15 @@ def _said_once() -> Iterator[None]:
         ):
             unraisable(told)
 
-    for logger in loggers:
-        logger.setLevel(logging.CRITICAL)
+    for logger in loggers:  # not by their levels, which whoever uses absl sets as well
+        logger.addFilter(nothing)
     sys.unraisablehook = hook
     try:
         yield
     finally:
         gc.collect()  # what would be printed when it is collected is collected now
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+        for logger in loggers:
+            logger.removeFilter(nothing)
         sys.unraisablehook = unraisable
 
 
