@@ -1,14 +1,15 @@
 # Everything runs in .venv, which the first target that needs it sets up.
-#   make app      the dashboard            (RUNS=folder for runs of your own)
-#   make test     all tests                (ARGS='tests/limoe_core -k moe' for some)
-#   make lint     ruff and mypy
-#   make train    train emoji-tiny         (ARGS='--run checkpoints/other --train.steps 100')
-#   make bench    speed and memory
-#   make soak     attacks on runs and on the dashboard: an hour or more
-#   make data     fetch more art styles (needs npm)
+#   make app         the dashboard            (RUNS=folder for runs of your own)
+#   make test        all tests                (ARGS='tests/limoe_core -k moe' for some)
+#   make test-long   more cases of what the tests show, for a quarter of an hour
+#   make lint        ruff and mypy
+#   make train       train emoji-tiny         (ARGS='--run checkpoints/other --train.steps 100')
+#   make bench       speed and memory
+#   make soak        attacks on runs and on the dashboard: an hour or more
+#   make data        fetch more art styles (needs npm)
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help app test lint format train bench soak data requirements
+.PHONY: help app test test-long lint format train bench soak data requirements
 
 ARGS ?=
 # Tests run in two processes; a file's tests stay together, so what they share is made once.
@@ -26,6 +27,9 @@ app: .venv/app.stamp
 
 test: .venv/dev.stamp
 	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile $(ARGS)
+
+test-long: .venv/dev.stamp
+	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -m long $(ARGS)
 
 lint: .venv/dev.stamp
 	$(BIN)/ruff check .

@@ -6,7 +6,11 @@ import os
 
 # Before anything imports jax. Most of what tests compile runs for less time than it compiles.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=1")
+os.environ.setdefault(
+    "XLA_FLAGS",
+    "--xla_backend_optimization_level=1 --xla_cpu_use_fusion_emitters=false"
+    " --xla_cpu_prefer_vector_width=128",
+)
 
 import fcntl
 import shutil
@@ -26,7 +30,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 _SLOW_START = [HealthCheck.too_slow, HealthCheck.data_too_large]  # the first call compiles
 settings.register_profile(
-    "default", deadline=None, max_examples=60, derandomize=True, suppress_health_check=_SLOW_START
+    "default", deadline=None, max_examples=40, derandomize=True, suppress_health_check=_SLOW_START
 )
 settings.register_profile(
     "thorough", deadline=None, max_examples=1000, suppress_health_check=_SLOW_START

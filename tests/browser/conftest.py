@@ -11,7 +11,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
@@ -28,6 +28,7 @@ PATIENCE = 60_000
 
 Serve = Callable[..., str]
 Visit = Callable[..., "Page"]
+Scheme = Literal["light", "dark"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -69,31 +70,41 @@ def server(serve: Serve, runs_folder: Path) -> str:
     return serve(runs_folder)
 
 
+@pytest.fixture(scope="session")
+def visitor(chromium: Browser) -> Iterator[BrowserContext]:
+    """A browser that has been here before: what never changes it need not fetch and compile."""
+    context = chromium.new_context()
+    context.set_default_timeout(PATIENCE)
+    yield context
+    context.close()
+
+
 @pytest.fixture
-def visit(chromium: Browser) -> Iterator[Visit]:
-    """Opens an address in a browser of its own.
+def visit(visitor: BrowserContext) -> Iterator[Visit]:
+    """Opens an address in a tab of its own, which remembers nothing of the tabs before.
 
     Errors of scripts fail the test, and so does any request to another machine.
     """
-    contexts: list[BrowserContext] = []
+    pages: list[Page] = []
     troubles: list[str] = []
 
-    def open_page(address: str, *, width: int = 1280, height: int = 720, **options: object) -> Page:
-        context = chromium.new_context(
-            viewport={"width": width, "height": height},
-            **options,  # type: ignore[arg-type]
-        )
-        contexts.append(context)
-        context.set_default_timeout(PATIENCE)
-        page = context.new_page()
+    def open_page(
+        address: str, *, width: int = 1280, height: int = 720, scheme: Scheme = "light"
+    ) -> Page:
+        page = visitor.new_page()
+        pages.append(page)
+        page.set_viewport_size({"width": width, "height": height})
+        page.emulate_media(color_scheme=scheme)
         page.on("pageerror", lambda error: troubles.append(f"error in a script: {error}"))
         page.on("request", lambda request: _stay_home(request.url, troubles))
         page.goto(address)
         return page
 
     yield open_page
-    for context in contexts:
-        context.close()
+    for page in pages:
+        page.evaluate("localStorage.clear()")
+        page.close()
+    visitor.clear_cookies()
     assert not troubles, "\n".join(troubles)
 
 

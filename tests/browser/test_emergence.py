@@ -113,6 +113,6 @@ def test_a_link_with_a_linear_axis(visit: Visit, page_server: str) -> None:
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
 def test_the_page_fits_its_window(visit: Visit, page_server: str, width: int, scheme: str) -> None:
     address = f"{page_server}/emergence?run=small&versus=sparse"
-    page = drawn(visit, address, width=width, color_scheme=scheme)
+    page = drawn(visit, address, width=width, scheme=scheme)
     no_error(page)
     no_sideways(page)

@@ -49,7 +49,7 @@ def test_every_view_fits_its_window(
 ) -> None:
     for view in ("modalities", "closely", "preferences", "paths"):
         page = settled(
-            visit(f"{page_server}/experts?run=small&view={view}", width=width, color_scheme=scheme)
+            visit(f"{page_server}/experts?run=small&view={view}", width=width, scheme=scheme)
         )
         no_error(page)
         no_sideways(page)

@@ -499,7 +499,7 @@ def test_a_phone_shows_the_picture_without_scrolling_sideways(visit: Visit, serv
 
 
 def test_in_the_dark_text_is_light(visit: Visit, server: str) -> None:
-    page = drawn(visit(server, color_scheme="dark"))
+    page = drawn(visit(server, scheme="dark"))
     colours = page.locator(".lens").evaluate(
         "x => [x, document.querySelector('.stApp')].map(node => getComputedStyle(node))"
         ".map((style, n) => n ? style.backgroundColor : style.color)"

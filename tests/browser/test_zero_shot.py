@@ -259,7 +259,7 @@ def test_every_view_fits_its_window(
             visit(
                 f"{page_server}/zero-shot?run=small&show={view}",
                 width=width,
-                color_scheme=scheme,
+                scheme=scheme,
             )
         )
         no_error(page)

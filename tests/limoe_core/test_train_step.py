@@ -80,14 +80,24 @@ def assert_same(found: Any, wanted: Any, tolerance: float = 1e-5) -> None:
         )
 
 
-@pytest.mark.parametrize(("micro_batches", "block"), [(2, 0), (4, 0), (1, 4), (4, 8)])
+@pytest.fixture(scope="module")
+def whole(params: Params, loaded: dict[str, np.ndarray]) -> tuple[Params, dict[str, Any]]:
+    """Gradients and statistics of the batch in one piece."""
+    config = settings(groups=4)
+    return gradients_of(config, params, placed(config, loaded))
+
+
+@pytest.mark.parametrize(("micro_batches", "block"), [(4, 0), (1, 4), (2, 8)])
 def test_a_cut_batch_gives_what_the_whole_gives(
-    params: Params, loaded: dict[str, np.ndarray], micro_batches: int, block: int
+    params: Params,
+    loaded: dict[str, np.ndarray],
+    whole: tuple[Params, dict[str, Any]],
+    micro_batches: int,
+    block: int,
 ) -> None:
-    whole = settings(groups=4)
-    batch = placed(whole, loaded)
-    wanted, told = gradients_of(whole, params, batch)
-    found, cut_told = gradients_of(settings(4, micro_batches, block), params, batch)
+    wanted, told = whole
+    config = settings(4, micro_batches, block)
+    found, cut_told = gradients_of(config, params, placed(config, loaded))
     assert_same(found, wanted)
     assert_same(cut_told, told)
     assert float(told["auxiliary"]["global_entropy_text"]) > 0.01, "the loss must be in use"
@@ -119,11 +129,12 @@ def test_the_losses_are_of_the_whole_batch_and_not_means_over_groups(
 
     from limoe_core.data.augment import plain
 
+    forward = jax.jit(lambda params, pixels, ids: functional.bind(params)(pixels, ids))
     outputs: list[Output] = []
     for group in range(4):
         pixels = plain(batch.pictures[group], config.model.image_size)
         ids = batch.texts[group].reshape(-1, LENGTH)
-        outputs.append(functional.bind(params)(pixels, ids))
+        outputs.append(forward(params, pixels, ids))
     images = jnp.concatenate([output.image_embeddings for output in outputs])
     texts = jnp.concatenate(
         [output.text_embeddings.reshape(-1, CAPTIONS, images.shape[1]) for output in outputs]
@@ -157,7 +168,8 @@ def test_sums_of_parts_add_up_and_agree_with_the_losses(params: Params) -> None:
     rng = np.random.default_rng(1)
     pixels = rng.uniform(-1, 1, (3, 32, 32, 3)).astype(np.float32)
     ids = np.where(rng.random((3, LENGTH)) < 0.5, rng.integers(2, 300, (3, LENGTH)), 0)
-    output = functional.bind(params)(jnp.asarray(pixels), jnp.asarray(ids, jnp.int32))
+    forward = jax.jit(lambda params, pixels, ids: functional.bind(params)(pixels, ids))
+    output = forward(params, pixels, ids.astype(np.int32))
     routing, valid, modality = output.routings[0], output.valid, output.modality
     sums = RouterSums.of(routing, valid, modality, 1)
     twice = jax.tree.map(lambda x: jnp.stack([x, x]), sums).total()
