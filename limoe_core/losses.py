@@ -64,7 +64,11 @@ def load(
     noisy_logits = noisy_logits.astype(jnp.float32)
     experts = logits.shape[-1]
     if top_k == 1:
-        threshold = jnp.max(noisy_logits, axis=-1, keepdims=True)
+        # By its place, not by `jnp.max`, whose gradient looks for the number that equals the
+        # largest and divides by how many do. Where a compiler computes the logits anew for that,
+        # rounded otherwise, none does, and the gradient is 0/0 (seen on eight CPU devices).
+        largest = jnp.arange(experts) == jnp.argmax(noisy_logits, axis=-1, keepdims=True)
+        threshold = jnp.sum(jnp.where(largest, noisy_logits, 0.0), axis=-1, keepdims=True)
     else:
         threshold = jax.lax.top_k(noisy_logits, top_k)[0][:, -1:]
     # 1 − Φ(z) = Φ(−z), which keeps its precision in the tail; 1/σ = E.

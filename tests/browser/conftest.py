@@ -102,9 +102,8 @@ def visit(visitor: BrowserContext) -> Iterator[Visit]:
 
     yield open_page
     for page in pages:
-        page.evaluate("localStorage.clear()")
         page.close()
-    visitor.clear_cookies()
+    visitor.set_storage_state({})
     assert not troubles, "\n".join(troubles)
 
 

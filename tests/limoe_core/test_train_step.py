@@ -186,7 +186,8 @@ def test_sums_of_parts_add_up_and_agree_with_the_losses(params: Params) -> None:
         "global_entropy_text": losses.global_entropy(probs, text, tau),
     }
     for name, value in wanted.items():
-        np.testing.assert_allclose(told[name], value, rtol=1e-5, err_msg=name)
+        # The global entropy is a small difference of numbers near 1: what float32 rounds remains.
+        np.testing.assert_allclose(told[name], value, rtol=1e-5, atol=1e-6, err_msg=name)
 
 
 def test_settings_that_cannot_be_cut_are_refused() -> None:
