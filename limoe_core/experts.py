@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +19,8 @@ from jax.sharding import PartitionSpec
 from jaxtyping import Array, Float, Int
 
 from limoe_core.sharding import EXPERT, constrain
+
+Carry = TypeVar("Carry")
 
 
 class ExpertWeights(NamedTuple):
@@ -79,8 +81,8 @@ class Chunks(NamedTuple):
         return self.grain * self.most
 
     def total(self, tokens: int, experts: int) -> int:
-        """Rows that always hold all runs, and a whole chunk read or written from any start."""
-        return tokens + experts * (self.grain - 1) + self.rows
+        """Rows that always hold all runs, each a whole number of grains."""
+        return tokens + experts * (self.grain - 1)
 
     def starts(self, lengths: Int[Array, " E"]) -> Int[Array, " E"]:
         """Where each run starts."""
@@ -110,79 +112,45 @@ def in_runs(
 def _forward(
     sent: Array, starts: Array, lengths: Array, weights: ExpertWeights, chunks: Chunks
 ) -> tuple[Array, Any]:
-    def of_size(rows: int) -> Callable[..., tuple[Array, Array]]:
-        def mlp(x: Array, one: ExpertWeights) -> tuple[Array, Array]:
-            hidden = x[:rows] @ one.w_in + one.b_in
-            out = jax.nn.gelu(hidden) @ one.w_out + one.b_out
-            return _filled_up(hidden, chunks.rows), _filled_up(out, chunks.rows)
-
-        return mlp
-
-    def expert(e: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
+    def chunk(e: Array, at: Array, rows: int, carry: tuple[Array, Array]) -> tuple[Array, Array]:
         one = jax.tree.map(lambda w: w[e], weights)
+        hidden = _rows(sent, at, rows) @ one.w_in + one.b_in
+        out = jax.nn.gelu(hidden) @ one.w_out + one.b_out
+        return _put(carry[0], hidden, at), _put(carry[1], out, at)
 
-        def chunk(i: Any, carry: tuple[Array, Array]) -> tuple[Array, Array]:
-            at = starts[e] + i * chunks.rows
-            size, mlps = _size(lengths[e] - i * chunks.rows, chunks), _sizes(of_size, chunks)
-            found = jax.lax.switch(size, mlps, _rows(sent, at, chunks), one)
-            # What is filler here, the next chunk overwrites.
-            return _put(carry[0], found[0], at), _put(carry[1], found[1], at)
-
-        return _each_chunk(chunk, lengths[e], carry, chunks)
-
-    width, hidden = weights.w_in.shape[1:]
-    empty = (
-        jnp.zeros((len(sent), hidden), sent.dtype),
-        jnp.zeros((len(sent), width), sent.dtype),
-    )
-    hidden, out = jax.lax.fori_loop(0, len(lengths), expert, empty)
+    hidden_width = weights.w_in.shape[-1]
+    empty = (jnp.zeros((len(sent), hidden_width), sent.dtype), jnp.zeros_like(sent))
+    hidden, out = _each_chunk(chunk, starts, lengths, empty, chunks)
     return out, (sent, hidden, starts, lengths, weights)
 
 
 def _backward(chunks: Chunks, kept: Any, slope: Array) -> tuple[Any, ...]:
     sent, hidden, starts, lengths, weights = kept
 
-    def of_size(rows: int) -> Callable[..., tuple[Array, ExpertWeights]]:
-        def pull(
-            x: Array, hidden: Array, slope: Array, one: ExpertWeights
-        ) -> tuple[Array, ExpertWeights]:
-            x, hidden, slope = x[:rows], hidden[:rows], slope[:rows]
-            active, through = jax.vjp(jax.nn.gelu, hidden)
-            (inner,) = through(slope @ one.w_out.T)
-            return _filled_up(inner @ one.w_in.T, chunks.rows), ExpertWeights(
-                w_in=_product(x.T, inner),
-                b_in=jnp.sum(inner, axis=0, dtype=jnp.float32),
-                w_out=_product(active.T, slope),
-                b_out=jnp.sum(slope, axis=0, dtype=jnp.float32),
-            )
-
-        return pull
-
-    def expert(e: Array, carry: tuple[Array, ExpertWeights]) -> tuple[Array, ExpertWeights]:
+    def chunk(
+        e: Array, at: Array, rows: int, carry: tuple[Array, ExpertWeights]
+    ) -> tuple[Array, ExpertWeights]:
         of_sent, of_weights = carry
         one = jax.tree.map(lambda w: w[e], weights)
-
-        def chunk(i: Any, carry: tuple[Array, ExpertWeights | None]) -> tuple[Array, ExpertWeights]:
-            of_sent, before = carry
-            at = starts[e] + i * chunks.rows
-            size, pulls = _size(lengths[e] - i * chunks.rows, chunks), _sizes(of_size, chunks)
-            read = (_rows(array, at, chunks) for array in (sent, hidden, slope))
-            of_rows, found = jax.lax.switch(size, pulls, *read, one)
-            if before is not None:
-                found = jax.tree.map(jnp.add, before, found)
-            return _put(of_sent, of_rows, at), found
-
-        nothing = jax.tree.map(lambda w: jnp.zeros(w.shape[1:], jnp.float32), weights)
-        of_sent, mine = _each_chunk(
-            chunk, lengths[e], (of_sent, None if chunks.one else nothing), chunks
+        mine = _rows(slope, at, rows)
+        active, through = jax.vjp(jax.nn.gelu, _rows(hidden, at, rows))
+        (inner,) = through(mine @ one.w_out.T)
+        found = ExpertWeights(
+            w_in=_product(_rows(sent, at, rows).T, inner),
+            b_in=jnp.sum(inner, axis=0, dtype=jnp.float32),
+            w_out=_product(active.T, mine),
+            b_out=jnp.sum(mine, axis=0, dtype=jnp.float32),
         )
-        return of_sent, jax.tree.map(lambda w, part: w.at[e].set(part), of_weights, mine)
+        if not chunks.one:
+            found = jax.tree.map(lambda w, part: w[e] + part, of_weights, found)
+        of_weights = jax.tree.map(lambda w, part: w.at[e].set(part), of_weights, found)
+        return _put(of_sent, inner @ one.w_in.T, at), of_weights
 
     empty = (
         jnp.zeros_like(sent),
         jax.tree.map(lambda w: jnp.zeros(w.shape, jnp.float32), weights),
     )
-    of_sent, of_weights = jax.lax.fori_loop(0, len(lengths), expert, empty)
+    of_sent, of_weights = _each_chunk(chunk, starts, lengths, empty, chunks)
     of_weights = jax.tree.map(lambda w, part: part.astype(w.dtype), weights, of_weights)
     return of_sent, None, None, of_weights
 
@@ -190,32 +158,49 @@ def _backward(chunks: Chunks, kept: Any, slope: Array) -> tuple[Any, ...]:
 in_runs.defvjp(_forward, _backward)
 
 
-def _sizes(of_size: Callable[[int], Any], chunks: Chunks) -> list[Any]:
-    """A function for each number of grains in a chunk, from none."""
-    return [of_size(grains * chunks.grain) for grains in range(chunks.most + 1)]
+def _each_chunk(
+    chunk: Callable[[Array, Array, int, Carry], Carry],
+    starts: Array,
+    lengths: Array,
+    carry: Carry,
+    chunks: Chunks,
+) -> Carry:
+    """Every chunk of every run once, as `chunk(expert, first row, number of rows, carry)`.
+
+    A number of rows must be known when it is compiled, so each has a loop of its own, over the
+    chunks that have it. Choosing it inside one loop over all chunks would cost more: XLA on a CPU
+    copies the whole carry through a conditional, and what a branch or a loop of at most one round
+    computes from nothing but its surroundings is moved out of it and computed every time.
+    """
+    if not chunks.one:
+        whole = lengths // chunks.rows
+        ends = jnp.cumsum(whole)
+
+        def whole_chunk(i: Array, carry: Carry) -> Carry:
+            e = jnp.searchsorted(ends, i, side="right")
+            return chunk(e, starts[e] + (i - (ends - whole)[e]) * chunks.rows, chunks.rows, carry)
+
+        carry = jax.lax.fori_loop(0, ends[-1], whole_chunk, carry)
+        starts, lengths = starts + whole * chunks.rows, lengths - whole * chunks.rows
+
+    grains = -(-lengths // chunks.grain)
+    order = jnp.argsort(grains)
+    first = jnp.searchsorted(grains[order], jnp.arange(chunks.most + 2))
+    for size in range(1, chunks.most + 1):
+
+        def last_chunk(i: Array, carry: Carry, rows: int = size * chunks.grain) -> Carry:
+            return chunk(order[i], starts[order[i]], rows, carry)
+
+        carry = jax.lax.fori_loop(first[size], first[size + 1], last_chunk, carry)
+    return carry
 
 
-def _size(left: Array, chunks: Chunks) -> Array:
-    """Which of `_sizes` a chunk needs that has `left` tokens before it."""
-    return jnp.clip(-(-left // chunks.grain), 0, chunks.most)
-
-
-def _each_chunk(chunk: Callable[..., Any], length: Array, start: Any, chunks: Chunks) -> Any:
-    if chunks.one:
-        return chunk(0, start)
-    return jax.lax.fori_loop(0, -(-length // chunks.rows), chunk, start)
-
-
-def _rows(x: Array, at: Array, chunks: Chunks) -> Array:
-    return jax.lax.dynamic_slice_in_dim(x, at, chunks.rows)
+def _rows(x: Array, at: Array, rows: int) -> Array:
+    return jax.lax.dynamic_slice_in_dim(x, at, rows)
 
 
 def _put(x: Array, rows: Array, at: Array) -> Array:
     return jax.lax.dynamic_update_slice_in_dim(x, rows, at, 0)
-
-
-def _filled_up(x: Array, rows: int) -> Array:
-    return jnp.pad(x, ((0, rows - len(x)), (0, 0)))
 
 
 def _product(left: Array, right: Array) -> Array:

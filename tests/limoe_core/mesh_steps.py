@@ -1,4 +1,4 @@
-"""Five steps on a mesh, written down: `python -m tests.limoe_core.mesh_steps OUT MESH GROUPS`.
+"""Five steps on meshes, written down: `python -m tests.limoe_core.mesh_steps OUT GROUPS:MESH ...`.
 
 Run in a process of its own, since the number of devices is fixed when JAX starts. With the
 environment of a cluster it joins the other processes, and the first writes.
@@ -82,14 +82,16 @@ def walk(mesh_text: str, groups: int) -> dict[str, np.ndarray]:
     return found
 
 
-def main(out: str, mesh: str, groups: str) -> None:
-    """Walk, and write what was found to the .npz file `out`."""
+def main(out: str, *walks: str) -> None:
+    """Walk, and write what was found to one .npz file for each walk in the folder `out`."""
     # Virtual devices of a process, as XLA_FLAGS used to say.
     jax.config.update("jax_num_cpu_devices", int(os.environ.get("LIMOE_TEST_DEVICES", "1")))
     cluster.join()
-    found = walk(mesh, int(groups))
-    if cluster.is_first():
-        np.savez(Path(out), **found)  # type: ignore[arg-type]
+    for name in walks:
+        groups, mesh = name.split(":")
+        found = walk(mesh, int(groups))
+        if cluster.is_first():
+            np.savez(Path(out) / f"{name}.npz", **found)  # type: ignore[arg-type]
     cluster.wait_for_all("written")
 
 

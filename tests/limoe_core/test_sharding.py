@@ -22,18 +22,17 @@ from limoe_core.functional import FunctionalModel
 from limoe_core.sharding import EXPERT, MeshShape, parameter_spec
 from tests.conftest import ROOT
 
-Alone = Callable[[int], dict[str, np.ndarray]]
+#: Meshes, each with a number of routing groups, by the machines that walk on them: how many
+#: processes, and devices of each.
+WALKS = {
+    (1, 1): ["8:", "1:"],
+    (1, 8): ["8:data=8", "8:expert=8", "8:data=4,expert=2", "1:data=2,expert=4"],
+    (2, 2): ["8:data=4", "8:expert=4", "8:data=2,expert=2"],
+    (4, 1): ["8:data=4", "8:expert=4", "8:data=2,expert=2"],
+}
 
-
-def start(out: Path, mesh: str, groups: int, **environment: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "tests.limoe_core.mesh_steps", str(out), mesh, str(groups)],
-        cwd=ROOT,
-        env={**os.environ, "JAX_PLATFORMS": "cpu", **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+Found = dict[str, np.ndarray]
+Walked = Callable[[int, int, str], Found]
 
 
 def finish(*processes: subprocess.Popen[str]) -> None:
@@ -48,75 +47,73 @@ def free_port() -> int:
         return free.getsockname()[1]
 
 
-def several(out: Path, mesh: str, groups: int, processes: int, devices: int) -> None:
-    address = f"localhost:{free_port()}"
+def start(out: Path, walks: list[str], **environment: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.limoe_core.mesh_steps", str(out), *walks],
+        cwd=ROOT,
+        env={**os.environ, "JAX_PLATFORMS": "cpu", **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def walk(out: Path, processes: int, devices: int) -> None:
+    """Everything in `WALKS` of so many processes and devices, into the folder `out`."""
+    clusters = [{}]
+    if processes > 1:
+        address = f"localhost:{free_port()}"
+        clusters = [
+            {
+                "JAX_COORDINATOR_ADDRESS": address,
+                "JAX_NUM_PROCESSES": str(processes),
+                "JAX_PROCESS_ID": str(index),
+            }
+            for index in range(processes)
+        ]
     finish(
         *(
-            start(
-                out,
-                mesh,
-                groups,
-                JAX_COORDINATOR_ADDRESS=address,
-                JAX_NUM_PROCESSES=str(processes),
-                JAX_PROCESS_ID=str(index),
-                LIMOE_TEST_DEVICES=str(devices),
-            )
-            for index in range(processes)
+            start(out, WALKS[processes, devices], LIMOE_TEST_DEVICES=str(devices), **cluster)
+            for cluster in clusters
         )
     )
 
 
 @pytest.fixture(scope="module")
-def alone(tmp_path_factory: pytest.TempPathFactory) -> Alone:
-    """Gives five steps on one device, by number of routing groups."""
-    folder = tmp_path_factory.mktemp("alone")
+def walked(tmp_path_factory: pytest.TempPathFactory) -> Walked:
+    """Gives five steps of so many processes, with so many devices each, on a mesh."""
 
     @functools.cache
-    def walked(groups: int) -> dict[str, np.ndarray]:
-        finish(start(folder / f"{groups}.npz", "", groups))
-        return dict(np.load(folder / f"{groups}.npz"))
+    def folder(processes: int, devices: int) -> Path:
+        out = tmp_path_factory.mktemp(f"walks-{processes}-{devices}")
+        walk(out, processes, devices)
+        return out
 
-    return walked
+    def found(processes: int, devices: int, name: str) -> Found:
+        return dict(np.load(folder(processes, devices) / f"{name}.npz"))
+
+    return found
 
 
-def assert_same(path: Path, wanted: dict[str, np.ndarray]) -> None:
-    found = dict(np.load(path))
+@pytest.mark.parametrize(
+    ("processes", "devices", "name"),
+    [
+        (*machines, name)
+        for machines, names in WALKS.items()
+        if machines != (1, 1)
+        for name in names
+    ],
+)
+def test_every_mesh_gives_what_one_device_gives(
+    processes: int, devices: int, name: str, walked: Walked
+) -> None:
+    """Loss, gradients and statistics of five steps with the same routing groups."""
+    groups, _ = name.split(":")
+    wanted, found = walked(1, 1, f"{groups}:"), walked(processes, devices, name)
     assert found.keys() == wanted.keys()
-    for name, value in wanted.items():
+    for part, value in wanted.items():
         scale = max(1.0, float(np.abs(value).max()))
-        np.testing.assert_allclose(found[name], value, atol=1e-5 * scale, err_msg=name)
-
-
-@pytest.mark.parametrize(
-    ("mesh", "groups"),
-    [
-        ("data=4,expert=2", 8),
-        pytest.param("data=8", 8, marks=pytest.mark.long),
-        pytest.param("expert=8", 8, marks=pytest.mark.long),
-        pytest.param("data=2,expert=4", 1, marks=pytest.mark.long),
-    ],
-)
-def test_eight_devices_give_what_one_gives(
-    mesh: str, groups: int, tmp_path: Path, alone: Alone
-) -> None:
-    finish(start(tmp_path / "mesh.npz", mesh, groups, LIMOE_TEST_DEVICES="8"))
-    assert_same(tmp_path / "mesh.npz", alone(groups))
-
-
-@pytest.mark.parametrize(
-    ("processes", "devices", "mesh"),
-    [
-        (2, 2, "data=2,expert=2"),
-        pytest.param(2, 1, "data=2", marks=pytest.mark.long),
-        pytest.param(2, 1, "expert=2", marks=pytest.mark.long),
-        pytest.param(4, 1, "data=2,expert=2", marks=pytest.mark.long),
-    ],
-)
-def test_several_processes_give_what_one_gives(
-    processes: int, devices: int, mesh: str, tmp_path: Path, alone: Alone
-) -> None:
-    several(tmp_path / "mesh.npz", mesh, 8, processes, devices)
-    assert_same(tmp_path / "mesh.npz", alone(8))
+        np.testing.assert_allclose(found[part], value, atol=1e-5 * scale, err_msg=part)
 
 
 def train(run: Path, data_dir: Path, *options: str, **environment: str) -> subprocess.Popen[str]:
@@ -182,15 +179,15 @@ def assert_near(run: Run, wanted: Run) -> None:
         assert np.mean(np.abs(left - right)) < 1e-5
 
 
-def test_five_steps_are_not_one_step(alone: Alone) -> None:
+def test_five_steps_are_not_one_step(walked: Walked) -> None:
     """Or the tests above would hold for a model that stands still."""
-    first, last = alone(8)["0.metrics.loss"], alone(8)["4.metrics.loss"]
-    assert abs(first - last) > 1e-2
+    found = walked(1, 1, "8:")
+    assert abs(found["0.metrics.loss"] - found["4.metrics.loss"]) > 1e-2
 
 
-@pytest.mark.long
-def test_groups_make_a_difference(alone: Alone) -> None:
-    assert not np.allclose(alone(8)["0.metrics.loss"], alone(1)["0.metrics.loss"], atol=1e-4)
+def test_groups_make_a_difference(walked: Walked) -> None:
+    eight, one = (walked(1, 1, name)["0.metrics.loss"] for name in ("8:", "1:"))
+    assert not np.allclose(eight, one, atol=1e-4)
 
 
 def test_only_experts_are_spread() -> None:
