@@ -1,7 +1,7 @@
 # Everything runs in .venv, which the first target that needs it sets up.
 #   make app         the dashboard            (RUNS=folder for runs of your own)
 #   make test        all tests                (ARGS='tests/limoe_core -k moe' for some)
-#   make test-long   more cases of what the tests show, for a quarter of an hour
+#   make test-long   a thousand cases of each property, and more meshes: long
 #   make lint        ruff and mypy
 #   make train       train emoji-tiny         (ARGS='--run checkpoints/other --train.steps 100')
 #   make bench       speed and memory
@@ -29,7 +29,8 @@ test: .venv/dev.stamp
 	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile $(ARGS)
 
 test-long: .venv/dev.stamp
-	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest -m long $(ARGS)
+	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile \
+		-m "long or hypothesis" $(ARGS)
 
 lint: .venv/dev.stamp
 	$(BIN)/ruff check .

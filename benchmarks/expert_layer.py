@@ -36,7 +36,10 @@ class Case(NamedTuple):
     hidden: int
     factor: float = 1.25
     """Capacity factor."""
-    repeats: int = 9
+    repeats: int = 15
+    """Of ours, the index dispatches and the dense MLP."""
+    slow_repeats: int = 5
+    """Of ours again, beside what takes several times as long."""
     einsum_goal: float | None = None
     ragged_goal: float | None = None
     index_goal: float | None = None
@@ -47,7 +50,7 @@ class Case(NamedTuple):
 
 
 _SMALL = Case(20480, 128, 8, 512, einsum_goal=5, ragged_goal=4, index_goal=1.15)
-_LARGE = Case(8192, 512, 32, 2048, repeats=5, index_goal=1.15)
+_LARGE = Case(8192, 512, 32, 2048, slow_repeats=3, index_goal=1.15)
 
 
 def run(cases: Sequence[Case] | None = None) -> list[Line]:
@@ -76,13 +79,16 @@ def layers(case: Case) -> dict[str, Layer]:
 
 def _lines(case: Case, bandwidth: float) -> list[Line]:
     products = _products(case)
-    seconds = medians({**_runs(case), **product_runs(products)}, case.repeats)
+    runs = _runs(case)
+    # Two rounds: what takes nearly the same time is taken close together, and often.
+    slow = {name: runs.pop(name) for name in (_EINSUM, _RAGGED)}
+    seconds = medians({**runs, **product_runs(products)}, case.repeats)
+    beside = medians({_OURS: runs[_OURS], **slow}, case.slow_repeats)
     # Every token's row is read and written on its way to the expert and back, and both again in
     # the backward pass.
     moved = 4 * 2 * 4 * case.tokens * case.width
     least = seconds_of(products, seconds) + moved / bandwidth
-    mine = seconds[_OURS]
-    times = ", ".join(f"{name} {1000 * seconds[name]:.4g} ms" for name in (*layers(case), _DENSE))
+    times = ", ".join(f"{name} {1000 * seconds[name]:.4g} ms" for name in runs)
     floor = (
         f"least {1000 * least:.4g} ms: {sum(p.flops for p in products) / 1e9:.4g} GFLOP at "
         f"{sum(p.flops for p in products) / seconds_of(products, seconds) / 1e9:.4g} GFLOP/s and "
@@ -90,39 +96,43 @@ def _lines(case: Case, bandwidth: float) -> list[Line]:
     )
     how = f"(n, d, E, h), K = 1, forward and backward, medians of {case.repeats} in turn"
 
-    def against(name: str, rival: float, goal: float | None, more: str) -> Line:
+    def against(
+        name: str, goal: float | None, more: str, times: dict[str, float], repeats: int
+    ) -> Line:
+        title = "better index dispatch" if name in _INDEX else name
         return Line(
-            name=f"expert layer {case}: {name} ÷ ours",
-            value=rival / mine,
+            name=f"expert layer {case}: {title} ÷ ours",
+            value=times[name] / times[_OURS],
             goal=goal,
             bound="at least",
-            limit=rival / least,
-            how=f"{1000 * rival:.4g} ms; {more}",
+            limit=times[name] / least,
+            how=f"{1000 * times[name]:.4g} ms and {1000 * times[_OURS]:.4g} ms, medians of "
+            f"{repeats} in turn; {more}",
         )
 
     index = min(_INDEX, key=seconds.__getitem__)
+    either = f"V-MoE, 1 or {_GROUPS} groups, here {index}; equal capacity"
     return [
         Line(
             name=f"expert layer {case}: ours",
-            value=1000 * mine,
+            value=1000 * seconds[_OURS],
             unit="ms",
             limit=1000 * least,
             how=f"{how}; {_kept(case):.1%} of tokens kept; {times}; {floor}",
         ),
         Line(
             name=f"expert layer {case}: ours ÷ dense MLP",
-            value=mine / seconds[_DENSE],
+            value=seconds[_OURS] / seconds[_DENSE],
             limit=least / seconds[_DENSE],
             how=f"{1000 * seconds[_DENSE]:.4g} ms for one MLP of an expert's size on all tokens",
         ),
-        against(_EINSUM, seconds[_EINSUM], case.einsum_goal, "GShard, Switch; equal capacity"),
         against(
-            "better index dispatch",
-            seconds[index],
-            case.index_goal,
-            f"V-MoE, 1 or {_GROUPS} groups, here {index}; equal capacity",
+            _EINSUM, case.einsum_goal, "GShard, Switch; equal capacity", beside, case.slow_repeats
         ),
-        against(_RAGGED, seconds[_RAGGED], case.ragged_goal, "jax.lax.ragged_dot; keeps all"),
+        against(index, case.index_goal, either, seconds, case.repeats),
+        against(
+            _RAGGED, case.ragged_goal, "jax.lax.ragged_dot; keeps all", beside, case.slow_repeats
+        ),
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import statistics
 import time
 from collections.abc import Callable, Mapping
@@ -41,13 +42,19 @@ class Line:
 
 
 def medians(runs: Mapping[str, Run], repeats: int = 15) -> dict[str, float]:
-    """Median seconds of each function, taken in turns after one warm-up call of each."""
+    """Median seconds of each function, taken in turns after one warm-up call of each.
+
+    Each round has an order of its own, the same in every process: what a function leaves behind in
+    caches and memory would else always be the next one's.
+    """
     for run in runs.values():
         jax.block_until_ready(run())
     times: dict[str, list[float]] = {name: [] for name in runs}
+    order, shuffle = list(runs), random.Random(0).shuffle
     for _ in range(repeats):
-        for name, run in runs.items():
+        shuffle(order)
+        for name in order:
             start = time.perf_counter()
-            jax.block_until_ready(run())
+            jax.block_until_ready(runs[name]())
             times[name].append(time.perf_counter() - start)
     return {name: statistics.median(values) for name, values in times.items()}

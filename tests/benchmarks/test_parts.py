@@ -43,7 +43,9 @@ def by_name(lines: list[Line]) -> dict[str, Line]:
 
 
 def test_the_expert_layer_has_a_line_for_every_rival() -> None:
-    case = expert_layer.Case(64, 8, 4, 12, repeats=1, einsum_goal=5, ragged_goal=4, index_goal=1.15)
+    case = expert_layer.Case(
+        64, 8, 4, 12, repeats=1, slow_repeats=1, einsum_goal=5, ragged_goal=4, index_goal=1.15
+    )
     lines = by_name(expert_layer.run([case]))
     goals = {name.partition(": ")[2]: (x.goal, x.bound) for name, x in lines.items()}
     assert goals == {

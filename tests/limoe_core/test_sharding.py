@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -22,17 +23,30 @@ from limoe_core.functional import FunctionalModel
 from limoe_core.sharding import EXPERT, MeshShape, parameter_spec
 from tests.conftest import ROOT
 
-#: Meshes, each with a number of routing groups, by the machines that walk on them: how many
-#: processes, and devices of each.
-WALKS = {
-    (1, 1): ["8:", "1:"],
-    (1, 8): ["8:data=8", "8:expert=8", "8:data=4,expert=2", "1:data=2,expert=4"],
-    (2, 2): ["8:data=4", "8:expert=4", "8:data=2,expert=2"],
-    (4, 1): ["8:data=4", "8:expert=4", "8:data=2,expert=2"],
-}
+
+class Walks(NamedTuple):
+    """Five steps on each of some meshes, one after another in the same processes."""
+
+    processes: int
+    devices: int
+    """Of each process."""
+    names: tuple[str, ...]
+    """`GROUPS:MESH` each."""
+
+
+ALONE = {groups: Walks(1, 1, (f"{groups}:",)) for groups in (1, 8)}
+SHORT = [
+    Walks(1, 8, ("8:data=8", "8:expert=8", "8:data=4,expert=2")),
+    Walks(2, 2, ("8:data=4", "8:expert=4", "8:data=2,expert=2")),
+    Walks(4, 1, ("8:data=2,expert=2",)),
+]
+LONG = [
+    Walks(1, 8, ("1:data=2,expert=4",)),
+    Walks(4, 1, ("8:data=4", "8:expert=4")),
+]
 
 Found = dict[str, np.ndarray]
-Walked = Callable[[int, int, str], Found]
+Walked = Callable[[Walks, str], Found]
 
 
 def finish(*processes: subprocess.Popen[str]) -> None:
@@ -47,9 +61,9 @@ def free_port() -> int:
         return free.getsockname()[1]
 
 
-def start(out: Path, walks: list[str], **environment: str) -> subprocess.Popen[str]:
+def start(out: Path, *names: str, **environment: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.limoe_core.mesh_steps", str(out), *walks],
+        [sys.executable, "-m", "tests.limoe_core.mesh_steps", str(out), *names],
         cwd=ROOT,
         env={**os.environ, "JAX_PLATFORMS": "cpu", **environment},
         stdout=subprocess.PIPE,
@@ -58,22 +72,22 @@ def start(out: Path, walks: list[str], **environment: str) -> subprocess.Popen[s
     )
 
 
-def walk(out: Path, processes: int, devices: int) -> None:
-    """Everything in `WALKS` of so many processes and devices, into the folder `out`."""
+def walk(out: Path, walks: Walks) -> None:
+    """Every walk, each into a file of the folder `out`."""
     clusters = [{}]
-    if processes > 1:
+    if walks.processes > 1:
         address = f"localhost:{free_port()}"
         clusters = [
             {
                 "JAX_COORDINATOR_ADDRESS": address,
-                "JAX_NUM_PROCESSES": str(processes),
+                "JAX_NUM_PROCESSES": str(walks.processes),
                 "JAX_PROCESS_ID": str(index),
             }
-            for index in range(processes)
+            for index in range(walks.processes)
         ]
     finish(
         *(
-            start(out, WALKS[processes, devices], LIMOE_TEST_DEVICES=str(devices), **cluster)
+            start(out, *walks.names, LIMOE_TEST_DEVICES=str(walks.devices), **cluster)
             for cluster in clusters
         )
     )
@@ -81,35 +95,33 @@ def walk(out: Path, processes: int, devices: int) -> None:
 
 @pytest.fixture(scope="module")
 def walked(tmp_path_factory: pytest.TempPathFactory) -> Walked:
-    """Gives five steps of so many processes, with so many devices each, on a mesh."""
+    """Gives what was found on one of some walks."""
 
     @functools.cache
-    def folder(processes: int, devices: int) -> Path:
-        out = tmp_path_factory.mktemp(f"walks-{processes}-{devices}")
-        walk(out, processes, devices)
+    def folder(walks: Walks) -> Path:
+        out = tmp_path_factory.mktemp("walks")
+        walk(out, walks)
         return out
 
-    def found(processes: int, devices: int, name: str) -> Found:
-        return dict(np.load(folder(processes, devices) / f"{name}.npz"))
+    def found(walks: Walks, name: str) -> Found:
+        return dict(np.load(folder(walks) / f"{name}.npz"))
 
     return found
 
 
-@pytest.mark.parametrize(
-    ("processes", "devices", "name"),
-    [
-        (*machines, name)
-        for machines, names in WALKS.items()
-        if machines != (1, 1)
-        for name in names
-    ],
-)
-def test_every_mesh_gives_what_one_device_gives(
-    processes: int, devices: int, name: str, walked: Walked
-) -> None:
+def each(walks: list[Walks], *marks: pytest.MarkDecorator) -> list[Any]:
+    return [
+        pytest.param(some, name, marks=marks, id=f"{some.processes}x{some.devices}-{name}")
+        for some in walks
+        for name in some.names
+    ]
+
+
+@pytest.mark.parametrize(("walks", "name"), each(SHORT) + each(LONG, pytest.mark.long))
+def test_every_mesh_gives_what_one_device_gives(walks: Walks, name: str, walked: Walked) -> None:
     """Loss, gradients and statistics of five steps with the same routing groups."""
-    groups, _ = name.split(":")
-    wanted, found = walked(1, 1, f"{groups}:"), walked(processes, devices, name)
+    alone = ALONE[int(name.split(":")[0])]
+    wanted, found = walked(alone, alone.names[0]), walked(walks, name)
     assert found.keys() == wanted.keys()
     for part, value in wanted.items():
         scale = max(1.0, float(np.abs(value).max()))
@@ -123,7 +135,8 @@ def train(run: Path, data_dir: Path, *options: str, **environment: str) -> subpr
             *("--preset", "debug", "--data.dir", str(data_dir), "--train.steps", "6"),
             *("--train.checkpoint-every", "3", "--train.evaluate-every", "0"),
             *("--train.probe-pairs", "4", "--train.routing-groups", "2"),
-            *("--optimizer.learning-rate", "1e-4"),
+            # So few that no batch needs more windows for them than another: one compilation.
+            *("--data.captions-per-image", "1", "--optimizer.learning-rate", "1e-4"),
         ]
     return subprocess.Popen(
         command,
@@ -181,12 +194,13 @@ def assert_near(run: Run, wanted: Run) -> None:
 
 def test_five_steps_are_not_one_step(walked: Walked) -> None:
     """Or the tests above would hold for a model that stands still."""
-    found = walked(1, 1, "8:")
+    found = walked(ALONE[8], "8:")
     assert abs(found["0.metrics.loss"] - found["4.metrics.loss"]) > 1e-2
 
 
+@pytest.mark.long
 def test_groups_make_a_difference(walked: Walked) -> None:
-    eight, one = (walked(1, 1, name)["0.metrics.loss"] for name in ("8:", "1:"))
+    eight, one = (walked(ALONE[n], f"{n}:")["0.metrics.loss"] for n in (8, 1))
     assert not np.allclose(eight, one, atol=1e-4)
 
 
