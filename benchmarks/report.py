@@ -81,8 +81,8 @@ def page(found: Sequence[dict[str, Any]], command: str) -> str:
         "Every ratio is one of medians of interleaved repeats in one process, on the same inputs. "
         "The *limit* is what the value would be if nothing but the work that cannot be left out "
         "took time: its FLOPs at the matrix rate, and its bytes at the bandwidth, that were "
-        "measured in the same process. Parts are measured at different hours, and seconds drift "
-        "with what else the host does, by nearly a factor of two on a shared one: compare ratios.",
+        "measured in the same process. Parts may be measured at different hours, between which the "
+        "seconds of one kind of machine can nearly double: compare ratios.",
     ]
     place = lambda record: (record["machine"], record["date"])  # noqa: E731
     for (machine, date), group in itertools.groupby(sorted(found, key=place), key=place):

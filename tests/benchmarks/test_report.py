@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 from pathlib import Path
 
 import pytest
@@ -81,9 +83,13 @@ def test_the_page_has_every_line_under_its_machine() -> None:
     assert page.index("## here") < page.index("| a |") < page.index("## there") < page.index("| c ")
 
 
-def test_medians_take_turns_after_a_warm_up() -> None:
+def test_medians_take_turns_after_a_warm_up_in_an_order_of_each_round() -> None:
     calls: list[str] = []
-    found = medians({"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, repeats=2)
-    assert calls[:2] == ["a", "b"]
-    assert [sorted(calls[at : at + 2]) for at in (2, 4)] == [["a", "b"]] * 2, "once a round"
-    assert set(found) == {"a", "b"} and min(found.values()) >= 0
+    runs = {name: functools.partial(calls.append, name) for name in "abc"}
+    found = medians(runs, repeats=20)
+    rounds = ["".join(calls[at : at + 3]) for at in range(0, len(calls), 3)]
+    assert rounds[0] == "abc" and len(rounds) == 21
+    assert all(sorted(each) == ["a", "b", "c"] for each in rounds), "once a round"
+    after = {(one, other) for each in rounds[1:] for one, other in itertools.pairwise(each)}
+    assert len(after) == 6, "everyone follows everyone else"
+    assert set(found) == set("abc") and min(found.values()) >= 0
