@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from analysis.errors import AnalysisError
-from limoe_core.metrics import Estimate, cluster_estimate
-from limoe_core.predictions import Predictions
+from limoe_core.evaluation.intervals import Estimate, cluster_estimate
+from limoe_core.runs.predictions import Predictions
 
 _ACCURACY = [
     "task", "split", "step", "group", "name", "k", "value", "low", "high", "n", "concepts", "ways",
@@ -24,7 +24,7 @@ _GROUPS = {"categories": "category", "styles": "style"}
 
 
 class EvaluatedRun(Protocol):
-    """What is read of a `limoe_core.checkpoint.Run`."""
+    """What is read of a `limoe_core.runs.directory.Run`."""
 
     def evaluations(self) -> dict[str, dict[str, Any]]: ...
 

@@ -15,7 +15,7 @@ from limoe_core.trace import RoutingTrace
 
 
 class ProbedRun(Protocol):
-    """What is read of a `limoe_core.checkpoint.Run`."""
+    """What is read of a `limoe_core.runs.directory.Run`."""
 
     def probe_steps(self) -> list[int]: ...
     def probe(self, step: int) -> RoutingTrace: ...

@@ -13,10 +13,10 @@ from limoe_core.trace import IMAGE, TEXT
 
 if TYPE_CHECKING:
     from limoe_core.inference import LoadedModel
-    from limoe_core.model import Output
-    from limoe_core.moe import Intervention
+    from limoe_core.model.limoe import Output
+    from limoe_core.model.moe import Intervention
 
-#: Capacity factor with which no token is dropped; see `limoe_core.moe.MoE`.
+#: Capacity factor with which no token is dropped; see `limoe_core.model.moe.MoE`.
 _ROOM_FOR_ALL = 0.0
 #: Most pairs in one forward pass.
 _BATCH = 128

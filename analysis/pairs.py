@@ -9,7 +9,7 @@ import numpy as np
 from analysis.errors import AnalysisError
 
 if TYPE_CHECKING:
-    from limoe_core.checkpoint import Run
+    from limoe_core.runs.directory import Run
 
 #: Pictures, their texts, and what else is known of each pair, by name.
 Pairs = tuple[list[np.ndarray], list[str], dict[str, list[str]]]

@@ -158,7 +158,7 @@ def recipe(
         imports.append("import limoe_core")
     if figure:
         imports.append("from analysis import figures")
-    imports.append("from limoe_core.checkpoint import Run")
+    imports.append("from limoe_core.runs.directory import Run")
     if "Predictions" in body:
-        imports.append("from limoe_core.predictions import Predictions")
+        imports.append("from limoe_core.runs.predictions import Predictions")
     return "\n".join([*imports, "", f"run = Run.open({os.fspath(run)!r})", body, ""])

@@ -13,7 +13,8 @@ if _ROOT not in sys.path:
 
 import streamlit as st  # noqa: E402
 
-from app import messages, options, sidebar, state, styles  # noqa: E402
+from app.parts import messages  # noqa: E402
+from app.shell import options, sidebar, state, styles  # noqa: E402
 from app.views import PAGES, Entry  # noqa: E402
 
 _ICON = Path(__file__).with_name("icon.svg")

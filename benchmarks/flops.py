@@ -11,9 +11,9 @@ import numpy as np
 from benchmarks.machine import Product
 from benchmarks.training import Tokens
 from limoe_core.config import Config, ModelConfig
-from limoe_core.functional import FunctionalModel
-from limoe_core.muon import product_sizes
-from limoe_core.optimizer import takes_muon
+from limoe_core.model.functional import FunctionalModel
+from limoe_core.training.muon import product_sizes
+from limoe_core.training.optimizer import takes_muon
 
 
 def total(products: Iterable[Product]) -> float:

@@ -12,9 +12,9 @@ from benchmarks.training import one_device, stepper
 from limoe_core.config import Config, ConfigError, preset
 from limoe_core.data.batches import BatchSource, training_batches
 from limoe_core.data.source import PairSet, load_pairs
-from limoe_core.host import keep_freed_memory
-from limoe_core.placing import Placer
+from limoe_core.devices.host import keep_freed_memory
 from limoe_core.tokenizer import Tokenizer
+from limoe_core.training.placement import Placer
 
 _WARM_UP, _STEPS = 3, 30
 _NAME = "input pipeline's idle share of a step"

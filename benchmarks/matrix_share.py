@@ -11,7 +11,7 @@ from benchmarks.machine import product_runs, seconds_of, with_gradients
 from benchmarks.measure import Line, Run, medians
 from benchmarks.training import Tokens, random_batch, stepper, tokens_of
 from limoe_core.config import preset
-from limoe_core.host import keep_freed_memory
+from limoe_core.devices.host import keep_freed_memory
 
 _REPEATS = 9
 

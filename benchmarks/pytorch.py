@@ -18,9 +18,9 @@ import numpy as np
 from benchmarks.measure import Line, medians
 from benchmarks.training import first_state, patches_seen, random_batch, step_function
 from limoe_core.config import Config, dense_twin, preset
-from limoe_core.functional import Params
-from limoe_core.host import keep_freed_memory
-from limoe_core.train_step import Batch, model_inputs
+from limoe_core.devices.host import keep_freed_memory
+from limoe_core.model.functional import Params
+from limoe_core.training.step import Batch, model_inputs
 
 _REPEATS = 9
 #: Within this the first losses of both must agree, or they would not be the same model.

@@ -6,7 +6,7 @@ from benchmarks.flops import muon_flops, training_flops
 from benchmarks.measure import Line, medians
 from benchmarks.training import random_batch, stepper, tokens_of
 from limoe_core.config import Config, dense_twin, preset
-from limoe_core.host import keep_freed_memory
+from limoe_core.devices.host import keep_freed_memory
 
 _REPEATS = 9
 

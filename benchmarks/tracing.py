@@ -8,8 +8,8 @@ import numpy as np
 
 from benchmarks.measure import Line, medians
 from limoe_core.config import preset
-from limoe_core.functional import FunctionalModel, Params, initial_params
-from limoe_core.model import Output
+from limoe_core.model.functional import FunctionalModel, Params, initial_params
+from limoe_core.model.limoe import Output
 
 _PAIRS = 64
 _REPEATS = 15

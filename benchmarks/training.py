@@ -12,11 +12,11 @@ import numpy as np
 from jax.sharding import Mesh
 
 from limoe_core.config import Config
-from limoe_core.functional import FunctionalModel, initial_params
-from limoe_core.optimizer import make_optimizer
-from limoe_core.placing import Placer
-from limoe_core.sharding import MeshShape, make_mesh
-from limoe_core.train_step import Batch, TrainState, TrainStep, make_train_step
+from limoe_core.devices.mesh import MeshShape, make_mesh
+from limoe_core.model.functional import FunctionalModel, initial_params
+from limoe_core.training.optimizer import make_optimizer
+from limoe_core.training.placement import Placer
+from limoe_core.training.step import Batch, TrainState, TrainStep, make_train_step
 
 _PIECES = 4.6
 """Mean tokens of a caption of the emoji set under its tokenizer of 8,192 pieces."""

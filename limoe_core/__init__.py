@@ -31,6 +31,6 @@ _HOME = {
 def __getattr__(name: str) -> Any:
     if name in _HOME:
         return getattr(importlib.import_module(f"limoe_core.{_HOME[name]}"), name)
-    if name in {"losses", "moe", "model"}:
+    if name in {"losses", "model"}:
         return importlib.import_module(f"limoe_core.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,8 +1,9 @@
 """python -m limoe_core.evaluate: what a run's model can do, zero-shot, in retrieval, and probed.
 
 Pictures of the test splits are classified by the names of concepts, in each language of the data
-set; see `limoe_core.scoring` for what counts as right and `limoe_core.metrics` for the intervals.
-Other data sets are asked by their name, whatever the run was trained on: `limoe_core.tasks`.
+set; see `limoe_core.evaluation.scoring` for what counts as right and
+`limoe_core.evaluation.intervals` for the intervals. Other data sets are asked by their name,
+whatever the run was trained on: `limoe_core.evaluation.known_sets`.
 Everything is computed in float32, and results are stored in the run.
 """
 
@@ -17,12 +18,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from limoe_core.classification import NameEmbeddings, classify, evaluate_split
 from limoe_core.config import ConfigError, DataConfig
 from limoe_core.data.catalogue import KNOWN, asked
-from limoe_core.embedding import Progress, embed_ensemble, embed_names, silent
-from limoe_core.files import RunError
-from limoe_core.predictions import Predictions
+from limoe_core.evaluation.embedding import Progress, embed_ensemble, embed_names, silent
+from limoe_core.evaluation.zero_shot import NameEmbeddings, classify, evaluate_split
+from limoe_core.runs.files import RunError
+from limoe_core.runs.predictions import Predictions
 
 if TYPE_CHECKING:
     from limoe_core.inference import LoadedModel
@@ -106,7 +107,7 @@ def evaluate(arguments: Arguments, progress: Progress = silent) -> dict[str, Any
     known = {task: about for task in tasks if (about := asked(task)) is not None}
     sets = {name: _set_config(own, name) for name, _ in known.values()}
     if known:
-        from limoe_core.tasks import check_prepared
+        from limoe_core.evaluation.known_sets import check_prepared
 
         for name, parts in known.values():
             check_prepared(sets[name], parts)
@@ -161,13 +162,13 @@ class _Asker:
 
     def known(self, data: DataConfig, parts: Sequence[Any]) -> _Found:
         """A data set known by its name."""
-        from limoe_core.tasks import evaluate_known
+        from limoe_core.evaluation.known_sets import evaluate_known
 
         return evaluate_known(self.model, data, parts, **self._common())
 
     def linear_probe(self) -> dict[str, dict[str, Any]]:
         """The run's own classes."""
-        from limoe_core.tasks import evaluate_linear_probe
+        from limoe_core.evaluation.known_sets import evaluate_linear_probe
 
         found = evaluate_linear_probe(self.model, self.data, **self._common())
         own = self.data.name == self._trained.name
@@ -210,7 +211,7 @@ class _Asker:
 
 def in_float32(model: LoadedModel) -> LoadedModel:
     """The same model computing in float32, whatever it was trained in."""
-    from limoe_core.functional import FunctionalModel
+    from limoe_core.model.functional import FunctionalModel
 
     if model.config.model.dtype == "float32":
         return model
@@ -249,7 +250,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     from rich.console import Console
 
-    from limoe_core.evaluation_table import tables
+    from limoe_core.evaluation.table import tables
 
     arguments = tyro.cli(Arguments, args=argv, prog="python -m limoe_core.evaluate")
     errors = Console(stderr=True)
@@ -259,7 +260,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         errors.print(str(error), style="red", markup=False, highlight=False)
         return 2
     if arguments.json:
-        from limoe_core.files import to_json
+        from limoe_core.runs.files import to_json
 
         sys.stdout.write(to_json(report) + "\n")
     else:

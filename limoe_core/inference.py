@@ -12,12 +12,12 @@ import jax
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from limoe_core.checkpoint import Run
 from limoe_core.config import Config
 from limoe_core.data.preprocess import patch_boxes, to_model_input
-from limoe_core.functional import FunctionalModel, Params
-from limoe_core.model import Output
-from limoe_core.moe import Intervention
+from limoe_core.model.functional import FunctionalModel, Params
+from limoe_core.model.limoe import Output
+from limoe_core.model.moe import Intervention
+from limoe_core.runs.directory import Run
 from limoe_core.trace import IMAGE, TEXT, RoutingTrace
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def load(run: str | os.PathLike[str] | Run, step: int | None = None) -> LoadedMo
     """Open a run's model, at its newest step or another, on whatever devices are here.
 
     Raises:
-      limoe_core.checkpoint.RunError: if there is no such run or step, or it is damaged.
+      limoe_core.runs.directory.RunError: if there is no such run or step, or it is damaged.
     """
     if not isinstance(run, Run):
         run = Run.open(Path(run))
@@ -111,7 +111,7 @@ class LoadedModel:
           capacity_factor: None for the configured one of a model in use, which by default drops
             nothing; `model.config.model.capacity_factor` for the one in training.
           batch_priority: None for the configured one.
-          intervention: see `limoe_core.moe.Intervention`; leading axis of MoE layers.
+          intervention: see `limoe_core.model.moe.Intervention`; leading axis of MoE layers.
 
         Raises:
           ValueError: if there are not as many texts as images.

@@ -50,8 +50,8 @@ def plan(options: Command) -> dict[str, Any]:
     Raises:
       ConfigError: for settings, or a mesh, that cannot work.
     """
-    from limoe_core import cost
-    from limoe_core.sharding import MeshShape
+    from limoe_core.devices.mesh import MeshShape
+    from limoe_core.planning import cost
 
     config = options.config
     if options.batch:
@@ -92,7 +92,7 @@ def plan(options: Command) -> dict[str, Any]:
         },
     }
     if options.compile:
-        from limoe_core.aot import compiled_cost
+        from limoe_core.planning.aot import compiled_cost
 
         found["xla"] = compiled_cost(config, mesh)
     return found
@@ -154,8 +154,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         options = command.parse_with_preset(Command, arguments)
         if options.compile:
-            from limoe_core.aot import provide_devices
-            from limoe_core.sharding import MeshShape
+            from limoe_core.devices.mesh import MeshShape
+            from limoe_core.planning.aot import provide_devices
 
             provide_devices(MeshShape.size_of(options.mesh))
         found = plan(options)

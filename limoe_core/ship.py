@@ -10,8 +10,8 @@ from typing import Literal
 
 import tyro
 
-from limoe_core.checkpoint import Run, RunError, export_params
-from limoe_core.files import replacing
+from limoe_core.runs.directory import Run, RunError, export_params
+from limoe_core.runs.files import replacing
 
 
 @dataclass(frozen=True)

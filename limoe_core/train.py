@@ -18,20 +18,14 @@ import numpy as np
 import tyro
 from jax.sharding import Mesh, NamedSharding
 
-from limoe_core import cluster, command
-from limoe_core.checkpoint import Run, RunError
+from limoe_core import command
 from limoe_core.config import Config, ConfigError
 from limoe_core.data.batches import training_batches
 from limoe_core.data.pairs import stored_side
 from limoe_core.data.source import PairSet, load_pairs
-from limoe_core.functional import FunctionalModel, initial_params
-from limoe_core.host import keep_freed_memory
-from limoe_core.inference import LoadedModel
-from limoe_core.optimizer import learning_rate, make_optimizer
-from limoe_core.placing import Placer
-from limoe_core.probes import Probe, probe_steps
-from limoe_core.progress import TrainProgress
-from limoe_core.sharding import (
+from limoe_core.devices import processes
+from limoe_core.devices.host import keep_freed_memory
+from limoe_core.devices.mesh import (
     WHOLE,
     MeshShape,
     fetch,
@@ -39,13 +33,20 @@ from limoe_core.sharding import (
     placed_shapes,
     shardings,
 )
-from limoe_core.statistics import plain
-from limoe_core.steps import StepStore
-from limoe_core.termination import Termination
+from limoe_core.inference import LoadedModel
+from limoe_core.model.functional import FunctionalModel, initial_params
+from limoe_core.runs.checkpoints import StepStore
+from limoe_core.runs.directory import Run, RunError
 from limoe_core.tokenizer import Tokenizer
-from limoe_core.train_step import TrainState, TrainStep, make_train_step
-from limoe_core.validation import validate
-from limoe_core.watch import Watch
+from limoe_core.training.alarms import Watch
+from limoe_core.training.optimizer import learning_rate, make_optimizer
+from limoe_core.training.placement import Placer
+from limoe_core.training.probes import Probe, probe_steps
+from limoe_core.training.progress import TrainProgress
+from limoe_core.training.router_metrics import plain
+from limoe_core.training.step import TrainState, TrainStep, make_train_step
+from limoe_core.training.termination import Termination
+from limoe_core.training.validation import validate
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ def main(arguments: list[str] | None = None) -> int:
     """The command line. Returns the exit code."""
     try:
         options = command.parse_with_preset(Command, arguments)
-        cluster.join()
+        processes.join()
         with Termination() as termination:
             train(
                 options.run,
@@ -145,7 +146,7 @@ def train(
     are several processes, each must make the same call.
 
     Args:
-      mesh: see `limoe_core.sharding.MeshShape.parse`.
+      mesh: see `limoe_core.devices.mesh.MeshShape.parse`.
       termination: once it is asked for, the step at hand is saved and is the last.
 
     Raises:
@@ -165,7 +166,7 @@ def train(
     batches = training_batches(pairs, tokenizer, config, placer.rows)
     keep, keep_period = config.train.keep_checkpoints, config.train.keep_period
     # One process holds the run for all of them.
-    held = run.held_for_training() if cluster.is_first() else nullcontext()
+    held = run.held_for_training() if processes.is_first() else nullcontext()
     with _saying_what_is_safe(run), held:
         with run.checkpoints(keep=keep, keep_period=keep_period) as store:
             state = start_or_restore(run, store, functional, batches, devices)
@@ -198,7 +199,7 @@ def start_run(
     path: Path, config: Config, pairs: PairSet, functional: FunctionalModel, *, resume: bool
 ) -> Run:
     """The run directory with its tokenizer, made by the first process, opened by the others."""
-    if cluster.is_first():
+    if processes.is_first():
         if resume:
             run = Run.open(path)
         else:
@@ -208,7 +209,7 @@ def start_run(
             tokenizer = Tokenizer.train(pairs.captions(), config.model.vocab_size)
             with _saying_what_is_safe(run):
                 run.save_tokenizer(tokenizer)
-    cluster.wait_for_all("run directory")
+    processes.wait_for_all("run directory")
     return Run.open(path)
 
 
@@ -219,7 +220,7 @@ def start_or_restore(
     config = run.config
     optimizer = make_optimizer(config.optimizer, config.train.steps)
     steps = store.steps()
-    if cluster.is_first():
+    if processes.is_first():
         run.truncate_metrics(steps[-1] if steps else -1)
     shapes = functional.shapes
     opt_shapes = jax.eval_shape(optimizer.init, shapes)
@@ -307,7 +308,7 @@ class Observer:
         self._functional = functional
         self._tokenizer = tokenizer
         self._mesh = mesh
-        self._writes = cluster.is_first()
+        self._writes = processes.is_first()
         self._validation = load_pairs(
             config.data, "validation", side=stored_side(config.model.image_size)
         )
@@ -319,7 +320,7 @@ class Observer:
         self._watch = Watch(config.data.batch_size)
         self._tensorboard = None
         if settings.tensorboard and self._writes:
-            from limoe_core.tensorboard import EventWriter
+            from limoe_core.training.tensorboard import EventWriter
 
             self._tensorboard = EventWriter(run.path / "tensorboard")
         if config.model.experts and self._writes:
@@ -387,7 +388,7 @@ class Observer:
                     found = validate(model, self._validation)
                     self._write({"step": step, "validation": plain(found)})
                     progress.say(step, found)
-            cluster.wait_for_all(f"looked at step {step}")
+            processes.wait_for_all(f"looked at step {step}")
 
     def _write(self, line: dict[str, Any]) -> None:
         if not self._writes:

@@ -14,7 +14,7 @@ from typing import Any, cast
 import streamlit as st
 from streamlit.components.v2.types import ComponentRenderer
 
-from app import messages
+from app.parts import messages
 
 #: Longer texts are cut; pictures, as data addresses, are not.
 _LONGEST = 2000

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from limoe_core.checkpoint import Run
+    from limoe_core.runs.directory import Run
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Entry:
 
     def show(self, run: Run) -> None:
         """Draws the page."""
-        importlib.import_module(f"app.views.{self.module}").show(run)
+        importlib.import_module(f"app.views.{self.module}.page").show(run)
 
 
 PAGES: tuple[Entry, ...] = (

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Int
 
 
 class Weights(NamedTuple):
-    """Of one layer, named as those of `limoe_core.moe.MoE`."""
+    """Of one layer, named as those of `limoe_core.model.moe.MoE`."""
 
     router: Float[Array, "d E"]
     w_in: Float[Array, "E d h"]

@@ -1,4 +1,4 @@
-"""`limoe_core.moe.MoE` as it is used in the model."""
+"""`limoe_core.model.moe.MoE` as it is used in the model."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from jaxtyping import Array
 
 from benchmarks.dispatch.layer import Layer, Weights
 from limoe_core.config import ModelConfig
-from limoe_core.moe import MoE
+from limoe_core.model.moe import MoE
 
 
 def ours(shape: Weights, factor: float) -> Layer:

@@ -18,7 +18,7 @@ import numpy as np
 from tqdm import tqdm
 
 from benchmarks.resilience.record import Record
-from limoe_core.checkpoint import Run
+from limoe_core.runs.directory import Run
 
 _STEPS = 30
 #: Every kind of moment is met: a save every third step, an evaluation every fifth.

@@ -89,8 +89,8 @@ def damage(source: Path, path: Path, seed: int) -> str:
 def read(path: Path) -> tuple[str, float, float]:
     """Use the run as every reader does. Returns the outcome, seconds, and MB that were added."""
     import limoe_core
-    from limoe_core.checkpoint import Run, RunError, list_runs
     from limoe_core.config import ConfigError
+    from limoe_core.runs.directory import Run, RunError, list_runs
 
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     start = time.perf_counter()

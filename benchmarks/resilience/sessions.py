@@ -15,7 +15,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from app.options import SHIPPED_RUNS
+from app.shell.options import SHIPPED_RUNS
 from benchmarks.resilience.client import Client, Trouble
 from benchmarks.resilience.memory import resident_mib
 from benchmarks.resilience.record import Record

@@ -12,7 +12,7 @@ from collections import Counter
 
 import numpy as np
 
-from app import pictures
+from app.parts import pictures
 from benchmarks.resilience import bombs, mutations, seeds
 from benchmarks.resilience.memory import peak_mib, resident_mib
 from benchmarks.resilience.record import Record

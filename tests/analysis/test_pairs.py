@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import analysis
-from limoe_core.checkpoint import Run
 from limoe_core.config import ConfigError
 from limoe_core.data.source import load_pairs
+from limoe_core.runs.directory import Run
 
 
 def test_probe_pairs_are_those_of_the_run_without_namesakes(debug_run):

@@ -11,7 +11,7 @@ import pytest
 import analysis
 from analysis.recipes import RECIPES, recipe
 from limoe_core import evaluate
-from limoe_core.checkpoint import Run
+from limoe_core.runs.directory import Run
 
 TASK = "zero_shot_test_style"
 OPTIONS = {"modality": "image", "task": TASK, "group": "language"}

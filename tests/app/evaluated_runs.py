@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from limoe_core.checkpoint import Run
 from limoe_core.data.pairs import ArrayPictures, ConceptTable, PairSet
 from limoe_core.evaluate import NameEmbeddings, classify
-from limoe_core.scoring import retrieval_result
+from limoe_core.evaluation.scoring import retrieval_result
+from limoe_core.runs.directory import Run
 
 _NAMES = ("red apple", "<i>green</i> apple", "dog", "red heart", "heart suit", "house")
 _CATEGORIES = ("Food", "Food", "Animals", "Symbols", "Symbols", "Travel")

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from limoe_core.checkpoint import Run
 from limoe_core.config import Config, preset
+from limoe_core.runs.directory import Run
 
 SIZE = 32
 #: Steps of `small` that have a probe trace, and those that have parameters too.
@@ -49,8 +49,8 @@ def make_runs(folder: Path) -> Path:
 
 def make_small(path: Path) -> Run:
     """The run `small`: a probe trace at three steps, parameters at the last two."""
-    from limoe_core.functional import FunctionalModel, initial_params
     from limoe_core.inference import LoadedModel
+    from limoe_core.model.functional import FunctionalModel, initial_params
     from limoe_core.tokenizer import Tokenizer
 
     config = small_config()

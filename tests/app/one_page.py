@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 def _script(module: str, folder: str) -> None:
     from pathlib import Path
 
-    from app import sidebar, state
+    from app.shell import sidebar, state
     from app.views import PAGES
 
     entry = next(entry for entry in PAGES if entry.module == module)

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 import analysis
-from app.emergence.history import Progress, history
-from limoe_core.checkpoint import Run
+from app.views.emergence.history import Progress, history
+from limoe_core.runs.directory import Run
 from tests.app.one_page import figures, open_page, said
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import analysis
-from limoe_core.checkpoint import Run
+from limoe_core.runs.directory import Run
 from tests.app.one_page import figures, frames, open_page, said
 
 VIEWS = ("modalities", "closely", "preferences", "paths")
@@ -17,7 +17,7 @@ VIEWS = ("modalities", "closely", "preferences", "paths")
 @pytest.fixture(autouse=True)
 def no_data_set(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the page shows must not depend on what this machine happens to have built."""
-    monkeypatch.setattr("app.experts.causal.is_built", lambda config: False)
+    monkeypatch.setattr("app.views.experts.causal.is_built", lambda config: False)
 
 
 @pytest.mark.parametrize("view", VIEWS)

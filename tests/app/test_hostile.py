@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import messages
 from app.components import as_text
-from app.runs import LONGEST_TEXT, Runs
-from limoe_core.checkpoint import Run, RunError
+from app.parts import messages
+from app.server.runs import LONGEST_TEXT, Runs
+from limoe_core.runs.directory import Run, RunError
 from tests.app.one_page import open_page
 from tests.app.test_shell import said
 

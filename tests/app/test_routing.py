@@ -18,14 +18,14 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 import analysis
-from app import pictures
 from app.components.gallery import contact_sheet
 from app.components.routing import Group, payload
 from app.components.routing.payload import direction
-from app.pair import first_example
-from app.views.routing import _spread
-from limoe_core.checkpoint import Run
-from limoe_core.moe import capacity
+from app.parts import pictures
+from app.views.routing.page import _spread
+from app.views.routing.pair import first_example
+from limoe_core.model.moe import capacity
+from limoe_core.runs.directory import Run
 from limoe_core.trace import RoutingTrace
 from tests.app.example_runs import PAIRS, picture, small_config
 from tests.app.test_shell import said

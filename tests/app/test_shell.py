@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import messages, options, state
-from app.export import file_name
-from app.runs import Runs
-from limoe_core.checkpoint import RunError
+from app.parts import messages
+from app.parts.export import file_name
+from app.server.runs import Runs
+from app.shell import options, state
+from limoe_core.runs.directory import RunError
 from tests.app.conftest import ENTRY
 
 Opened = Callable[..., AppTest]
@@ -152,7 +153,7 @@ def test_a_step_that_another_run_lacks_falls_back_in_silence() -> None:
     def script() -> None:
         import streamlit as st
 
-        from app import state
+        from app.shell import state
 
         state.begin("page")
         steps = st.session_state.get("steps", [1, 2, 3])
@@ -173,7 +174,7 @@ def test_turning_to_another_page_empties_the_address_and_loses_nothing() -> None
     def script() -> None:
         import streamlit as st
 
-        from app import state
+        from app.shell import state
 
         state.begin(st.session_state.get("page", "one"))
         st.session_state["found"] = state.get("run", str, "default")
@@ -193,7 +194,7 @@ def test_going_back_on_the_same_page_to_where_a_value_was_not_named_unsets_it() 
     def script() -> None:
         import streamlit as st
 
-        from app import state
+        from app.shell import state
 
         state.begin("page")
         st.session_state["found"] = state.get("run", str, "default")
@@ -213,7 +214,7 @@ def test_a_choice_on_the_page_is_newer_than_what_the_address_says() -> None:
     def script() -> None:
         import streamlit as st
 
-        from app import state
+        from app.shell import state
 
         state.begin("page")
         st.session_state["found"] = state.get("example", str, "0")
@@ -229,7 +230,7 @@ def test_a_choice_on_the_page_is_newer_than_what_the_address_says() -> None:
 
 def test_a_long_text_stays_out_of_the_address() -> None:
     def script() -> None:
-        from app import state
+        from app.shell import state
 
         state.begin("page")
         state.put("text", "x" * 5000)
@@ -293,8 +294,8 @@ def test_the_first_page_is_drawn_without_jax(runs_folder: Path) -> None:
     script = f"""
 import sys
 sys.argv = ["streamlit_app.py", "--runs", {str(runs_folder)!r}]
-import app.tracing
-app.tracing.warm_up = lambda run: None
+import app.views.routing.tracing
+app.views.routing.tracing.warm_up = lambda run: None
 from streamlit.testing.v1 import AppTest
 page = AppTest.from_file({str(ENTRY)!r}, default_timeout=120).run()
 assert not page.exception, page.exception

@@ -31,7 +31,7 @@ def test_what_is_wrong_with_an_answer_is_noticed(monkeypatch: pytest.MonkeyPatch
     def broken(content: bytes, size: int) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("app.pictures.decode", broken)
+    monkeypatch.setattr("app.parts.pictures.decode", broken)
     assert uploads.trial(b"anything") == ("raised", "ZeroDivisionError: ")
 
 

@@ -14,7 +14,7 @@ pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 from playwright.sync_api import Page, expect
 
 import analysis
-from limoe_core.checkpoint import Run
+from limoe_core.runs.directory import Run
 from tests.browser.conftest import Visit
 from tests.browser.page_runs import (
     choose,

@@ -14,7 +14,7 @@ pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 
 from playwright.sync_api import Page, expect
 
-from limoe_core.checkpoint import Run
+from limoe_core.runs.directory import Run
 from tests.browser import pictures
 from tests.browser.conftest import PATIENCE, Serve, Visit
 from tests.browser.page_runs import no_error, settled

@@ -21,7 +21,7 @@ from playwright.sync_api import Locator, Page, expect
 
 import analysis
 from analysis.colours import contrast, expert_colour, expert_label, luminance
-from limoe_core.checkpoint import Run
+from limoe_core.runs.directory import Run
 from limoe_core.trace import RoutingTrace
 from tests.app.example_runs import PAIRS, picture
 from tests.browser import pictures

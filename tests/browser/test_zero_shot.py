@@ -13,8 +13,8 @@ pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 from playwright.sync_api import Locator, Page, expect
 
 import analysis
-from limoe_core.checkpoint import Run
-from limoe_core.predictions import Predictions
+from limoe_core.runs.directory import Run
+from limoe_core.runs.predictions import Predictions
 from tests.browser import pictures
 from tests.browser.conftest import Visit
 from tests.browser.page_runs import (

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.colours import expert_colour, expert_label, text_colour
-from app.experts.sheet import Sheet
+from app.components.contact_sheet import Sheet
 from limoe_core.trace import RoutingTrace
 
 #: How roles of `analysis.roles` are called where a word alone would say too little.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Integer
 
-from app.messages import counted
+from app.parts.messages import counted
 from limoe_core.config import ModelConfig
 from limoe_core.trace import RoutingTrace
 

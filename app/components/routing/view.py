@@ -8,8 +8,8 @@ from typing import Any
 
 import streamlit as st
 
-from app import state
 from app.components import define
+from app.shell import state
 
 _VIEW = define(
     "routing",
@@ -27,7 +27,7 @@ def routing_view(
     """Draws a pair's routing.
 
     Layer and token are the reader's to change in the browser, address bar included, without a
-    script run. The session hears of them (`layer` and `token` of `app.state`) when the reader
+    script run. The session hears of them (`layer` and `token` of `app.shell.state`) when the reader
     leaves the figure. (This is no fragment: the browser would take a click elsewhere that follows
     at once for a part of it, and the page would miss it.)
 

@@ -1,0 +1,191 @@
+"""Runs for the pages: which there are, and what they hold, loaded once per server.
+
+Names of runs come from the address bar; `limoe_core.runs.directory.find_run` refuses any that is
+not a plain folder name. A folder or a file of a run that is a symbolic link is used only if it
+leads to a place within the folder of runs (`app.server.confinement`), so nothing outside is ever
+read as a run. JAX is imported only when parameters are asked for.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import streamlit as st
+
+from app.parts import messages
+from app.server import confinement
+from limoe_core.runs.directory import Run, RunError, RunListing, find_run, list_runs
+from limoe_core.trace import RoutingTrace
+
+if TYPE_CHECKING:
+    from jaxtyping import UInt8
+
+    from limoe_core.data.source import PairSet
+    from limoe_core.inference import LoadedModel
+
+#: Longer texts, of a run or a reader, are cut before anything is done with them.
+LONGEST_TEXT = 20_000
+
+
+@dataclass(frozen=True)
+class Runs:
+    """The folder of runs: those that can be used, and the others with the reason."""
+
+    folder: Path
+    usable: tuple[str, ...]
+    broken: tuple[RunListing, ...]
+
+    @classmethod
+    def of(cls, folder: Path) -> Runs:
+        """What is in `folder` now.
+
+        Raises:
+          RunError: it is missing or may not be read.
+        """
+        listings = [_checked(folder, each) for each in list_runs(folder)]
+        return cls(
+            folder,
+            tuple(each.name for each in listings if each.error is None),
+            tuple(each for each in listings if each.error is not None),
+        )
+
+    def open(self, name: str) -> Run:
+        """Opens a run by its name, which may come from outside.
+
+        Raises:
+          RunError: it is no plain folder name, no run, or leads out of the folder of runs.
+        """
+        run = find_run(self.folder, name)
+        confinement.check(self.folder, run.path)
+        return run
+
+    def default(self) -> str:
+        """The run to open with: the first that has experts and can show their routing."""
+        with_experts = []
+        for name in self.usable:
+            with suppress(RunError, OSError):  # it went away just now, or its probe is damaged
+                run = self.open(name)
+                if not run.config.model.experts:
+                    continue
+                with_experts.append(name)
+                if steps := run.probe_steps():
+                    probe(run, steps[-1])
+                    return name
+        return (*with_experts, *self.usable)[0]
+
+
+def _checked(folder: Path, listing: RunListing) -> RunListing:
+    """The listing, with an error if the run cannot be opened by its name."""
+    if listing.error is not None:
+        return listing
+    try:
+        find_run(folder, listing.name)
+        confinement.check(folder, listing.path)
+    except RunError as error:
+        return replace(listing, error=str(error))
+    return listing
+
+
+def written_path(run: Run) -> str:
+    """The run's path for code that is run from the project's folder: relative, if it lies there."""
+    root = Path(__file__).resolve().parents[2]
+    return str(run.path.relative_to(root) if run.path.is_relative_to(root) else run.path)
+
+
+def probe(run: Run, step: int) -> RoutingTrace:
+    """The probe trace of a step, read once per server.
+
+    Raises:
+      RunError: there is none, or it is damaged.
+    """
+    return _probe(str(run.path), step, _stamp(run.path / "probes" / f"{step}.npz"))
+
+
+def probe_pictures(run: Run) -> UInt8[np.ndarray, "n size size 3"] | None:
+    """The pictures of the probe pairs as the model sees them; None if the run has none.
+
+    Raises:
+      RunError: they are damaged.
+    """
+    return _probe_pictures(str(run.path), _stamp(run.path / "probes" / "pictures.npz"))
+
+
+def model(run: Run, step: int) -> LoadedModel:
+    """The model at a step, loaded once per server and shared by all readers.
+
+    Takes seconds the first time; the page says so (`st.spinner`), since this may run in a thread.
+
+    Raises:
+      RunError: the run has no such step, or it is damaged.
+    """
+    return _model(str(run.path), step, model_stamp(run, step))
+
+
+def model_stamp(run: Run, step: int) -> tuple[int, int]:
+    """Changes when the parameters of a step do."""
+    return _stamp(run.path / "steps" / str(step))
+
+
+def pairs(run: Run, split: str) -> PairSet:
+    """A split of the data that the run was trained on, loaded once per server.
+
+    Raises:
+      RuntimeError, ValueError or OSError: it is not on this machine and cannot be built.
+    """
+    return _pairs(str(run.path), split, _stamp(run.path / "config.json"))
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    """Changes when the file does, so that no cache outlives it."""
+    try:
+        found = path.stat()
+    except OSError:
+        return (0, 0)
+    return (found.st_mtime_ns, found.st_size)
+
+
+@st.cache_resource(max_entries=128, show_spinner=False)
+def _probe(path: str, step: int, stamp: tuple[int, int]) -> RoutingTrace:
+    return _readable(Run.open(path).probe(step))
+
+
+def _readable(trace: RoutingTrace) -> RoutingTrace:
+    """The trace with texts that can be sent to a browser: a run may come from anywhere."""
+
+    def clean(texts: np.ndarray) -> np.ndarray:
+        return np.array([messages.cleaned(str(text), LONGEST_TEXT) for text in texts], dtype=str)
+
+    return replace(
+        trace,
+        captions=clean(trace.captions),
+        piece=clean(trace.piece),
+        meta={key: clean(values) for key, values in trace.meta.items()},
+    )
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _probe_pictures(path: str, stamp: tuple[int, int]) -> np.ndarray | None:
+    return Run.open(path).probe_pictures()
+
+
+@st.cache_resource(max_entries=6, show_spinner=False)
+def _model(path: str, step: int, stamp: tuple[int, int]) -> LoadedModel:
+    from limoe_core.devices.host import keep_compiled
+    from limoe_core.inference import load
+
+    keep_compiled()
+    return load(path, step)
+
+
+@st.cache_resource(max_entries=6, show_spinner=False)
+def _pairs(path: str, split: str, stamp: tuple[int, int]) -> PairSet:
+    from limoe_core.data.source import load_pairs
+
+    return load_pairs(Run.open(path).config.data, split)
+
+
+__all__ = ["Run", "RunError", "Runs", "model", "pairs", "probe", "probe_pictures"]

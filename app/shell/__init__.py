@@ -1,0 +1,1 @@
+"""What every page stands in: options, state and address bar, sidebar, styles."""

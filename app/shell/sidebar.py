@@ -1,0 +1,161 @@
+"""What every page shares: the run, the step and the layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import streamlit as st
+
+from app.parts import messages
+from app.parts.glossary import TERMS
+from app.server.runs import Run, RunError, Runs
+from app.shell import state
+
+
+def find_runs(folder: Path) -> Runs | None:
+    """What runs there are; None, with a sentence on the page, if the folder cannot be read."""
+    try:
+        return Runs.of(folder)
+    except RunError as error:
+        messages.say("error", _sentence(error))
+        messages.say("info", "Start with another folder: streamlit run app -- --runs DIR")
+        return None
+
+
+def choose_run(runs: Runs) -> Run | None:
+    """The run to look at; None, with a sentence on the page, if there is none to look at."""
+    if not runs.usable:
+        _nothing_usable(runs)
+        return None
+    name = state.get("run", state.one_of(runs.usable, "run"), runs.default(), pinned=True)
+    with st.sidebar:
+        st.session_state["sidebar.run"] = name
+        st.selectbox(
+            "Run",
+            runs.usable,
+            key="sidebar.run",
+            format_func=messages.visible,
+            on_change=state.bind("run", "sidebar.run"),
+            help=TERMS["run"],
+        )
+    try:
+        run = runs.open(name)
+    except RunError as error:  # it went away since it was listed
+        messages.say("error", _sentence(error))
+        return None
+    with st.sidebar:
+        st.caption(messages.plain(describe(run)))
+    return run
+
+
+def show_page(show: Callable[[Run], None], run: Run) -> None:
+    """Draws a page; says so where the run changed under its feet, and keeps what was drawn."""
+    try:
+        show(run)
+    except RunError as error:
+        messages.say("error", f"This cannot be shown: {error}")
+    except OSError as error:  # a file went away, or may not be read
+        messages.say("error", messages.file_trouble(run.name, error))
+
+
+def choose_step(
+    steps: Sequence[int], *, default: int | None = None, help_text: str = TERMS["step"]
+) -> int:
+    """The training step, one of `steps` (rising, at least one); by default the last."""
+    if default is None:
+        default = steps[-1]
+    parse = state.number_among(steps, "step")
+    step = state.get("step", parse, _nearest(steps, default), pinned=True)
+    with st.sidebar:
+        if len(steps) == 1:
+            st.caption(f"Step {step:,}, the only one", help=help_text)
+            return step
+        st.session_state["sidebar.step"] = step
+        st.select_slider(
+            "Step",
+            steps,
+            key="sidebar.step",
+            format_func=lambda each: f"{each:,}",
+            on_change=state.bind("step", "sidebar.step"),
+            help=help_text,
+        )
+    return step
+
+
+def choose_layer(layers: Sequence[int], *, shown: bool = True) -> int:
+    """The MoE layer, by its block number counted from 1; by default the last.
+
+    Args:
+      layers: block numbers of the run's MoE layers, rising, at least one.
+      shown: whether the sidebar offers the choice; False where a figure has its own switch.
+    """
+    layer = state.get("layer", state.number_among(layers, "MoE layer"), layers[-1], pinned=True)
+    if shown:
+        with st.sidebar:
+            st.session_state["sidebar.layer"] = layer
+            st.selectbox(
+                "Layer",
+                layers,
+                key="sidebar.layer",
+                format_func=lambda block: f"block {block}",
+                on_change=state.bind("layer", "sidebar.layer"),
+                help=TERMS["layer"],
+            )
+    return layer
+
+
+def list_broken(runs: Runs) -> None:
+    """At the foot of the sidebar: the folders that are no usable runs, and why."""
+    if not runs.broken or not runs.usable:
+        return
+    with st.sidebar.expander(f"{messages.counted(len(runs.broken), 'folder')} not usable"):
+        for listing in runs.broken:
+            reason = (
+                (listing.error or "")
+                .replace(f"{listing.path}/", "")
+                .replace(str(listing.path), "it")
+            )
+            st.caption(f"**{messages.plain(listing.name)}**: {messages.plain(reason)}")
+
+
+def describe(run: Run) -> str:
+    """A line about a run: its experts, its size, its data."""
+    model = run.config.model
+    parts = [
+        f"{model.experts} experts, top {model.top_k}, in {len(model.moe_layers)} of "
+        f"{model.layers} blocks"
+        if model.experts
+        else f"dense twin, {model.layers} blocks"
+    ]
+    parameters = run.info.get("parameters")
+    if isinstance(parameters, int):
+        size = f"{parameters / 1e6:.1f} M" if parameters >= 100_000 else f"{parameters:,}"
+        parts.append(f"{size} parameters")
+    data = run.info.get("data")
+    if isinstance(data, dict) and isinstance(data.get("name"), str):
+        parts.append(data["name"])
+    return " · ".join(parts)
+
+
+def _nearest(steps: Sequence[int], step: int) -> int:
+    return min(steps, key=lambda each: abs(each - step))
+
+
+def _nothing_usable(runs: Runs) -> None:
+    if not runs.broken:
+        messages.say("info", f"There is no run in {runs.folder} yet.")
+    else:
+        messages.say("error", f"None of the folders in {runs.folder} is a run that can be used:")
+        for listing in runs.broken:
+            messages.say("warning", f"{listing.name}: {listing.error}")
+    messages.say(
+        "info",
+        "Train one with: python -m limoe_core.train --preset emoji-tiny --run checkpoints/my-run; "
+        "or start with another folder: streamlit run app -- --runs DIR",
+    )
+
+
+def _sentence(error: Exception) -> str:
+    text = str(error)
+    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")

@@ -1,0 +1,172 @@
+"""The state of the page, kept in the session and in the address bar, so that a view can be sent.
+
+A value comes, in this order, from
+
+1. the address bar, when it names a value that this session has not seen: a link was opened, or
+   the reader went back;
+2. the session, when the reader chose something;
+3. the default.
+
+At the end of a script run `publish` writes the address: nothing while every value is its default;
+otherwise what differs, and what a default may not be tomorrow (the newest step). Values are checked
+by the page that asks for them; a bad one in the address bar is answered with a sentence and the
+default.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection
+from typing import TypeVar
+
+import streamlit as st
+
+from app.parts import messages
+
+T = TypeVar("T")
+
+_VALUES = "state.values"  # name -> str: what the reader chose, or the address bar said
+_SEEN = "state.seen"  # name -> str: what the address bar was last known to say
+_FRESH = "state.fresh"  # names whose value came from the address bar in this script run
+_ASKED = "state.asked"  # name -> (value, default, pinned) of this script run, in the order asked
+_CHOSEN = "state.chosen"  # names that callbacks have set since the last script run
+_PAGE = "state.page"
+_LINKS = "state.links"
+
+#: Longer values (typed text) stay out of the address bar.
+LONGEST_IN_ADDRESS = 400
+
+
+class BadValue(ValueError):
+    """A value that makes no sense, with a sentence that says what would."""
+
+
+def begin(page: str) -> None:
+    """Takes in the address bar. Call it once, before anything asks for a value."""
+    values: dict[str, str] = st.session_state.setdefault(_VALUES, {})
+    seen: dict[str, str] = st.session_state.setdefault(_SEEN, {})
+    came_from = st.session_state.get(_PAGE)
+    address = st.query_params.to_dict()
+    before = dict(values)
+    # What was chosen on the page just now is newer than what a figure wrote into the address.
+    chosen = st.session_state.pop(_CHOSEN, set())
+    fresh = {name for name, text in address.items() if seen.get(name) != text} - chosen
+    values.update({name: address[name] for name in fresh})
+    if came_from == page:
+        # Values that went missing on the same page: the reader went back to where they were not.
+        # (Turning to another page empties the address too, and must lose nothing.)
+        gone = {name for name in seen if name not in address} - chosen
+        for name in gone:
+            values.pop(name, None)
+        fresh |= gone
+    st.session_state[_SEEN] = address
+    st.session_state[_FRESH] = fresh
+    st.session_state[_ASKED] = {}
+    st.session_state[_PAGE] = page
+    st.session_state[_LINKS] = st.session_state.get(_LINKS, 0) + (values != before)
+
+
+def get(
+    name: str, parse: Callable[[str], T], default: T, *, pinned: bool = False, say: bool = True
+) -> T:
+    """The value of `name`, remembered for `publish`.
+
+    Args:
+      parse: turns the address bar's text into the value; raises `BadValue` with a sentence.
+      pinned: the default depends on what is on disk (the newest step), so a link names the value
+        even where it is the default.
+      say: show that sentence when the text came from the address bar. A value chosen earlier that
+        no longer fits (another run has other steps) is replaced by the default in silence.
+    """
+    values: dict[str, str] = st.session_state.setdefault(_VALUES, {})
+    value = default
+    if name in values:
+        try:
+            value = parse(values[name])
+        except BadValue as error:
+            if say and name in st.session_state.get(_FRESH, ()):
+                messages.say("warning", f"In the address: {error}")
+            del values[name]
+    st.session_state.setdefault(_ASKED, {})[name] = (str(value), str(default), pinned)
+    return value
+
+
+def put(name: str, value: object | None) -> None:
+    """Sets a value from a widget's callback, before the script runs; None goes back to default."""
+    st.session_state.setdefault(_CHOSEN, set()).add(name)
+    values: dict[str, str] = st.session_state.setdefault(_VALUES, {})
+    if value is None:
+        values.pop(name, None)
+    else:
+        values[name] = str(value)
+
+
+def bind(name: str, widget: str, write: Callable[[T], str] = str) -> Callable[[], None]:
+    """A callback for a widget with the key `widget`, which stores its value under `name`."""
+
+    def store() -> None:
+        chosen = st.session_state.get(widget)
+        put(name, None if chosen is None else write(chosen))
+
+    return store
+
+
+def address() -> dict[str, str]:
+    """What the address bar should say about the values asked for in this script run, in full."""
+    asked: dict[str, tuple[str, str, bool]] = st.session_state.get(_ASKED, {})
+    return {
+        name: value
+        for name, (value, default, pinned) in asked.items()
+        if (pinned or value != default) and len(value) <= LONGEST_IN_ADDRESS
+    }
+
+
+def publish() -> None:
+    """Writes the address bar, if it would change. Call it once, at the end."""
+    asked: dict[str, tuple[str, str, bool]] = st.session_state.get(_ASKED, {})
+    changed = any(value != default for value, default, _ in asked.values())
+    wanted = address() if changed else {}
+    if wanted != st.query_params.to_dict():
+        st.query_params.from_dict(wanted)
+    st.session_state[_SEEN] = wanted
+
+
+def links_opened() -> int:
+    """How often the address bar brought something new: a component's own state then gives way."""
+    return st.session_state.get(_LINKS, 0)
+
+
+# ---- readers of values
+
+
+def one_of(options: Collection[str], what: str) -> Callable[[str], str]:
+    """Accepts one of some words."""
+
+    def parse(text: str) -> str:
+        if text not in options:
+            raise BadValue(f"there is no {what} {text!r} here; {_there_is(list(options))}")
+        return text
+
+    return parse
+
+
+def number_among(options: Collection[int], what: str) -> Callable[[str], int]:
+    """Accepts one of some whole numbers."""
+
+    def parse(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,12}", text, re.ASCII):
+            raise BadValue(f"{what} {text!r} is not a whole number; {_there_is(list(options))}")
+        if int(text) not in options:
+            raise BadValue(f"there is no {what} {int(text)} here; {_there_is(list(options))}")
+        return int(text)
+
+    return parse
+
+
+def _there_is(options: list[str] | list[int]) -> str:
+    if not options:
+        return "there is none"
+    if len(options) <= 8:
+        return f"there is {', '.join(map(str, options))}"
+    first = ", ".join(map(str, options[:4]))
+    return f"there is {first}, … {options[-1]}"

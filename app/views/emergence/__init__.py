@@ -1,0 +1,1 @@
+"""The page Emergence: when did experts specialise?"""

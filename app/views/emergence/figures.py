@@ -1,0 +1,154 @@
+"""The figures of the page Emergence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from analysis import figures as drawn
+from app.parts import figures, messages
+from app.parts.glossary import TERMS, help_text
+from app.views.emergence import recipes
+from app.views.emergence.history import SAMPLES, History, Progress, history
+from limoe_core.runs.directory import Run
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def draw(runs: Sequence[Run], layer: int, *, log: bool) -> None:
+    """Draws one run, or two side by side on the same axes, as they are on disk now."""
+    histories = [past for past in map(_past, runs) if past is not None]
+    if not histories:
+        return
+    beside = [past for past in histories if layer in set(past.shares["layer"])]
+    for past in histories:
+        if past not in beside:
+            have = ", ".join(str(block) for block in sorted(past.shares["layer"].unique()))
+            messages.say(
+                "info", f"{past.run.name} has no experts in block {layer}; it has them in {have}."
+            )
+    if not beside:
+        return
+    _shares(beside, layer)
+    _timeline(beside, layer, log)
+    _bands(beside, layer, log)
+    with st.expander("What the words mean", icon=":material/help:"):
+        st.markdown(
+            help_text(
+                "modality share",
+                "role",
+                "specialisation",
+                "router entropies",
+                "dropped",
+                "saturation",
+                "step",
+            )
+        )
+
+
+def _past(run: Run) -> History | None:
+    """The run's history, with what must be said about it."""
+    past = history(run)
+    if past is None:
+        messages.say(
+            "info",
+            f"{run.name} has no probe trace yet. Training records the first one at step 0; this "
+            "page then shows it."
+            if not run.probe_steps()
+            else f"None of the probe traces of {run.name} can be read.",
+        )
+        return None
+    if past.damaged:
+        which = ", ".join(f"{step:,}" for step in past.damaged)
+        messages.say("warning", f"The probe traces of {run.name} at {which} cannot be read.")
+    progress = Progress.of(run)
+    st.caption(
+        f"**{messages.plain(run.name)}** · "
+        f"{messages.counted(len(past.steps), 'probe trace')} from step {past.steps[0]:,} to "
+        f"{past.steps[-1]:,} · n = {messages.counted(past.pairs, 'pair')} of the split validation, "
+        "the same at every step"
+        + (f" · {messages.plain(progress.sentence)}" if progress is not None else "")
+    )
+    return past
+
+
+def _shares(histories: Sequence[History], layer: int) -> None:
+    st.subheader(
+        f"Who takes what in block {layer}, step by step",
+        anchor=False,
+        help=TERMS["modality share"],
+    )
+    largest = max(
+        float(
+            past.shares.loc[past.shares["layer"] == layer, ["image_share", "text_share"]]
+            .max()
+            .max()
+        )
+        for past in histories
+    )
+    largest = round(1.08 * max(largest, 0.05), 4)
+    for column, past in zip(st.columns(len(histories)), histories, strict=True):
+        with column:
+            _name(past, histories)
+            figure = drawn.emergence_figure(past.shares, layer)
+            figure.update_yaxes(range=[-largest, largest])
+            figures.show(
+                figure,
+                past.shares,
+                recipes.emergence(past.run.path, layer, largest),
+                file=f"emergence-{past.run.name}-block{layer}",
+                note="Share of all image tokens (up) and of all text tokens (down, hatched) whose "
+                "first choice is the expert. ▶ plays the run, the slider moves through its steps.",
+            )
+
+
+def _timeline(histories: Sequence[History], layer: int, log: bool) -> None:
+    st.subheader(
+        f"Loss and routers of block {layer} on one time axis",
+        anchor=False,
+        help=help_text("specialisation", "router entropies", "dropped", "saturation"),
+    )
+    frames = {past.run.name: past.timeline for past in histories}
+    figures.show(
+        drawn.timeline_figure(frames, layer, log=log),
+        lambda: _joined(histories),
+        recipes.timeline([past.run.path for past in histories], layer, log),
+        file="timeline-" + "-".join(past.run.name for past in histories) + f"-block{layer}",
+        note="Contrastive loss: of the training batches. Validation: zero-shot top-1 among the "
+        "names of the validation concepts, in the first language. The others: of the probe pairs, "
+        f"at the capacity of training. Band: 95 % interval, {SAMPLES} resamples of pairs. "
+        "Saturation: against the last step that there is.",
+    )
+
+
+def _joined(histories: Sequence[History]) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.concat(
+        [past.timeline.assign(run=past.run.name) for past in histories], ignore_index=True
+    )
+
+
+def _bands(histories: Sequence[History], layer: int, log: bool) -> None:
+    st.subheader(
+        f"The tokens of each modality in block {layer}", anchor=False, help=TERMS["modality share"]
+    )
+    for past in histories:
+        _name(past, histories)
+        for column, modality in zip(st.columns(2), ("image", "text"), strict=True):
+            with column:
+                figures.show(
+                    drawn.shares_over_steps_figure(past.shares, layer, modality, log=log),
+                    past.shares,
+                    recipes.bands(past.run.path, layer, modality, log),
+                    file=f"bands-{modality}-{past.run.name}-block{layer}",
+                    note=f"Share of all {modality} tokens, stacked by expert.",
+                )
+
+
+def _name(past: History, histories: Sequence[History]) -> None:
+    if len(histories) > 1:
+        st.markdown(f"**{messages.plain(past.run.name)}**")

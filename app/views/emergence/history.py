@@ -1,0 +1,137 @@
+"""What a run's probe traces and metrics say of its past, measured once for each step."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+import analysis
+from analysis.timeline import join_timeline
+from app.server import measures, runs
+from limoe_core.runs.directory import Run, RunError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from limoe_core.trace import RoutingTrace
+
+#: Bootstrap resamples behind the intervals of one step.
+SAMPLES = 200
+#: A run whose last line of metrics is younger than this is taken to be in training.
+_YOUNG = 180.0  # seconds
+
+
+@dataclass(frozen=True, eq=False)
+class History:
+    """A run's measures over training steps."""
+
+    run: Run
+    steps: tuple[int, ...]
+    """Steps with a probe trace that can be read."""
+    damaged: tuple[int, ...]
+    """Steps with one that cannot."""
+    pairs: int
+    shares: pd.DataFrame
+    """`analysis.shares_over_steps`."""
+    timeline: pd.DataFrame
+    """`analysis.timeline_frame`."""
+
+
+def history(run: Run) -> History | None:
+    """The run's past as it is on disk now; None if it has no readable probe trace."""
+    marks = tuple(
+        (step, measures.stamp(measures.probe_path(run, step))) for step in run.probe_steps()
+    )
+    metrics = measures.stamp(run.path / "metrics.jsonl")
+    return _history(run, str(run.path), marks, metrics)
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _history(
+    _run: Run, path: str, marks: tuple[tuple[int, tuple[int, int]], ...], metrics: tuple[int, int]
+) -> History | None:
+    import pandas as pd
+
+    traces: dict[int, RoutingTrace] = {}
+    damaged = []
+    for step, _ in marks:
+        try:
+            traces[step] = runs.probe(_run, step)
+        except RunError:
+            damaged.append(step)
+    if not traces:
+        return None
+
+    def over_steps(measure: Any) -> pd.DataFrame:
+        frames = []
+        for step in traces:  # each step from the cache where it was measured before
+            frame = measures.of_probe(measure, _run, step)
+            frame.insert(0, "step", step)
+            frames.append(frame)
+        return pd.concat(frames, ignore_index=True)
+
+    settled = analysis.router_saturation(traces).drop(columns="tokens")
+    health = over_steps(analysis.router_health).merge(settled, on=["step", "layer", "modality"])
+    return History(
+        run=_run,
+        steps=tuple(traces),
+        damaged=tuple(damaged),
+        pairs=next(iter(traces.values())).num_pairs,
+        shares=over_steps(analysis.roles),
+        timeline=join_timeline(analysis.metrics_frame(_run), health, over_steps(_specialisation)),
+    )
+
+
+def _specialisation(trace: RoutingTrace) -> pd.DataFrame:
+    return analysis.modality_specialisation(trace, samples=SAMPLES)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far training is, by the last line of metrics.jsonl."""
+
+    step: int
+    steps: int
+    age: float | None
+    """Seconds since the last line; None where it has no time."""
+
+    @classmethod
+    def of(cls, run: Run) -> Progress | None:
+        """None for a run that has logged nothing."""
+        last = _last_line(str(run.path), measures.stamp(run.path / "metrics.jsonl"), run)
+        if last is None:
+            return None
+        logged = last.get("time")
+        age = max(0.0, time.time() - logged) if isinstance(logged, int | float) else None
+        return cls(int(last["step"]), run.config.train.steps, age)
+
+    @property
+    def growing(self) -> bool:
+        """Whether the run seems to be in training now."""
+        return self.step < self.steps and self.age is not None and self.age < _YOUNG
+
+    @property
+    def sentence(self) -> str:
+        """In words."""
+        if self.step >= self.steps:
+            return f"Trained to its end, step {self.steps:,}."
+        if self.age is None:
+            return f"Step {self.step:,} of {self.steps:,}."
+        if self.growing:
+            return f"In training: step {self.step:,} of {self.steps:,}."
+        return f"Stopped at step {self.step:,} of {self.steps:,}, or training elsewhere."
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _last_line(path: str, changed: tuple[int, int], _run: Run) -> dict[str, Any] | None:
+    lines = [line for line in _run.metrics() if isinstance(line.get("step"), int)]
+    timed = [line for line in lines if "time" in line] or lines
+    if not timed:
+        return None
+    return {key: timed[-1].get(key) for key in ("step", "time")}
+
+
+__all__ = ["SAMPLES", "History", "Progress", "history"]

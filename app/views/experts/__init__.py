@@ -1,0 +1,1 @@
+"""The page Experts: do experts specialise, by modality and by content?"""

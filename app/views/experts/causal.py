@@ -1,0 +1,189 @@
+"""Causal specialisation: switch an expert off for one modality and see whose quality falls."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import streamlit as st
+
+import analysis
+from analysis import causal
+from analysis import figures as drawn
+from analysis.causal import Variant
+from analysis.pairs import Pairs, data_pairs, probe_pairs
+from app.parts import figures, messages
+from app.parts.glossary import TERMS
+from app.server import jobs, models
+from app.shell import state
+from app.views.experts import parameters
+from app.views.experts.probe_view import Source
+from app.views.zero_shot.pictures import is_built
+from limoe_core.runs.directory import Run
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_DATA, _PROBES = "data", "probes"
+#: What the loss is measured on, by its name in the address.
+_MEASURED_ON = {
+    _DATA: "learned concepts in drawings that training never saw",
+    _PROBES: "probe pairs, of concepts that training never saw",
+}
+_VARIANTS = {
+    "next best": "its tokens go to their next-best expert",
+    "none": "its tokens get nothing from the layer",
+}
+
+
+def show(source: Source) -> None:
+    """Draws the view."""
+    step = parameters.step_with_parameters(source)
+    chosen = state.get("variant", state.one_of(list(_VARIANTS), "variant"), "next best")
+    variant = cast(Variant, chosen)
+    st.session_state["experts.variant"] = variant
+    st.segmented_control(
+        "When an expert is off",
+        list(_VARIANTS),
+        key="experts.variant",
+        required=True,
+        format_func=_VARIANTS.__getitem__,
+        on_change=state.bind("variant", "experts.variant"),
+        help=TERMS["causal specialisation"],
+    )
+    measured_on = _choose_pairs(source.run)
+    frame = _measured(source, step, variant, measured_on)
+    if frame is None:
+        return
+    pairs, baseline = int(frame["pairs"].iloc[0]), float(frame["baseline"].iloc[0])
+    recipe = analysis.recipe("causal", source.run.path, step, variant=variant)
+    if measured_on == _DATA:
+        recipe = recipe.replace("probe_pairs(run)", "data_pairs(run)")
+    st.subheader("Whose loss rises", anchor=False, help=TERMS["causal specialisation"])
+    figures.show(
+        drawn.causal_figure(frame),
+        frame,
+        recipe,
+        file=f"causal-{variant}-{measured_on}-{source.run.name}-step{step}",
+        note=f"Rise of the contrastive loss ({baseline:.3f} nats with nothing changed) on "
+        f"n = {pairs:,} pairs ({_MEASURED_ON[measured_on]}; no concept and no text twice) when the "
+        f"expert is off for the tokens of one modality alone. Step {step:,}, no limit of capacity. "
+        "95 % intervals over pairs.",
+    )
+    _table(source, frame)
+
+
+def _choose_pairs(run: Run) -> str:
+    """What to measure on: pictures of the data set, where it is on this machine, or the probes."""
+    offered = [_DATA, _PROBES] if is_built(run.config.data) else [_PROBES]
+    # In silence: a link may come from a machine that has the data set.
+    chosen = state.get("pairs", state.one_of(offered, "set of pairs"), offered[0], say=False)
+    if len(offered) > 1:
+        st.session_state["experts.pairs"] = chosen
+        st.segmented_control(
+            "Measured on",
+            offered,
+            key="experts.pairs",
+            required=True,
+            format_func=_MEASURED_ON.__getitem__,
+            on_change=state.bind("pairs", "experts.pairs"),
+        )
+    return chosen
+
+
+def _pairs(run: Run, measured_on: str) -> Pairs:
+    if measured_on == _PROBES:
+        return probe_pairs(run)
+    return jobs.result(
+        ("causal pairs", str(run.path)), lambda progress: data_pairs(run), "Reading the pairs"
+    )
+
+
+def _measured(source: Source, step: int, variant: Variant, measured_on: str) -> pd.DataFrame | None:
+    """The measurement from disk, or made now if the reader wants it; None before that."""
+    model = models.load(source.run, step)
+    images, texts, _ = _pairs(source.run, measured_on)
+    for folder in (source.run.path / "causal", _cache()):
+        stored = causal.stored_causal_specialisation(model, images, texts, folder, variant=variant)
+        if stored is not None:
+            return stored
+    config = source.run.config.model
+    passes = 2 * config.experts * len(config.moe_layers)
+    key = ("causal", *parameters.mark(source, step), variant, measured_on)
+    asked = st.empty()
+    if not jobs.known(key):
+        with asked.container():
+            st.markdown(
+                f"Not measured yet for step {step:,}. It takes {passes:,} forward passes of "
+                f"{messages.counted(len(texts), 'pair')}, one for each layer, expert and modality: "
+                "seconds to minutes. The result is kept on this machine, and you may go elsewhere "
+                "meanwhile."
+            )
+            if not st.button("Measure now", type="primary", icon=":material/science:"):
+                return None
+        asked.empty()
+
+    def work(progress: jobs.Progress) -> pd.DataFrame:
+        if _can_write(_cache()):
+            return causal.cached_causal_specialisation(
+                model, images, texts, _cache(), variant=variant, progress=progress
+            )
+        return causal.causal_specialisation(
+            model, images, texts, variant=variant, progress=progress
+        )
+
+    return jobs.result(key, work, "Switching experts off, one after the other")
+
+
+def _cache() -> Path:
+    """Where results are kept, apart from runs: those may be shared, or under version control."""
+    return Path.home() / ".cache" / "limoe-lens" / "causal"
+
+
+def _can_write(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK)
+
+
+def _table(source: Source, frame: pd.DataFrame) -> None:
+    roles = source.measure(analysis.roles)[["layer", "expert", "role"]]
+    table = frame.merge(roles, on=["layer", "expert"], how="left")
+    table["expert"] = [analysis.expert_label(int(e)) for e in table["expert"]]
+    number = st.column_config.NumberColumn
+    st.dataframe(
+        table[
+            [
+                "layer",
+                "expert",
+                "role",
+                "index",
+                "index_low",
+                "index_high",
+                "delta_image",
+                "delta_text",
+                "image_tokens",
+                "text_tokens",
+            ]
+        ],
+        hide_index=True,
+        height=320,
+        column_config={
+            "layer": number("block"),
+            "role": st.column_config.TextColumn("role", help=TERMS["role"]),
+            "index": number("causal index", format="%.2f", help=TERMS["causal specialisation"]),
+            "index_low": number("95 % from", format="%.2f"),
+            "index_high": number("to", format="%.2f"),
+            "delta_image": number("δ image, nats", format="%+.4f"),
+            "delta_text": number("δ text, nats", format="%+.4f"),
+            "image_tokens": number("patches"),
+            "text_tokens": number("pieces"),
+        },
+    )
+    st.caption(
+        "Role: correlational, by who chooses the expert. Causal index: 0 if both modalities need "
+        "it alike, 1 if only one does; empty where switching it off changes nothing."
+    )

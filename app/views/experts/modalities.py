@@ -1,0 +1,180 @@
+"""How the experts of each layer share the two modalities."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+import analysis
+from analysis import figures as drawn
+from app.parts import facts, figures
+from app.parts.export import take_away
+from app.parts.facts import Fact
+from app.parts.glossary import TERMS
+from app.views.experts.probe_view import Source
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: How roles are called on the page, and in which order.
+_ROLES = {
+    "text": "Text experts",
+    "image": "Image experts",
+    "mixed": "Mixed",
+    "leaning text": "Lean to text",
+    "leaning image": "Lean to images",
+    "dead": "Dead",
+}
+#: Roles that are named even if no expert has them.
+_ALWAYS = ("text", "image", "mixed", "dead")
+_MOST_NAMED = 8
+
+
+def show(source: Source) -> None:
+    """Draws the view."""
+    roles = source.measure(analysis.roles)
+    nmi = source.measure(analysis.modality_specialisation)
+    health = source.measure(analysis.router_health)
+    _headline(source, roles, nmi, health)
+    wide, narrow = st.columns([3, 2])
+    with wide:
+        st.subheader(
+            f"Who takes what in block {source.layer}", anchor=False, help=TERMS["modality share"]
+        )
+        mine = roles[roles["layer"] == source.layer]
+        figures.show(
+            drawn.shares_figure(mine),
+            mine,
+            analysis.recipe("shares of a layer", source.run.path, source.step, source.layer),
+            file=source.file("shares", layer=True),
+            note="Share of all image tokens (up) and of all text tokens (down, hatched) whose "
+            "first choice is the expert. Token counts and roles on hovering.",
+        )
+    with narrow:
+        st.subheader("Specialisation by layer", anchor=False, help=TERMS["specialisation"])
+        figures.show(
+            drawn.specialisation_figure(nmi),
+            nmi,
+            analysis.recipe("specialisation", source.run.path, source.step),
+            file=source.file("specialisation"),
+            note=f"Correlational. 95 % intervals: bootstrap over the "
+            f"{int(nmi['pairs'].iloc[0]):,} pairs.",
+        )
+    st.subheader("All layers", anchor=False, help=TERMS["layer"])
+    figures.show(
+        drawn.shares_figure(roles),
+        roles,
+        analysis.recipe("shares", source.run.path, source.step),
+        file=source.file("shares"),
+        note="As above, a row for each MoE layer. Experts of different layers have nothing to do "
+        "with each other, whatever their number.",
+    )
+    left, right = st.columns([3, 2])
+    with left:
+        _roles_table(roles)
+    with right:
+        _health_table(health)
+    take_away(
+        lambda: health,
+        analysis.recipe("router health", source.run.path, source.step),
+        file=source.file("router-health"),
+        what="the table of entropies and drops",
+    )
+
+
+def _headline(source: Source, roles: pd.DataFrame, nmi: pd.DataFrame, health: pd.DataFrame) -> None:
+    """The layer in a few words: how specialised, which expert is what, what was dropped."""
+    here = nmi[nmi["layer"] == source.layer].iloc[0]
+    of_layer = roles[roles["layer"] == source.layer]
+    dropped = health[health["layer"] == source.layer].set_index("modality")["drop_rate"]
+    found = [
+        Fact(
+            f"Modality NMI, block {source.layer}",
+            f"{here['nmi']:.2f}",
+            f"{here['low']:.2f} to {here['high']:.2f}",
+            help_text=TERMS["specialisation"],
+        )
+    ]
+    for role, called in _ROLES.items():
+        mine = [int(expert) for expert in of_layer.loc[of_layer["role"] == role, "expert"]]
+        if mine or role in _ALWAYS:
+            shown = mine[:_MOST_NAMED]
+            more = f"and {len(mine) - len(shown)} more" if len(mine) > len(shown) else ""
+            value = "" if mine else "none"
+            found.append(Fact(called, value, more, shown, help_text=TERMS["role"]))
+    found.append(
+        Fact(
+            "Dropped",
+            f"{dropped['image']:.1%}",
+            f"of patches, {dropped['text']:.1%} of pieces",
+            help_text=TERMS["dropped"],
+        )
+    )
+    facts.show(found)
+
+
+def _roles_table(roles: pd.DataFrame) -> None:
+    st.caption("Every expert of every layer", help=TERMS["role"])
+    share = st.column_config.ProgressColumn
+    table = roles.assign(expert=[analysis.expert_label(int(e)) for e in roles["expert"]])
+    st.dataframe(
+        table[
+            [
+                "layer",
+                "expert",
+                "role",
+                "image_share",
+                "text_share",
+                "image_purity",
+                "text_purity",
+                "image_tokens",
+                "text_tokens",
+            ]
+        ],
+        hide_index=True,
+        height=320,
+        column_config={
+            "layer": st.column_config.NumberColumn("block"),
+            "image_share": share("of patches", format="percent", min_value=0, max_value=1),
+            "text_share": share("of pieces", format="percent", min_value=0, max_value=1),
+            "image_purity": st.column_config.NumberColumn(
+                "image part", format="percent", help="Modalities weighted equally."
+            ),
+            "text_purity": st.column_config.NumberColumn(
+                "text part", format="percent", help="Modalities weighted equally."
+            ),
+            "image_tokens": st.column_config.NumberColumn("patches", format="localized"),
+            "text_tokens": st.column_config.NumberColumn("pieces", format="localized"),
+        },
+    )
+
+
+def _health_table(health: pd.DataFrame) -> None:
+    st.caption("Entropies and drops", help=TERMS["router entropies"])
+    nats = st.column_config.NumberColumn
+    st.dataframe(
+        health[
+            [
+                "layer",
+                "modality",
+                "drop_rate",
+                "token_entropy",
+                "mean_entropy",
+                "effective_experts",
+                "largest_share",
+                "tokens",
+            ]
+        ],
+        hide_index=True,
+        height=320,
+        column_config={
+            "layer": nats("block"),
+            "drop_rate": nats("dropped", format="percent"),
+            "token_entropy": nats("token entropy, nats", format="%.3f"),
+            "mean_entropy": nats("mean entropy, nats", format="%.3f"),
+            "effective_experts": nats("effective experts", format="%.1f"),
+            "largest_share": nats("largest share", format="percent"),
+            "tokens": nats(format="localized"),
+        },
+    )

@@ -1,0 +1,68 @@
+"""Experts: do they specialise, by modality and by content?"""
+
+from __future__ import annotations
+
+import importlib
+
+import streamlit as st
+
+from analysis.errors import AnalysisError
+from app.parts import figures, messages
+from app.shell import sidebar, state
+from app.views.experts.probe_view import Source
+from limoe_core.config import ConfigError
+from limoe_core.runs.directory import Run, RunError
+
+#: The views, by their name in the address: what the switch says. Each is a module of
+#: `app.experts` with `show(source)`, imported when it is opened.
+_VIEWS = {
+    "modalities": "Modalities",
+    "closely": "Each expert",
+    "preferences": "Preferences",
+    "paths": "Paths",
+    "causal": "Causal",
+    "sceptic": "Sceptic's check",
+}
+
+
+def show(run: Run) -> None:
+    """Draws the page."""
+    if not run.config.model.experts:
+        messages.say(
+            "info",
+            f"{run.name} is a dense twin: it has no experts to look at. Choose a run with experts "
+            "in the sidebar.",
+        )
+        return
+    steps = run.probe_steps()
+    if not steps:
+        messages.say(
+            "info",
+            f"{run.name} has no probe trace yet. Training records the first one at step 0; come "
+            "back in a moment.",
+        )
+        return
+    step = sidebar.choose_step(steps)
+    layer = sidebar.choose_layer([block + 1 for block in run.config.model.moe_layers])
+    figures.choose_format()
+    source = Source(run, step, layer)
+    view = _choose_view()
+    try:
+        st.caption(messages.plain(source.sentence, longest=600))
+        importlib.import_module(f"app.views.experts.{view}").show(source)
+    except (RunError, AnalysisError, ConfigError) as error:
+        messages.say("error", f"This cannot be shown: {error}")
+
+
+def _choose_view() -> str:
+    view = state.get("view", state.one_of(list(_VIEWS), "view"), "modalities")
+    st.session_state["experts.view"] = view
+    st.segmented_control(
+        "View",
+        list(_VIEWS),
+        key="experts.view",
+        format_func=_VIEWS.__getitem__,
+        on_change=state.bind("view", "experts.view"),
+        label_visibility="collapsed",
+    )
+    return view

@@ -1,0 +1,32 @@
+"""Views that need the model itself, and not only its recorded routing."""
+
+from __future__ import annotations
+
+from app.parts import messages
+from app.server import runs
+from app.views.experts.probe_view import Source
+from limoe_core.runs.directory import RunError
+
+
+def step_with_parameters(source: Source) -> int:
+    """The step that is looked at, or the nearest whose parameters are there, which is said.
+
+    Raises:
+      RunError: there are none at all.
+    """
+    stored = source.run.steps()
+    if not stored:
+        raise RunError(f"{source.run.name} holds no parameters, and this has to ask the model")
+    nearest = min(stored, key=lambda step: abs(step - source.step))
+    if nearest != source.step:
+        messages.say(
+            "info",
+            f"Step {source.step:,} has a probe trace but no parameters; what follows is of step "
+            f"{nearest:,}, the nearest that has them.",
+        )
+    return nearest
+
+
+def mark(source: Source, step: int) -> tuple[str, int, tuple[int, int]]:
+    """Names the model in the key of a job."""
+    return str(source.run.path), step, runs.model_stamp(source.run, step)

@@ -1,0 +1,60 @@
+"""The probe trace that the page Experts is about, and what must be said about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeVar
+
+from app.components.routing import Group
+from app.parts import messages
+from app.server import measures, runs
+from limoe_core.runs.directory import Run
+from limoe_core.trace import IMAGE, TEXT, RoutingTrace
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A run's probe trace at one step, and the layer that is looked at."""
+
+    run: Run
+    step: int
+    layer: int
+
+    @cached_property
+    def trace(self) -> RoutingTrace:
+        """The routing of the probe pairs.
+
+        Raises:
+          RunError: it is missing or damaged.
+        """
+        return runs.probe(self.run, self.step)
+
+    def measure(self, measure: Callable[..., T], *options: object) -> T:
+        """`measure(trace, *options)`, once per server."""
+        return measures.of_probe(measure, self.run, self.step, *options)
+
+    def file(self, name: str, *, layer: bool = False) -> str:
+        """Name of a saved file."""
+        block = f"-block{self.layer}" if layer else ""
+        return f"{name}-{self.run.name}-step{self.step}{block}"
+
+    @property
+    def sentence(self) -> str:
+        """What all numbers on the page are of: n, split, step, and the capacity they were under."""
+        trace = self.trace
+        patches = int((trace.modality == IMAGE).sum())
+        pieces = int((trace.modality == TEXT).sum())
+        model = self.run.config.model
+        group = Group.of(trace, model, model.capacity_factor, self.step)
+        data = self.run.info.get("data")
+        name = data.get("name", "") if isinstance(data, dict) else ""
+        room = "" if group.capacity is None else f", at most {group.capacity:,} tokens an expert"
+        return (
+            f"Step {self.step:,}. n = {messages.counted(trace.num_pairs, 'pair')} of the split "
+            f"validation{f' of {name}' if name else ''}, {patches:,} patches and {pieces:,} "
+            f"pieces of text, routed as one group at the capacity of training{room}."
+        )

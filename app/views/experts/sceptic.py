@@ -1,0 +1,75 @@
+"""The sceptic's check: how much of the specialisation does the geometry of the inputs explain?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+import analysis
+from analysis import figures as drawn
+from app.parts import figures
+from app.parts.glossary import TERMS
+from app.server import jobs, models
+from app.shell import state
+from app.views.experts import parameters
+from app.views.experts.probe_view import Source
+from limoe_core.runs.directory import Run
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def show(source: Source) -> None:
+    """Draws the view."""
+    step = parameters.step_with_parameters(source)
+    st.markdown(TERMS["sceptic's check"])
+    model, run = models.load(source.run, step), source.run
+    frame = jobs.result(
+        ("sceptic", *parameters.mark(source, step)),
+        lambda progress: _check(run, model, progress),
+        "Clustering the routers' inputs",
+    )
+    measures = list(frame["measure"].unique())
+    measure = state.get("measure", state.one_of(measures, "measure"), measures[0], say=False)
+    st.session_state["experts.measure"] = measure
+    st.selectbox(
+        "Compared by",
+        measures,
+        key="experts.measure",
+        on_change=state.bind("measure", "experts.measure"),
+        help=TERMS["specialisation"] + "\n\n" + TERMS["agreement"],
+        width=380,
+    )
+    _in_words(source, frame, measure)
+    recipe = analysis.recipe("sceptic", source.run.path, step)
+    figures.show(
+        drawn.sceptic_figure(frame, measure),
+        frame,
+        recipe.replace("sceptic_figure(frame)", f"sceptic_figure(frame, {measure!r})"),
+        file=f"sceptic-{source.run.name}-step{step}",
+        note="Trained: the model's own routers. k-means: clusters of the very same inputs, as many "
+        "as there are experts, with equal weight for both modalities. Random: routers of Gaussian "
+        "weights; centred: after the inputs' mean is taken off. Whiskers: 95 % of the draws. "
+        f"Step {step:,}; probe pairs, no concept and no text twice.",
+    )
+
+
+def _check(run: Run, model: object, progress: jobs.Progress) -> pd.DataFrame:
+    from analysis.pairs import probe_pairs
+
+    images, texts, meta = probe_pairs(run)
+    trace = model.trace(images, texts, hidden=True, meta=meta)  # type: ignore[attr-defined]
+    return analysis.sceptics_check(trace)
+
+
+def _in_words(source: Source, frame: pd.DataFrame, measure: str) -> None:
+    here = frame[(frame["layer"] == source.layer) & (frame["measure"] == measure)]
+    if here.empty:
+        return
+    value = here.set_index("router")["value"]
+    st.markdown(
+        f"**Block {source.layer}**: the trained router reaches **{value['trained']:.2f}**; k-means "
+        f"clusters {value['k-means']:.2f}, random routers {value['random']:.2f}, centred "
+        f"{value['random, centred']:.2f}."
+    )

@@ -1,0 +1,1 @@
+"""The page Routing: what happened to each token of a pair?"""

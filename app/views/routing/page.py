@@ -1,0 +1,330 @@
+"""Routing: what happened to each token of one pair."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import streamlit as st
+from jaxtyping import UInt8
+
+from app.components.routing import Group, payload, routing_view
+from app.components.training import training_strip
+from app.parts import messages, pictures
+from app.parts.export import file_name, take_away
+from app.parts.glossary import help_text
+from app.server import runs
+from app.shell import sidebar, state
+from app.views.routing import tracing
+from app.views.routing.pair import Pair, choose_example, choose_parts
+from limoe_core.runs.directory import Run, RunError
+from limoe_core.trace import TEXT, RoutingTrace
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: With what a pair is routed, by its name in the address bar.
+_TOGETHER, _ALONE, _TRAINING = "together", "alone", "alone-as-in-training"
+
+#: Most steps in the strip through training.
+_STAGES = 24
+
+_WORDS = (
+    "token", "piece", "router", "gate", "expert", "capacity", "dropped", "entropy", "layer",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Routed:
+    """A pair's routing, and how it came about."""
+
+    trace: RoutingTrace
+    group: Group
+    picture: str | None
+    """What the model saw, as a data address."""
+    sharp: str | None
+    recipe: str
+
+
+def show(run: Run) -> None:
+    """Draws the page."""
+    model = run.config.model
+    if not model.experts:
+        messages.say(
+            "info",
+            f"{run.name} is a dense twin: it has no experts, so there is no routing to show. "
+            "Choose a run with experts in the sidebar.",
+        )
+        return
+    steps = sorted({*run.probe_steps(), *run.steps()})
+    if not steps:
+        messages.say(
+            "info",
+            f"{run.name} has neither a probe trace nor a checkpoint yet. If it is being trained, "
+            "come back in a moment.",
+        )
+        return
+    step = sidebar.choose_step(steps)
+    blocks = [block + 1 for block in model.moe_layers]
+    layer = sidebar.choose_layer(blocks, shown=False)
+    try:
+        probe = _probe_near(run, step)
+        shown = runs.probe_pictures(run)
+    except RunError as error:
+        messages.say("error", f"The examples of this run cannot be shown: {error}")
+        probe, shown = None, None
+    example = choose_example(run, probe, shown)
+    caption = "" if probe is None or example is None else str(probe.captions[example])
+    pair = choose_parts(example, caption, model.image_size)
+    routed = _routed(run, step, pair, probe, shown)
+    if routed is None:
+        return
+    token = state.get("token", _token, "")
+    routing_view(
+        payload(
+            routed.trace,
+            routed.group,
+            title=f"{run.name}, step {routed.group.step:,}",
+            file=file_name(f"routing-{run.name}-step{routed.group.step}"),
+            picture=routed.picture,
+            sharp=routed.sharp,
+            note=_note_on_text(routed.trace),
+        ),
+        layer=layer,
+        token=token,
+        address=state.address(),
+        key="routing",
+    )
+    if pair.is_example:
+        _through_training(run, pair, layer, step)
+    with st.expander("What the words mean", icon=":material/help:"):
+        st.markdown(help_text(*_WORDS))
+    take_away(
+        lambda: _frame(routed.trace),
+        routed.recipe,
+        file=f"routing-{run.name}-step{routed.group.step}",
+        what="this routing",
+        more="SVG and PNG: the buttons above the figure.",
+    )
+    tracing.warm_up(run)
+
+
+def _through_training(run: Run, pair: Pair, layer: int, step: int) -> None:
+    """The example at the probe steps of the run, side by side."""
+    steps = _spread(run.probe_steps(), _STAGES)
+    if pair.example is None or len(steps) < 2:
+        return
+    try:
+        traces = {each: runs.probe(run, each).select([pair.example]) for each in steps}
+    except RunError as error:
+        messages.say("warning", f"A step of this run cannot be shown: {error}")
+        return
+    training_strip(
+        traces,
+        current=step,
+        layer=layer,
+        on_pick=lambda picked: state.put("step", picked),
+        key="routing.training",
+    )
+
+
+def _spread(steps: list[int], most: int) -> list[int]:
+    """At most so many of the steps, evenly by place, the first and the last among them."""
+    if len(steps) <= most:
+        return steps
+    return [steps[round(i * (len(steps) - 1) / (most - 1))] for i in range(most)]
+
+
+# ---- where the routing comes from
+
+
+def _probe_near(run: Run, step: int) -> RoutingTrace | None:
+    """The probe trace of the step, or of the nearest one that has it, for its pairs."""
+    probed = run.probe_steps()
+    if not probed:
+        return None
+    return runs.probe(run, min(probed, key=lambda each: abs(each - step)))
+
+
+def _routed(
+    run: Run,
+    step: int,
+    pair: Pair,
+    probe: RoutingTrace | None,
+    shown: UInt8[np.ndarray, "n s s 3"] | None,
+) -> Routed | None:
+    """The pair's routing; None, with a sentence on the page, if there is none."""
+    if not pair.with_picture and not pair.text.strip():
+        messages.say("info", "There is nothing to route: type a text, or bring a picture.")
+        return None
+    if pair.with_picture and not pair.text.strip():
+        messages.say("info", "The text is empty: the picture is routed alone.")
+    together = pair.is_example and step in run.probe_steps()
+    way = _choose_way(together, probe)
+    if way == _TOGETHER and probe is not None and pair.example is not None:
+        return _recorded(run, step, probe, pair.example, shown)
+    try:
+        return _computed(run, step, pair, shown, training=way == _TRAINING)
+    except RunError as error:
+        messages.say("error", f"This pair cannot be routed by the model: {error}")
+    if probe is None or pair.example is None or step not in run.probe_steps():
+        return None
+    messages.say("info", "Shown instead: the example, as it was recorded in training.")
+    return _recorded(run, step, probe, pair.example, shown)
+
+
+def _choose_way(recorded: bool, probe: RoutingTrace | None) -> str:
+    """Whether the pair competes with the probe pairs or alone."""
+    ways = {_ALONE: "alone, no limit, as in use", _TRAINING: "alone, capacity as in training"}
+    if recorded and probe is not None:
+        ways = {_TOGETHER: f"with all {probe.num_pairs} probe pairs", **ways}
+    first = next(iter(ways))
+    # In silence: a text of one's own cannot be routed with the probe pairs.
+    way = state.get("routed", state.one_of(list(ways), "way of routing"), first, say=False)
+    with st.sidebar:
+        st.session_state["routing.way"] = way
+        st.selectbox(
+            "Routed",
+            list(ways),
+            key="routing.way",
+            format_func=ways.__getitem__,
+            on_change=state.bind("routed", "routing.way"),
+            help="Tokens compete for capacity with all others of their routing group. Examples "
+            "were recorded as one group, at the capacity of training; a pair of your own is "
+            "routed alone.\n\n" + help_text("capacity", "dropped"),
+        )
+    return way
+
+
+def _recorded(
+    run: Run,
+    step: int,
+    probe: RoutingTrace,
+    example: int,
+    shown: UInt8[np.ndarray, "n s s 3"] | None,
+) -> Routed:
+    recipe = f"""import analysis
+from limoe_core.runs.directory import Run
+
+run = Run.open({runs.written_path(run)!r})
+trace = run.probe({step}).select([{example}])
+frame = analysis.to_frame(trace)"""
+    return Routed(
+        trace=probe.select([example]),
+        group=Group.of(probe, run.config.model, run.config.model.capacity_factor, step),
+        picture=_blank(probe) if shown is None else pictures.data_address(shown[example]),
+        sharp=None,
+        recipe=recipe,
+    )
+
+
+def _computed(
+    run: Run,
+    step: int,
+    pair: Pair,
+    shown: UInt8[np.ndarray, "n s s 3"] | None,
+    *,
+    training: bool,
+) -> Routed:
+    """The routing by the model itself.
+
+    Raises:
+      RunError: there are no parameters, or no picture.
+    """
+    model = run.config.model
+    stored = run.steps()
+    if not stored:
+        raise RunError("the run holds no parameters, so only its recorded examples can be shown")
+    nearest = min(stored, key=lambda each: abs(each - step))
+    if nearest != step:
+        messages.say(
+            "info",
+            f"Step {step:,} has a probe trace but no parameters, so your pair is routed by step "
+            f"{nearest:,}, the nearest that has them.",
+        )
+    factor = model.capacity_factor if training else model.eval_capacity_factor
+    pixels, sharp, opened = None, None, "None"
+    if pair.with_picture and pair.upload is not None:
+        prepared = pictures.prepare(pair.upload, model.image_size)
+        for note in prepared.notes:
+            messages.say("info", note)
+        pixels, sharp = prepared.pixels, prepared.sharp
+        opened = f"PIL.Image.open({pair.upload.name!r})"
+    elif pair.with_picture and pair.example is not None:
+        if shown is None:
+            raise RunError("the run keeps no pictures of its examples; upload one")
+        pixels = pictures.to_pixels(shown[pair.example])
+        opened = f"model.run.probe_pictures()[{pair.example}]"
+    with st.spinner("Routing … (the model is loaded the first time)"):
+        trace = tracing.route(run, nearest, pixels, pair.text, factor)
+    _say_what_was_cut(run, nearest, pair.text)
+    recipe = f"""import analysis
+import limoe_core
+{"import PIL.Image" if "PIL" in opened else ""}
+model = limoe_core.load({runs.written_path(run)!r}, step={nearest})
+picture = {opened}
+trace = model.trace([picture], [{pair.text!r}], capacity_factor={factor!r})
+frame = analysis.to_frame(trace)"""
+    return Routed(
+        trace=trace,
+        group=Group.of(trace, model, factor, nearest),
+        picture=None if pixels is None else pictures.data_address(pictures.to_bytes(pixels)),
+        sharp=sharp,
+        recipe=recipe,
+    )
+
+
+def _say_what_was_cut(run: Run, step: int, text: str) -> None:
+    length = run.config.model.text_length
+    cut = runs.model(run, step).tokenizer.encode_one(text, length).cut
+    if cut:
+        messages.say(
+            "warning",
+            f"The model reads {length} pieces of text. Cut off: "
+            f"{messages.counted(len(cut), 'character')}, “{_shortened(cut)}”.",
+        )
+    if len(text) > state.LONGEST_IN_ADDRESS:
+        messages.say(
+            "info", "So long a text is left out of the address: a link shows the example's caption."
+        )
+
+
+# ---- small things
+
+
+def _note_on_text(trace: RoutingTrace) -> str:
+    """A sentence about byte pieces, if there are any."""
+    pieces = [str(piece) for piece in trace.piece[trace.modality == TEXT]]
+    count = sum(piece.startswith("<0x") and piece.endswith(">") for piece in pieces)
+    if not count:
+        return ""
+    return (
+        f"{messages.counted(count, 'piece')} of this text stand for one byte each: the vocabulary "
+        "lacks these characters, so they fall back to the bytes of their UTF-8 code."
+    )
+
+
+def _shortened(text: str, longest: int = 120) -> str:
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
+def _token(text: str) -> str:
+    if text and not re.fullmatch(r"[it][0-9]{1,5}", text, re.ASCII):
+        raise state.BadValue(
+            f"token {text!r} is unknown; i12 is the patch 12, t3 the piece 3 of the text"
+        )
+    return text
+
+
+def _blank(trace: RoutingTrace) -> str:
+    """White, where the run keeps no pictures."""
+    size = trace.image_size
+    return pictures.data_address(np.full((size, size, 3), 255, np.uint8))
+
+
+def _frame(trace: RoutingTrace) -> pd.DataFrame:
+    import analysis
+
+    return analysis.to_frame(trace)

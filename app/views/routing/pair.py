@@ -1,0 +1,222 @@
+"""The pair to route: an example of the run, a picture that was uploaded, a text that was typed."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import streamlit as st
+from jaxtyping import UInt8
+
+from app.components.gallery import Item, contact_sheet, gallery
+from app.components.gallery.gallery import Sheet
+from app.parts import messages, pictures
+from app.server import runs
+from app.shell import state
+from limoe_core.trace import TEXT, RoutingTrace
+
+if TYPE_CHECKING:
+    from limoe_core.runs.directory import Run
+
+_WELL_KNOWN = re.compile("food|animal", re.IGNORECASE)
+
+_UPLOAD = "pair.upload"  # session: the picture that the reader brought
+_REFUSED = "pair.refused"  # session: why the last one could not be read
+_UPLOADER = "pair.uploader"  # session: counts up to empty the widget
+
+
+@dataclass(frozen=True)
+class Pair:
+    """What is to be routed."""
+
+    example: int | None
+    """The example that it is, or is made from; None where the run has none."""
+    upload: pictures.Upload | None
+    with_picture: bool
+    text: str
+    own_text: bool
+    """The text is not the example's."""
+
+    @property
+    def is_example(self) -> bool:
+        """Whether it is an example as it is: its routing was recorded in training."""
+        return (
+            self.example is not None
+            and self.upload is None
+            and self.with_picture
+            and not self.own_text
+        )
+
+
+def choose_example(
+    run: Run, probe: RoutingTrace | None, shown: UInt8[np.ndarray, "n s s 3"] | None
+) -> int | None:
+    """Draws the gallery of the run's probe pairs; the index of the one picked."""
+    if probe is None or not probe.num_pairs:
+        return None
+    indices = range(probe.num_pairs)
+    parse = state.number_among(indices, "example")
+    chosen = state.get("example", parse, first_example(probe), pinned=True)
+
+    def pick(item: str) -> None:
+        state.put("example", item)
+        state.put("text", None)
+        state.put("picture", None)
+        _forget_upload()
+
+    gallery(
+        [_item(probe, i) for i in indices],
+        None if shown is None or len(shown) != probe.num_pairs else _sheet(str(run.path), shown),
+        label="Examples",
+        selected=str(chosen),
+        filters={
+            name: label
+            for name, label in (("category", "category"), ("language", "language"))
+            if name in probe.meta
+        },
+        on_pick=pick,
+        key="pair.gallery",
+    )
+    return chosen
+
+
+def choose_parts(example: int | None, caption: str, size: int) -> Pair:
+    """Draws the fields for a text and a picture of the reader's own."""
+    with st.container(key="pair-parts", horizontal=True, vertical_alignment="center"):
+        text = _type_text(caption)
+        if example is not None and text != caption:
+            st.button(
+                "Example's text",
+                icon=":material/undo:",
+                help="Back to the caption of the example",
+                on_click=lambda: state.put("text", None),
+            )
+        with_picture = _bring_picture(size, example is not None)
+    if refused := st.session_state.get(_REFUSED):
+        messages.say("error", refused)
+    upload = st.session_state.get(_UPLOAD) if with_picture else None
+    return Pair(
+        example,
+        upload,
+        with_picture and (upload is not None or example is not None),
+        text,
+        text != caption,
+    )
+
+
+def first_example(probe: RoutingTrace) -> int:
+    """The example to open with: in English, of a few pieces, and a thing that all know.
+
+    The first that has all of it, or most of it. Nothing is looked up about its routing.
+    """
+    pieces = np.bincount(probe.pair[probe.modality == TEXT], minlength=probe.num_pairs)
+    none = np.full(probe.num_pairs, "")
+    languages, categories = (probe.meta.get(name, none) for name in ("language", "category"))
+    merits = [
+        (language == "en", 1 <= count <= 5, bool(_WELL_KNOWN.search(str(category))))
+        for language, count, category in zip(languages, pieces, categories, strict=True)
+    ]
+    return max(range(probe.num_pairs), key=lambda i: (merits[i], -i))
+
+
+def _item(probe: RoutingTrace, i: int) -> Item:
+    said = {name: str(values[i]) for name, values in probe.meta.items()}
+    known = [said[name] for name in ("category", "language", "style") if said.get(name)]
+    name = said.get("name", "")
+    caption = str(probe.captions[i])
+    if name and name != caption:
+        known.insert(0, name)
+    return Item(
+        id=str(i),
+        caption=caption or "(no text)",
+        detail=" · ".join(known),
+        tags={tag: said[tag] for tag in ("category", "language") if tag in said},
+    )
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _sheet(path: str, pictures: np.ndarray) -> Sheet:
+    return contact_sheet(pictures)
+
+
+def _type_text(caption: str) -> str:
+    def read(text: str) -> str:
+        return messages.cleaned(text, runs.LONGEST_TEXT)
+
+    text = state.get("text", read, caption)
+    if len(text) == runs.LONGEST_TEXT:
+        messages.say("info", f"Only the first {len(text):,} characters of a text are read.")
+    st.session_state["pair.text"] = text
+
+    def store() -> None:
+        typed = read(st.session_state["pair.text"] or "")
+        state.put("text", None if typed == caption else typed)
+
+    st.text_input(
+        "Text, in any language",
+        key="pair.text",
+        label_visibility="collapsed",
+        icon=":material/translate:",
+        on_change=store,
+        placeholder="Type a text for this picture in any language, then press Enter",
+    )
+    return text
+
+
+def _bring_picture(size: int, has_example: bool) -> bool:
+    """Draws the picture's controls; whether the pair has a picture."""
+    kept = state.get("picture", state.one_of(["yes", "none"], "picture"), "yes") == "yes"
+    upload = st.session_state.get(_UPLOAD)
+    label = "Picture: none" if not kept else "Picture: yours" if upload else "Your picture"
+    with st.popover(label, icon=":material/add_photo_alternate:", width="content"):
+        st.file_uploader(
+            "Upload a picture",
+            key=f"{_UPLOADER}.{st.session_state.get(_UPLOADER, 0)}",
+            on_change=_take_upload,
+            args=(size,),
+            help="PNG, JPEG, WebP, GIF and others, of any shape; it is put on a white square. It "
+            "stays in this session and is not stored.",
+        )
+        if upload is not None:
+            st.caption(f"In use: {messages.plain(upload.name)}")
+            if has_example:
+                st.button("Back to the example's picture", on_click=_forget_upload)
+        st.session_state["pair.without"] = not kept
+        st.toggle(
+            "Leave the picture out",
+            key="pair.without",
+            on_change=lambda: state.put(
+                "picture", "none" if st.session_state["pair.without"] else None
+            ),
+            help="Route the text alone.",
+        )
+    return kept
+
+
+def _take_upload(size: int) -> None:
+    """Takes in a new file if it can be read; otherwise everything stays as it was."""
+    widget = f"{_UPLOADER}.{st.session_state.get(_UPLOADER, 0)}"
+    file = st.session_state.get(widget)
+    if file is None:
+        _forget_upload()
+        return
+    from limoe_core.data.preprocess import PictureError
+
+    upload = pictures.Upload(file.name, file.getvalue())
+    try:
+        pictures.prepare(upload, size)
+    except PictureError as error:
+        kept = "" if st.session_state.get(_UPLOAD) is None else " Your earlier picture is kept."
+        st.session_state[_REFUSED] = f"{messages.visible(upload.name, 100)}: {error}{kept}"
+        return
+    st.session_state[_UPLOAD] = upload
+    st.session_state.pop(_REFUSED, None)
+    state.put("picture", None)
+
+
+def _forget_upload() -> None:
+    st.session_state.pop(_UPLOAD, None)
+    st.session_state.pop(_REFUSED, None)
+    st.session_state[_UPLOADER] = st.session_state.get(_UPLOADER, 0) + 1

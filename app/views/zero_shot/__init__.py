@@ -1,0 +1,1 @@
+"""The page Zero-shot: what can the model do?"""

@@ -1,0 +1,264 @@
+"""What is taken for what, down to the pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import streamlit as st
+
+import analysis
+from analysis import figures as drawn
+from app.components.tiles import Tile, tiles
+from app.parts import figures, messages
+from app.parts.export import take_away
+from app.parts.glossary import TERMS
+from app.server import measures
+from app.shell import state
+from app.views.zero_shot import pictures as pool
+from app.views.zero_shot.accuracy import accuracies, choose_task, in_order
+from limoe_core.config import ConfigError
+from limoe_core.runs.directory import Run, RunError
+from limoe_core.runs.predictions import Predictions
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from app.views.zero_shot.pictures import Pool
+
+_ANY = "any"
+_MOST_PICTURES = 48
+
+
+def show(run: Run, step: int) -> None:
+    """Draws the view."""
+    tasks = [task for task in in_order(accuracies(run, step)) if _path(run, task, step).is_file()]
+    if not tasks:
+        messages.say(
+            "info",
+            f"{run.name} keeps no single answers of step {step:,}. Make them with: python -m "
+            f"limoe_core.evaluate --run {run.path} --step {step}",
+        )
+        return
+    left, right = st.columns([3, 1])
+    with left:
+        task = choose_task(tasks)
+    predictions = _predictions(str(run.path), task, step, measures.stamp(_path(run, task, step)))
+    with right:
+        language = _choose_language(predictions)
+    answers = _answers(run, task, step, predictions, language)
+    wrong = int((~answers["right"]).sum())
+    st.caption(
+        messages.plain(
+            f"Step {step:,}, {predictions.data}, split {predictions.split}, names in {language}: "
+            f"{wrong:,} of n = {len(answers):,} pictures are answered with another name.",
+            400,
+        ),
+        help=TERMS["zero-shot"],
+    )
+    narrow, wide = st.columns(2)
+    with narrow:
+        _categories(run, task, step, predictions, language)
+    with wide:
+        picked = _table(run, task, step, predictions, language)
+    if picked is not None:
+        _pictures(run, answers, *picked)
+
+
+def _path(run: Run, task: str, step: int) -> Path:
+    return run.path / "predictions" / f"{task}-{step}.npz"
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _predictions(path: str, task: str, step: int, changed: tuple[int, int]) -> Predictions:
+    return Predictions.load(path, task, step)
+
+
+def _choose_language(predictions: Predictions) -> str:
+    languages = [str(language) for language in predictions.languages]
+    language = state.get("language", state.one_of(languages, "language"), languages[0], say=False)
+    st.session_state["zero_shot.asked"] = language
+    st.selectbox(
+        "Names in",
+        languages,
+        key="zero_shot.asked",
+        on_change=state.bind("language", "zero_shot.asked"),
+    )
+    return language
+
+
+def _answers(
+    run: Run, task: str, step: int, predictions: Predictions, language: str
+) -> pd.DataFrame:
+    stamp = measures.stamp(_path(run, task, step))
+    return _answers_of(str(run.path), task, step, stamp, language, predictions)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _answers_of(
+    path: str,
+    task: str,
+    step: int,
+    changed: tuple[int, int],
+    language: str,
+    _predictions: Predictions,
+) -> pd.DataFrame:
+    return analysis.answers_frame(_predictions, language)
+
+
+def _categories(run: Run, task: str, step: int, predictions: Predictions, language: str) -> None:
+    frame = analysis.category_confusions(predictions, language)
+    st.subheader("Category for category", anchor=False)
+    figures.show(
+        drawn.confusion_figure(frame),
+        frame,
+        analysis.recipe("category confusions", run.path, step, task=task, language=language),
+        file=f"categories-{task}-{language}-{run.name}-step{step}",
+        note="Rows sum to 100 %: of the pictures of a category, the share answered with a name of "
+        "each category.",
+    )
+
+
+def _table(
+    run: Run, task: str, step: int, predictions: Predictions, language: str
+) -> tuple[str, str] | None:
+    """The table of confusions; the pair of keys that the reader picked."""
+    st.subheader("Name for name", anchor=False)
+    frame = analysis.confusions(predictions, language)
+    categories = sorted({str(category) for category in predictions.category})
+    of_key = dict(
+        zip(
+            (str(predictions.keys[c]) for c in predictions.concept),
+            map(str, predictions.category),
+            strict=True,
+        )
+    )
+    category = state.get("category", state.one_of([_ANY, *categories], "category"), _ANY, say=False)
+    st.session_state["zero_shot.category"] = category
+    st.selectbox(
+        "Pictures of the category",
+        [_ANY, *categories],
+        key="zero_shot.category",
+        on_change=state.bind("category", "zero_shot.category"),
+    )
+    if category != _ANY:
+        frame = frame[[of_key.get(str(key)) == category for key in frame["key"]]]
+    frame = frame.reset_index(drop=True)
+    if frame.empty:
+        messages.say("info", "No picture is answered with another name.")
+        return None
+    pairs = [f"{row.key}~{row.answer_key}" for row in frame.itertuples()]
+    now = state.get("confusion", state.one_of(pairs, "confusion"), pairs[0], say=False)
+    widget = f"zero_shot.confusions.{task}.{language}.{category}"
+
+    def pick() -> None:
+        rows = st.session_state[widget]["selection"]["rows"]
+        if rows and rows[0] < len(pairs):
+            state.put("confusion", pairs[rows[0]])
+
+    st.dataframe(
+        frame[["concept", "answer", "count", "total", "styles"]],
+        key=widget,
+        hide_index=True,
+        height=300,
+        on_select=pick,
+        selection_mode="single-row",
+        selection_default={"selection": {"rows": [pairs.index(now)]}},
+        column_config={
+            "concept": st.column_config.TextColumn("picture of"),
+            "answer": st.column_config.TextColumn("taken for"),
+            "count": st.column_config.NumberColumn("pictures"),
+            "total": st.column_config.NumberColumn("of", help="Pictures of the concept."),
+        },
+    )
+    st.caption("Pick a row to see its pictures. Names are in the data set's first language.")
+    take_away(
+        lambda: frame,
+        analysis.recipe("confusions", run.path, step, task=task, language=language),
+        file=f"confusions-{task}-{language}-{run.name}-step{step}",
+        what="the table",
+    )
+    key, answer = now.split("~")
+    return key, answer
+
+
+def _pictures(run: Run, answers: pd.DataFrame, key: str, answer: str) -> None:
+    """The pictures of one confusion, and what the answer looks like."""
+    mine = answers[(answers["key"] == key) & (answers["answer_key"] == answer) & ~answers["right"]]
+    if mine.empty:
+        return
+    concept, taken = str(mine["concept"].iloc[0]), str(mine["answer"].iloc[0])
+    st.subheader("Its pictures", anchor=False)
+    pool.offer_build(run)
+    try:
+        pictures = pool.of_run(run)
+    except (RunError, ConfigError) as error:
+        messages.say("info", f"The pictures cannot be shown: {error}")
+        return
+    left, right = st.columns(2)
+    with left:
+        st.markdown(f"Pictures of **{messages.plain(concept)}**")
+        _wrong(mine, pictures)
+    with right:
+        st.markdown(f"For comparison, pictures of **{messages.plain(taken)}**")
+        _others(answer, pictures)
+
+
+def _wrong(mine: pd.DataFrame, pictures: Pool) -> None:
+    rows = mine.head(_MOST_PICTURES).to_dict("records")
+    found = [(row, pictures.place.get(f"{row['key']}.{row['style']}")) for row in rows]
+    here = [(row, place) for row, place in found if place is not None]
+    if len(here) < len(rows):
+        messages.say(
+            "info",
+            f"{len(rows) - len(here)} of these {len(rows)} pictures are not on this machine: they "
+            "are of art styles that its data set lacks.",
+        )
+    if not here:
+        return
+    tiles(
+        [
+            Tile(
+                id=pictures.ids[place],
+                caption=", ".join(str(row[name]) for name in _answer_columns(row)),
+                detail=f"{row['style']} · right name at rank {row['rank'] + 1:,}",
+                hint=f"similarity of the first answer {row['similarity']:.3f}",
+            )
+            for row, place in here
+        ],
+        pictures.pictures[np.array([place for _, place in here])],
+        label="Pictures that are answered wrongly, with the best answers",
+        key="zero_shot.wrong",
+        action="classify it",
+        on_pick=_classify,
+        width=130,
+    )
+    st.caption("Under each picture: its best answers, best first. A click takes it to Classify.")
+
+
+def _answer_columns(row: dict[Hashable, Any]) -> list[str]:
+    return [name for name in ("answer", "answer_2", "answer_3") if name in row]
+
+
+def _others(key: str, pictures: Pool) -> None:
+    places = [i for i, each in enumerate(pictures.keys) if each == key][:_MOST_PICTURES]
+    if not places:
+        st.caption("None are among the pictures that training never saw.")
+        return
+    tiles(
+        [
+            Tile(id=pictures.ids[i], caption=pictures.names[i], detail=pictures.styles[i])
+            for i in places
+        ],
+        pictures.pictures[np.array(places)],
+        label="Pictures of the concept that was answered",
+        key="zero_shot.taken_for",
+        width=100,
+    )
+
+
+def _classify(picture: str) -> None:
+    state.put("pictures", picture)
+    state.put("show", "classify")

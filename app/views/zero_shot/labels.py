@@ -1,0 +1,78 @@
+"""Labels and a prompt template as the reader typed them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from analysis.classification import SLOT
+from app.parts.messages import counted
+
+#: More labels than this are left out: every one is a text to embed.
+MOST = 2000
+#: Longer lines are cut before they are tokenized; the model reads a handful of pieces anyway.
+LONGEST = 2000
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Labels to classify by, and what had to be said about them."""
+
+    names: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    @classmethod
+    def read(cls, text: str) -> Labels:
+        """One label a line; empty lines and repeated labels are left out, and it is said."""
+        lines = [" ".join(line.split()) for line in text.splitlines()]
+        full = [line for line in lines if line]
+        names = list(dict.fromkeys(full))
+        notes = []
+        if len(names) < len(full):
+            left_out = counted(len(full) - len(names), "label")
+            notes.append(f"{left_out} repeated one above and counted once.")
+        if len(names) > MOST:
+            notes.append(f"There are {len(names):,} labels; the first {MOST:,} are used.")
+            names = names[:MOST]
+        long = [name for name in names if len(name) > LONGEST]
+        if long:
+            notes.append(
+                f"{counted(len(long), 'label')} of over {LONGEST:,} characters: only the first "
+                f"{LONGEST:,} are read."
+            )
+            names = list(dict.fromkeys(name[:LONGEST] for name in names))
+        return cls(tuple(names), tuple(notes))
+
+
+def read_template(text: str) -> tuple[str, str | None]:
+    """The template, or the plain label with a sentence about what was wrong."""
+    template = " ".join(text.split())[:LONGEST]
+    if not template:
+        return SLOT, None
+    if template.count(SLOT) == 1:
+        return template, None
+    if SLOT in template:
+        return SLOT, "The template holds {} more than once; the plain labels are used."
+    return SLOT, "The template has no {} where the label goes; the plain labels are used."
+
+
+def cut_note(cut: dict[str, str], length: int) -> str | None:
+    """A sentence about labels that the model could not read to the end.
+
+    Args:
+      cut: the text that did not fit, by label.
+      length: most pieces that the model reads.
+    """
+    if not cut:
+        return None
+    label, rest = next(iter(cut.items()))
+    one = len(cut) == 1
+    return (
+        f"{counted(len(cut), 'text')} {'is' if one else 'are'} longer than the {length} pieces "
+        f"that the model reads, so the end was cut: of “{_short(label)}” it did not see "
+        f"“{_short(rest)}”."
+    )
+
+
+def _short(text: str, longest: int = 60) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= longest else text[: longest - 1] + "…"

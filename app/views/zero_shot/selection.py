@@ -1,0 +1,216 @@
+"""The pictures that the reader has picked or brought."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import streamlit as st
+from jaxtyping import Float, UInt8
+
+from app.components.gallery import Item, contact_sheet, gallery
+from app.components.gallery.gallery import Sheet
+from app.parts import messages, pictures
+from app.shell import state
+from app.views.zero_shot import embeddings
+from app.views.zero_shot.pictures import Pool, spread, valid_id
+from limoe_core.runs.directory import Run
+
+#: Pictures in the gallery, and most that are looked at together.
+SHOWN, MOST = 160, 8
+_UPLOADS = "zero_shot.uploads"  # session: Upload by name
+_REFUSED = "zero_shot.refused"  # session: sentences about files that could not be read
+_UPLOADER = "zero_shot.uploader"  # session: counts up to empty the widget
+_LISTED = "zero_shot.listed"  # session: digest of each file that the widget lists, by its id
+
+
+@dataclass(frozen=True, eq=False)
+class Chosen:
+    """One picture to look at."""
+
+    name: str
+    """What it is called on the page."""
+    truth: str
+    """What it shows, in the data set's first language; "" where that is not known."""
+    about: str
+    """Its style and split, or that it was brought."""
+    shown: UInt8[np.ndarray, "h w 3"]
+    content: np.ndarray
+    """What the model embeds: a picture, or with `pixels` its own input."""
+    pixels: bool
+    digest: str
+    recipe: str
+    """Python that opens it."""
+
+    def embed(self, run: Run, step: int) -> Float[np.ndarray, " d"]:
+        """Its embedding."""
+        return embeddings.of_picture(run, step, self.digest, self.content, pixels=self.pixels)
+
+
+def of_pool(pool: Pool, index: int) -> Chosen:
+    """A picture of the pool."""
+    name = pool.ids[index]
+    about = [part for part in (pool.styles[index], f"split {pool.splits[index]}") if part]
+    return Chosen(
+        name=pool.names[index],
+        truth=pool.names[index],
+        about=" · ".join(about),
+        shown=pool.pictures[index],
+        content=pool.raw[index],
+        pixels=False,
+        digest=f"{pool.title}/{name}",
+        recipe=f"pictures[{index}]",
+    )
+
+
+def of_upload(upload: pictures.Upload, size: int) -> Chosen:
+    """A picture that the reader brought and that could be read."""
+    prepared = pictures.prepare(upload, size)
+    notes = " ".join(prepared.notes)
+    return Chosen(
+        name=upload.name,
+        truth="",
+        about="your picture" + (f". {notes}" if notes else ""),
+        shown=pictures.to_bytes(prepared.pixels),
+        content=prepared.pixels,
+        pixels=True,
+        digest=upload.digest,
+        recipe=f"PIL.Image.open({upload.name!r})",
+    )
+
+
+def default_picks(pool: Pool, count: int) -> list[str]:
+    """What is shown before the reader picks anything."""
+    return [pool.ids[index] for index in spread(pool, count)]
+
+
+def picked(pool: Pool, name: str, default: Sequence[str]) -> list[str]:
+    """The pool's pictures that the address bar or the reader names under `name`."""
+
+    def parse(text: str) -> tuple[str, ...]:
+        ids = [part for part in text.split(",") if part]
+        wrong = [part for part in ids if not valid_id(part)]
+        if wrong:
+            raise state.BadValue(
+                f"picture {wrong[0]!r} is no picture's name; one is like 1F34E.openmoji"
+            )
+        absent = [part for part in ids if part not in pool.place]
+        if absent:
+            raise state.BadValue(f"picture {absent[0]!r} is not among the {pool.title}")
+        return tuple(dict.fromkeys(ids))[:MOST]
+
+    found = state.get(name, lambda text: ",".join(parse(text)), ",".join(default))
+    return [part for part in found.split(",") if part]
+
+
+def show_gallery(
+    pool: Pool, *, label: str, selected: str | None, key: str, name: str, most: int
+) -> None:
+    """A strip of pictures; a click adds one to those under `name`, or replaces a single one."""
+    shown = _in_gallery(pool.title, len(pool), pool)
+
+    def pick(item: str) -> None:
+        before = [each for each in st.session_state.get(f"{key}.now", []) if each != item]
+        state.put(name, ",".join([item, *before][:most]))
+
+    gallery(
+        [
+            Item(
+                id=pool.ids[i],
+                caption=pool.names[i],
+                detail=" · ".join(
+                    part for part in (pool.categories[i], pool.styles[i], pool.splits[i]) if part
+                ),
+                tags={"category": pool.categories[i], "style": pool.styles[i]},
+            )
+            for i in shown
+        ],
+        _sheet(pool.title, len(pool), pool),
+        label=label,
+        selected=selected,
+        filters={"category": "category", "style": "style"},
+        on_pick=pick,
+        key=key,
+        noun="pictures",
+    )
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _in_gallery(title: str, count: int, _pool: Pool) -> list[int]:
+    return spread(_pool, SHOWN)
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _sheet(title: str, count: int, _pool: Pool) -> Sheet:
+    return contact_sheet(_pool.pictures[_in_gallery(title, count, _pool)])
+
+
+def remember_shown(key: str, ids: Sequence[str]) -> None:
+    """Keeps what is shown now, for the gallery's clicks to add to."""
+    st.session_state[f"{key}.now"] = list(ids)
+
+
+# ---- pictures of the reader's own
+
+
+def uploads() -> list[pictures.Upload]:
+    """The readable pictures that the reader brought in this session, newest first."""
+    return list(st.session_state.get(_UPLOADS, {}).values())
+
+
+def bring_pictures(size: int, *, most: int) -> None:
+    """Draws the field for pictures of the reader's own."""
+    widget = f"{_UPLOADER}.{st.session_state.get(_UPLOADER, 0)}"
+
+    if not st.session_state.get(widget):  # a new widget: what it never listed stays
+        st.session_state[_LISTED] = {}
+
+    with st.popover("Your pictures", icon=":material/add_photo_alternate:", width="stretch"):
+        st.file_uploader(
+            "Upload pictures",
+            accept_multiple_files=True,
+            key=widget,
+            on_change=_take,
+            args=(widget, size, most),
+            help="PNG, JPEG, WebP, GIF and others, of any shape; each is put on a white square. "
+            f"Up to {most} are kept, in this session only.",
+        )
+        if uploads():
+            st.button("Forget your pictures", on_click=forget_uploads, key="zero_shot.forget")
+    for sentence in st.session_state.get(_REFUSED, []):
+        messages.say("error", sentence)
+
+
+def _take(widget: str, size: int, most: int) -> None:
+    """Takes in the files that are new in the widget, and lets go of those taken off its list."""
+    from limoe_core.data.preprocess import PictureError
+
+    files = st.session_state.get(widget) or []
+    kept: dict[str, pictures.Upload] = st.session_state.setdefault(_UPLOADS, {})
+    listed: dict[str, str] = st.session_state.setdefault(_LISTED, {})
+    for gone in listed.keys() - {file.file_id for file in files}:
+        kept.pop(listed.pop(gone), None)
+    refused = []
+    for file in files:
+        if file.file_id in listed:
+            continue
+        upload = pictures.Upload(file.name, file.getvalue())
+        listed[file.file_id] = upload.digest
+        try:
+            pictures.prepare(upload, size)
+        except PictureError as error:
+            refused.append(f"{messages.visible(upload.name, 100)}: {error}")
+            continue
+        kept.pop(upload.digest, None)
+        newest = {upload.digest: upload, **kept}
+        kept.clear()
+        kept.update(dict(list(newest.items())[:most]))
+    st.session_state[_REFUSED] = refused
+
+
+def forget_uploads() -> None:
+    """Takes the reader's pictures away, and what was said of them."""
+    for key in (_UPLOADS, _REFUSED, _LISTED):
+        st.session_state.pop(key, None)
+    st.session_state[_UPLOADER] = st.session_state.get(_UPLOADER, 0) + 1

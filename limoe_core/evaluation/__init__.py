@@ -1,0 +1,1 @@
+"""What a model can do: zero-shot classification, retrieval, linear probes, with intervals."""

@@ -1,0 +1,287 @@
+"""Zero-shot classification and retrieval from embeddings alone, as results ready for JSON.
+
+What counts as right: concepts that share their name in the language asked (several hearts, for
+example) cannot be told apart by that name, so an answer is right if its *name* is the picture's
+name, letter case aside. How far perfect knowledge would come if the very concept were asked for is
+given beside it as `ceiling`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Integer, Shaped
+
+from limoe_core.evaluation.intervals import (
+    Estimate,
+    cluster_estimate,
+    retrieval_ranks,
+    target_ranks,
+    wilson_interval,
+)
+
+#: k of top-k accuracy.
+TOP = (1, 5)
+#: k of recall at k.
+RECALL = (1, 5, 10)
+#: Queries that are compared with all candidates at a time.
+_AT_ONCE = 4096
+
+
+@dataclass(frozen=True)
+class ZeroShot:
+    """How pictures were classified by the names of C classes. n pictures."""
+
+    ranks: Integer[np.ndarray, " n"]
+    """Wrong classes before the best right one; 0 where the answer is right."""
+    top: Integer[np.ndarray, "n k"]
+    """The most similar classes, best first, as concept indices."""
+    similarity: Float[np.ndarray, "n k"]
+    """Their cosine similarities."""
+    ceiling: float
+    """Expected top-1 of perfect knowledge if the very concept had to be named, not its name."""
+
+
+def zero_shot(
+    image_embeddings: Float[np.ndarray, "n d"],
+    concept_of_image: Integer[np.ndarray, " n"],
+    class_embeddings: Float[np.ndarray, "C d"],
+    classes: Integer[np.ndarray, " C"],
+    names: Shaped[np.ndarray, " C"],
+    *,
+    keep: int = 5,
+) -> ZeroShot:
+    """Classify pictures by the class text that is most similar.
+
+    Args:
+      image_embeddings, class_embeddings: unit vectors.
+      concept_of_image: index of each picture's concept.
+      classes: index of the concept that each class text names; every picture's must be there.
+      names: the class texts.
+      keep: how many of the most similar classes to return.
+
+    Raises:
+      ValueError: if a picture's concept is not among the classes.
+    """
+    label_of_class, label_of_image = _labels(classes, names, concept_of_image)
+    keep = min(keep, len(classes))
+    ranks, top, cosine = [], [], []
+    for start in range(0, max(1, len(label_of_image)), _AT_ONCE):
+        some = slice(start, start + _AT_ONCE)
+        similarity = _cosine(image_embeddings[some], class_embeddings)
+        ranks.append(target_ranks(similarity, label_of_image[some, None] == label_of_class))
+        best = np.argsort(-similarity, axis=1, kind="stable")[:, :keep]
+        top.append(np.asarray(classes)[best])
+        cosine.append(np.take_along_axis(similarity, best, axis=1))
+    namesakes = np.bincount(label_of_class)
+    return ZeroShot(
+        ranks=np.concatenate(ranks),
+        top=np.concatenate(top),
+        similarity=np.concatenate(cosine),
+        ceiling=float(np.mean(1 / namesakes[label_of_image]))
+        if len(label_of_image)
+        else float("nan"),
+    )
+
+
+def _labels(
+    classes: np.ndarray, names: np.ndarray, concept_of_image: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """One number for each distinct name: of every class, and of every picture."""
+    folded = np.array([str(name).casefold() for name in names])
+    _, label_of_class = np.unique(folded, return_inverse=True)
+    of_concept = dict(zip(np.asarray(classes).tolist(), label_of_class.tolist(), strict=True))
+    absent = set(np.asarray(concept_of_image).tolist()) - set(of_concept)
+    if absent:
+        raise ValueError(
+            f"{len(absent)} of the pictures' concepts are not among the {len(classes)} classes, "
+            f"the first of them number {min(absent)}"
+        )
+    label_of_image = np.array([of_concept[c] for c in np.asarray(concept_of_image).tolist()], int)
+    return label_of_class, label_of_image
+
+
+def _cosine(one: np.ndarray, other: np.ndarray) -> Float[np.ndarray, "n m"]:
+    return np.asarray(one, np.float32) @ np.asarray(other, np.float32).T
+
+
+def accuracies(
+    ranks: Integer[np.ndarray, "*L n"],
+    concept: Integer[np.ndarray, " n"] | None,
+    *,
+    seed: int,
+    ks: Sequence[int] = TOP,
+    name: str = "top",
+) -> dict[str, dict[str, float]]:
+    """`{"top1": {"value", "low", "high"}, …}` with 95 % intervals that resample concepts.
+
+    Without concepts every picture counts as a trial of its own, in Wilson's interval: where the
+    classes are all that there are, and not a sample of them.
+
+    Ranks of several languages, one row each, are averaged picture by picture first, so that the
+    interval knows that they speak of the same pictures.
+    """
+    hits = {k: np.atleast_2d(ranks < k).mean(axis=0) for k in ks}
+    return {f"{name}{k}": _estimate(hit, concept, seed)._asdict() for k, hit in hits.items()}
+
+
+def _estimate(
+    hit: Float[np.ndarray, " n"], concept: Integer[np.ndarray, " n"] | None, seed: int
+) -> Estimate:
+    if concept is not None:
+        return cluster_estimate(hit, concept, seed=seed)
+    if not np.isin(hit, (0, 1)).all():  # Averaged over languages, so no trials.
+        return cluster_estimate(hit, np.arange(len(hit)), seed=seed)
+    share = float(hit.mean()) if len(hit) else float("nan")
+    return Estimate(share, *wilson_interval(int(hit.sum()), len(hit)))
+
+
+def zero_shot_result(
+    by_language: Mapping[str, ZeroShot],
+    concept: Integer[np.ndarray, " n"] | None,
+    groups: Mapping[str, Shaped[np.ndarray, " n"]],
+    *,
+    seed: int,
+    headline: str = "en",
+) -> dict[str, Any]:
+    """Top-1 and top-5 in the headline language, over all languages, and in groups of pictures.
+
+    Args:
+      by_language: one classification of the same pictures for each language.
+      concept: of each picture, for the intervals; None as in `accuracies`.
+      groups: what to split the pictures by, such as {"categories": (n,) str}.
+
+    Returns: `{"top1", "top5", "ceiling"}` in the headline language; `"mean_over_languages"`;
+      `"languages"` and one entry for each of `groups`, each by name with its top-1 and top-5 (in
+      groups: in the headline language, `"mean_over_languages"` beside it, and `"n"`).
+    """
+    headline = headline if headline in by_language else next(iter(by_language))
+    ranks = {language: answer.ranks for language, answer in by_language.items()}
+    stacked = np.stack(list(ranks.values()))
+    result: dict[str, Any] = {
+        "headline_language": headline,
+        **accuracies(ranks[headline], concept, seed=seed),
+        "ceiling": by_language[headline].ceiling,
+        "mean_over_languages": accuracies(stacked, concept, seed=seed),
+        "languages": {
+            language: accuracies(ranks[language], concept, seed=seed) | {"ceiling": answer.ceiling}
+            for language, answer in by_language.items()
+        },
+    }
+    for group, values in groups.items():
+        result[group] = {}
+        for value in np.unique(values):
+            mask = values == value
+            some = None if concept is None else concept[mask]
+            result[group][str(value)] = {
+                "n": int(mask.sum()),
+                **accuracies(ranks[headline][mask], some, seed=seed),
+                "mean_over_languages": accuracies(stacked[:, mask], some, seed=seed),
+            }
+    return result
+
+
+def retrieval_result(
+    image_embeddings: Float[np.ndarray, "n d"],
+    concept: Integer[np.ndarray, " n"],
+    names: Mapping[str, Shaped[np.ndarray, " c"]],
+    name_embeddings: Mapping[str, Float[np.ndarray, "c d"]],
+    *,
+    seed: int,
+    headline: str = "en",
+) -> dict[str, Any]:
+    """Recall at 1, 5 and 10 both ways between pictures and the distinct names of their concepts.
+
+    Image to text: is the picture's name among the k nearest names? Text to image: is any picture
+    of that name among the k nearest pictures? `names` and `name_embeddings` hold all concepts,
+    by language.
+    """
+    headline = headline if headline in names else next(iter(names))
+    present = np.unique(concept)
+    found: dict[str, dict[str, Any]] = {}
+    for language, of_concept in names.items():
+        folded = np.array([str(name).casefold() for name in of_concept])
+        distinct, first = np.unique(folded[present], return_index=True)
+        similarity = _cosine(image_embeddings, name_embeddings[language][present[first]])
+        to_text, to_image = retrieval_ranks(similarity, folded[concept], distinct)
+        found[language] = {
+            "texts": len(distinct),
+            "image_to_text": accuracies(to_text, concept, seed=seed, ks=RECALL, name="r"),
+            "text_to_image": accuracies(
+                to_image, np.arange(len(distinct)), seed=seed, ks=RECALL, name="r"
+            ),
+        }
+    means = {
+        way: {
+            f"r{k}": float(np.mean([found[language][way][f"r{k}"]["value"] for language in found]))
+            for k in RECALL
+        }
+        for way in ("image_to_text", "text_to_image")
+    }
+    return {
+        "headline_language": headline,
+        **found[headline],
+        "mean_over_languages": means,
+        "languages": found,
+    }
+
+
+def caption_retrieval_result(
+    image_embeddings: Float[np.ndarray, "n d"],
+    text_embeddings: Float[np.ndarray, "m d"],
+    image_of_text: Integer[np.ndarray, " m"],
+    *,
+    seed: int,
+    language: str = "en",
+) -> dict[str, Any]:
+    """Recall at 1, 5 and 10 both ways between pictures and their captions, several a picture.
+
+    Image to text: is any of the picture's captions among the k nearest captions? Text to image,
+    for each caption: is its picture among the k nearest pictures? A caption is right for its own
+    picture alone, even where another picture has the same words; such ties count as misses.
+    Intervals resample pictures, so that the captions of one stay together.
+
+    Args:
+      image_of_text: index of each caption's picture; every picture must have one.
+
+    Returns: as `retrieval_result`.
+    """
+    pictures = np.arange(len(image_embeddings))
+    to_text = _ranks_in_blocks(image_embeddings, text_embeddings, pictures, image_of_text)
+    to_image = _ranks_in_blocks(text_embeddings, image_embeddings, image_of_text, pictures)
+    found: dict[str, Any] = {
+        "texts": len(image_of_text),
+        "image_to_text": accuracies(to_text, pictures, seed=seed, ks=RECALL, name="r"),
+        "text_to_image": accuracies(to_image, image_of_text, seed=seed, ks=RECALL, name="r"),
+    }
+    means = {
+        way: {f"r{k}": found[way][f"r{k}"]["value"] for k in RECALL}
+        for way in ("image_to_text", "text_to_image")
+    }
+    return {
+        "headline_language": language,
+        **found,
+        "mean_over_languages": means,
+        "languages": {language: found},
+    }
+
+
+def _ranks_in_blocks(
+    queries: Float[np.ndarray, "q d"],
+    candidates: Float[np.ndarray, "c d"],
+    label_of_query: Integer[np.ndarray, " q"],
+    label_of_candidate: Integer[np.ndarray, " c"],
+    block: int = 512,
+) -> Integer[np.ndarray, " q"]:
+    """`target_ranks` of many queries, whose similarities would not fit into memory at once."""
+    ranks = [
+        target_ranks(
+            _cosine(queries[at : at + block], candidates),
+            label_of_query[at : at + block, None] == label_of_candidate,
+        )
+        for at in range(0, len(queries), block)
+    ]
+    return np.concatenate([np.zeros(0, np.int64), *ranks])

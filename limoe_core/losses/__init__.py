@@ -1,0 +1,31 @@
+"""The contrastive loss, and the auxiliary losses that keep the routers of LIMoE stable."""
+
+from limoe_core.losses.router import (
+    auxiliary_losses,
+    auxiliary_total,
+    contrast,
+    contrastive_loss,
+    entropy,
+    global_entropy,
+    importance_loss,
+    load,
+    load_loss,
+    local_entropy,
+    squared_z,
+    z_loss,
+)
+
+__all__ = [
+    "auxiliary_losses",
+    "auxiliary_total",
+    "contrast",
+    "contrastive_loss",
+    "entropy",
+    "global_entropy",
+    "importance_loss",
+    "load",
+    "load_loss",
+    "local_entropy",
+    "squared_z",
+    "z_loss",
+]

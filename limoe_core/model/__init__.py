@@ -1,0 +1,1 @@
+"""The one-tower LIMoE: embeddings, blocks, mixture-of-experts layers, heads."""

@@ -1,0 +1,1 @@
+"""The cost of a training run before it is started: FLOPs, bytes, compiled programs."""

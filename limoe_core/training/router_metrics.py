@@ -1,0 +1,46 @@
+"""What is logged of every router, by modality."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from limoe_core import losses
+from limoe_core.losses.router_sums import RouterSums
+from limoe_core.trace import MODALITIES
+
+
+def router_statistics(sums: RouterSums) -> dict[str, dict[str, Float[Array, "*E"]]]:
+    """What is logged of one router, for each modality; 0 for a modality without tokens.
+
+    Returns `{statistic: {modality: value}}` with
+      share: (E,) share of the modality's tokens whose first choice is each expert;
+      dropped: share of its choices that found no place;
+      local_entropy: mean entropy of a token's gate distribution, in nats;
+      global_entropy: entropy of the average gate distribution, in nats.
+    """
+    tokens = jnp.maximum(sums.tokens, 1.0)
+    values = {
+        "share": sums.first / tokens[:, None],
+        "dropped": sums.dropped / tokens,
+        "local_entropy": sums.entropy / tokens,
+        "global_entropy": losses.entropy(sums.mean_probs),
+    }
+    return {name: dict(zip(MODALITIES, value, strict=True)) for name, value in values.items()}
+
+
+def plain(values: Any) -> Any:
+    """Nested arrays as nested Python numbers of six digits, ready for a line of JSON."""
+    if isinstance(values, dict):
+        return {key: plain(value) for key, value in values.items()}
+    if isinstance(values, list | tuple):
+        return [plain(value) for value in values]
+    if isinstance(values, bool | int | str) or values is None:
+        return values
+    array = np.asarray(values)
+    if array.ndim:
+        return [plain(value) for value in array]
+    return int(array) if array.dtype.kind in "iu" else float(f"{float(array):.6g}")

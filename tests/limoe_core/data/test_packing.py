@@ -1,0 +1,60 @@
+"""Captions side by side: every token once, every caption whole, few windows."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from limoe_core.data.packing import pack_groups, pack_windows
+
+captions = st.integers(1, 9).flatmap(
+    lambda length: st.lists(
+        st.lists(st.integers(1, 99), max_size=length).map(
+            lambda ids: ids + [0] * (length - len(ids))
+        ),
+        min_size=1,
+        max_size=40,
+    )
+)
+
+
+@given(captions, st.integers(1, 8))
+def test_every_token_has_one_slot_and_every_caption_lies_whole_in_one_window(
+    rows: list[list[int]], multiple: int
+) -> None:
+    ids = np.array(rows, np.int32)
+    windows = pack_windows(ids, multiple)
+    assert windows.shape[1] == ids.shape[1]
+    assert len(windows) % multiple == 0
+    used = windows[windows < ids.size]
+    np.testing.assert_array_equal(np.sort(used), np.flatnonzero(ids))
+    assert np.all(windows[windows >= ids.size] == ids.size)
+    for caption in range(len(ids)):
+        row, slot = np.nonzero(windows // ids.shape[1] == caption)
+        assert len(set(row.tolist())) <= 1
+        assert slot.tolist() == list(range(slot[0], slot[0] + len(slot))) if len(slot) else True
+        assert windows[row, slot].tolist() == sorted(windows[row, slot].tolist())
+
+
+@given(captions)
+def test_no_two_windows_would_fit_into_one(rows: list[list[int]]) -> None:
+    """So at most one window is half empty, and there are at most twice as many as must be."""
+    ids = np.array(rows, np.int32)
+    filled = np.sort(np.sum(pack_windows(ids) < ids.size, axis=1))
+    if len(filled) > 1:
+        assert filled[0] + filled[1] > ids.shape[1]
+
+
+def test_captions_of_five_tokens_fill_their_windows() -> None:
+    rng = np.random.default_rng(0)
+    lengths = rng.poisson(4.6, (1024, 1)).clip(1, 16)
+    ids = np.where(np.arange(16) < lengths, 7, 0).astype(np.int32)
+    assert lengths.sum() / pack_windows(ids).size > 0.97
+
+
+def test_groups_have_as_many_windows_as_the_fullest() -> None:
+    texts = np.zeros((2, 2, 1, 4), np.int32)
+    texts[0, 0, 0, :3] = texts[0, 1, 0, :3] = texts[1, 0, 0, :1] = 5
+    windows = pack_groups(texts, multiple=1)
+    assert windows.tolist() == [[[0, 1, 2, 8], [4, 5, 6, 8]], [[0, 8, 8, 8], [8, 8, 8, 8]]]

@@ -1,0 +1,200 @@
+"""One step, cut up in every way it may be: the same loss, gradients and statistics."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from limoe_core import losses
+from limoe_core.config import Config, ConfigError, DataConfig, TrainConfig, preset
+from limoe_core.devices.mesh import MeshShape, make_mesh
+from limoe_core.losses.router_sums import RouterSums
+from limoe_core.model.functional import FunctionalModel, Params, initial_params
+from limoe_core.model.limoe import Output
+from limoe_core.training.placement import Placer
+from limoe_core.training.step import Batch, TrainState, loss_and_gradients
+
+PICTURES, CAPTIONS, LENGTH = 16, 2, 16
+
+
+def settings(groups: int, micro_batches: int = 1, block: int = 0, experts: int = 4) -> Config:
+    base = preset("debug")
+    return dataclasses.replace(
+        base,
+        model=dataclasses.replace(base.model, experts=experts, text_length=LENGTH),
+        loss=dataclasses.replace(
+            base.loss, auxiliary=5.0, min_experts_text=1.0, contrastive_block=block
+        ),
+        data=DataConfig(batch_size=PICTURES, captions_per_image=CAPTIONS),
+        train=TrainConfig(routing_groups=groups, micro_batches=micro_batches),
+    )
+
+
+@pytest.fixture(scope="module")
+def params() -> Params:
+    # Larger than at the start, so that every part of the loss has a slope.
+    values = initial_params(settings(1), 0)
+    keys = iter(jax.random.split(jax.random.key(1), len(jax.tree.leaves(values))))
+    return jax.tree.map(lambda x: x + 0.1 * jax.random.normal(next(keys), x.shape), values)
+
+
+@pytest.fixture(scope="module")
+def loaded() -> dict[str, np.ndarray]:
+    """What the input pipeline gives: captions of many lengths, some empty."""
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(0, 8, (PICTURES, CAPTIONS, 1))
+    texts = rng.integers(2, 300, (PICTURES, CAPTIONS, LENGTH))
+    return {
+        "image": rng.integers(0, 256, (PICTURES, 72, 72, 4), dtype=np.uint8),
+        "text": np.where(np.arange(LENGTH) < lengths, texts, 0).astype(np.int32),
+    }
+
+
+def placed(config: Config, loaded: dict[str, np.ndarray]) -> Batch:
+    mesh = make_mesh(MeshShape(1, 1), jax.devices()[:1])
+    return Placer(config, mesh)(loaded)
+
+
+def gradients_of(config: Config, params: Params, batch: Batch) -> tuple[Params, dict[str, Any]]:
+    functional = FunctionalModel.of(config)
+
+    @jax.jit
+    def run(params: Params) -> tuple[Params, dict[str, Any]]:
+        state = TrainState(params, None, jnp.int32(3))
+        return loss_and_gradients(functional, config, 8, state, batch)
+
+    return run(params)
+
+
+def assert_same(found: Any, wanted: Any, tolerance: float = 1e-5) -> None:
+    paths = jax.tree_util.tree_leaves_with_path(wanted)
+    for (path, right), left in zip(paths, jax.tree.leaves(found), strict=True):
+        scale = max(1.0, float(np.abs(right).max()))
+        np.testing.assert_allclose(
+            left, right, atol=tolerance * scale, err_msg=jax.tree_util.keystr(path)
+        )
+
+
+@pytest.fixture(scope="module")
+def whole(params: Params, loaded: dict[str, np.ndarray]) -> tuple[Params, dict[str, Any]]:
+    """Gradients and statistics of the batch in one piece."""
+    config = settings(groups=4)
+    return gradients_of(config, params, placed(config, loaded))
+
+
+@pytest.mark.parametrize(("micro_batches", "block"), [(4, 0), (1, 4), (2, 8)])
+def test_a_cut_batch_gives_what_the_whole_gives(
+    params: Params,
+    loaded: dict[str, np.ndarray],
+    whole: tuple[Params, dict[str, Any]],
+    micro_batches: int,
+    block: int,
+) -> None:
+    wanted, told = whole
+    config = settings(4, micro_batches, block)
+    found, cut_told = gradients_of(config, params, placed(config, loaded))
+    assert_same(found, wanted)
+    assert_same(cut_told, told)
+    assert float(told["auxiliary"]["global_entropy_text"]) > 0.01, "the loss must be in use"
+
+
+def test_a_dense_twin_may_be_cut_as_well(loaded: dict[str, np.ndarray]) -> None:
+    params = initial_params(settings(1, experts=0), 0)
+    batch = placed(settings(2, experts=0), loaded)
+    wanted, _ = gradients_of(settings(2, experts=0), params, batch)
+    found, _ = gradients_of(settings(2, 2, experts=0), params, batch)
+    assert_same(found, wanted)
+
+
+def test_the_losses_are_of_the_whole_batch_and_not_means_over_groups(
+    params: Params, loaded: dict[str, np.ndarray]
+) -> None:
+    config = dataclasses.replace(
+        settings(4), data=dataclasses.replace(settings(4).data, augment=False)
+    )
+    config = dataclasses.replace(config, model=dataclasses.replace(config.model, router_noise=0.0))
+    batch = placed(config, loaded)
+    patches = config.model.patches
+    functional = FunctionalModel.of(config)
+    _, told = jax.jit(
+        lambda params: loss_and_gradients(
+            functional, config, patches, TrainState(params, None, jnp.int32(0)), batch
+        )
+    )(params)
+
+    from limoe_core.data.augment import plain
+
+    forward = jax.jit(lambda params, pixels, ids: functional.bind(params)(pixels, ids))
+    outputs: list[Output] = []
+    for group in range(4):
+        pixels = plain(batch.pictures[group], config.model.image_size)
+        ids = batch.texts[group].reshape(-1, LENGTH)
+        outputs.append(forward(params, pixels, ids))
+    images = jnp.concatenate([output.image_embeddings for output in outputs])
+    texts = jnp.concatenate(
+        [output.text_embeddings.reshape(-1, CAPTIONS, images.shape[1]) for output in outputs]
+    )
+    temperature = functional.bind(params).temperature
+    wanted = np.mean([losses.contrastive_loss(images, texts[:, i], temperature) for i in (0, 1)])
+    np.testing.assert_allclose(told["contrastive"], wanted, rtol=1e-5)
+
+    valid = jnp.concatenate([output.valid for output in outputs])
+    modality = jnp.concatenate([output.modality for output in outputs])
+    per_layer, of_groups = [], []
+    for layer in range(config.model.layers):
+        probs = jnp.concatenate([output.routings[layer].probs for output in outputs])
+        text = valid & (modality == 1)
+        tau = config.loss.threshold("text", config.model.experts)
+        per_layer.append(losses.global_entropy(probs, text, tau))
+        of_groups += [
+            losses.global_entropy(
+                output.routings[layer].probs, output.valid & (output.modality == 1), tau
+            )
+            for output in outputs
+        ]
+    found = told["auxiliary"]["global_entropy_text"]
+    np.testing.assert_allclose(found, np.mean(per_layer), rtol=1e-4)
+    assert abs(found - np.mean(of_groups)) > 1e-3, "or this test could not tell them apart"
+
+
+def test_sums_of_parts_add_up_and_agree_with_the_losses(params: Params) -> None:
+    config = settings(1)
+    functional = FunctionalModel.of(config)
+    rng = np.random.default_rng(1)
+    pixels = rng.uniform(-1, 1, (3, 32, 32, 3)).astype(np.float32)
+    ids = np.where(rng.random((3, LENGTH)) < 0.5, rng.integers(2, 300, (3, LENGTH)), 0)
+    forward = jax.jit(lambda params, pixels, ids: functional.bind(params)(pixels, ids))
+    output = forward(params, pixels, ids.astype(np.int32))
+    routing, valid, modality = output.routings[0], output.valid, output.modality
+    sums = RouterSums.of(routing, valid, modality, 1)
+    twice = jax.tree.map(lambda x: jnp.stack([x, x]), sums).total()
+    assert_same(twice, jax.tree.map(lambda x: 2 * x, sums))
+    told = losses.auxiliary_losses([sums], config.loss)
+    text, image = valid & (modality == 1), valid & (modality == 0)
+    probs, tau = routing.probs, config.loss.threshold("text", 4)
+    wanted = {
+        "importance": losses.importance_loss(probs, valid),
+        "load": losses.load_loss(routing.logits, routing.noisy_logits, 1, valid),
+        "z_loss": losses.z_loss(routing.logits, valid),
+        "local_entropy_text": losses.local_entropy(probs, text),
+        "local_entropy_image": losses.local_entropy(probs, image),
+        "global_entropy_text": losses.global_entropy(probs, text, tau),
+    }
+    for name, value in wanted.items():
+        # The global entropy is a small difference of numbers near 1: what float32 rounds remains.
+        np.testing.assert_allclose(told[name], value, rtol=1e-5, atol=1e-6, err_msg=name)
+
+
+def test_settings_that_cannot_be_cut_are_refused() -> None:
+    with pytest.raises(ConfigError, match="3 routing groups of equal size"):
+        settings(groups=3)
+    with pytest.raises(ConfigError, match="not a multiple of train.micro_batches 3"):
+        TrainConfig(routing_groups=4, micro_batches=3)
+    with pytest.raises(ConfigError, match=r"not a multiple of loss.contrastive_block 5"):
+        settings(groups=1, block=5)
+    assert TrainConfig(micro_batches=4).groups == 4
