@@ -22,8 +22,7 @@ from limoe_core.evaluation.intervals import wilson_interval
 from limoe_core.runs.directory import Run
 from limoe_core.runs.predictions import Predictions
 from limoe_core.train import train
-
-from .data.small_sets import (
+from tests.limoe_core.data.small_sets import (
     CIFAR,
     SYNSETS,
     write_cifar100,
