@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
+from scipy.special import logsumexp
 
 from analysis.errors import AnalysisError
 from analysis.halves import Halves
@@ -157,12 +158,8 @@ def pair_losses(
     """Each pair's part of the contrastive loss in nats; their mean is the loss."""
     similarity = image_embeddings.astype(np.float64) @ text_embeddings.astype(np.float64).T
     scaled = similarity / temperature
-    own = np.diagonal(scaled)
-    highest = scaled.max()
-    exponent = np.exp(scaled - highest)
-    to_text = np.log(exponent.sum(axis=1)) + highest - own
-    to_image = np.log(exponent.sum(axis=0)) + highest - own
-    return 0.5 * (to_text + to_image)
+    to_text, to_image = logsumexp(scaled, axis=1), logsumexp(scaled, axis=0)
+    return 0.5 * (to_text + to_image) - np.diagonal(scaled)
 
 
 def specialisation_index(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from jaxtyping import Float, Integer
+from scipy.special import softmax
 
 from analysis.errors import AnalysisError
 
@@ -112,10 +113,8 @@ def classification_frame(
 def probabilities(
     similarity: Float[np.ndarray, "n c"], temperature: float
 ) -> Float[np.ndarray, "n c"]:
-    """softmax over each row of similarity / temperature."""
-    scaled = similarity / temperature
-    shifted = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-    return shifted / shifted.sum(axis=1, keepdims=True)
+    """Softmax over each row of similarity / temperature."""
+    return softmax(similarity / temperature, axis=1)
 
 
 def nearest(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
+from scipy.special import entr
 
 from limoe_core.trace import IMAGE, MODALITIES, RoutingTrace
 
@@ -65,6 +66,4 @@ def token_names(trace: RoutingTrace) -> np.ndarray:
 
 def token_entropy(trace: RoutingTrace) -> Float[np.ndarray, "L T"]:
     """Entropy of each token's gate distribution in nats; 0·log 0 is 0."""
-    probs = trace.probs.astype(np.float64)
-    safe = np.where(probs > 0, probs, 1.0)
-    return -np.sum(probs * np.log(safe), axis=-1)
+    return entr(trace.probs.astype(np.float64)).sum(axis=-1)

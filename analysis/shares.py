@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from jaxtyping import Float, Integer
+from scipy.special import entr
 
 from analysis.frame import token_entropy
 from limoe_core.trace import MODALITIES, RoutingTrace
@@ -90,7 +91,7 @@ def router_health(trace: RoutingTrace) -> pd.DataFrame:
             row["tokens"] = int(mask.sum())
             if mask.any():
                 mean = trace.probs[layer, mask].astype(np.float64).mean(axis=0)
-                of_mean = float(-np.sum(mean * np.log(np.where(mean > 0, mean, 1.0))))
+                of_mean = float(entr(mean).sum())
                 row |= {
                     "drop_rate": float(trace.dropped[layer, mask].mean()),
                     "token_entropy": float(entropy[layer, mask].mean()),

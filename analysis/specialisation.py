@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
+from scipy.special import entr
 
 from analysis.errors import AnalysisError
 from analysis.shares import balanced_shares, expert_shares, pair_counts
@@ -31,16 +32,12 @@ def modality_nmi(counts: Float[np.ndarray, "*b 2 E"]) -> Float[np.ndarray, "*b"]
     counts = np.asarray(counts, np.float64)
     joint = 0.5 * balanced_shares(counts)
     of_expert = joint.sum(axis=-2)
-    entropy = -np.sum(_xlogx(of_expert), axis=-1)
-    mutual = np.sum(_xlogx(joint), axis=(-2, -1)) + np.log(2.0) + entropy
+    entropy = entr(of_expert).sum(axis=-1)
+    mutual = np.log(2.0) + entropy - entr(joint).sum(axis=(-2, -1))
     least = np.minimum(np.log(2.0), entropy)
     nmi = np.divide(mutual, least, out=np.zeros_like(mutual), where=least > 1e-12)
     both = np.all(counts.sum(axis=-1) > 0, axis=-1)
     return np.where(both, np.clip(nmi, 0.0, 1.0), np.nan)
-
-
-def _xlogx(values: np.ndarray) -> np.ndarray:
-    return values * np.log(np.where(values > 0, values, 1.0))
 
 
 def modality_specialisation(
