@@ -13,8 +13,9 @@ import numpy as np
 from PIL import Image
 
 from limoe_core.config import ConfigError, DataConfig
-from limoe_core.data.location import data_directory, only_one, remove_unfinished
+from limoe_core.data.location import data_directory, remove_unfinished
 from limoe_core.data.pairs import SIDE, ArrayPictures, ConceptTable, PairSet, PictureStore
+from limoe_core.runs.locks import locked
 
 __all__ = ["ConceptTable", "PairSet", "PictureStore", "load_pairs", "resolve_config"]
 
@@ -105,7 +106,7 @@ def _build(builder: Any, progress: bool) -> None:
             "with `make data`, or take --data.config base"
         )
     folder = Path(builder.data_path).parent
-    with only_one(root / "emoji" / f".{builder.builder_config.name}.lock"):
+    with locked(root / "emoji" / f".{builder.builder_config.name}.lock"):
         if _is_built(builder):  # Another process built it while this one waited.
             builder.info.read_from_directory(builder.data_path)
             return
