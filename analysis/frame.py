@@ -1,4 +1,4 @@
-"""A routing trace as a tidy pandas frame: one row a MoE layer, token and choice."""
+"""A routing trace as a tidy pandas frame."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from limoe_core.trace import IMAGE, MODALITIES, RoutingTrace
 
 
 def to_frame(trace: RoutingTrace) -> pd.DataFrame:
-    """One row for each MoE layer, token and choice, in that order.
+    """The trace as a frame: one row per MoE layer, token and choice, in that order.
 
     Columns:
       layer: block number, counted from 1.
-      pair: which pair of the trace, counted from 0.
+      pair: index of the pair in the trace, counted from 0.
       modality: "image" or "text".
-      position: patch index in row-major order, or place in the text.
+      position: patch index in row-major order, or index in the text.
       token: the text piece, or "row,column" of the patch.
       choice: 0 for the token's first choice, 1 for its second, …
       expert: the expert chosen, counted from 0.
       gate: the gate value of that choice.
-      dropped: whether the choice found no place in the expert's buffer.
+      dropped: whether the choice found no slot in the expert's buffer.
       entropy: of the token's whole gate distribution in this layer, in nats.
       and one column for each entry of `trace.meta` (concept, category, language, style, …), the
       same for all tokens of a pair.
