@@ -1,4 +1,4 @@
-"""The matrix products that a training step cannot do without, counted from its settings."""
+"""Matrix products that a training step needs, counted from its settings."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from limoe_core.training.optimizer import takes_muon
 
 
 def total(products: Iterable[Product]) -> float:
-    """FLOPs of all products."""
+    """Total FLOPs of the products."""
     return math.fsum(product.flops for product in products)
 
 
 def linear_products(
     model: ModelConfig, tokens: int, kept: Sequence[float] | None = None
 ) -> list[Product]:
-    """The forward products of all blocks in which every token meets a weight matrix.
+    """Forward products of tokens with weight matrices, in all blocks.
 
     Args:
-      model: its sizes.
+      model: sizes of the model.
       tokens: real tokens of the batch, image and text together.
       kept: for each mixture-of-experts layer, the share of its tokens' choices that an expert
-        took; None for all. Empty places of buffers are not counted.
+        took; None for all. Empty slots of buffers are not counted.
     """
     d, hidden = model.width, model.mlp_dim
     found = [
@@ -49,7 +49,7 @@ def linear_products(
 def forward_products(
     model: ModelConfig, tokens: Tokens, kept: Sequence[float] | None = None
 ) -> list[Product]:
-    """Every product of a forward pass and its contrastive loss, padding left out.
+    """Products of a forward pass and its contrastive loss, without padding.
 
     The patch embedding, the blocks, the heads, and one similarity matrix for each set of captions.
     """
@@ -77,8 +77,8 @@ def training_flops(
 ) -> float:
     """FLOPs of a forward and backward pass: three times the forward pass.
 
-    Each product has two in the backward pass, but for the patch embedding: no gradient of pixels is
-    needed. What is recomputed, the augmentation and everything element by element do not count.
+    Each product has two in the backward pass, except the patch embedding, since pixels need no
+    gradient. Recomputation, augmentation and elementwise work do not count.
     """
     forward = forward_products(model, tokens, kept)
     return 3 * total(forward) - forward[0].flops

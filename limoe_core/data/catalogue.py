@@ -1,4 +1,4 @@
-"""Data sets that models are commonly compared on: what is asked of them, and in which words."""
+"""Data sets that models are commonly compared on, with their tasks and prompts."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ Part = Literal["zero_shot", "linear_probe", "retrieval"]
 
 @dataclass(frozen=True)
 class KnownSet:
-    """How a TFDS data set is evaluated."""
+    """Evaluation settings of a TFDS data set."""
 
     splits: tuple[str, ...]
-    """What its test split is called; the first that there is counts."""
+    """Possible names of its test split; the first that exists is used."""
     parts: tuple[Part, ...]
-    """What is asked of a model: a set with labels is classified, one with captions searched."""
+    """Tasks: a set with labels is classified, one with captions is searched."""
     templates: tuple[str, ...] = ()
-    """Sentences of the prompt ensemble that a class name is put into."""
+    """Prompt templates of the ensemble, each with a place for the class name."""
     by_hand: str = ""
-    """What TFDS cannot fetch by itself, as the end of a sentence; "{downloads}" is the folder."""
+    """Files to fetch by hand, as the end of a sentence; "{downloads}" is the folder."""
 
 
 _CLASSIFY: tuple[Part, ...] = ("zero_shot", "linear_probe")
@@ -69,16 +69,16 @@ _OTHER = ("{}", "a picture of {}", "a photo of a {}.", "a photo of the {}.")
 
 
 def templates(name: str) -> tuple[str, ...]:
-    """Templates of the prompt ensemble of a data set, whether it is known or not."""
+    """Prompt templates of a data set, known or not."""
     if name == "emoji":
         return _EMOJI
     return KNOWN[name].templates if name in KNOWN and KNOWN[name].templates else _OTHER
 
 
 def asked(task: str) -> tuple[str, tuple[Part, ...]] | None:
-    """The known set that a task is about, and what of it; None if the task is another's.
+    """The known set and the tasks that a task's name stands for; None if it names no set.
 
-    `cifar100` is all that is asked of the set, `linear_probe_cifar100` one part of it.
+    `cifar100` stands for all tasks of the set, `linear_probe_cifar100` for one of them.
     """
     for name, known in KNOWN.items():
         if task == name:

@@ -1,4 +1,4 @@
-"""Fetches the art of the emoji config `full`: python -m limoe_core.data.fetch (or `make data`)."""
+"""Download of the emoji config `full`'s art: `python -m limoe_core.data.fetch`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _TIMEOUT = 600
 
 
 class FetchError(RuntimeError):
-    """The art could not be fetched, said in words a user can act on."""
+    """A failed download, in words a user can act on."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Arguments:
 
 
 def fetch_art(data_dir: Path, *, progress: bool = True) -> list[Path]:
-    """Puts the packages that are missing where the builder looks for them.
+    """Download the missing packages to where the builder looks for them.
 
     Each appears whole or not at all; those that are there are left alone.
 
@@ -40,10 +40,10 @@ def fetch_art(data_dir: Path, *, progress: bool = True) -> list[Path]:
       progress: whether to show a progress bar.
 
     Returns:
-      the files that were fetched.
+      the files that were downloaded.
 
     Raises:
-      FetchError: npm is missing, or does not get a package.
+      FetchError: npm is missing, or cannot download a package.
     """
     from tqdm.auto import tqdm
 
@@ -70,7 +70,7 @@ def fetch_art(data_dir: Path, *, progress: bool = True) -> list[Path]:
 
 
 def _pack(npm: str, style: str, folder: Path) -> Path:
-    """One package, downloaded by npm, which checks it against the registry's digest."""
+    """Download one package with npm, which checks it against the registry's digest."""
     package, version = PACKAGES[style]
     wanted = f"{package}@{version}"
     command = [npm, "pack", wanted, "--silent", "--pack-destination", str(folder)]
@@ -94,7 +94,7 @@ def _pack(npm: str, style: str, folder: Path) -> Path:
 
 
 def main() -> int:
-    """Entry of `python -m limoe_core.data.fetch`."""
+    """Run the command line."""
     import tyro
 
     arguments = tyro.cli(Arguments, prog="python -m limoe_core.data.fetch")

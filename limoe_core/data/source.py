@@ -1,4 +1,4 @@
-"""From settings to image-text pairs: `load_pairs`."""
+"""Image-text pairs by settings: `load_pairs`."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ def load_pairs(
     must have been prepared with TFDS.
 
     Args:
-      config: which data set, and where it lies.
+      config: the data set and its place on disk.
       split: for emoji `train`, `validation`, `test_concept` or `test_style`.
       build: whether to build the emoji set if it is not there.
       progress: whether to show progress bars.
-      side: of the square that pictures of other sets are fitted into, in pixels; see
+      side: side of the square that pictures of other sets are fitted into, in pixels; see
         `limoe_core.data.pairs.stored_side`.
 
     Raises:
-      ConfigError: the data set, its config or the split is not there; the message says what to do.
+      ConfigError: the data set, its config or the split is missing; the message says what to do.
     """
     if config.name != "emoji":
         from limoe_core.data.prepared import load_prepared
@@ -93,7 +93,7 @@ def _is_built(builder: Any) -> bool:
 
 
 def _build(builder: Any, progress: bool) -> None:
-    """Builds the emoji set: TFDS writes to a folder of its own and renames it when it is whole."""
+    """Build the emoji set; TFDS writes to a temporary folder and renames it when whole."""
     import tensorflow_datasets as tfds
 
     from limoe_core.data.emoji.art import has_full_art
@@ -123,7 +123,7 @@ def _build(builder: Any, progress: bool) -> None:
 
 @contextlib.contextmanager
 def _quiet_tfds() -> Iterator[None]:
-    """Keeps what TFDS says while building off the screen, where our progress bar is.
+    """Keep TFDS's build messages off the screen, where our progress bar is.
 
     Its messages go to standard output, which belongs to the program that called us.
     """

@@ -12,7 +12,7 @@ from PIL import Image
 from limoe_core.data.emoji.concepts import Concept, bare, module_folder
 from limoe_core.data.emoji.iconify import IconSet, match, name_index
 
-#: Side of every drawing in pixels: what Twemoji comes in.
+#: Side of every drawing in pixels, as in Twemoji.
 SIDE = 72
 
 #: npm packages of the config `full`, style by package; versions are pinned.
@@ -46,7 +46,7 @@ class Style:
 
     name: str
     sources: Mapping[str, object]
-    """What each concept's drawing is made from, by concept key."""
+    """Source of each concept's drawing, by concept key."""
     draw: Callable[[object], bytes]
 
     def png(self, key: str) -> bytes:
@@ -61,7 +61,7 @@ def tarball_name(style: str) -> str:
 
 
 def has_full_art(folder: Path) -> bool:
-    """Whether all packages of the config `full` are in `folder`."""
+    """True if all packages of the config `full` are in `folder`."""
     return all((folder / tarball_name(style)).is_file() for style in PACKAGES)
 
 

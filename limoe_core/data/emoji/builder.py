@@ -22,7 +22,7 @@ with the official name of each concept in fourteen languages and further English
 
 
 def art_folder(data_dir: str | Path) -> Path:
-    """Where the art of the config `full` is kept, in a TFDS data directory."""
+    """Folder of the config `full`'s art in a TFDS data directory."""
     return Path(data_dir).expanduser() / "downloads" / "limoe_lens"
 
 
@@ -31,7 +31,7 @@ class Emoji(tfds.core.GeneratorBasedBuilder):
 
     Configs:
       base: OpenMoji and Twemoji, which come with pip packages.
-      full: these and seven styles more, which `python -m limoe_core.data.fetch` fetches.
+      full: these and seven more styles, which `python -m limoe_core.data.fetch` fetches.
     """
 
     #: Whether to draw a progress bar while building.

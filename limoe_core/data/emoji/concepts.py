@@ -38,7 +38,7 @@ _NEWER_CATEGORY = {key: category for category, keys in _NEWER.items() for key in
 
 @dataclass(frozen=True)
 class Concept:
-    """One emoji, whatever it is drawn like."""
+    """One emoji, independent of its drawings."""
 
     key: str
     """Code points in upper-case hexadecimal with FE0F kept: `2764-FE0F`."""
@@ -57,7 +57,7 @@ def code_points(text: str) -> str:
 
 
 def bare(key: str) -> str:
-    """A key without its FE0F, which different sources write or leave out at will."""
+    """A key without FE0F, which some sources write and others leave out."""
     return "-".join(part for part in key.split("-") if int(part, 16) != _VARIATION)
 
 
@@ -83,7 +83,7 @@ def tidy(raw: str) -> str:
 
 
 def folded(text: str) -> str:
-    """What is left of a name when case, spaces, hyphens and apostrophes do not count."""
+    """A name without case, spaces, hyphens and apostrophes, for comparing."""
     return re.sub(r"[\s\-_’'“”.]+", "", text.casefold())
 
 
@@ -92,7 +92,7 @@ def read_concepts() -> list[Concept]:
 
     Sorted by key.
     """
-    import emoji  # Its tables take 0.3 s to load, so only who builds the data set pays for them.
+    import emoji  # Its tables take 0.3 s to load, so only building the data set pays for them.
 
     for language in LANGUAGES:
         emoji.config.load_language(language)
@@ -150,7 +150,7 @@ def _unicode_names(text: str, further: dict) -> tuple[str, ...]:
 
 
 def _meanings(named: Iterable[tuple[str, list[str]]]) -> Counter[str]:
-    """In how many concepts each folded English name occurs, as a name or an alias."""
+    """Number of concepts that each folded English name occurs in, as name or alias."""
     counts: Counter[str] = Counter()
     for name, aliases in named:
         counts.update({folded(text) for text in (name, *aliases)})
