@@ -48,7 +48,7 @@ def agreement_with_labels(trace: RoutingTrace) -> pd.DataFrame:
 
 
 def ami(one: np.ndarray, other: np.ndarray) -> float:
-    """Adjusted mutual information of two labellings; 0 if either is constant, NaN if empty."""
+    """Adjusted mutual information of two labellings; 0 for a constant, NaN if empty."""
     if len(one) == 0:
         return float("nan")
     if len(np.unique(one)) == 1 or len(np.unique(other)) == 1:

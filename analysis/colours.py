@@ -48,7 +48,7 @@ def expert_label(expert: int) -> str:
 
 
 def text_colour(background: str) -> str:
-    """Black or white as "#RRGGBB", whichever reads better on this background (WCAG contrast)."""
+    """Black or white as "#RRGGBB", whichever has the better contrast on this background."""
     light = luminance(background)
     return "#000000" if (light + 0.05) ** 2 > 0.05 * 1.05 else "#FFFFFF"
 

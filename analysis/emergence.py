@@ -40,7 +40,7 @@ def shares_over_steps(traces: Mapping[int, RoutingTrace]) -> pd.DataFrame:
 
 
 def health_over_steps(traces: Mapping[int, RoutingTrace]) -> pd.DataFrame:
-    """`analysis.router_health` (drops, entropies) by step, with router saturation beside it."""
+    """`analysis.router_health` (drops, entropies) by step, with router saturation."""
     health = _over_steps(traces, router_health)
     settled = router_saturation(traces).drop(columns="tokens")
     return health.merge(settled, on=["step", "layer", "modality"], validate="one_to_one")

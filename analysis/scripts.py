@@ -12,7 +12,7 @@ _SHARED = "Zyyy"
 
 
 def script(piece: str) -> str:
-    """Script of a piece, as Unicode calls it: "Latin", "Cyrillic", "Arabic", "Han", "Hangul", …
+    """Script of a piece by its Unicode name: "Latin", "Cyrillic", "Han", "Hangul", …
 
     The script of most of its letters (the earlier one where two are equal); letters that several
     scripts share count only where there are no others, as "Common". Without letters: "Byte" for a

@@ -1,4 +1,4 @@
-"""Speed and memory: `make bench`, or `python -m benchmarks expert_layer` for one part alone."""
+"""Speed and memory: `make bench`, or `python -m benchmarks expert_layer` for one part."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PAGE = _FOLDER / "RESULTS.md"
 
 @dataclass(frozen=True)
 class Command:
-    """Measure, print a table, and write it to benchmarks/results.json and benchmarks/RESULTS.md.
+    """Measure and print a table; write benchmarks/results.json and benchmarks/RESULTS.md.
 
     Lines of parts that are not measured are kept.
     """

@@ -145,9 +145,7 @@ def tasks_figure(frames: Mapping[str, pd.DataFrame], *, k: int = 1) -> go.Figure
 
 def _task_label(task: str, ways: int) -> str:
     name = task.removeprefix("zero_shot_").removesuffix("_all").removesuffix("_split")
-    return (
-        f"{name.replace('_', '<br>')}<br>{ways:,} ways"  # narrow, to stay upright
-    )
+    return f"{name.replace('_', '<br>')}<br>{ways:,} ways"  # narrow, to stay upright
 
 
 def confusion_figure(frame: pd.DataFrame) -> go.Figure:

@@ -39,7 +39,7 @@ def timeline_figure(
     shown = [m for m in (measures or MEASURES) if m in have]
     if not shown:
         raise AnalysisError(
-            "there is nothing to plot over time yet: no metrics and no probe traces"
+            "there is nothing to show over time yet: no metrics and no probe traces"
         )
     steps = [step for frame in chosen.values() for step in frame["step"]]
     places, axis = step_axis(steps, log)

@@ -1,4 +1,4 @@
-"""Dispatch by indices: scatter to (expert, slot) and gather back (V-MoE, arXiv 2106.05974)."""
+"""Dispatch by indices, scatter and gather, as in V-MoE (arXiv 2106.05974)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Dropless dispatch: tokens sorted by expert, `jax.lax.ragged_dot` over their segments."""
+"""Dropless dispatch: tokens sorted by expert, `jax.lax.ragged_dot` over segments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whole pictures of every kind that the dashboard reads, for the fuzzer to damage."""
+"""Valid pictures of every kind that the dashboard reads, for the fuzzer to damage."""
 
 from __future__ import annotations
 

@@ -53,8 +53,9 @@ def plain(pictures: UInt8[Array, "B H W 4"], size: int) -> Float[Array, "B size 
 def augment(
     pictures: UInt8[Array, "B H W 4"], key: jax.Array, size: int
 ) -> Float[Array, "B size size 3"]:
-    """The pictures moved, scaled, stretched, recoloured, on a random background, in [-1, 1].
+    """The pictures augmented, in [-1, 1].
 
+    Moved, scaled, stretched, recoloured, and on a random background.
     Never flipped or rotated: an arrow or a letter would no longer match its name.
     """
     batch = pictures.shape[0]

@@ -146,9 +146,10 @@ def _without_repeats(
 def _in_turn(
     count: Int32[np.ndarray, "rows draws"], turns: int, rng: np.random.Generator
 ) -> Int32[np.ndarray, "rows draws"]:
-    """Caption index of each draw within its language; languages repeat every `turns` draws.
+    """Caption index of each draw within its language.
 
-    The captions of a language are shuffled once per row and then taken one after another.
+    Languages repeat every `turns` draws. The captions of a language are shuffled once per row and
+    then taken one after another.
     """
     rows, draws = count.shape
     keys = rng.random((rows, turns, int(count.max())))

