@@ -17,7 +17,8 @@ from app.server import measures
 from app.server.runs import Runs
 from app.shell import state
 from app.views.zero_shot.page import evaluated_steps
-from limoe_core.config import Config, LossConfig, dense_twin
+from limoe_core.config import Config, LossConfig
+from limoe_core.presets import dense_twin
 from limoe_core.runs.directory import Run, RunError
 
 if TYPE_CHECKING:

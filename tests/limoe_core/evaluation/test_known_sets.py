@@ -14,11 +14,12 @@ from tensorflow_datasets.core.read_only_builder import builder_from_files
 
 import limoe_core
 from limoe_core import evaluate
-from limoe_core.config import Config, preset
+from limoe_core.config import Config
 from limoe_core.data.catalogue import KNOWN, asked
 from limoe_core.data.preprocess import fit_square
 from limoe_core.evaluation import scoring
 from limoe_core.evaluation.intervals import wilson_interval
+from limoe_core.presets import preset
 from limoe_core.runs.directory import Run
 from limoe_core.runs.predictions import Predictions
 from limoe_core.train import train

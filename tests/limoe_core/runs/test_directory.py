@@ -23,7 +23,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from limoe_core.config import RUN_FORMAT, Config, preset
+from limoe_core.config import RUN_FORMAT, Config
+from limoe_core.presets import preset
 from limoe_core.runs.checkpoints import read_all, read_params
 from limoe_core.runs.directory import Run, RunError, export_params, find_run, list_runs
 from limoe_core.runs.files import replacing
