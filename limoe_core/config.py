@@ -15,9 +15,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-#: Version of the run directory's layout. Readers refuse a run written by a newer layout.
-RUN_FORMAT = 1
-
 
 class ConfigError(ValueError):
     """A setting that cannot work, said in words a user can act on."""

@@ -22,7 +22,7 @@ from limoe_core.config import ConfigError, DataConfig
 from limoe_core.data.catalogue import KNOWN, asked
 from limoe_core.evaluation.embedding import Progress, embed_ensemble, embed_names, silent
 from limoe_core.evaluation.zero_shot import NameEmbeddings, classify, evaluate_split
-from limoe_core.runs.files import RunError
+from limoe_core.runs import RunError
 from limoe_core.runs.predictions import Predictions
 
 if TYPE_CHECKING:
@@ -260,7 +260,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         errors.print(str(error), style="red", markup=False, highlight=False)
         return 2
     if arguments.json:
-        from limoe_core.runs.files import to_json
+        from limoe_core.files import to_json
 
         sys.stdout.write(to_json(report) + "\n")
     else:

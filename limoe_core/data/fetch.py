@@ -13,7 +13,7 @@ from pathlib import Path
 from limoe_core.data.emoji.art import PACKAGES, has_full_art, tarball_name
 from limoe_core.data.emoji.builder import art_folder
 from limoe_core.data.location import data_directory
-from limoe_core.runs.files import replacing
+from limoe_core.files import replacing
 
 _TIMEOUT = 600
 

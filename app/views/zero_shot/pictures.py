@@ -17,7 +17,7 @@ import streamlit as st
 from jaxtyping import UInt8
 
 from app.parts import messages
-from app.server import jobs, measures, runs
+from app.server import jobs, runs
 from limoe_core.config import ConfigError, DataConfig
 from limoe_core.runs.directory import Run
 
@@ -161,8 +161,7 @@ def of_pairs(sets: Sequence[PairSet]) -> Pool:
 
 
 def _of_probes(run: Run) -> Pool:
-    stamp = measures.stamp(run.path / "probes" / "pictures.npz")
-    return _probe_pool(str(run.path), stamp, run)
+    return _probe_pool(str(run.path), run.stamp("probe pictures"), run)
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)

@@ -18,8 +18,8 @@ from limoe_core import evaluate
 from limoe_core.data.source import ConceptTable, PairSet, load_pairs
 from limoe_core.evaluation import scoring
 from limoe_core.evaluation.table import tables
+from limoe_core.runs import RunError
 from limoe_core.runs.directory import Run
-from limoe_core.runs.files import RunError
 from limoe_core.runs.predictions import Predictions
 
 ENGLISH = ["red heart", "Polish", "polish", "dog", "cat", "red heart"]
