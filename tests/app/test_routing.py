@@ -18,7 +18,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 import analysis
-from app.components.gallery import contact_sheet
+from app.components.contact_sheet import contact_sheet
 from app.components.routing import Group, payload
 from app.components.routing.payload import direction
 from app.parts import pictures

@@ -11,7 +11,7 @@ import analysis
 from analysis import figures as drawn
 from analysis.errors import AnalysisError
 from analysis.gallery import patches_of_experts, words_of_experts
-from app.components.contact_sheet import Sheet
+from app.components.contact_sheet import Sheet, contact_sheet
 from app.components.experts import expert_cards
 from app.components.experts.payload import payload
 from app.parts import figures, messages
@@ -206,4 +206,4 @@ def _sheet(source: Source) -> Sheet | None:
 
 @st.cache_resource(max_entries=16, show_spinner=False)
 def _sheet_of(_run: Run, path: str, changed: tuple[int, int], _pictures: np.ndarray) -> Sheet:
-    return Sheet.of(_pictures)
+    return contact_sheet(_pictures, lossless=True)

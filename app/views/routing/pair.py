@@ -10,8 +10,8 @@ import numpy as np
 import streamlit as st
 from jaxtyping import UInt8
 
-from app.components.gallery import Item, contact_sheet, gallery
-from app.components.gallery.gallery import Sheet
+from app.components.contact_sheet import Sheet, contact_sheet
+from app.components.gallery import Item, gallery
 from app.parts import messages, pictures
 from app.server import runs
 from app.shell import state
@@ -138,7 +138,7 @@ def _item(probe: RoutingTrace, i: int) -> Item:
 
 @st.cache_data(max_entries=16, show_spinner=False)
 def _sheet(path: str, pictures: np.ndarray) -> Sheet:
-    return contact_sheet(pictures)
+    return contact_sheet(pictures, side=64)
 
 
 def _type_text(caption: str) -> str:

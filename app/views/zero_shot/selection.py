@@ -9,8 +9,8 @@ import numpy as np
 import streamlit as st
 from jaxtyping import Float, UInt8
 
-from app.components.gallery import Item, contact_sheet, gallery
-from app.components.gallery.gallery import Sheet
+from app.components.contact_sheet import Sheet, contact_sheet
+from app.components.gallery import Item, gallery
 from app.parts import messages, pictures
 from app.shell import state
 from app.views.zero_shot import embeddings
@@ -143,7 +143,7 @@ def _in_gallery(title: str, count: int, _pool: Pool) -> list[int]:
 
 @st.cache_resource(max_entries=16, show_spinner=False)
 def _sheet(title: str, count: int, _pool: Pool) -> Sheet:
-    return contact_sheet(_pool.pictures[_in_gallery(title, count, _pool)])
+    return contact_sheet(_pool.pictures[_in_gallery(title, count, _pool)], side=64)
 
 
 def remember_shown(key: str, ids: Sequence[str]) -> None:
