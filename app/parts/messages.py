@@ -35,16 +35,6 @@ def visible_lines(text: str, longest: int) -> str:
     return seen(cut, keep="\n\t")
 
 
-def cleaned(text: str, longest: int) -> str:
-    """`text` with its lines and blanks, cut if it is long, and without halves of characters.
-
-    For what goes on as text: to the model, into a field that the reader may edit.
-    """
-    text = text.replace("\0", "")
-    cut = text if len(text) <= longest else text[: longest - 1] + "…"
-    return cut.encode("utf-8", "replace").decode("utf-8")
-
-
 def say(kind: Kind, sentence: object) -> None:
     """Shows a sentence in a box. Markup in it is not interpreted."""
     box = {"info": st.info, "warning": st.warning, "error": st.error}[kind]

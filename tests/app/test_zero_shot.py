@@ -14,7 +14,7 @@ from analysis.classification import classify
 from app.parts.messages import plain
 from app.views.zero_shot.accuracy import is_twin
 from app.views.zero_shot.labels import MOST, Labels, cut_note, read_template
-from app.views.zero_shot.pictures import Pool, of_pairs, on_white, spread, valid_id
+from app.views.zero_shot.pool import Pool, of_pairs, on_white, spread, valid_id
 from limoe_core.config import dense_twin, preset
 from limoe_core.runs.directory import Run
 from limoe_core.runs.predictions import Predictions
@@ -25,7 +25,7 @@ from tests.app.one_page import figures, frames, open_page, said
 @pytest.fixture(autouse=True)
 def no_data_set(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the pages show must not depend on what this machine happens to have built."""
-    monkeypatch.setattr("app.views.zero_shot.pictures.is_built", lambda config: False)
+    monkeypatch.setattr("app.views.zero_shot.pool.is_built", lambda config: False)
 
 
 @pytest.fixture(scope="module")
@@ -273,7 +273,7 @@ def test_accuracy_by_group(evaluated: Path, group: str) -> None:
 def test_confusions_lead_to_their_pictures(
     evaluated: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.views.zero_shot.pictures.of_run", lambda run: of_pairs([some_pairs()]))
+    monkeypatch.setattr("app.views.zero_shot.pool.of_run", lambda run: of_pairs([some_pairs()]))
     page = open_page("zero_shot", evaluated, show="confusions", run="small")
     assert not page.exception
     predictions = Predictions.load(evaluated / "small", "zero_shot_test_style", 20)
@@ -287,7 +287,7 @@ def test_confusions_lead_to_their_pictures(
 def test_pictures_that_are_not_on_this_machine_are_said(
     evaluated: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.views.zero_shot.pictures.of_run", lambda run: _without(some_pairs()))
+    monkeypatch.setattr("app.views.zero_shot.pool.of_run", lambda run: _without(some_pairs()))
     page = open_page("zero_shot", evaluated, show="confusions", run="small")
     assert not page.exception
     assert "not on this machine" in said(page)

@@ -11,7 +11,7 @@ from app.parts import figures, messages
 from app.parts.glossary import TERMS
 from app.server.runs import Runs
 from app.shell import sidebar, state
-from app.views.emergence import figures as view
+from app.views.emergence.figures import draw
 from app.views.emergence.history import Progress
 from limoe_core.runs.directory import Run, RunError
 
@@ -34,15 +34,15 @@ def show(run: Run) -> None:
     log, live = _choose_axis(run)
     shown = [run] if other is None else [run, other]
 
-    def draw() -> None:
+    def redraw() -> None:
         try:
-            view.draw(shown, layer, log=log)
+            draw(shown, layer, log=log)
         except (RunError, AnalysisError) as error:
             messages.say("error", f"This cannot be shown: {error}")
         except OSError as error:  # it is drawn again by itself, when the run may be gone
             messages.say("error", messages.file_trouble(run.name, error))
 
-    st.fragment(draw, run_every=_EVERY if live else None)()
+    st.fragment(redraw, run_every=_EVERY if live else None)()
 
 
 def _choose_other(run: Run) -> Run | None:

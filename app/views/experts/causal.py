@@ -15,11 +15,11 @@ from analysis.causal import Variant
 from analysis.pairs import Pairs, data_pairs, probe_pairs
 from app.parts import figures, messages
 from app.parts.glossary import TERMS
-from app.server import jobs, models
+from app.server import jobs, runs
+from app.server.datasets import is_built
 from app.shell import state
 from app.views.experts import parameters
 from app.views.experts.probe_view import Source
-from app.views.zero_shot.pictures import is_built
 from limoe_core.runs.directory import Run
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def _pairs(run: Run, measured_on: str) -> Pairs:
 
 def _measured(source: Source, step: int, variant: Variant, measured_on: str) -> pd.DataFrame | None:
     """The measurement from disk, or made now if the reader wants it; None before that."""
-    model = models.load(source.run, step)
+    model = runs.load_model(source.run, step)
     images, texts, _ = _pairs(source.run, measured_on)
     for folder in (source.run.path / "causal", _cache()):
         stored = causal.stored_causal_specialisation(model, images, texts, folder, variant=variant)

@@ -10,7 +10,7 @@ import analysis
 from analysis import figures as drawn
 from app.parts import figures
 from app.parts.glossary import TERMS
-from app.server import jobs, models
+from app.server import jobs, runs
 from app.shell import state
 from app.views.experts import parameters
 from app.views.experts.probe_view import Source
@@ -24,7 +24,7 @@ def show(source: Source) -> None:
     """Draws the view."""
     step = parameters.step_with_parameters(source)
     st.markdown(TERMS["sceptic's check"])
-    model, run = models.load(source.run, step), source.run
+    model, run = runs.load_model(source.run, step), source.run
     frame = jobs.result(
         ("sceptic", *parameters.mark(source, step)),
         lambda progress: _check(run, model, progress),

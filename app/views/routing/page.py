@@ -95,6 +95,8 @@ def show(run: Run) -> None:
         layer=layer,
         token=token,
         address=state.address(),
+        opened=state.links_opened(),
+        on_view=_remember_view,
         key="routing",
     )
     if pair.is_example:
@@ -109,6 +111,11 @@ def show(run: Run) -> None:
         more="SVG and PNG: the buttons above the figure.",
     )
     tracing.warm_up(run)
+
+
+def _remember_view(layer: int | None, token: str | None) -> None:
+    state.put("layer", layer)
+    state.put("token", token)
 
 
 def _through_training(run: Run, pair: Pair, layer: int, step: int) -> None:

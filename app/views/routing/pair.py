@@ -142,16 +142,13 @@ def _sheet(path: str, pictures: np.ndarray) -> Sheet:
 
 
 def _type_text(caption: str) -> str:
-    def read(text: str) -> str:
-        return messages.cleaned(text, runs.LONGEST_TEXT)
-
-    text = state.get("text", read, caption)
+    text = state.get("text", runs.clean, caption)
     if len(text) == runs.LONGEST_TEXT:
         messages.say("info", f"Only the first {len(text):,} characters of a text are read.")
     st.session_state["pair.text"] = text
 
     def store() -> None:
-        typed = read(st.session_state["pair.text"] or "")
+        typed = runs.clean(st.session_state["pair.text"] or "")
         state.put("text", None if typed == caption else typed)
 
     st.text_input(

@@ -13,10 +13,9 @@ from analysis import figures as drawn
 from app.parts import figures, messages
 from app.parts.export import take_away
 from app.parts.glossary import TERMS, help_text
-from app.server import measures
 from app.server.runs import Runs
 from app.shell import state
-from app.views.zero_shot.page import evaluated_steps
+from app.views.zero_shot.tasks import accuracies, choose_task, evaluated_steps, in_order
 from limoe_core.config import Config, LossConfig, dense_twin
 from limoe_core.runs.directory import Run, RunError
 
@@ -76,62 +75,6 @@ def show(run: Run, step: int) -> None:
             "95 % intervals over concepts.",
         )
     _retrieval(run, step)
-
-
-def accuracies(run: Run, step: int) -> pd.DataFrame:
-    """`analysis.accuracy_frame` of a step, read once while the file stays the same."""
-    stamp = measures.stamp(run.path / "evaluations.json")
-    return _accuracies(str(run.path), step, stamp, run)
-
-
-@st.cache_data(max_entries=64, show_spinner=False)
-def _accuracies(path: str, step: int, changed: tuple[int, int], _run: Run) -> pd.DataFrame:
-    return analysis.accuracy_frame(_run, step)
-
-
-def choose_task(tasks: list[str]) -> str:
-    """Draws the choice of a stored task."""
-    task = state.get("task", state.one_of(tasks, "task"), tasks[0], say=False)
-    st.session_state["zero_shot.task"] = task
-    st.selectbox(
-        "Task",
-        tasks,
-        key="zero_shot.task",
-        format_func=task_name,
-        on_change=state.bind("task", "zero_shot.task"),
-        help=TERMS["zero-shot"],
-    )
-    return task
-
-
-def task_name(task: str) -> str:
-    """A task in words: which pictures, which classes."""
-    pictures = {
-        "test_style": "test style: concepts seen, drawn in a style kept out",
-        "test_concept": "test concept: concepts never seen",
-        "validation": "validation: concepts never seen",
-    }
-    name = task.removeprefix("zero_shot_")
-    for split, words in pictures.items():
-        if name == split:
-            return words
-        if name == f"{split}_all":
-            return f"{words}, among all names"
-        if name == f"{split}_split":
-            return f"{words}, among the split's names"
-    return name
-
-
-def in_order(frame: pd.DataFrame) -> list[str]:
-    """The tasks of an accuracy frame, those of learned concepts first."""
-    return sorted(map(str, frame["task"].unique()), key=_order)
-
-
-def _order(task: str) -> tuple[int, str]:
-    for place, split in enumerate(("test_style", "test_concept", "validation")):
-        if split in task:
-            return place, task
-    return 9, task
 
 
 def _choose_group(frame: pd.DataFrame, task: str) -> str:

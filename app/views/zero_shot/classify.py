@@ -14,13 +14,11 @@ from analysis.figures.classification import classification_figure
 from app.parts import figures, messages
 from app.parts.export import take_away
 from app.parts.glossary import TERMS
-from app.server import models
+from app.server import runs
 from app.shell import state
-from app.views.zero_shot import embeddings
-from app.views.zero_shot import pictures as pool
-from app.views.zero_shot import selection as chosen
+from app.views.zero_shot import embeddings, pool, selection
 from app.views.zero_shot.labels import LONGEST, Labels, cut_note, read_template
-from app.views.zero_shot.pictures import Pool
+from app.views.zero_shot.pool import Pool
 from app.views.zero_shot.selection import Chosen
 from limoe_core.runs.directory import Run
 
@@ -66,7 +64,7 @@ def show(run: Run, step: int) -> None:
     _say_what_was_cut(run, step, classes)
     frame = _classified(run, step, looked_at, classes)
     recipe = _recipe(run, step, pictures, looked_at, classes)
-    tau = temperature(models.load(run, step))
+    tau = temperature(runs.load_model(run, step))
     st.caption(
         f"Probability: softmax over {messages.counted(len(classes.labels), 'class', 'classes')} "
         f"({classes.what}) of cosine similarity / τ, with the learned temperature τ = {tau:.4f}. "
@@ -152,7 +150,8 @@ def _typed(pictures: Pool) -> tuple[tuple[str, ...], str, str]:
 
 def _names_at_first(pictures: Pool) -> list[str]:
     return [
-        pictures.names[pictures.place[i]] for i in chosen.default_picks(pictures, _LABELS_AT_FIRST)
+        pictures.names[pictures.place[i]]
+        for i in selection.default_picks(pictures, _LABELS_AT_FIRST)
     ]
 
 
@@ -205,20 +204,20 @@ def _say_what_was_cut(run: Run, step: int, classes: Classes) -> None:
 
 
 def _choose_pictures(run: Run, pictures: Pool) -> list[Chosen]:
-    default = chosen.default_picks(pictures, _PICTURES_AT_FIRST)
-    ids = chosen.picked(pictures, _PICTURES, default)
-    chosen.remember_shown(_KEY, ids)
-    chosen.show_gallery(
+    default = selection.default_picks(pictures, _PICTURES_AT_FIRST)
+    ids = selection.picked(pictures, _PICTURES, default)
+    selection.remember_shown(_KEY, ids)
+    selection.show_gallery(
         pictures,
         label="Pictures",
         selected=ids[0] if ids else None,
         key=_KEY,
         name=_PICTURES,
-        most=chosen.MOST,
+        most=selection.MOST,
     )
     bring, clear = st.columns([3, 2])
     with bring:
-        chosen.bring_pictures(run.config.model.image_size, most=chosen.MOST)
+        selection.bring_pictures(run.config.model.image_size, most=selection.MOST)
     with clear:
         st.button(
             "Clear all",
@@ -226,19 +225,20 @@ def _choose_pictures(run: Run, pictures: Pool) -> list[Chosen]:
             width="stretch",
             key="zero_shot.clear",
             on_click=_clear,
-            help=f"A click on a picture adds it; the newest {chosen.MOST} are classified.",
+            help=f"A click on a picture adds it; the newest {selection.MOST} are classified.",
         )
-    sample = f"{chosen.SHOWN} of " if len(pictures) > chosen.SHOWN else ""
+    sample = f"{selection.SHOWN} of " if len(pictures) > selection.SHOWN else ""
     others = "; Search finds the others" if sample else ""
     st.caption(messages.plain(f"{sample}{len(pictures):,} {pictures.title}{others}."))
     size = run.config.model.image_size
-    brought = [chosen.of_upload(upload, size) for upload in chosen.uploads()]
-    return [*brought, *(chosen.of_pool(pictures, pictures.place[i]) for i in ids)][: chosen.MOST]
+    brought = [selection.of_upload(upload, size) for upload in selection.uploads()]
+    picked = [selection.of_pool(pictures, pictures.place[i]) for i in ids]
+    return [*brought, *picked][: selection.MOST]
 
 
 def _clear() -> None:
     state.put(_PICTURES, ",")
-    chosen.forget_uploads()
+    selection.forget_uploads()
 
 
 # ---- answers
@@ -253,7 +253,7 @@ def _classified(run: Run, step: int, looked_at: Sequence[Chosen], classes: Class
     return classification_frame(
         pictures,
         texts,
-        temperature(models.load(run, step)),
+        temperature(runs.load_model(run, step)),
         names=[picture.name for picture in looked_at],
         labels=classes.labels,
         texts=classes.texts,

@@ -17,8 +17,8 @@ from app.parts.export import take_away
 from app.parts.glossary import TERMS
 from app.server import measures
 from app.shell import state
-from app.views.zero_shot import pictures as pool
-from app.views.zero_shot.accuracy import accuracies, choose_task, in_order
+from app.views.zero_shot import pool
+from app.views.zero_shot.tasks import accuracies, choose_task, in_order
 from limoe_core.config import ConfigError
 from limoe_core.runs.directory import Run, RunError
 from limoe_core.runs.predictions import Predictions
@@ -26,7 +26,7 @@ from limoe_core.runs.predictions import Predictions
 if TYPE_CHECKING:
     import pandas as pd
 
-    from app.views.zero_shot.pictures import Pool
+    from app.views.zero_shot.pool import Pool
 
 _ANY = "any"
 _MOST_PICTURES = 48

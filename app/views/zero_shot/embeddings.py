@@ -10,8 +10,8 @@ import numpy as np
 import streamlit as st
 from jaxtyping import Float
 
-from app.server import jobs, models, runs
-from app.views.zero_shot.pictures import Pool
+from app.server import jobs, runs
+from app.views.zero_shot.pool import Pool
 from limoe_core.runs.directory import Run
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ _FEW = 16
 
 def of_pool(run: Run, step: int, pool: Pool) -> Float[np.ndarray, "n d"]:
     """Embeddings of every picture of a pool, with progress the first time."""
-    model = models.load(run, step)
+    model = runs.load_model(run, step)
 
     def work(progress: jobs.Progress) -> np.ndarray:
         found = []
@@ -38,7 +38,7 @@ def of_pool(run: Run, step: int, pool: Pool) -> Float[np.ndarray, "n d"]:
 
 def of_names(run: Run, step: int, texts: Sequence[str], what: str) -> Float[np.ndarray, "n d"]:
     """Embeddings of many texts, with progress the first time."""
-    model = models.load(run, step)
+    model = runs.load_model(run, step)
 
     def work(progress: jobs.Progress) -> np.ndarray:
         found = []
@@ -53,7 +53,7 @@ def of_names(run: Run, step: int, texts: Sequence[str], what: str) -> Float[np.n
 
 def of_texts(run: Run, step: int, texts: Sequence[str]) -> Float[np.ndarray, "n d"]:
     """Embeddings of texts that a reader typed, a few or some hundred."""
-    return _of_texts(*_mark(run, step), tuple(texts), models.load(run, step))
+    return _of_texts(*_mark(run, step), tuple(texts), runs.load_model(run, step))
 
 
 @st.cache_data(max_entries=256, show_spinner="Embedding the texts …")
@@ -78,7 +78,7 @@ def of_picture(
       digest: tells the picture from others.
       picture: uint8 of any size, or with `pixels` the model's own input in [-1, 1].
     """
-    return _of_picture(*_mark(run, step), digest, pixels, picture, models.load(run, step))
+    return _of_picture(*_mark(run, step), digest, pixels, picture, runs.load_model(run, step))
 
 
 @st.cache_data(max_entries=1024, show_spinner="Embedding the picture …")
@@ -98,7 +98,7 @@ def _of_picture(
 
 def cut_texts(run: Run, step: int, texts: Sequence[str]) -> dict[str, str]:
     """What the model does not read of texts that are too long for it, by text."""
-    model = models.load(run, step)
+    model = runs.load_model(run, step)
     length = model.config.model.text_length
     # A piece has at least a character, so a shorter text always fits unless it falls back to bytes.
     long = [text for text in texts if len(text.encode("utf-8", "replace")) > length]

@@ -15,11 +15,9 @@ from app.parts import figures, messages
 from app.parts.export import take_away
 from app.parts.glossary import TERMS
 from app.shell import state
-from app.views.zero_shot import embeddings
-from app.views.zero_shot import pictures as pool
-from app.views.zero_shot import selection as chosen
+from app.views.zero_shot import embeddings, pool, selection
 from app.views.zero_shot.labels import LONGEST, cut_note
-from app.views.zero_shot.pictures import Pool
+from app.views.zero_shot.pool import Pool
 from app.views.zero_shot.selection import Chosen
 from limoe_core.runs.directory import Run
 
@@ -54,7 +52,7 @@ def show(run: Run, step: int) -> None:
 
 
 def _pictures_by_text(run: Run, step: int, pictures: Pool) -> None:
-    default = pictures.names[pictures.place[chosen.default_picks(pictures, 1)[0]]]
+    default = pictures.names[pictures.place[selection.default_picks(pictures, 1)[0]]]
     text = state.get("q", lambda text: text.replace("\0", "")[:LONGEST], default)
     st.session_state["zero_shot.q"] = text
 
@@ -196,9 +194,9 @@ figure = similarity_figure(frame)
 
 
 def _choose_picture(run: Run, pictures: Pool) -> Chosen | None:
-    ids = chosen.picked(pictures, "picture", chosen.default_picks(pictures, 1))
-    chosen.remember_shown(_KEY, ids)
-    chosen.show_gallery(
+    ids = selection.picked(pictures, "picture", selection.default_picks(pictures, 1))
+    selection.remember_shown(_KEY, ids)
+    selection.show_gallery(
         pictures,
         label="Pictures",
         selected=ids[0] if ids else None,
@@ -208,11 +206,11 @@ def _choose_picture(run: Run, pictures: Pool) -> Chosen | None:
     )
     left, _ = st.columns([2, 3])
     with left:
-        chosen.bring_pictures(run.config.model.image_size, most=chosen.MOST)
-    brought = chosen.uploads()
+        selection.bring_pictures(run.config.model.image_size, most=selection.MOST)
+    brought = selection.uploads()
     if brought:
-        return chosen.of_upload(brought[0], run.config.model.image_size)
-    return chosen.of_pool(pictures, pictures.place[ids[0]]) if ids else None
+        return selection.of_upload(brought[0], run.config.model.image_size)
+    return selection.of_pool(pictures, pictures.place[ids[0]]) if ids else None
 
 
 def _candidates(pictures: Pool) -> Texts:

@@ -14,7 +14,7 @@ from app.components.gallery import Item, gallery
 from app.parts import messages, pictures
 from app.shell import state
 from app.views.zero_shot import embeddings
-from app.views.zero_shot.pictures import Pool, spread, valid_id
+from app.views.zero_shot.pool import Pool, spread, valid_id
 from limoe_core.runs.directory import Run
 
 #: Pictures in the gallery, and most that are looked at together.

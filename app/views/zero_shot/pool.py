@@ -18,6 +18,7 @@ from jaxtyping import UInt8
 
 from app.parts import messages
 from app.server import jobs, measures, runs
+from app.server.datasets import is_built
 from limoe_core.config import ConfigError, DataConfig
 from limoe_core.runs.directory import Run
 
@@ -77,17 +78,6 @@ def of_run(run: Run) -> Pool:
             "Reading the test pictures of the data set",
         )
     return _of_probes(run)
-
-
-def is_built(config: DataConfig) -> bool:
-    """Whether the data set is on this machine; looks at folders alone."""
-    from limoe_core.data.location import data_directory
-
-    if config.name != "emoji":
-        return False
-    folder = data_directory(config.dir) / "emoji"
-    names = ("full", "base") if config.config == "auto" else (config.config,)
-    return any(any((folder / name).glob("*/dataset_info.json")) for name in names)
 
 
 def offer_build(run: Run) -> None:
