@@ -165,7 +165,7 @@ def test_labels_with_markup_stay_text(runs_folder: Path) -> None:
 
 def test_no_labels_one_label_and_labels_twice(runs_folder: Path) -> None:
     page = open_page("zero_shot", runs_folder)
-    area = page.text_area(key="zero_shot.labels")
+    area = page.text_area(key="labels")
     area.set_value("").run()
     assert not page.exception
     assert "type a label" in said(page)
@@ -178,7 +178,7 @@ def test_no_labels_one_label_and_labels_twice(runs_folder: Path) -> None:
 
 def test_ten_thousand_characters(runs_folder: Path) -> None:
     page = open_page("zero_shot", runs_folder)
-    page.text_area(key="zero_shot.labels").set_value("dog\n" + "very " * 2000 + "long").run()
+    page.text_area(key="labels").set_value("dog\n" + "very " * 2000 + "long").run()
     assert not page.exception
     assert "it did not see" in said(page).replace("\\", "")
     assert "left out of the address" in said(page)
@@ -187,7 +187,7 @@ def test_ten_thousand_characters(runs_folder: Path) -> None:
 
 def test_labels_are_kept_in_the_address(runs_folder: Path) -> None:
     page = open_page("zero_shot", runs_folder)
-    page.text_area(key="zero_shot.labels").set_value("كلب\nperro").run()
+    page.text_area(key="labels").set_value("كلب\nperro").run()
     assert page.query_params["labels"] == "كلب\nperro"
 
 
@@ -229,7 +229,7 @@ def test_pictures_found_are_the_nearest(runs_folder: Path) -> None:
 
 def test_an_empty_search(runs_folder: Path) -> None:
     page = open_page("zero_shot", runs_folder, show="search")
-    page.text_input(key="zero_shot.q").set_value("  ").run()
+    page.text_input(key="q").set_value("  ").run()
     assert not page.exception
     assert "nothing to look for" in said(page)
 
@@ -253,7 +253,7 @@ def test_texts_found_are_the_nearest(runs_folder: Path) -> None:
 def test_accuracy_stands_beside_the_dense_twin(evaluated: Path) -> None:
     page = open_page("zero_shot", evaluated, show="accuracy", run="small")
     assert not page.exception
-    assert page.selectbox(key="zero_shot.versus").value == "dense"
+    assert page.selectbox(key="versus").value == "dense"
     wanted = analysis.accuracy_frame(Run.open(evaluated / "small"), 20)
     head = wanted.query("group == 'headline' and k == 1").iloc[0]
     text = said(page).replace("\\", "")

@@ -17,7 +17,7 @@ from app.parts import figures, messages
 from app.parts.glossary import TERMS
 from app.server import jobs, runs
 from app.server.datasets import is_built
-from app.shell import state
+from app.shell import controls
 from app.views.experts import parameters
 from app.views.experts.probe_view import Source
 from limoe_core.runs.directory import Run
@@ -40,18 +40,16 @@ _VARIANTS = {
 def show(source: Source) -> None:
     """Draws the view."""
     step = parameters.step_with_parameters(source)
-    chosen = state.get("variant", state.one_of(list(_VARIANTS), "variant"), "next best")
-    variant = cast(Variant, chosen)
-    st.session_state["experts.variant"] = variant
-    st.segmented_control(
+    chosen = controls.choice(
+        "variant",
         "When an expert is off",
         list(_VARIANTS),
-        key="experts.variant",
-        required=True,
-        format_func=_VARIANTS.__getitem__,
-        on_change=state.bind("variant", "experts.variant"),
+        noun="variant",
+        words=_VARIANTS,
+        look="buttons",
         help=TERMS["causal specialisation"],
     )
+    variant = cast(Variant, chosen)
     measured_on = _choose_pairs(source.run)
     frame = _measured(source, step, variant, measured_on)
     if frame is None:
@@ -77,19 +75,16 @@ def show(source: Source) -> None:
 def _choose_pairs(run: Run) -> str:
     """What to measure on: pictures of the data set, where it is on this machine, or the probes."""
     offered = [_DATA, _PROBES] if is_built(run.config.data) else [_PROBES]
-    # In silence: a link may come from a machine that has the data set.
-    chosen = state.get("pairs", state.one_of(offered, "set of pairs"), offered[0], say=False)
-    if len(offered) > 1:
-        st.session_state["experts.pairs"] = chosen
-        st.segmented_control(
-            "Measured on",
-            offered,
-            key="experts.pairs",
-            required=True,
-            format_func=_MEASURED_ON.__getitem__,
-            on_change=state.bind("pairs", "experts.pairs"),
-        )
-    return chosen
+    return controls.choice(
+        "pairs",
+        "Measured on",
+        offered,
+        noun="set of pairs",
+        words=_MEASURED_ON,
+        look="buttons",
+        say=False,  # a link may come from a machine that has the data set
+        shown=len(offered) > 1,
+    )
 
 
 def _pairs(run: Run, measured_on: str) -> Pairs:

@@ -40,7 +40,7 @@ _ASKED = (
 def show(source: Source) -> None:
     """Draws the view."""
     experts = source.run.config.model.experts
-    chosen = state.get("expert", state.number_among(range(experts), "expert"), 0)
+    chosen = state.get("expert", state.among(range(experts), "expert"), 0)
     roles = source.measure(analysis.roles)
     of_layer = roles[roles["layer"] == source.layer]
     patches = source.measure(patches_of_experts, source.layer, _PATCHES, 1)

@@ -14,7 +14,7 @@ from app.parts import figures, messages
 from app.parts.export import take_away
 from app.parts.glossary import TERMS, help_text
 from app.server.runs import Runs
-from app.shell import state
+from app.shell import controls
 from app.views.zero_shot.tasks import accuracies, choose_task, evaluated_steps, in_order
 from limoe_core.config import Config, LossConfig, dense_twin
 from limoe_core.runs.directory import Run, RunError
@@ -80,31 +80,19 @@ def show(run: Run, step: int) -> None:
 def _choose_group(frame: pd.DataFrame, task: str) -> str:
     have = set(frame.loc[frame["task"] == task, "group"])
     groups = [group for group in _GROUPS if group in have] or ["language"]
-    group = state.get("group", state.one_of(groups, "grouping"), groups[0], say=False)
-    st.session_state["zero_shot.group"] = group
-    st.selectbox(
+    return controls.choice(
+        "group",
         "By",
         groups,
-        key="zero_shot.group",
-        format_func=_GROUPS.__getitem__,
-        on_change=state.bind("group", "zero_shot.group"),
+        noun="grouping",
+        words=_GROUPS,
+        say=False,
         help="Categories and styles: in the first language, or as the mean over all languages.",
     )
-    return group
 
 
 def _choose_k() -> int:
-    k = state.get("k", state.number_among([1, 5], "k"), 1)
-    st.session_state["zero_shot.k"] = k
-    st.segmented_control(
-        "Top",
-        [1, 5],
-        key="zero_shot.k",
-        required=True,
-        on_change=state.bind("k", "zero_shot.k"),
-        help=TERMS["top-k"],
-    )
-    return k
+    return controls.choice("k", "Top", [1, 5], noun="k", look="buttons", help=TERMS["top-k"])
 
 
 def _numbers(frames: dict[str, pd.DataFrame], task: str, k: int) -> None:
@@ -161,17 +149,15 @@ def _choose_twin(run: Run, step: int) -> tuple[Run, int] | None:
             others[name] = other
     twins = [name for name, other in others.items() if is_twin(run.config, other.config)]
     default = twins[0] if twins else _NONE
-    chosen = state.get(
-        "versus", state.one_of([_NONE, *others], "run to compare"), default, say=False
-    )
     with st.sidebar:
-        st.session_state["zero_shot.versus"] = chosen
-        st.selectbox(
-            "Beside it",
+        chosen = controls.choice(
+            "versus",
+            "Compare with",
             [_NONE, *others],
-            key="zero_shot.versus",
-            format_func=lambda name: f"{name} (dense twin)" if name in twins else name,
-            on_change=state.bind("versus", "zero_shot.versus"),
+            default=default,
+            noun="run to compare",
+            words=lambda name: messages.visible(name) + (" (dense twin)" if name in twins else ""),
+            say=False,
             help=TERMS["dense twin"],
         )
     if chosen == _NONE:

@@ -15,7 +15,7 @@ from app.parts import figures, messages
 from app.parts.export import take_away
 from app.parts.glossary import TERMS
 from app.server import runs
-from app.shell import state
+from app.shell import controls, state
 from app.views.zero_shot import embeddings, pool, selection
 from app.views.zero_shot.labels import LONGEST, Labels, cut_note, read_template
 from app.views.zero_shot.pool import Pool
@@ -99,15 +99,13 @@ def _choose_classes(run: Run, step: int, pictures: Pool) -> Classes | None:
     ways = {_TYPED: "labels I type"}
     if pictures.texts:
         ways[_ALL] = f"all {len(pictures.text_keys):,} names"
-    way = state.get("against", state.one_of(list(ways), "kind of classes"), _TYPED)
-    st.session_state["zero_shot.against"] = way
-    st.segmented_control(
+    way = controls.choice(
+        "against",
         "Choose among",
         list(ways),
-        key="zero_shot.against",
-        required=True,
-        format_func=ways.__getitem__,
-        on_change=state.bind("against", "zero_shot.against"),
+        noun="kind of classes",
+        words=ways,
+        look="buttons",
         help=TERMS["zero-shot"],
     )
     if way == _ALL:
@@ -125,17 +123,12 @@ def _choose_classes(run: Run, step: int, pictures: Pool) -> Classes | None:
 
 def _typed(pictures: Pool) -> tuple[tuple[str, ...], str, str]:
     default = "\n".join(dict.fromkeys(_names_at_first(pictures)))
-    text = state.get("labels", lambda text: text.replace("\0", ""), default)
-    st.session_state["zero_shot.labels"] = text
-
-    def store() -> None:
-        typed = st.session_state["zero_shot.labels"] or ""
-        state.put("labels", None if typed == default else typed)
-
-    st.text_area(
+    text = controls.text(
+        "labels",
         "Labels, one a line, in any language",
-        key="zero_shot.labels",
-        on_change=store,
+        default,
+        clean=lambda text: text.replace("\0", ""),
+        lines=True,
         height=180,
         placeholder="a red apple\nun gato negro\n青い車",
         help="Press Ctrl+Enter, or click elsewhere, to classify.",
@@ -157,14 +150,7 @@ def _names_at_first(pictures: Pool) -> list[str]:
 
 def _all_names(pictures: Pool) -> tuple[tuple[str, ...], str, str]:
     languages = list(pictures.texts)
-    language = state.get("language", state.one_of(languages, "language"), languages[0])
-    st.session_state["zero_shot.language"] = language
-    st.selectbox(
-        "Language of the names",
-        languages,
-        key="zero_shot.language",
-        on_change=state.bind("language", "zero_shot.language"),
-    )
+    language = controls.choice("language", "Language of the names", languages, noun="language")
     recipe = (
         "from limoe_core.data.source import load_pairs\n\n"
         "table = load_pairs(model.config.data, 'validation').concepts\n"
@@ -175,20 +161,13 @@ def _all_names(pictures: Pool) -> tuple[tuple[str, ...], str, str]:
 
 
 def _type_template() -> str:
-    template = state.get("template", lambda text: text[:LONGEST], SLOT)
-    st.session_state["zero_shot.template"] = template
-
-    def store() -> None:
-        typed = (st.session_state["zero_shot.template"] or "").strip()
-        state.put("template", typed or None)
-
-    st.text_input(
+    return controls.text(
+        "template",
         "Prompt template",
-        key="zero_shot.template",
-        on_change=store,
+        SLOT,
+        clean=lambda text: text.strip()[:LONGEST] or SLOT,
         help="Each label takes the place of {} before it is embedded, as in: a picture of {}",
     )
-    return template
 
 
 def _say_what_was_cut(run: Run, step: int, classes: Classes) -> None:

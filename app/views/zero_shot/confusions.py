@@ -16,7 +16,7 @@ from app.parts import figures, messages
 from app.parts.export import take_away
 from app.parts.glossary import TERMS
 from app.server import measures
-from app.shell import state
+from app.shell import controls, state
 from app.views.zero_shot import pool
 from app.views.zero_shot.tasks import accuracies, choose_task, in_order
 from limoe_core.config import ConfigError
@@ -78,15 +78,7 @@ def _predictions(path: str, task: str, step: int, changed: tuple[int, int]) -> P
 
 def _choose_language(predictions: Predictions) -> str:
     languages = [str(language) for language in predictions.languages]
-    language = state.get("language", state.one_of(languages, "language"), languages[0], say=False)
-    st.session_state["zero_shot.asked"] = language
-    st.selectbox(
-        "Names in",
-        languages,
-        key="zero_shot.asked",
-        on_change=state.bind("language", "zero_shot.asked"),
-    )
-    return language
+    return controls.choice("language", "Names in", languages, noun="language", say=False)
 
 
 def _answers(
@@ -135,13 +127,12 @@ def _table(
             strict=True,
         )
     )
-    category = state.get("category", state.one_of([_ANY, *categories], "category"), _ANY, say=False)
-    st.session_state["zero_shot.category"] = category
-    st.selectbox(
+    category = controls.choice(
+        "category",
         "Pictures of the category",
         [_ANY, *categories],
-        key="zero_shot.category",
-        on_change=state.bind("category", "zero_shot.category"),
+        noun="category",
+        say=False,
     )
     if category != _ANY:
         frame = frame[[of_key.get(str(key)) == category for key in frame["key"]]]
@@ -150,7 +141,7 @@ def _table(
         messages.say("info", "No picture is answered with another name.")
         return None
     pairs = [f"{row.key}~{row.answer_key}" for row in frame.itertuples()]
-    now = state.get("confusion", state.one_of(pairs, "confusion"), pairs[0], say=False)
+    now = state.get("confusion", state.among(pairs, "confusion"), pairs[0], say=False)
     widget = f"zero_shot.confusions.{task}.{language}.{category}"
 
     def pick() -> None:

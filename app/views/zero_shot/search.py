@@ -14,7 +14,7 @@ from app.components.tiles import Tile, tiles
 from app.parts import figures, messages
 from app.parts.export import take_away
 from app.parts.glossary import TERMS
-from app.shell import state
+from app.shell import controls, state
 from app.views.zero_shot import embeddings, pool, selection
 from app.views.zero_shot.labels import LONGEST, cut_note
 from app.views.zero_shot.pool import Pool
@@ -31,15 +31,13 @@ def show(run: Run, step: int) -> None:
     pictures = pool.of_run(run)
     pool.offer_build(run)
     ways = {"pictures": "pictures by text", "texts": "texts by picture"}
-    way = state.get("find", state.one_of(list(ways), "kind of search"), "pictures")
-    st.session_state["zero_shot.find"] = way
-    st.segmented_control(
+    way = controls.choice(
+        "find",
         "Find",
         list(ways),
-        key="zero_shot.find",
-        required=True,
-        format_func=ways.__getitem__,
-        on_change=state.bind("find", "zero_shot.find"),
+        noun="kind of search",
+        words=ways,
+        look="buttons",
         help=TERMS["zero-shot"],
     )
     if way == "pictures":
@@ -53,17 +51,11 @@ def show(run: Run, step: int) -> None:
 
 def _pictures_by_text(run: Run, step: int, pictures: Pool) -> None:
     default = pictures.names[pictures.place[selection.default_picks(pictures, 1)[0]]]
-    text = state.get("q", lambda text: text.replace("\0", "")[:LONGEST], default)
-    st.session_state["zero_shot.q"] = text
-
-    def store() -> None:
-        typed = st.session_state["zero_shot.q"] or ""
-        state.put("q", None if typed == default else typed)
-
-    st.text_input(
+    text = controls.text(
+        "q",
         "Text, in any language",
-        key="zero_shot.q",
-        on_change=store,
+        default,
+        clean=lambda text: text.replace("\0", "")[:LONGEST],
         placeholder="Type what to look for, then press Enter",
     )
     if not text.strip():
@@ -222,16 +214,13 @@ def _candidates(pictures: Pool) -> Texts:
         )
         return Texts(texts, ("",) * len(texts), "names of the probe pairs", recipe)
     languages = list(pictures.texts)
-    language = state.get(
-        "language", state.one_of([*languages, _EVERY], "language"), languages[0], say=False
-    )
-    st.session_state["zero_shot.language"] = language
-    st.selectbox(
+    language = controls.choice(
+        "language",
         "Language of the texts",
         [*languages, _EVERY],
-        key="zero_shot.language",
-        format_func=lambda each: f"all {len(languages)} languages" if each == _EVERY else each,
-        on_change=state.bind("language", "zero_shot.language"),
+        noun="language",
+        words=lambda each: f"all {len(languages)} languages" if each == _EVERY else each,
+        say=False,
     )
     spoken = languages if language == _EVERY else [language]
     found: dict[str, str] = {}

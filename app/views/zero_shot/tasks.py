@@ -10,7 +10,7 @@ import analysis
 from app.parts import messages
 from app.parts.glossary import TERMS
 from app.server import measures
-from app.shell import state
+from app.shell import controls
 from limoe_core.runs.directory import Run, RunError
 
 if TYPE_CHECKING:
@@ -48,17 +48,9 @@ def _accuracies(path: str, step: int, changed: tuple[int, int], _run: Run) -> pd
 
 def choose_task(tasks: list[str]) -> str:
     """Draws the choice of a stored task."""
-    task = state.get("task", state.one_of(tasks, "task"), tasks[0], say=False)
-    st.session_state["zero_shot.task"] = task
-    st.selectbox(
-        "Task",
-        tasks,
-        key="zero_shot.task",
-        format_func=task_name,
-        on_change=state.bind("task", "zero_shot.task"),
-        help=TERMS["zero-shot"],
+    return controls.choice(
+        "task", "Task", tasks, words=task_name, say=False, help=TERMS["zero-shot"]
     )
-    return task
 
 
 def task_name(task: str) -> str:
