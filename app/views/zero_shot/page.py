@@ -11,8 +11,8 @@ from app.views.zero_shot.tasks import evaluated_steps
 from limoe_core.config import ConfigError
 from limoe_core.runs.directory import Run, RunError
 
-#: The views, by their name in the address: what the switch says. Each is a module of
-#: `app.zero_shot` with `show(run, step)`, imported when it is opened.
+#: The views by their name in the address bar, with their titles. Each is drawn by `show(run, step)`
+#: of the module of that name in this folder, imported when it is opened.
 _VIEWS = {
     "classify": "Classify",
     "search": "Search",
