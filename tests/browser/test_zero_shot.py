@@ -245,7 +245,7 @@ def test_a_confusion_is_picked_in_the_table(
     page.mouse.click(box["x"] + 20, box["y"] + 35 * 2.5)  # the second row, below the heading
     expect(page).to_have_url(re.compile("confusion="))
     settled(page)
-    expect(page.get_by_text("Its pictures", exact=True)).to_be_visible()
+    expect(page.get_by_text("Pictures of this pair", exact=True)).to_be_visible()
     named = page.get_by_text(re.compile("^Pictures of (?!the category)"))
     expect(named.first).to_contain_text(frame["concept"].iloc[1])
 

@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 _DATA, _PROBES = "data", "probes"
 #: What the loss is measured on, by its name in the address.
 _MEASURED_ON = {
-    _DATA: "learned concepts in drawings that training never saw",
-    _PROBES: "probe pairs, of concepts that training never saw",
+    _DATA: "known concepts in art styles held out from training",
+    _PROBES: "probe pairs: concepts held out from training",
 }
 _VARIANTS = {
     "next best": "its tokens go to their next-best expert",
-    "none": "its tokens get nothing from the layer",
+    "none": "its tokens get no output from the layer",
 }
 
 
@@ -58,15 +58,17 @@ def show(source: Source) -> None:
     recipe = analysis.recipe("causal", source.run.path, step, variant=variant)
     if measured_on == _DATA:
         recipe = recipe.replace("probe_pairs(run)", "data_pairs(run)")
-    st.subheader("Whose loss rises", anchor=False, help=TERMS["causal specialisation"])
+    st.subheader(
+        "Loss increase when an expert is off", anchor=False, help=TERMS["causal specialisation"]
+    )
     figures.show(
         drawn.causal_figure(frame),
         frame,
         recipe,
         file=f"causal-{variant}-{measured_on}-{source.run.name}-step{step}",
-        note=f"Rise of the contrastive loss ({baseline:.3f} nats with nothing changed) on "
-        f"n = {pairs:,} pairs ({_MEASURED_ON[measured_on]}; no concept and no text twice) when the "
-        f"expert is off for the tokens of one modality alone. Step {step:,}, no limit of capacity. "
+        note=f"Increase of the contrastive loss ({baseline:.3f} nats with all experts on) on "
+        f"n = {pairs:,} pairs ({_MEASURED_ON[measured_on]}; each concept and text once) when the "
+        f"expert is off for the tokens of one modality alone. Step {step:,}, unlimited capacity. "
         "95 % intervals over pairs.",
     )
     _table(source, frame)
@@ -112,7 +114,7 @@ def _measured(source: Source, step: int, variant: Variant, measured_on: str) -> 
             st.markdown(
                 f"Not measured yet for step {step:,}. It takes {passes:,} forward passes of "
                 f"{messages.counted(len(texts), 'pair')}, one for each layer, expert and modality: "
-                "seconds to minutes. The result is kept on this machine, and you may go elsewhere "
+                "seconds to minutes. The result is kept on this machine, and you can leave this page "
                 "meanwhile."
             )
             if not st.button("Measure now", type="primary", icon=":material/science:"):
@@ -128,7 +130,7 @@ def _measured(source: Source, step: int, variant: Variant, measured_on: str) -> 
             model, images, texts, variant=variant, progress=progress
         )
 
-    return jobs.result(key, work, "Switching experts off, one after the other")
+    return jobs.result(key, work, "Switching experts off one by one")
 
 
 def _cache() -> Path:
@@ -179,6 +181,6 @@ def _table(source: Source, frame: pd.DataFrame) -> None:
         },
     )
     st.caption(
-        "Role: correlational, by who chooses the expert. Causal index: 0 if both modalities need "
-        "it alike, 1 if only one does; empty where switching it off changes nothing."
+        "Role: correlational, from the tokens routed to the expert. Causal index: 0 if both "
+        "modalities need it equally, 1 if only one does; empty where switching it off changes nothing."
     )

@@ -30,8 +30,8 @@ def show(run: Run) -> None:
     if not run.config.model.experts:
         messages.say(
             "info",
-            f"{run.name} is a dense twin: it has no experts to look at. Choose a run with experts "
-            "in the sidebar.",
+            f"{run.name} is a dense twin: it has no experts. Choose a run with experts in the "
+            "sidebar.",
         )
         return
     steps = run.probe_steps()

@@ -52,7 +52,7 @@ def _choose(source: Source) -> tuple[str, str]:
     with right:
         by = controls.choice(
             "by",
-            "Compared by",
+            "Group by",
             offered,
             noun="label",
             words=lambda label: {"place": "place in the text"}.get(label, label),
@@ -69,7 +69,7 @@ def _preferences(source: Source, modality: str, by: str) -> None:
     labels = frame["value"].nunique()
     st.subheader(f"Experts of block {source.layer} by {by}", anchor=False, help=TERMS["lift"])
     tokens = int(frame.drop_duplicates("value")["total"].sum())
-    shown = f" The {_MOST_ROWS} most frequent of {labels} are drawn." if labels > _MOST_ROWS else ""
+    shown = f" The {_MOST_ROWS} most frequent of {labels} are shown." if labels > _MOST_ROWS else ""
     figures.show(
         drawn.preference_figure(frame, count=_MOST_ROWS),
         frame,
@@ -103,7 +103,7 @@ def _positions(source: Source) -> None:
 
 def _agreement(source: Source) -> None:
     frame = source.measure(analysis.agreement_with_labels)
-    st.subheader("What routing knows of", anchor=False, help=TERMS["agreement"])
+    st.subheader("Routing–label mutual information", anchor=False, help=TERMS["agreement"])
     figures.show(
         drawn.agreement_figure(frame),
         frame,

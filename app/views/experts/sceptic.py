@@ -33,7 +33,7 @@ def show(source: Source) -> None:
     measures = list(frame["measure"].unique())
     measure = controls.choice(
         "measure",
-        "Compared by",
+        "Measure",
         measures,
         noun="measure",
         say=False,
@@ -47,10 +47,10 @@ def show(source: Source) -> None:
         frame,
         recipe.replace("sceptic_figure(frame)", f"sceptic_figure(frame, {measure!r})"),
         file=f"sceptic-{source.run.name}-step{step}",
-        note="Trained: the model's own routers. k-means: clusters of the very same inputs, as many "
-        "as there are experts, with equal weight for both modalities. Random: routers of Gaussian "
-        "weights; centred: after the inputs' mean is taken off. Whiskers: 95 % of the draws. "
-        f"Step {step:,}; probe pairs, no concept and no text twice.",
+        note="Trained: the model's own routers. k-means: clusters of the same inputs, as many as "
+        "there are experts, with the modalities weighted equally. Random: routers with Gaussian "
+        "weights; centred: after subtracting the mean of the inputs. Whiskers: 95 % of the draws. "
+        f"Step {step:,}; probe pairs, each concept and text once.",
     )
 
 

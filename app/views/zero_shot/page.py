@@ -49,7 +49,7 @@ def _nothing(run: Run, view: str) -> None:
     if view in _OF_THE_MODEL:
         messages.say(
             "info",
-            f"{run.name} has no checkpoint yet, so there is no model to ask. If it is being "
+            f"{run.name} has no checkpoint yet, so there is no model to use. If it is being "
             "trained, come back in a moment.",
         )
     else:

@@ -131,7 +131,7 @@ def of_pairs(sets: Sequence[PairSet]) -> Pool:
     names = {language: tuple(map(str, values)) for language, values in table.names.items()}
     splits = ", ".join(repr(pairs.split) for pairs in sets)
     return Pool(
-        title=f"pictures of {sets[0].name} that training never saw",
+        title=f"pictures of {sets[0].name} held out from training",
         ids=tuple(f"{key}.{style}" for key, style in zip(keys, styles, strict=True)),
         names=tuple(names[first][c] for c in concept),
         keys=tuple(keys),
