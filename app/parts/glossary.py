@@ -7,8 +7,8 @@ TERMS: dict[str, str] = {
     "routing of a fixed set of validation pairs (probe traces) at many steps.",
     "step": "Training steps done so far. At each probe step the routing of the same validation "
     "pairs was recorded, so that the same pair can be followed through training.",
-    "token": "A unit that the Transformer processes: a patch of the picture or a piece of the text. "
-    "Both kinds go through the same blocks and the same experts.",
+    "token": "A unit that the Transformer processes: a patch of the picture or a piece of the "
+    "text. Both kinds go through the same blocks and the same experts.",
     "patch": "A square of the picture; the patches, row by row, are its tokens.",
     "piece": "A part of a word from the tokenizer's vocabulary. ␣ marks the start of a word. "
     "Characters that the vocabulary lacks fall back to bytes, written like <0xE2>.",
@@ -20,8 +20,8 @@ TERMS: dict[str, str] = {
     "expert's output, so it is also how much the expert counts. Shown here as opacity.",
     "expert": "One of the E MLPs of a mixture-of-experts layer. Each token is sent to the K "
     "experts with the highest gate values.",
-    "capacity": "The maximum number of tokens that an expert takes from a routing group of n tokens: "
-    "C = ⌈K · n · capacity factor / E⌉. Patches and pieces compete for the same slots.",
+    "capacity": "The maximum number of tokens that an expert takes from a routing group of n "
+    "tokens: C = ⌈K · n · capacity factor / E⌉. Patches and pieces compete for the same slots.",
     "dropped": "A token whose expert was full. The layer then adds nothing to it; it goes on "
     "unchanged through the residual connection. Shown hatched.",
     "entropy": "How uncertain the router is about a token, in nats: 0 when one expert gets all the "
@@ -43,22 +43,22 @@ TERMS: dict[str, str] = {
     "router entropies": "Token entropy: mean entropy of single tokens' gate distributions, the "
     "paper's local entropy; low when routers are confident. Mean entropy: entropy of the average "
     "distribution, its global entropy; high when a modality spreads over many experts. In nats.",
-    "lift": "Share relative to the base rate: of the tokens with this label, the share routed to the "
-    "expert, divided by that share over all tokens of the modality. 1 means no preference.",
+    "lift": "Share relative to the base rate: of the tokens with this label, the share routed to "
+    "the expert, divided by that share over all tokens of the modality. 1 means no preference.",
     "agreement": "Adjusted mutual information of expert and label: about 0 when routing is "
     "independent of the label, 1 when one determines the other; corrected for chance.",
     "path": "The first-choice experts of a token in one MoE layer after the other.",
     "sceptic's check": "Routers are linear maps, so tokens with similar inputs share experts by "
     "construction. How much of the specialisation would k-means clusters of the routers' inputs, "
     "or routers with random weights, show on the same inputs?",
-    "saturation": "Router saturation (OLMoE): the share of the probe tokens that are already routed "
-    "as at the last step. Routers that ignore their input agree by chance: compare with step 0.",
+    "saturation": "Router saturation (OLMoE): the share of the probe tokens that are already "
+    "routed as at the last step. Routers that ignore their input agree by chance: compare with step 0.",
     "zero-shot": "A picture is classified by the text whose embedding is nearest to its own; the "
     "model was never trained on these classes as classes.",
     "temperature": "The learned number that divides cosine similarities before the softmax: the "
     "smaller, the sharper the probabilities.",
-    "top-k": "Share of the pictures whose correct name is among the k most similar ones. A name that "
-    "several concepts share counts as correct for each of them.",
+    "top-k": "Share of the pictures whose correct name is among the k most similar ones. A name "
+    "that several concepts share counts as correct for each of them.",
     "ceiling": "The best possible accuracy if the exact concept had to be named: below 100 % where "
     "concepts share a name.",
     "chance": "Accuracy of random guessing: k divided by the number of classes.",

@@ -114,8 +114,8 @@ def _measured(source: Source, step: int, variant: Variant, measured_on: str) -> 
             st.markdown(
                 f"Not measured yet for step {step:,}. It takes {passes:,} forward passes of "
                 f"{messages.counted(len(texts), 'pair')}, one for each layer, expert and modality: "
-                "seconds to minutes. The result is kept on this machine, and you can leave this page "
-                "meanwhile."
+                "seconds to minutes. The result is kept on this machine, and you can leave this "
+                "page meanwhile."
             )
             if not st.button("Measure now", type="primary", icon=":material/science:"):
                 return None
@@ -182,5 +182,6 @@ def _table(source: Source, frame: pd.DataFrame) -> None:
     )
     st.caption(
         "Role: correlational, from the tokens routed to the expert. Causal index: 0 if both "
-        "modalities need it equally, 1 if only one does; empty where switching it off changes nothing."
+        "modalities need it equally, 1 if only one does; empty where switching it off changes "
+        "nothing."
     )

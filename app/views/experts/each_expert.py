@@ -62,8 +62,8 @@ def show(source: Source) -> None:
     st.caption(
         f"Patches: the {_PATCHES} with the highest gate, at most one per picture. Words: those "
         "with a lift above 1, ordered by tokens · ln(lift); × is the lift and n the number of "
-        "tokens routed here. Hatched: dropped. Select an expert for details below; click a patch to "
-        "open its pair on the Routing page."
+        "tokens routed here. Hatched: dropped. Select an expert for details below; click a patch "
+        "to open its pair on the Routing page."
     )
     _take_cards_away(source, patches, words)
     _one_expert(source, chosen)

@@ -69,8 +69,8 @@ def show(source: Source) -> None:
         roles,
         analysis.recipe("shares", source.run.path, source.step),
         file=source.file("shares"),
-        note="As above, one row per MoE layer. Experts of different layers are unrelated, even where "
-        "they share a number.",
+        note="As above, one row per MoE layer. Experts of different layers are unrelated, even "
+        "where they share a number.",
     )
     left, right = st.columns([3, 2])
     with left:

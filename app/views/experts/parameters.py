@@ -16,7 +16,7 @@ def step_with_parameters(source: Source) -> int:
     """
     stored = source.run.steps()
     if not stored:
-        raise RunError(f"{source.run.name} has no stored parameters, which this view needs")
+        raise RunError(f"{source.run.name} holds no parameters, which this view needs")
     nearest = min(stored, key=lambda step: abs(step - source.step))
     if nearest != source.step:
         messages.say(

@@ -181,7 +181,7 @@ def _pictures(run: Run, answers: pd.DataFrame, key: str, answer: str) -> None:
     if mine.empty:
         return
     concept, taken = str(mine["concept"].iloc[0]), str(mine["answer"].iloc[0])
-    st.subheader("Pictures of this pair", anchor=False)
+    st.subheader("Misclassified pictures", anchor=False)
     pool.offer_build(run)
     try:
         pictures = pool.of_run(run)
