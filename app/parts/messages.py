@@ -7,7 +7,7 @@ from typing import Literal
 
 import streamlit as st
 
-from analysis.characters import seen
+from analysis.characters import cleaned, seen
 
 Kind = Literal["info", "warning", "error"]
 
@@ -35,16 +35,6 @@ def visible_lines(text: str, longest: int) -> str:
     return seen(cut, keep="\n\t")
 
 
-def cleaned(text: str, longest: int) -> str:
-    """`text` with its lines and blanks, cut if it is long, and without halves of characters.
-
-    For what goes on as text: to the model, into a field that the reader may edit.
-    """
-    text = text.replace("\0", "")
-    cut = text if len(text) <= longest else text[: longest - 1] + "…"
-    return cut.encode("utf-8", "replace").decode("utf-8")
-
-
 def say(kind: Kind, sentence: object) -> None:
     """Shows a sentence in a box. Markup in it is not interpreted."""
     box = {"info": st.info, "warning": st.warning, "error": st.error}[kind]
@@ -65,3 +55,15 @@ def file_trouble(run: str, error: OSError) -> str:
 def counted(number: int, thing: str, plural: str | None = None) -> str:
     """A number with its noun: "1 pair", "6,240 tokens"."""
     return f"{number:,} {thing if number == 1 else plural or thing + 's'}"
+
+
+__all__ = [
+    "Kind",
+    "cleaned",
+    "counted",
+    "file_trouble",
+    "plain",
+    "say",
+    "visible",
+    "visible_lines",
+]
