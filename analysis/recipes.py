@@ -23,11 +23,14 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 import numpy as np
 
 from analysis.errors import AnalysisError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 T = TypeVar("T")
 
@@ -152,6 +155,13 @@ def record(function: Callable[..., T], /, *arguments: Any, **options: Any) -> Re
     recorded = Recorded(function, arguments, options)
     str(recorded)  # whoever records what cannot be written hears of it here
     return recorded
+
+
+def rows(frame: Recorded[pd.DataFrame], condition: str) -> Recorded[pd.DataFrame]:
+    """`frame.query(condition)`, recorded."""
+    import pandas as pd
+
+    return cast("Recorded[pd.DataFrame]", record(pd.DataFrame.query, frame, condition))
 
 
 def python(**roots: Recorded[Any]) -> str:
@@ -427,4 +437,4 @@ def _layout(written: str | _Group, indent: int, used: int) -> str:
     return "\n".join([written.before, *items, " " * indent + written.after.lstrip(",")])
 
 
-__all__ = ["Recorded", "Store", "python", "record"]
+__all__ = ["Recorded", "Store", "python", "record", "rows"]

@@ -12,10 +12,11 @@ import analysis
 from analysis import causal
 from analysis import figures as drawn
 from analysis.causal import Variant
-from analysis.pairs import Pairs, data_pairs, probe_pairs
+from analysis.pairs import Pairs
+from analysis.recipes import Recorded, record
 from app.parts import figures, messages
 from app.parts.glossary import TERMS
-from app.server import jobs, models
+from app.server import jobs, recorded
 from app.shell import state
 from app.views.experts import parameters
 from app.views.experts.probe_view import Source
@@ -53,18 +54,15 @@ def show(source: Source) -> None:
         help=TERMS["causal specialisation"],
     )
     measured_on = _choose_pairs(source.run)
-    frame = _measured(source, step, variant, measured_on)
-    if frame is None:
+    measured = _measured(source, step, variant, measured_on)
+    if measured is None:
         return
+    frame = measured.value
     pairs, baseline = int(frame["pairs"].iloc[0]), float(frame["baseline"].iloc[0])
-    recipe = analysis.recipe("causal", source.run.path, step, variant=variant)
-    if measured_on == _DATA:
-        recipe = recipe.replace("probe_pairs(run)", "data_pairs(run)")
     st.subheader("Whose loss rises", anchor=False, help=TERMS["causal specialisation"])
     figures.show(
-        drawn.causal_figure(frame),
-        frame,
-        recipe,
+        record(drawn.causal_figure, measured),
+        measured,
         file=f"causal-{variant}-{measured_on}-{source.run.name}-step{step}",
         note=f"Rise of the contrastive loss ({baseline:.3f} nats with nothing changed) on "
         f"n = {pairs:,} pairs ({_MEASURED_ON[measured_on]}; no concept and no text twice) when the "
@@ -92,28 +90,30 @@ def _choose_pairs(run: Run) -> str:
     return chosen
 
 
-def _pairs(run: Run, measured_on: str) -> Pairs:
+def _pairs(run: Run, measured_on: str) -> Recorded[Pairs]:
     if measured_on == _PROBES:
-        return probe_pairs(run)
-    return jobs.result(
-        ("causal pairs", str(run.path)), lambda progress: data_pairs(run), "Reading the pairs"
-    )
+        return record(analysis.probe_pairs, recorded.opened(run))
+    return recorded.worked(record(analysis.data_pairs, recorded.opened(run)), "Reading the pairs")
 
 
-def _measured(source: Source, step: int, variant: Variant, measured_on: str) -> pd.DataFrame | None:
+def _measured(
+    source: Source, step: int, variant: Variant, measured_on: str
+) -> Recorded[pd.DataFrame] | None:
     """The measurement from disk, or made now if the reader wants it; None before that."""
-    model = models.load(source.run, step)
-    images, texts, _ = _pairs(source.run, measured_on)
+    asked = recorded.model(source.run, step)
+    pairs = _pairs(source.run, measured_on).unpacked("images", "texts", "meta")
+    call = record(analysis.causal_specialisation, asked, pairs[0], pairs[1], variant=variant)
+    model, images, texts = asked.value, pairs[0].value, pairs[1].value
     for folder in (source.run.path / "causal", _cache()):
         stored = causal.stored_causal_specialisation(model, images, texts, folder, variant=variant)
         if stored is not None:
-            return stored
+            return call.through(lambda _, found=stored: found)
     config = source.run.config.model
     passes = 2 * config.experts * len(config.moe_layers)
     key = ("causal", *parameters.mark(source, step), variant, measured_on)
-    asked = st.empty()
+    question = st.empty()
     if not jobs.known(key):
-        with asked.container():
+        with question.container():
             st.markdown(
                 f"Not measured yet for step {step:,}. It takes {passes:,} forward passes of "
                 f"{messages.counted(len(texts), 'pair')}, one for each layer, expert and modality: "
@@ -122,18 +122,17 @@ def _measured(source: Source, step: int, variant: Variant, measured_on: str) -> 
             )
             if not st.button("Measure now", type="primary", icon=":material/science:"):
                 return None
-        asked.empty()
+        question.empty()
 
     def work(progress: jobs.Progress) -> pd.DataFrame:
         if _can_write(_cache()):
             return causal.cached_causal_specialisation(
                 model, images, texts, _cache(), variant=variant, progress=progress
             )
-        return causal.causal_specialisation(
-            model, images, texts, variant=variant, progress=progress
-        )
+        return call.compute(progress=progress)
 
-    return jobs.result(key, work, "Switching experts off, one after the other")
+    found = jobs.result(key, work, "Switching experts off, one after the other")
+    return call.through(lambda _: found)
 
 
 def _cache() -> Path:
@@ -150,7 +149,7 @@ def _can_write(folder: Path) -> bool:
 
 
 def _table(source: Source, frame: pd.DataFrame) -> None:
-    roles = source.measure(analysis.roles)[["layer", "expert", "role"]]
+    roles = source.measure(analysis.roles).value[["layer", "expert", "role"]]
     table = frame.merge(roles, on=["layer", "expert"], how="left")
     table["expert"] = [analysis.expert_label(int(e)) for e in table["expert"]]
     number = st.column_config.NumberColumn
