@@ -188,9 +188,10 @@ def nearest_frame(
     Args:
       known: one row a candidate.
 
-    Returns: rows of `known` with a column rank (from 1) before and similarity (cosine) behind it.
+    Returns: rows of `known`, with their index, between the columns rank (from 1) and similarity
+      (cosine).
     """
     best, similarity = nearest(query, candidates, count)
-    frame = known.iloc[best].reset_index(drop=True)
+    frame = known.iloc[best]
     frame.insert(0, "rank", np.arange(1, len(best) + 1))
     return frame.assign(similarity=similarity)

@@ -11,6 +11,7 @@ import pandas as pd
 from jaxtyping import UInt8
 
 from analysis.errors import AnalysisError
+from analysis.frame import readable
 
 if TYPE_CHECKING:
     from limoe_core.config import DataConfig
@@ -25,6 +26,8 @@ UNSEEN_SPLITS = ("test_style", "test_concept", "validation")
 class PictureSet:
     """n pictures, and what is known of each."""
 
+    name: str
+    """Of the data set, or of the run whose probe pictures they are."""
     pictures: UInt8[np.ndarray, "n side side c"]
     known: pd.DataFrame
     """One row a picture: key (code points), name (in the data set's first language), category,
@@ -56,7 +59,7 @@ def probe_pictures(run: Run) -> PictureSet:
     pictures, steps = run.probe_pictures(), run.probe_steps()
     if pictures is None or not steps:
         raise AnalysisError(f"{run.name} keeps no probe pictures")
-    trace = run.probe(steps[-1])
+    trace = readable(run.probe(steps[-1]))
     count = min(len(pictures), trace.num_pairs)
 
     def known(key: str) -> list[str]:
@@ -65,6 +68,7 @@ def probe_pictures(run: Run) -> PictureSet:
 
     names = known("name") if "name" in trace.meta else [str(c) for c in trace.captions[:count]]
     return PictureSet(
+        run.name,
         pictures[:count],
         pd.DataFrame(
             {
@@ -117,6 +121,7 @@ def picture_set(sets: Sequence[PairSet]) -> PictureSet:
         "split": [pairs.split for pairs in sets for _ in range(len(pairs))],
     }
     return PictureSet(
+        sets[0].name,
         np.concatenate([pairs.pictures.batch(np.arange(len(pairs))) for pairs in sets]),
         pd.DataFrame(known, dtype=object),
         {language: tuple(map(str, names)) for language, names in table.names.items()},

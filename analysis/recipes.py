@@ -157,6 +157,15 @@ def record(function: Callable[..., T], /, *arguments: Any, **options: Any) -> Re
     return recorded
 
 
+def constant(value: T, name: str) -> Recorded[T]:
+    """A plain value in a variable of its own, for lists that several calls take."""
+    return cast("Recorded[T]", record(_same, value).named(name))
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
 def rows(frame: Recorded[pd.DataFrame], condition: str) -> Recorded[pd.DataFrame]:
     """`frame.query(condition)`, recorded."""
     import pandas as pd
@@ -206,7 +215,7 @@ def _has_name(node: Recorded[Any], uses: Mapping[str, int]) -> bool:
     """Whether the result is kept in a variable, or written where it is used."""
     if node._names:
         return True
-    if node.function in (operator.getitem, getattr):
+    if node.function in (operator.getitem, getattr, _same):
         return False
     return _returns(node.function) in _ALWAYS_NAMED or uses[str(node)] > 1
 
@@ -295,7 +304,7 @@ def _home(function: Callable[..., Any]) -> _Home | None:
     Raises:
       AnalysisError: there is none.
     """
-    if function in (operator.getitem, getattr):
+    if function in (operator.getitem, getattr, _same):
         return None
     if inspect.ismethod(function) and isinstance(function.__self__, type):
         home = _home(function.__self__)
@@ -354,6 +363,8 @@ class _Writer:
     def call(self, node: Recorded[Any]) -> str | _Group:
         """The call itself, whatever variable its result has."""
         arguments = node.arguments
+        if node.function is _same:
+            return self.term(arguments[0])
         if node.function is getattr:
             return f"{self._receiver(arguments[0])}.{arguments[1]}"
         if node.function is operator.getitem:
@@ -437,4 +448,4 @@ def _layout(written: str | _Group, indent: int, used: int) -> str:
     return "\n".join([written.before, *items, " " * indent + written.after.lstrip(",")])
 
 
-__all__ = ["Recorded", "Store", "python", "record", "rows"]
+__all__ = ["Recorded", "Store", "constant", "python", "record", "rows"]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -22,8 +23,7 @@ _LONGEST_NAME = 80
 
 def take_away(
     frame: Recorded[pd.DataFrame],
-    figure: Recorded[go.Figure] | None = None,
-    *,
+    *figures: Recorded[go.Figure],
     file: str,
     what: str = "",
     more: str = "",
@@ -35,18 +35,18 @@ def take_away(
 
     Args:
       frame: the data, recorded; their CSV is made when the reader asks for the file.
-      figure: what is drawn of them, if anything.
+      figures: what is drawn of them, if anything.
       file: name of the CSV file, without extension.
       what: the thing that leaves, where it is no figure: "the words".
       more: a sentence under the code.
     """
-    _folded(frame, figure, file_name(file), what, more)
+    _folded(frame, figures, file_name(file), what, more)
 
 
 @st.fragment
 def _folded(
     frame: Recorded[pd.DataFrame],
-    figure: Recorded[go.Figure] | None,
+    figures: Sequence[Recorded[go.Figure]],
     file: str,
     what: str,
     more: str,
@@ -69,7 +69,7 @@ def _folded(
             on_click="ignore",
             icon=":material/table:",
         )
-        st.code(code(frame, figure), language="python")
+        st.code(code(frame, *figures), language="python")
         if more:
             st.caption(more)
 
@@ -79,12 +79,10 @@ def csv(frame: Recorded[pd.DataFrame]) -> bytes:
     return frame.value.to_csv(index=False).encode()
 
 
-def code(frame: Recorded[pd.DataFrame], figure: Recorded[go.Figure] | None) -> str:
-    """Python that makes `frame`, and `figure` if there is one, from any folder."""
-    roots: dict[str, Recorded[Any]] = {"frame": frame}
-    if figure is not None:
-        roots["figure"] = figure
-    return python(**roots)
+def code(frame: Recorded[pd.DataFrame], *figures: Recorded[go.Figure]) -> str:
+    """Python that makes `frame`, and `figure`, `figure_2` and so on of as many as there are."""
+    names = ["figure", *(f"figure_{number}" for number in range(2, len(figures) + 1))]
+    return python(frame=frame, **dict(zip(names, figures, strict=False)))
 
 
 def plotly_config(file: str) -> dict[str, Any]:

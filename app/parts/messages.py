@@ -7,7 +7,7 @@ from typing import Literal
 
 import streamlit as st
 
-from analysis.characters import cleaned, seen
+from analysis.characters import seen
 
 Kind = Literal["info", "warning", "error"]
 
@@ -55,15 +55,3 @@ def file_trouble(run: str, error: OSError) -> str:
 def counted(number: int, thing: str, plural: str | None = None) -> str:
     """A number with its noun: "1 pair", "6,240 tokens"."""
     return f"{number:,} {thing if number == 1 else plural or thing + 's'}"
-
-
-__all__ = [
-    "Kind",
-    "cleaned",
-    "counted",
-    "file_trouble",
-    "plain",
-    "say",
-    "visible",
-    "visible_lines",
-]

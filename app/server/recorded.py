@@ -14,7 +14,7 @@ import streamlit as st
 
 import analysis
 from analysis.recipes import Recorded, record
-from app.server import jobs, measures, models, runs
+from app.server import jobs, measures, runs
 from limoe_core.runs import Predictions, Run
 
 if TYPE_CHECKING:
@@ -27,9 +27,13 @@ T = TypeVar("T")
 # ---- what is read of a run
 
 
-def opened(run: Run) -> Recorded[Run]:
-    """The run itself."""
-    return record(Run.open, run.path).through(lambda _: run)
+def opened(run: Run, *mark: Hashable) -> Recorded[Run]:
+    """The run itself.
+
+    Args:
+      mark: the stamps of its files that are read from it, where no other record has them.
+    """
+    return record(Run.open, run.path).through(lambda _: run, *mark)
 
 
 def probe(run: Run, step: int) -> Recorded[RoutingTrace]:
@@ -54,7 +58,7 @@ def model(run: Run, step: int) -> Recorded[LoadedModel]:
     """
     import limoe_core
 
-    loaded = models.load(run, step)
+    loaded = runs.load_model(run, step)
     stamp = runs.model_stamp(run, step)
     return record(limoe_core.load, opened(run), step=step).through(lambda _: loaded, stamp)
 

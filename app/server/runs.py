@@ -17,6 +17,7 @@ import numpy as np
 import streamlit as st
 
 import analysis
+from analysis.characters import cleaned
 from app.server import confinement
 from limoe_core.runs.directory import Run, RunError, RunListing, find_run, list_runs
 from limoe_core.trace import RoutingTrace
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from limoe_core.data.source import PairSet
     from limoe_core.inference import LoadedModel
 
-#: Longer texts, of a run or a reader, are cut before anything is done with them.
+#: Longest text of a run or a reader, in characters; what follows is cut.
 LONGEST_TEXT = 20_000
 
 
@@ -78,6 +79,14 @@ class Runs:
         return (*with_experts, *self.usable)[0]
 
 
+def clean(text: str) -> str:
+    """`text` with its lines and blanks, at most `LONGEST_TEXT` long, and without lone surrogates.
+
+    For what goes on as text: to the model, into a field that the reader may edit.
+    """
+    return cleaned(text, LONGEST_TEXT)
+
+
 def _checked(folder: Path, listing: RunListing) -> RunListing:
     """The listing, with an error if the run cannot be opened by its name."""
     if listing.error is not None:
@@ -119,12 +128,19 @@ def probe_pictures(run: Run) -> UInt8[np.ndarray, "n size size 3"] | None:
 def model(run: Run, step: int) -> LoadedModel:
     """The model at a step, loaded once per server and shared by all readers.
 
-    Takes seconds the first time; the page says so (`st.spinner`), since this may run in a thread.
+    Takes seconds the first time and draws nothing, so that a thread may call it; a page calls
+    `load_model`.
 
     Raises:
       RunError: the run has no such step, or it is damaged.
     """
     return _model(str(run.path), step, model_stamp(run, step))
+
+
+def load_model(run: Run, step: int) -> LoadedModel:
+    """`model`, with a spinner on the page while it loads."""
+    with st.spinner("Loading the model's parameters …"):
+        return model(run, step)
 
 
 def model_stamp(run: Run, step: int) -> tuple[int, int]:

@@ -64,11 +64,11 @@ def test_the_bars_are_the_shares_of_the_layer(runs_folder: Path) -> None:
 
 def test_a_choice_of_view_is_kept_in_the_address(runs_folder: Path) -> None:
     page = open_page("experts", runs_folder)
-    page.segmented_control(key="experts.view").set_value("paths").run()
+    page.segmented_control(key="view").set_value("paths").run()
     address = dict(page.query_params.items())
     assert address["view"] == "paths"
     again = open_page("experts", runs_folder, **address)
-    assert again.segmented_control(key="experts.view").value == "paths"
+    assert again.segmented_control(key="view").value == "paths"
 
 
 def test_preferences_follow_the_address(runs_folder: Path) -> None:

@@ -87,7 +87,7 @@ def test_it_plays(visit: Visit, page_server: str, page_runs: Path) -> None:
 
 def test_two_runs_stand_side_by_side(visit: Visit, page_server: str) -> None:
     page = drawn(visit, f"{page_server}/emergence?run=small")
-    choose(page, "Beside it", "sparse")
+    choose(page, "Compare with", "sparse")
     expect(page).to_have_url(re.compile("versus=sparse"))
     settled(page)
     no_error(page)

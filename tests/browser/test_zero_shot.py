@@ -221,7 +221,7 @@ def test_a_picture_finds_texts(visit: Visit, page_server: str) -> None:
 def test_accuracy_beside_the_dense_twin(visit: Visit, page_server: str, page_runs: Path) -> None:
     page = settled(visit(f"{page_server}/zero-shot?run=small&show=accuracy"))
     no_error(page)
-    beside = page.locator('[data-testid="stSelectbox"]', has_text="Beside it")
+    beside = page.locator('[data-testid="stSelectbox"]', has_text="Compare with")
     expect(beside.locator("input")).to_have_value("dense (dense twin)")
     frame = analysis.accuracy_frame(Run.open(page_runs / "small"), 20)
     head = frame.query("group == 'headline' and k == 1").iloc[0]

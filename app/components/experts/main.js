@@ -197,7 +197,7 @@ export default function (component) {
     data,
     root,
     zoom: before?.zoom ?? "around",
-    image: data.sheet ? `url("${data.sheet.url}")` : "none",
+    image: data.sheet ? `url("${data.sheet.src}")` : "none",
     redraw: [],
     tip: element("div", { class: "tip", hidden: true, role: "tooltip" }),
   };

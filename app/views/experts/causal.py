@@ -17,10 +17,10 @@ from analysis.recipes import Recorded, record
 from app.parts import figures, messages
 from app.parts.glossary import TERMS
 from app.server import jobs, recorded
-from app.shell import state
+from app.server.datasets import is_built
+from app.shell import controls
 from app.views.experts import parameters
 from app.views.experts.probe_view import Source
-from app.views.zero_shot.pictures import is_built
 from limoe_core.runs.directory import Run
 
 if TYPE_CHECKING:
@@ -41,23 +41,22 @@ _VARIANTS = {
 def show(source: Source) -> None:
     """Draws the view."""
     step = parameters.step_with_parameters(source)
-    chosen = state.get("variant", state.one_of(list(_VARIANTS), "variant"), "next best")
-    variant = cast(Variant, chosen)
-    st.session_state["experts.variant"] = variant
-    st.segmented_control(
+    chosen = controls.choice(
+        "variant",
         "When an expert is off",
         list(_VARIANTS),
-        key="experts.variant",
-        required=True,
-        format_func=_VARIANTS.__getitem__,
-        on_change=state.bind("variant", "experts.variant"),
+        noun="variant",
+        words=_VARIANTS,
+        look="buttons",
         help=TERMS["causal specialisation"],
     )
+    variant = cast(Variant, chosen)
     measured_on = _choose_pairs(source.run)
-    measured = _measured(source, step, variant, measured_on)
-    if measured is None:
+    call = _call(source.run, step, variant, measured_on)
+    frame = _measured(source, step, variant, measured_on, call)
+    if frame is None:
         return
-    frame = measured.value
+    measured = call.through(lambda _: frame)
     pairs, baseline = int(frame["pairs"].iloc[0]), float(frame["baseline"].iloc[0])
     st.subheader("Whose loss rises", anchor=False, help=TERMS["causal specialisation"])
     figures.show(
@@ -75,19 +74,16 @@ def show(source: Source) -> None:
 def _choose_pairs(run: Run) -> str:
     """What to measure on: pictures of the data set, where it is on this machine, or the probes."""
     offered = [_DATA, _PROBES] if is_built(run.config.data) else [_PROBES]
-    # In silence: a link may come from a machine that has the data set.
-    chosen = state.get("pairs", state.one_of(offered, "set of pairs"), offered[0], say=False)
-    if len(offered) > 1:
-        st.session_state["experts.pairs"] = chosen
-        st.segmented_control(
-            "Measured on",
-            offered,
-            key="experts.pairs",
-            required=True,
-            format_func=_MEASURED_ON.__getitem__,
-            on_change=state.bind("pairs", "experts.pairs"),
-        )
-    return chosen
+    return controls.choice(
+        "pairs",
+        "Measured on",
+        offered,
+        noun="set of pairs",
+        words=_MEASURED_ON,
+        look="buttons",
+        say=False,  # a link may come from a machine that has the data set
+        shown=len(offered) > 1,
+    )
 
 
 def _pairs(run: Run, measured_on: str) -> Recorded[Pairs]:
@@ -96,24 +92,28 @@ def _pairs(run: Run, measured_on: str) -> Recorded[Pairs]:
     return recorded.worked(record(analysis.data_pairs, recorded.opened(run)), "Reading the pairs")
 
 
+def _call(run: Run, step: int, variant: Variant, measured_on: str) -> Recorded[pd.DataFrame]:
+    """The measurement, not made yet."""
+    model = recorded.model(run, step)
+    images, texts, _ = _pairs(run, measured_on).unpacked("images", "texts", "meta")
+    return record(analysis.causal_specialisation, model, images, texts, variant=variant)
+
+
 def _measured(
-    source: Source, step: int, variant: Variant, measured_on: str
-) -> Recorded[pd.DataFrame] | None:
+    source: Source, step: int, variant: Variant, measured_on: str, call: Recorded[pd.DataFrame]
+) -> pd.DataFrame | None:
     """The measurement from disk, or made now if the reader wants it; None before that."""
-    asked = recorded.model(source.run, step)
-    pairs = _pairs(source.run, measured_on).unpacked("images", "texts", "meta")
-    call = record(analysis.causal_specialisation, asked, pairs[0], pairs[1], variant=variant)
-    model, images, texts = asked.value, pairs[0].value, pairs[1].value
+    model, images, texts = (argument.value for argument in call.arguments)
     for folder in (source.run.path / "causal", _cache()):
         stored = causal.stored_causal_specialisation(model, images, texts, folder, variant=variant)
         if stored is not None:
-            return call.through(lambda _, found=stored: found)
+            return stored
     config = source.run.config.model
     passes = 2 * config.experts * len(config.moe_layers)
     key = ("causal", *parameters.mark(source, step), variant, measured_on)
-    question = st.empty()
+    asked = st.empty()
     if not jobs.known(key):
-        with question.container():
+        with asked.container():
             st.markdown(
                 f"Not measured yet for step {step:,}. It takes {passes:,} forward passes of "
                 f"{messages.counted(len(texts), 'pair')}, one for each layer, expert and modality: "
@@ -122,7 +122,7 @@ def _measured(
             )
             if not st.button("Measure now", type="primary", icon=":material/science:"):
                 return None
-        question.empty()
+        asked.empty()
 
     def work(progress: jobs.Progress) -> pd.DataFrame:
         if _can_write(_cache()):
@@ -131,8 +131,7 @@ def _measured(
             )
         return call.compute(progress=progress)
 
-    found = jobs.result(key, work, "Switching experts off, one after the other")
-    return call.through(lambda _: found)
+    return jobs.result(key, work, "Switching experts off, one after the other")
 
 
 def _cache() -> Path:

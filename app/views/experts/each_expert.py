@@ -14,7 +14,7 @@ from analysis import figures as drawn
 from analysis.errors import AnalysisError
 from analysis.gallery import patches_of_experts, words_of_experts
 from analysis.recipes import Recorded, record, rows
-from app.components.contact_sheet import Sheet
+from app.components.contact_sheet import Sheet, contact_sheet
 from app.components.experts import expert_cards
 from app.components.experts.payload import payload
 from app.parts import figures, messages
@@ -40,7 +40,7 @@ _ASKED = (
 def show(source: Source) -> None:
     """Draws the view."""
     experts = source.run.config.model.experts
-    chosen = state.get("expert", state.number_among(range(experts), "expert"), 0)
+    chosen = state.get("expert", state.among(range(experts), "expert"), 0)
     roles = source.measure(analysis.roles).value
     of_layer = roles[roles["layer"] == source.layer]
     patches = source.measure(patches_of_experts, source.layer, _PATCHES, 1)
@@ -183,4 +183,4 @@ def _sheet(source: Source) -> Sheet | None:
 
 @st.cache_resource(max_entries=16, show_spinner=False)
 def _sheet_of(_run: Run, path: str, changed: tuple[int, int], _pictures: np.ndarray) -> Sheet:
-    return Sheet.of(_pictures)
+    return contact_sheet(_pictures, lossless=True)

@@ -8,7 +8,7 @@ import streamlit as st
 
 from analysis.errors import AnalysisError
 from app.parts import figures, messages
-from app.shell import sidebar, state
+from app.shell import controls, sidebar
 from app.views.experts.probe_view import Source
 from limoe_core.config import ConfigError
 from limoe_core.runs.directory import Run, RunError
@@ -55,14 +55,11 @@ def show(run: Run) -> None:
 
 
 def _choose_view() -> str:
-    view = state.get("view", state.one_of(list(_VIEWS), "view"), "modalities")
-    st.session_state["experts.view"] = view
-    st.segmented_control(
+    return controls.choice(
+        "view",
         "View",
         list(_VIEWS),
-        key="experts.view",
-        format_func=_VIEWS.__getitem__,
-        on_change=state.bind("view", "experts.view"),
+        words=_VIEWS,
+        look="buttons",
         label_visibility="collapsed",
     )
-    return view

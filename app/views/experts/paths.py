@@ -10,8 +10,7 @@ from analysis.recipes import record
 from app.parts import figures, messages
 from app.parts.export import take_away
 from app.parts.glossary import TERMS
-from app.shell import state
-from app.views.experts.probe_view import Source
+from app.views.experts.probe_view import Source, choose_modality
 
 
 def show(source: Source) -> None:
@@ -19,17 +18,7 @@ def show(source: Source) -> None:
     if source.trace.num_layers < 2:
         messages.say("info", "This run has one MoE layer, so there is no path to follow.")
         return
-    modality = state.get("tokens", state.one_of(["image", "text"], "modality"), "image")
-    st.session_state["experts.paths"] = modality
-    st.segmented_control(
-        "Tokens",
-        ["image", "text"],
-        key="experts.paths",
-        required=True,
-        format_func={"image": "patches", "text": "pieces of text"}.__getitem__,
-        on_change=state.bind("tokens", "experts.paths"),
-        help=TERMS["modality"],
-    )
+    modality = choose_modality()
     wide, narrow = st.columns([3, 2])
     with wide:
         flows = source.measure(analysis.transitions)

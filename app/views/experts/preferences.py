@@ -9,8 +9,8 @@ from analysis import figures as drawn
 from analysis.recipes import record
 from app.parts import figures, messages
 from app.parts.glossary import TERMS
-from app.shell import state
-from app.views.experts.probe_view import Source
+from app.shell import controls
+from app.views.experts.probe_view import Source, choose_modality
 
 _POSITION = "position"
 #: What can be asked of the tokens of each modality; what lies in the trace is offered.
@@ -37,33 +37,21 @@ def show(source: Source) -> None:
 
 
 def _choose(source: Source) -> tuple[str, str]:
-    modality = state.get("tokens", state.one_of(list(_LABELS), "modality"), "image")
+    left, right = st.columns([1, 3])
+    with left:
+        modality = choose_modality()
     offered = [
         label for label in _LABELS[modality] if label in _ALWAYS or label in source.trace.meta
     ]
-    # In silence: the labels of patches are not those of text.
-    by = state.get("by", state.one_of(offered, "label"), offered[0], say=False)
-    left, right = st.columns([1, 3])
-    st.session_state["experts.tokens"] = modality
-    st.session_state["experts.by"] = by
-    with left:
-        st.segmented_control(
-            "Tokens",
-            list(_LABELS),
-            key="experts.tokens",
-            required=True,
-            format_func={"image": "patches", "text": "pieces of text"}.__getitem__,
-            on_change=state.bind("tokens", "experts.tokens"),
-            help=TERMS["modality"],
-        )
     with right:
-        st.segmented_control(
+        by = controls.choice(
+            "by",
             "Compared by",
             offered,
-            key="experts.by",
-            required=True,
-            format_func=lambda label: {"place": "place in the text"}.get(label, label),
-            on_change=state.bind("by", "experts.by"),
+            noun="label",
+            words=lambda label: {"place": "place in the text"}.get(label, label),
+            look="buttons",
+            say=False,  # the labels of patches are not those of text
             help="Category, style and language are those of the pair; script, word and piece those "
             "of the piece of text itself.",
         )

@@ -10,7 +10,9 @@ from typing import TypeVar
 from analysis.recipes import Recorded
 from app.components.routing import Group
 from app.parts import messages
+from app.parts.glossary import TERMS
 from app.server import recorded, runs
+from app.shell import controls
 from limoe_core.runs.directory import Run
 from limoe_core.trace import IMAGE, TEXT, RoutingTrace
 
@@ -64,3 +66,16 @@ class Source:
             f"validation{f' of {name}' if name else ''}, {patches:,} patches and {pieces:,} "
             f"pieces of text, routed as one group at the capacity of training{room}."
         )
+
+
+def choose_modality() -> str:
+    """Draws the choice of the tokens to look at: "image" or "text"."""
+    return controls.choice(
+        "tokens",
+        "Tokens",
+        ["image", "text"],
+        noun="modality",
+        words={"image": "patches", "text": "pieces of text"},
+        look="buttons",
+        help=TERMS["modality"],
+    )

@@ -12,7 +12,7 @@ from analysis.recipes import Recorded, record
 from app.parts import figures
 from app.parts.glossary import TERMS
 from app.server import recorded
-from app.shell import state
+from app.shell import controls
 from app.views.experts import parameters
 from app.views.experts.probe_view import Source
 from limoe_core.runs.directory import Run
@@ -28,13 +28,12 @@ def show(source: Source) -> None:
     check = _check(source.run, step)
     frame = check.value
     measures = list(frame["measure"].unique())
-    measure = state.get("measure", state.one_of(measures, "measure"), measures[0], say=False)
-    st.session_state["experts.measure"] = measure
-    st.selectbox(
+    measure = controls.choice(
+        "measure",
         "Compared by",
         measures,
-        key="experts.measure",
-        on_change=state.bind("measure", "experts.measure"),
+        noun="measure",
+        say=False,
         help=TERMS["specialisation"] + "\n\n" + TERMS["agreement"],
         width=380,
     )

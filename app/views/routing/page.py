@@ -18,7 +18,7 @@ from app.parts import messages, pictures
 from app.parts.export import file_name, take_away
 from app.parts.glossary import help_text
 from app.server import recorded, runs
-from app.shell import sidebar, state
+from app.shell import controls, sidebar, state
 from app.views.routing import tracing
 from app.views.routing.pair import Pair, choose_example, choose_parts
 from limoe_core.runs.directory import Run, RunError
@@ -98,6 +98,8 @@ def show(run: Run) -> None:
         layer=layer,
         token=token,
         address=state.address(),
+        opened=state.links_opened(),
+        on_view=_remember_view,
         key="routing",
     )
     if pair.is_example:
@@ -111,6 +113,11 @@ def show(run: Run) -> None:
         more="SVG and PNG: the buttons above the figure.",
     )
     tracing.warm_up(run)
+
+
+def _remember_view(layer: int | None, token: str | None) -> None:
+    state.put("layer", layer)
+    state.put("token", token)
 
 
 def _through_training(run: Run, pair: Pair, layer: int, step: int) -> None:
@@ -182,22 +189,18 @@ def _choose_way(recorded: bool, probe: RoutingTrace | None) -> str:
     ways = {_ALONE: "alone, no limit, as in use", _TRAINING: "alone, capacity as in training"}
     if recorded and probe is not None:
         ways = {_TOGETHER: f"with all {probe.num_pairs} probe pairs", **ways}
-    first = next(iter(ways))
-    # In silence: a text of one's own cannot be routed with the probe pairs.
-    way = state.get("routed", state.one_of(list(ways), "way of routing"), first, say=False)
     with st.sidebar:
-        st.session_state["routing.way"] = way
-        st.selectbox(
+        return controls.choice(
+            "routed",
             "Routed",
             list(ways),
-            key="routing.way",
-            format_func=ways.__getitem__,
-            on_change=state.bind("routed", "routing.way"),
+            noun="way of routing",
+            words=ways,
+            say=False,  # a text of one's own cannot be routed with the probe pairs
             help="Tokens compete for capacity with all others of their routing group. Examples "
             "were recorded as one group, at the capacity of training; a pair of your own is "
             "routed alone.\n\n" + help_text("capacity", "dropped"),
         )
-    return way
 
 
 def _recorded(
