@@ -183,22 +183,20 @@ def python(**roots: Recorded[Any]) -> str:
     named: dict[str, tuple[str, ...]] = {}  # expression -> its variables
     lines: list[str] = []
     wanted = {str(root): name for name, root in roots.items()}
+    nodes = {str(node): node for root in roots.values() for node in _walk(root)}.values()
     uses = Counter(
-        str(part)
-        for node in {str(node): node for root in roots.values() for node in _walk(root)}.values()
-        for part in _parts(node)
+        str(part) for node in nodes if not _is_look(node) for part in _parts_looked_into(node)
     )
+    chained = {str(node.arguments[0]) for node in nodes if _goes_on(node)}
+    chained = {expression for expression in chained if uses[expression] == 1}
     writer = _Writer(named)
-    homes = {
-        home.name
-        for root in roots.values()
-        for node in _walk(root)
-        if (home := _home(node.function)) is not None
-    }
+    homes = {home.name for node in nodes if (home := _home(node.function)) is not None}
     for root in roots.values():
         for node in _walk(root):
             expression = str(node)
-            if expression in named or (node is not root and not _has_name(node, uses)):
+            if expression in named or (
+                expression not in wanted and (expression in chained or not _has_name(node, uses))
+            ):
                 continue
             if expression in wanted:
                 names: tuple[str, ...] = (wanted[expression],)
@@ -208,14 +206,14 @@ def python(**roots: Recorded[Any]) -> str:
             start = f"{', '.join(names)} = "
             lines.append(start + _layout(writer.call(node), 0, len(start)))
             named[expression] = names
-    return "\n".join([*sorted(writer.imports, key=_import_order), "", *lines, ""])
+    return "\n".join([*_imports(writer.imports), "", *lines, ""])
 
 
 def _has_name(node: Recorded[Any], uses: Mapping[str, int]) -> bool:
     """Whether the result is kept in a variable, or written where it is used."""
     if node._names:
         return True
-    if node.function in (operator.getitem, getattr, _same):
+    if _is_look(node):
         return False
     return _returns(node.function) in _ALWAYS_NAMED or uses[str(node)] > 1
 
@@ -242,8 +240,28 @@ def _returns(function: Callable[..., Any]) -> str:
     return name.rpartition(".")[2]
 
 
-def _import_order(line: str) -> tuple[bool, str]:
-    return line.startswith("from "), line
+def _is_look(node: Recorded[Any]) -> bool:
+    """Whether it is an item or an attribute of something, or a plain value."""
+    return node.function in (operator.getitem, getattr, _same) and not node._names
+
+
+def _goes_on(node: Recorded[Any]) -> bool:
+    """Whether it is a method that makes of a thing another one of its kind: `trace.select`."""
+    first = node.arguments[0] if node.arguments else None
+    if not isinstance(first, Recorded) or first._names or _is_look(node):
+        return False
+    return _home(node.function) is None and _returns(first.function) == _returns(node.function)
+
+
+def _imports(found: set[tuple[str, str]]) -> list[str]:
+    """Lines that import names from modules; "" for the module itself."""
+    lines = sorted(f"import {module}" for module, name in found if not name)
+    for module in sorted({module for module, name in found if name}):
+        names = tuple(("", name) for name in sorted(n for m, n in found if m == module and n))
+        one = f"from {module} import " + ", ".join(name for _, name in names)
+        several = _layout(_Group("(", names, ")"), 0, _WIDTH)
+        lines.append(one if len(one) <= _WIDTH else f"from {module} import {several}")
+    return lines
 
 
 # ---- the graph
@@ -253,6 +271,14 @@ def _parts(node: Recorded[Any]) -> Iterator[Recorded[Any]]:
     """The records among the arguments of one, also within lists and dicts."""
     for argument in (*node.arguments, *node.options.values()):
         yield from _records(argument)
+
+
+def _parts_looked_into(node: Recorded[Any]) -> Iterator[Recorded[Any]]:
+    """The parts of one, and what those are items or attributes of, as often as they are written."""
+    for part in _parts(node):
+        yield part
+        if _is_look(part):
+            yield from _parts_looked_into(part)
 
 
 def _records(argument: Any) -> Iterator[Recorded[Any]]:
@@ -291,11 +317,16 @@ def _value(argument: Any) -> Any:
 class _Home:
     """Where a function or class is imported from."""
 
-    line: str
-    name: str
-    """What the line makes known."""
+    module: str
+    imported: str
+    """From the module; "" for the module itself."""
     written: str
     """How the function is then called."""
+
+    @property
+    def name(self) -> str:
+        """What the import makes known."""
+        return self.imported or self.module
 
 
 def _home(function: Callable[..., Any]) -> _Home | None:
@@ -309,7 +340,7 @@ def _home(function: Callable[..., Any]) -> _Home | None:
     if inspect.ismethod(function) and isinstance(function.__self__, type):
         home = _home(function.__self__)
         assert home is not None
-        return _Home(home.line, home.name, f"{home.written}.{function.__name__}")
+        return _Home(home.module, home.imported, f"{home.written}.{function.__name__}")
     module = getattr(function, "__module__", None) or ""
     qualname = getattr(function, "__qualname__", "")
     name, _, method = qualname.partition(".")
@@ -325,9 +356,10 @@ def _home(function: Callable[..., Any]) -> _Home | None:
     package = next(each for each in _packages(module) if _has(each, name, function))
     parent, _, last = package.rpartition(".")
     if isinstance(function, type) or not hasattr(sys.modules[package], "__path__"):
-        return _Home(f"from {package} import {name}", name, name)
-    line = f"from {parent} import {last}" if parent else f"import {package}"
-    return _Home(line, last, f"{last}.{name}")
+        return _Home(package, name, name)
+    if not parent:
+        return _Home(package, "", f"{package}.{name}")
+    return _Home(parent, last, f"{last}.{name}")
 
 
 def _packages(module: str) -> Iterator[str]:
@@ -358,7 +390,7 @@ class _Writer:
 
     def __init__(self, named: Mapping[str, tuple[str, ...]]) -> None:
         self.named = named
-        self.imports: set[str] = set()
+        self.imports: set[tuple[str, str]] = set()
 
     def call(self, node: Recorded[Any]) -> str | _Group:
         """The call itself, whatever variable its result has."""
@@ -376,7 +408,7 @@ class _Writer:
             written = f"{self._receiver(arguments[0])}.{node.function.__name__}"
             arguments = arguments[1:]
         else:
-            self.imports.add(home.line)
+            self.imports.add((home.module, home.imported))
             written = home.written
         items = [("", self.term(argument)) for argument in arguments]
         items += [(f"{name}=", self.term(option)) for name, option in node.options.items()]

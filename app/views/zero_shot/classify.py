@@ -122,7 +122,7 @@ def _choose_classes(run: Run, step: int, pictures: Pool) -> Classes | None:
     if not len(labels.value):
         messages.say("info", "There is nothing to choose from: type a label, one a line.")
         return None
-    return Classes(labels, record(prompts, labels, template), what)
+    return Classes(labels, record(prompts, labels, template).named("texts"), what)
 
 
 def _typed(pictures: Pool) -> tuple[Recorded[Sequence[str]], str]:
