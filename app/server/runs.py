@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
+import analysis
+from analysis.characters import cleaned
 from app.server import confinement
 from limoe_core.runs.directory import Run, RunError, RunListing, find_run, list_runs
 from limoe_core.trace import RoutingTrace
@@ -82,9 +84,7 @@ def clean(text: str) -> str:
 
     For what goes on as text: to the model, into a field that the reader may edit.
     """
-    text = text.replace("\0", "")
-    cut = text if len(text) <= LONGEST_TEXT else text[: LONGEST_TEXT - 1] + "…"
-    return cut.encode("utf-8", "replace").decode("utf-8")
+    return cleaned(text, LONGEST_TEXT)
 
 
 def _checked(folder: Path, listing: RunListing) -> RunListing:
@@ -99,17 +99,19 @@ def _checked(folder: Path, listing: RunListing) -> RunListing:
     return listing
 
 
-def written_path(run: Run) -> str:
-    """The run's path for code that is run from the project's folder: relative, if it lies there."""
-    root = Path(__file__).resolve().parents[2]
-    return str(run.path.relative_to(root) if run.path.is_relative_to(root) else run.path)
-
-
 def probe(run: Run, step: int) -> RoutingTrace:
     """The probe trace of a step, read once per server.
 
     Raises:
       RunError: there is none, or it is damaged.
+    """
+    return probe_as_read(run, step)[0]
+
+
+def probe_as_read(run: Run, step: int) -> tuple[RoutingTrace, bool]:
+    """The probe trace of a step, and whether it is as it lies in the run.
+
+    A run may come from anywhere: texts that no browser would take are made readable.
     """
     return _probe(str(run.path), step, _stamp(run.path / "probes" / f"{step}.npz"))
 
@@ -165,22 +167,10 @@ def _stamp(path: Path) -> tuple[int, int]:
 
 
 @st.cache_resource(max_entries=128, show_spinner=False)
-def _probe(path: str, step: int, stamp: tuple[int, int]) -> RoutingTrace:
-    return _readable(Run.open(path).probe(step))
-
-
-def _readable(trace: RoutingTrace) -> RoutingTrace:
-    """The trace with texts that can be sent to a browser: a run may come from anywhere."""
-
-    def readable(texts: np.ndarray) -> np.ndarray:
-        return np.array([clean(str(text)) for text in texts], dtype=str)
-
-    return replace(
-        trace,
-        captions=readable(trace.captions),
-        piece=readable(trace.piece),
-        meta={key: readable(values) for key, values in trace.meta.items()},
-    )
+def _probe(path: str, step: int, stamp: tuple[int, int]) -> tuple[RoutingTrace, bool]:
+    trace = Run.open(path).probe(step)
+    readable = analysis.readable(trace, LONGEST_TEXT)
+    return (trace, True) if readable == trace else (readable, False)
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)

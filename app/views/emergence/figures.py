@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
+import plotly.graph_objects as go
 import streamlit as st
 
+import analysis
 from analysis import figures as drawn
+from analysis.recipes import record
 from app.parts import figures, messages
 from app.parts.glossary import TERMS, help_text
-from app.views.emergence import recipes
 from app.views.emergence.history import SAMPLES, History, Progress, history
 from limoe_core.runs.directory import Run
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 def draw(runs: Sequence[Run], layer: int, *, log: bool) -> None:
@@ -23,10 +21,10 @@ def draw(runs: Sequence[Run], layer: int, *, log: bool) -> None:
     histories = [past for past in map(_past, runs) if past is not None]
     if not histories:
         return
-    beside = [past for past in histories if layer in set(past.shares["layer"])]
+    beside = [past for past in histories if layer in set(past.shares.value["layer"])]
     for past in histories:
         if past not in beside:
-            have = ", ".join(str(block) for block in sorted(past.shares["layer"].unique()))
+            have = ", ".join(str(block) for block in sorted(past.shares.value["layer"].unique()))
             messages.say(
                 "info", f"{past.run.name} has no experts in block {layer}; it has them in {have}."
             )
@@ -81,24 +79,16 @@ def _shares(histories: Sequence[History], layer: int) -> None:
         anchor=False,
         help=TERMS["modality share"],
     )
-    largest = max(
-        float(
-            past.shares.loc[past.shares["layer"] == layer, ["image_share", "text_share"]]
-            .max()
-            .max()
-        )
-        for past in histories
-    )
+    of_layer = [past.shares.value.query(f"layer == {layer}") for past in histories]
+    largest = max(float(shares[["image_share", "text_share"]].max().max()) for shares in of_layer)
     largest = round(1.08 * max(largest, 0.05), 4)
     for column, past in zip(st.columns(len(histories)), histories, strict=True):
         with column:
             _name(past, histories)
-            figure = drawn.emergence_figure(past.shares, layer)
-            figure.update_yaxes(range=[-largest, largest])
+            figure = record(drawn.emergence_figure, past.shares, layer)
             figures.show(
-                figure,
+                record(go.Figure.update_yaxes, figure, range=[-largest, largest]),
                 past.shares,
-                recipes.emergence(past.run.path, layer, largest),
                 file=f"emergence-{past.run.name}-block{layer}",
                 note="Share of all image tokens (up) and of all text tokens (down, hatched) whose "
                 "first choice is the expert. ▶ plays the run, the slider moves through its steps.",
@@ -113,22 +103,13 @@ def _timeline(histories: Sequence[History], layer: int, log: bool) -> None:
     )
     frames = {past.run.name: past.timeline for past in histories}
     figures.show(
-        drawn.timeline_figure(frames, layer, log=log),
-        lambda: _joined(histories),
-        recipes.timeline([past.run.path for past in histories], layer, log),
+        record(drawn.timeline_figure, frames, layer, log=log),
+        record(analysis.join_runs, frames),
         file="timeline-" + "-".join(past.run.name for past in histories) + f"-block{layer}",
         note="Contrastive loss: of the training batches. Validation: zero-shot top-1 among the "
         "names of the validation concepts, in the first language. The others: on the probe pairs, "
         f"at training capacity. Band: 95 % interval, {SAMPLES} resamples of pairs. "
         "Saturation: relative to the last recorded step.",
-    )
-
-
-def _joined(histories: Sequence[History]) -> pd.DataFrame:
-    import pandas as pd
-
-    return pd.concat(
-        [past.timeline.assign(run=past.run.name) for past in histories], ignore_index=True
     )
 
 
@@ -143,9 +124,8 @@ def _bands(histories: Sequence[History], layer: int, log: bool) -> None:
         for column, modality in zip(st.columns(2), ("image", "text"), strict=True):
             with column:
                 figures.show(
-                    drawn.shares_over_steps_figure(past.shares, layer, modality, log=log),
+                    record(drawn.shares_over_steps_figure, past.shares, layer, modality, log=log),
                     past.shares,
-                    recipes.bands(past.run.path, layer, modality, log),
                     file=f"bands-{modality}-{past.run.name}-block{layer}",
                     note=f"Share of all {modality} tokens, stacked by expert.",
                 )

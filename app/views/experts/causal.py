@@ -12,10 +12,11 @@ import analysis
 from analysis import causal
 from analysis import figures as drawn
 from analysis.causal import Variant
-from analysis.pairs import Pairs, data_pairs, probe_pairs
+from analysis.pairs import Pairs
+from analysis.recipes import Recorded, record
 from app.parts import figures, messages
 from app.parts.glossary import TERMS
-from app.server import jobs, runs
+from app.server import jobs, recorded
 from app.server.datasets import is_built
 from app.shell import controls
 from app.views.experts import parameters
@@ -51,20 +52,16 @@ def show(source: Source) -> None:
     )
     variant = cast(Variant, chosen)
     measured_on = _choose_pairs(source.run)
-    frame = _measured(source, step, variant, measured_on)
+    call = _call(source.run, step, variant, measured_on)
+    frame = _measured(source, step, variant, measured_on, call)
     if frame is None:
         return
+    measured = call.through(lambda _: frame)
     pairs, baseline = int(frame["pairs"].iloc[0]), float(frame["baseline"].iloc[0])
-    recipe = analysis.recipe("causal", source.run.path, step, variant=variant)
-    if measured_on == _DATA:
-        recipe = recipe.replace("probe_pairs(run)", "data_pairs(run)")
-    st.subheader(
-        "Loss increase when an expert is off", anchor=False, help=TERMS["causal specialisation"]
-    )
+    st.subheader("Whose loss rises", anchor=False, help=TERMS["causal specialisation"])
     figures.show(
-        drawn.causal_figure(frame),
-        frame,
-        recipe,
+        record(drawn.causal_figure, measured),
+        measured,
         file=f"causal-{variant}-{measured_on}-{source.run.name}-step{step}",
         note=f"Increase of the contrastive loss ({baseline:.3f} nats with all experts on) on "
         f"n = {pairs:,} pairs ({_MEASURED_ON[measured_on]}; each concept and text once) when the "
@@ -89,18 +86,24 @@ def _choose_pairs(run: Run) -> str:
     )
 
 
-def _pairs(run: Run, measured_on: str) -> Pairs:
+def _pairs(run: Run, measured_on: str) -> Recorded[Pairs]:
     if measured_on == _PROBES:
-        return probe_pairs(run)
-    return jobs.result(
-        ("causal pairs", str(run.path)), lambda progress: data_pairs(run), "Reading the pairs"
-    )
+        return record(analysis.probe_pairs, recorded.opened(run))
+    return recorded.worked(record(analysis.data_pairs, recorded.opened(run)), "Reading the pairs")
 
 
-def _measured(source: Source, step: int, variant: Variant, measured_on: str) -> pd.DataFrame | None:
+def _call(run: Run, step: int, variant: Variant, measured_on: str) -> Recorded[pd.DataFrame]:
+    """The measurement, not made yet."""
+    model = recorded.model(run, step)
+    images, texts, _ = _pairs(run, measured_on).unpacked("images", "texts", "meta")
+    return record(analysis.causal_specialisation, model, images, texts, variant=variant)
+
+
+def _measured(
+    source: Source, step: int, variant: Variant, measured_on: str, call: Recorded[pd.DataFrame]
+) -> pd.DataFrame | None:
     """The measurement from disk, or made now if the reader wants it; None before that."""
-    model = runs.load_model(source.run, step)
-    images, texts, _ = _pairs(source.run, measured_on)
+    model, images, texts = (argument.value for argument in call.arguments)
     for folder in (source.run.path / "causal", _cache()):
         stored = causal.stored_causal_specialisation(model, images, texts, folder, variant=variant)
         if stored is not None:
@@ -126,9 +129,7 @@ def _measured(source: Source, step: int, variant: Variant, measured_on: str) -> 
             return causal.cached_causal_specialisation(
                 model, images, texts, _cache(), variant=variant, progress=progress
             )
-        return causal.causal_specialisation(
-            model, images, texts, variant=variant, progress=progress
-        )
+        return call.compute(progress=progress)
 
     return jobs.result(key, work, "Switching experts off one by one")
 
@@ -147,7 +148,7 @@ def _can_write(folder: Path) -> bool:
 
 
 def _table(source: Source, frame: pd.DataFrame) -> None:
-    roles = source.measure(analysis.roles)[["layer", "expert", "role"]]
+    roles = source.measure(analysis.roles).value[["layer", "expert", "role"]]
     table = frame.merge(roles, on=["layer", "expert"], how="left")
     table["expert"] = [analysis.expert_label(int(e)) for e in table["expert"]]
     number = st.column_config.NumberColumn

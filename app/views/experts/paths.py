@@ -6,6 +6,7 @@ import streamlit as st
 
 import analysis
 from analysis import figures as drawn
+from analysis.recipes import record
 from app.parts import figures, messages
 from app.parts.export import take_away
 from app.parts.glossary import TERMS
@@ -23,9 +24,8 @@ def show(source: Source) -> None:
         flows = source.measure(analysis.transitions)
         st.subheader("From layer to layer", anchor=False, help=TERMS["path"])
         figures.show(
-            drawn.paths_figure(flows, modality),
+            record(drawn.paths_figure, flows, modality),
             flows,
-            analysis.recipe("paths", source.run.path, source.step, modality=modality),
             file=source.file(f"paths-{modality}"),
             note="First choices; the width is the number of tokens. The same colour in two layers "
             "means the same expert number, nothing more.",
@@ -35,7 +35,8 @@ def show(source: Source) -> None:
 
 
 def _table(source: Source, modality: str) -> None:
-    frame = source.measure(analysis.expert_paths, modality)
+    paths = source.measure(analysis.expert_paths, modality)
+    frame = paths.value
     st.subheader("Whole paths", anchor=False, help=TERMS["path"])
     st.dataframe(
         frame[["path", "share", "independent", "tokens", "pairs"]],
@@ -55,10 +56,7 @@ def _table(source: Source, modality: str) -> None:
     tokens = int(frame["tokens"].sum())
     st.caption(f"{messages.counted(len(frame), 'path')}, n = {tokens:,} tokens.")
     take_away(
-        lambda: frame,
-        "import analysis\nfrom limoe_core.runs.directory import Run\n\n"
-        f"run = Run.open({str(source.run.path)!r})\ntrace = run.probe({source.step})\n"
-        f"frame = analysis.expert_paths(trace, {modality!r})\n",
+        paths,
         file=source.file(f"whole-paths-{modality}"),
         what="the paths",
     )

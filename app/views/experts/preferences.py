@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import streamlit as st
 
 import analysis
 from analysis import figures as drawn
+from analysis.recipes import record
 from app.parts import figures, messages
 from app.parts.glossary import TERMS
 from app.shell import controls
 from app.views.experts.probe_view import Source, choose_modality
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from limoe_core.trace import RoutingTrace
 
 _POSITION = "position"
 #: What can be asked of the tokens of each modality; what lies in the trace is offered.
@@ -65,17 +59,15 @@ def _choose(source: Source) -> tuple[str, str]:
 
 
 def _preferences(source: Source, modality: str, by: str) -> None:
-    frame = source.measure(_measure, source.layer, by, modality)
+    preferences = source.measure(analysis.expert_preferences, source.layer, by, modality)
+    frame = preferences.value
     labels = frame["value"].nunique()
     st.subheader(f"Experts of block {source.layer} by {by}", anchor=False, help=TERMS["lift"])
     tokens = int(frame.drop_duplicates("value")["total"].sum())
     shown = f" The {_MOST_ROWS} most frequent of {labels} are shown." if labels > _MOST_ROWS else ""
     figures.show(
-        drawn.preference_figure(frame, count=_MOST_ROWS),
-        frame,
-        analysis.recipe(
-            "preferences", source.run.path, source.step, source.layer, by=by, modality=modality
-        ).replace("preference_figure(frame)", f"preference_figure(frame, count={_MOST_ROWS})"),
+        record(drawn.preference_figure, preferences, count=_MOST_ROWS),
+        preferences,
         file=source.file(f"preferences-{modality}-{by}", layer=True),
         note=f"Of the tokens with the label (number in brackets), the share whose first choice is "
         f"the expert. Colour: lift, blue above the base rate, orange below. n = {tokens:,} "
@@ -83,18 +75,13 @@ def _preferences(source: Source, modality: str, by: str) -> None:
     )
 
 
-def _measure(trace: RoutingTrace, layer: int, by: str, modality: str) -> pd.DataFrame:
-    return analysis.expert_preferences(trace, layer, by, modality)
-
-
 def _positions(source: Source) -> None:
     grid = source.trace.grid
     frame = source.measure(analysis.position_frame, source.layer)
     st.subheader(f"Where in the picture, block {source.layer}", anchor=False, help=TERMS["patch"])
     figures.show(
-        drawn.position_figure(frame),
+        record(drawn.position_figure, frame),
         frame,
-        analysis.recipe("positions", source.run.path, source.step, source.layer),
         file=source.file("positions", layer=True),
         note=f"For each expert, its share of the {source.trace.num_pairs:,} patches at each of the "
         f"{grid} × {grid} places; all maps have the same scale.",
@@ -105,9 +92,8 @@ def _agreement(source: Source) -> None:
     frame = source.measure(analysis.agreement_with_labels)
     st.subheader("Routing–label mutual information", anchor=False, help=TERMS["agreement"])
     figures.show(
-        drawn.agreement_figure(frame),
+        record(drawn.agreement_figure, frame),
         frame,
-        analysis.recipe("agreement", source.run.path, source.step),
         file=source.file("agreement"),
         note="Adjusted mutual information of expert and label, by modality and layer: 0 is chance, "
         "1 is full agreement. " + messages.counted(source.trace.num_tokens, "token") + ".",

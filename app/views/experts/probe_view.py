@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
 
+from analysis.recipes import Recorded
 from app.components.routing import Group
 from app.parts import messages
 from app.parts.glossary import TERMS
-from app.server import measures, runs
+from app.server import recorded, runs
 from app.shell import controls
 from limoe_core.runs.directory import Run
 from limoe_core.trace import IMAGE, TEXT, RoutingTrace
@@ -35,9 +36,14 @@ class Source:
         """
         return runs.probe(self.run, self.step)
 
-    def measure(self, measure: Callable[..., T], *options: object) -> T:
+    @cached_property
+    def recorded(self) -> Recorded[RoutingTrace]:
+        """`trace`, for what is made of it."""
+        return recorded.probe(self.run, self.step)
+
+    def measure(self, measure: Callable[..., T], *options: object) -> Recorded[T]:
         """`measure(trace, *options)`, once per server."""
-        return measures.of_probe(measure, self.run, self.step, *options)
+        return recorded.measured(measure, self.recorded, *options)
 
     def file(self, name: str, *, layer: bool = False) -> str:
         """Name of a saved file."""

@@ -8,9 +8,10 @@ import streamlit as st
 
 import analysis
 from analysis import figures as drawn
+from analysis.recipes import Recorded, record
 from app.parts import figures
 from app.parts.glossary import TERMS
-from app.server import jobs, runs
+from app.server import recorded
 from app.shell import controls
 from app.views.experts import parameters
 from app.views.experts.probe_view import Source
@@ -24,12 +25,8 @@ def show(source: Source) -> None:
     """Draws the view."""
     step = parameters.step_with_parameters(source)
     st.markdown(TERMS["sceptic's check"])
-    model, run = runs.load_model(source.run, step), source.run
-    frame = jobs.result(
-        ("sceptic", *parameters.mark(source, step)),
-        lambda progress: _check(run, model, progress),
-        "Clustering the routers' inputs",
-    )
+    check = _check(source.run, step)
+    frame = check.value
     measures = list(frame["measure"].unique())
     measure = controls.choice(
         "measure",
@@ -41,11 +38,9 @@ def show(source: Source) -> None:
         width=380,
     )
     _in_words(source, frame, measure)
-    recipe = analysis.recipe("sceptic", source.run.path, step)
     figures.show(
-        drawn.sceptic_figure(frame, measure),
-        frame,
-        recipe.replace("sceptic_figure(frame)", f"sceptic_figure(frame, {measure!r})"),
+        record(drawn.sceptic_figure, check, measure),
+        check,
         file=f"sceptic-{source.run.name}-step{step}",
         note="Trained: the model's own routers. k-means: clusters of the same inputs, as many as "
         "there are experts, with the modalities weighted equally. Random: routers with Gaussian "
@@ -54,12 +49,14 @@ def show(source: Source) -> None:
     )
 
 
-def _check(run: Run, model: object, progress: jobs.Progress) -> pd.DataFrame:
-    from analysis.pairs import probe_pairs
+def _check(run: Run, step: int) -> Recorded[pd.DataFrame]:
+    from limoe_core.inference import LoadedModel  # here, since it imports JAX
 
-    images, texts, meta = probe_pairs(run)
-    trace = model.trace(images, texts, hidden=True, meta=meta)  # type: ignore[attr-defined]
-    return analysis.sceptics_check(trace)
+    model = recorded.model(run, step)
+    pairs = record(analysis.probe_pairs, recorded.opened(run))
+    images, texts, meta = pairs.unpacked("images", "texts", "meta")
+    trace = record(LoadedModel.trace, model, images, texts, hidden=True, meta=meta)
+    return recorded.worked(record(analysis.sceptics_check, trace), "Clustering the routers' inputs")
 
 
 def _in_words(source: Source, frame: pd.DataFrame, measure: str) -> None:

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 import streamlit as st
 from jaxtyping import UInt8
 
+import analysis
+from analysis.recipes import Recorded, record
 from app.components.routing import Group, payload, routing_view
 from app.components.training import training_strip
 from app.parts import messages, pictures
 from app.parts.export import file_name, take_away
 from app.parts.glossary import help_text
-from app.server import runs
+from app.server import recorded, runs
 from app.shell import controls, sidebar, state
 from app.views.routing import tracing
 from app.views.routing.pair import Pair, choose_example, choose_parts
 from limoe_core.runs.directory import Run, RunError
 from limoe_core.trace import TEXT, RoutingTrace
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 #: With what a pair is routed, by its name in the address bar.
 _TOGETHER, _ALONE, _TRAINING = "together", "alone", "alone-as-in-training"
@@ -40,12 +39,16 @@ _WORDS = (
 class Routed:
     """A pair's routing, and how it came about."""
 
-    trace: RoutingTrace
+    recorded: Recorded[RoutingTrace]
     group: Group
     picture: str | None
     """What the model saw, as a data address."""
     sharp: str | None
-    recipe: str
+
+    @property
+    def trace(self) -> RoutingTrace:
+        """The routing itself."""
+        return self.recorded.value
 
 
 def show(run: Run) -> None:
@@ -104,8 +107,7 @@ def show(run: Run) -> None:
     with st.expander("What the words mean", icon=":material/help:"):
         st.markdown(help_text(*_WORDS))
     take_away(
-        lambda: _frame(routed.trace),
-        routed.recipe,
+        record(analysis.to_frame, routed.recorded),
         file=f"routing-{run.name}-step{routed.group.step}",
         what="this routing",
         more="SVG and PNG: the buttons above the figure.",
@@ -208,18 +210,11 @@ def _recorded(
     example: int,
     shown: UInt8[np.ndarray, "n s s 3"] | None,
 ) -> Routed:
-    recipe = f"""import analysis
-from limoe_core.runs.directory import Run
-
-run = Run.open({runs.written_path(run)!r})
-trace = run.probe({step}).select([{example}])
-frame = analysis.to_frame(trace)"""
     return Routed(
-        trace=probe.select([example]),
+        recorded=record(RoutingTrace.select, recorded.probe(run, step), [example]),
         group=Group.of(probe, run.config.model, run.config.model.capacity_factor, step),
         picture=_blank(probe) if shown is None else pictures.data_address(shown[example]),
         sharp=None,
-        recipe=recipe,
     )
 
 
@@ -248,34 +243,29 @@ def _computed(
             f"{nearest:,}, the nearest with parameters.",
         )
     factor = model.capacity_factor if training else model.eval_capacity_factor
-    pixels, sharp, opened = None, None, "None"
+    picture: Recorded[Any] | None = None
+    pixels, sharp = None, None
     if pair.with_picture and pair.upload is not None:
         prepared = pictures.prepare(pair.upload, model.image_size)
         for note in prepared.notes:
             messages.say("info", note)
         pixels, sharp = prepared.pixels, prepared.sharp
-        opened = f"PIL.Image.open({pair.upload.name!r})"
+        picture = pictures.recorded(pair.upload)
     elif pair.with_picture and pair.example is not None:
         if shown is None:
             raise RunError("the run keeps no pictures of its examples; upload one")
         pixels = pictures.to_pixels(shown[pair.example])
-        opened = f"model.run.probe_pictures()[{pair.example}]"
+        kept = record(Run.probe_pictures, recorded.opened(run)).through(lambda _: shown)
+        picture = kept[pair.example]
     with st.spinner("Routing … (the model is loaded the first time)"):
-        trace = tracing.route(run, nearest, pixels, pair.text, factor)
+        routed = tracing.route(run, nearest, picture, pair.text, factor)
+        trace = routed.value
     _say_what_was_cut(run, nearest, pair.text)
-    recipe = f"""import analysis
-import limoe_core
-{"import PIL.Image" if "PIL" in opened else ""}
-model = limoe_core.load({runs.written_path(run)!r}, step={nearest})
-picture = {opened}
-trace = model.trace([picture], [{pair.text!r}], capacity_factor={factor!r})
-frame = analysis.to_frame(trace)"""
     return Routed(
-        trace=trace,
+        recorded=routed,
         group=Group.of(trace, model, factor, nearest),
         picture=None if pixels is None else pictures.data_address(pictures.to_bytes(pixels)),
         sharp=sharp,
-        recipe=recipe,
     )
 
 
@@ -325,9 +315,3 @@ def _blank(trace: RoutingTrace) -> str:
     """White, where the run keeps no pictures."""
     size = trace.image_size
     return pictures.data_address(np.full((size, size, 3), 255, np.uint8))
-
-
-def _frame(trace: RoutingTrace) -> pd.DataFrame:
-    import analysis
-
-    return analysis.to_frame(trace)

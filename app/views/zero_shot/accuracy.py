@@ -10,9 +10,11 @@ import streamlit as st
 
 import analysis
 from analysis import figures as drawn
+from analysis.recipes import record
 from app.parts import figures, messages
 from app.parts.export import take_away
 from app.parts.glossary import TERMS, help_text
+from app.server import recorded
 from app.server.runs import Runs
 from app.shell import controls
 from app.views.zero_shot.tasks import accuracies, choose_task, evaluated_steps, in_order
@@ -35,14 +37,13 @@ _GROUPS = {
 
 def show(run: Run, step: int) -> None:
     """Draws the view."""
-    frame = accuracies(run, step)
     compared = _choose_twin(run, step)
-    frames = {run.name: frame}
-    paths = {run.name: (run, step)}
+    frames = {run.name: accuracies(run, step)}
     if compared is not None:
         other, at = compared
         frames[other.name] = accuracies(other, at)
-        paths[other.name] = compared
+    frame = frames[run.name].value
+    joined = record(analysis.join_runs, frames)
     tasks = in_order(frame)
     left, middle, right = st.columns([5, 3, 1])
     with left:
@@ -51,25 +52,23 @@ def show(run: Run, step: int) -> None:
         group = _choose_group(frame, task)
     with right:
         k = _choose_k()
-    _numbers(frames, task, k)
+    _numbers({name: each.value for name, each in frames.items()}, task, k)
     wide, narrow = st.columns([3, 2])
     with wide:
         st.subheader(
             f"Top-{k} by {_GROUPS[group]}", anchor=False, help=help_text("top-k", "ceiling")
         )
         figures.show(
-            drawn.accuracy_figure(frames, task, group, k=k),
-            lambda: _joined(frames),
-            _recipe(paths, f"accuracy_figure(frames, {task!r}, {group!r}, k={k})"),
+            record(drawn.accuracy_figure, frames, task, group, k=k),
+            joined,
             file=f"accuracy-{task}-{group}-{run.name}-step{step}",
             note=_note(frame, task, group),
         )
     with narrow:
         st.subheader("All tasks", anchor=False, help=TERMS["zero-shot"])
         figures.show(
-            drawn.tasks_figure(frames, k=k),
-            lambda: _joined(frames),
-            _recipe(paths, f"tasks_figure(frames, k={k})"),
+            record(drawn.tasks_figure, frames, k=k),
+            joined,
             file=f"tasks-{run.name}-step{step}",
             note="Headline: in the first language. Hatched: the mean over languages. Whiskers: "
             "95 % intervals over concepts.",
@@ -219,30 +218,9 @@ def _dense(config: Config) -> Config:
 # ---- what leaves
 
 
-def _joined(frames: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    import pandas as pd
-
-    return pd.concat([frame.assign(run=name) for name, frame in frames.items()], ignore_index=True)
-
-
-def _recipe(paths: dict[str, tuple[Run, int]], call: str) -> str:
-    opened = ", ".join(f"({str(run.path)!r}, {step})" for run, step in paths.values())
-    return f"""import analysis
-from analysis import figures
-from limoe_core.runs.directory import Run
-
-runs = [{opened}]
-frames = {{
-    run.name: analysis.accuracy_frame(run, step)
-    for run, step in ((Run.open(path), step) for path, step in runs)
-}}
-frame = next(iter(frames.values()))
-figure = figures.{call}
-"""
-
-
 def _retrieval(run: Run, step: int) -> None:
-    frame = analysis.retrieval_frame(run, step)
+    results = record(analysis.retrieval_frame, recorded.opened(run), step)
+    frame = results.value
     if frame.empty:
         return
     st.subheader(
@@ -263,8 +241,7 @@ def _retrieval(run: Run, step: int) -> None:
     st.dataframe(table.reset_index(), hide_index=True, height=260)
     st.caption("With 95 % intervals.")
     take_away(
-        lambda: frame,
-        analysis.recipe("retrieval", run.path, step),
+        results,
         file=f"retrieval-{run.name}-step{step}",
         what="the retrieval results",
     )

@@ -6,15 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
 import streamlit as st
 
+from analysis import figures as drawn
 from analysis.classification import SLOT, classification_frame, prompts, temperature
-from analysis.figures.classification import classification_figure
+from analysis.picture_sets import PictureSet
+from analysis.recipes import Recorded, constant, record
 from app.parts import figures, messages
 from app.parts.export import take_away
 from app.parts.glossary import TERMS
-from app.server import runs
+from app.server import recorded, runs
 from app.shell import controls, state
 from app.views.zero_shot import embeddings, pool, selection
 from app.views.zero_shot.labels import LONGEST, Labels, cut_note, read_template
@@ -24,6 +25,7 @@ from limoe_core.runs.directory import Run
 
 if TYPE_CHECKING:
     import pandas as pd
+    import plotly.graph_objects as go
 
 _TYPED, _ALL = "typed", "all"
 _PICTURES = "pictures"  # in the address bar
@@ -38,13 +40,11 @@ _BY_HAND = "your labels"
 class Classes:
     """What to choose from."""
 
-    labels: tuple[str, ...]
-    texts: tuple[str, ...]
-    template: str
+    labels: Recorded[Sequence[str]]
+    texts: Recorded[list[str]]
+    """The labels in the prompt template."""
     what: str
     """In words, for the note under the figure."""
-    recipe: str
-    """Python that makes `labels`."""
 
 
 def show(run: Run, step: int) -> None:
@@ -63,30 +63,34 @@ def show(run: Run, step: int) -> None:
         return
     _say_what_was_cut(run, step, classes)
     frame = _classified(run, step, looked_at, classes)
-    recipe = _recipe(run, step, pictures, looked_at, classes)
+    labels = classes.labels.value
     tau = temperature(runs.load_model(run, step))
     st.caption(
-        f"Probability: softmax over {messages.counted(len(classes.labels), 'class', 'classes')} "
+        f"Probability: softmax over {messages.counted(len(labels), 'class', 'classes')} "
         f"({classes.what}) of cosine similarity / τ, with the learned temperature τ = {tau:.4f}. "
         f"Step {step:,}.",
         help=TERMS["zero-shot"] + "\n\n" + TERMS["temperature"],
     )
-    if len(classes.labels) == 1:
+    if len(labels) == 1:
         messages.say(
             "info",
             "With a single label, every picture gets it, whatever it shows. Add other labels, or "
             "hover over the bar for the cosine similarity.",
         )
+    answers = [
+        record(drawn.classification_figure, frame, number, count=_BARS)
+        for number in range(len(looked_at))
+    ]
     for start in range(0, len(looked_at), 2):  # row by row, so that a phone keeps the order
         columns = st.columns(2, gap="medium")
         for column, number in zip(
             columns, range(start, min(start + 2, len(looked_at))), strict=False
         ):
             with column:
-                _answer(number, looked_at[number], frame)
+                _answer(number, looked_at[number], frame.value, answers[number])
     take_away(
-        lambda: frame,
-        recipe,
+        frame,
+        *answers,
         file=f"classification-{run.name}-step{step}",
         what="all probabilities",
     )
@@ -98,7 +102,7 @@ def show(run: Run, step: int) -> None:
 def _choose_classes(run: Run, step: int, pictures: Pool) -> Classes | None:
     ways = {_TYPED: "my own labels"}
     if pictures.texts:
-        ways[_ALL] = f"all {len(pictures.text_keys):,} names"
+        ways[_ALL] = f"all {len(next(iter(pictures.texts.values()))):,} names"
     way = controls.choice(
         "against",
         "Classes",
@@ -109,19 +113,19 @@ def _choose_classes(run: Run, step: int, pictures: Pool) -> Classes | None:
         help=TERMS["zero-shot"],
     )
     if way == _ALL:
-        labels, what, recipe = _all_names(pictures)
+        labels, what = _all_names(pictures)
     else:
-        labels, what, recipe = _typed(pictures)
+        labels, what = _typed(pictures)
     template, wrong = read_template(_type_template())
     if wrong:
         messages.say("warning", wrong)
-    if not labels:
-        messages.say("info", "There are no classes: type some labels, one per line.")
+    if not len(labels.value):
+        messages.say("info", "There is nothing to choose from: type a label, one a line.")
         return None
-    return Classes(labels, tuple(prompts(labels, template)), template, what, recipe)
+    return Classes(labels, record(prompts, labels, template).named("texts"), what)
 
 
-def _typed(pictures: Pool) -> tuple[tuple[str, ...], str, str]:
+def _typed(pictures: Pool) -> tuple[Recorded[Sequence[str]], str]:
     default = "\n".join(dict.fromkeys(_names_at_first(pictures)))
     text = controls.text(
         "labels",
@@ -137,10 +141,8 @@ def _typed(pictures: Pool) -> tuple[tuple[str, ...], str, str]:
     for note in found.notes:
         messages.say("info", note)
     if len(text) > state.LONGEST_IN_ADDRESS:
-        messages.say(
-            "info", "These labels are too long for the address bar: a link leaves them out."
-        )
-    return found.names, _BY_HAND, f"labels = {list(found.names)!r}"
+        messages.say("info", "So many labels are left out of the address: a link has none of them.")
+    return constant(list(found.names), "labels"), _BY_HAND
 
 
 def _names_at_first(pictures: Pool) -> list[str]:
@@ -150,16 +152,11 @@ def _names_at_first(pictures: Pool) -> list[str]:
     ]
 
 
-def _all_names(pictures: Pool) -> tuple[tuple[str, ...], str, str]:
+def _all_names(pictures: Pool) -> tuple[Recorded[Sequence[str]], str]:
     languages = list(pictures.texts)
     language = controls.choice("language", "Language of the names", languages, noun="language")
-    recipe = (
-        "from limoe_core.data.source import load_pairs\n\n"
-        "table = load_pairs(model.config.data, 'validation').concepts\n"
-        f"labels = list(dict.fromkeys(str(name) for name in table.names[{language!r}]))"
-    )
-    names = tuple(dict.fromkeys(pictures.texts[language]))
-    return names, f"all names of the data set in {language}, each once", recipe
+    names = record(PictureSet.names, pictures.source, [language])
+    return names["text"].named("labels"), f"all names of the data set in {language}, each once"
 
 
 def _type_template() -> str:
@@ -175,7 +172,7 @@ def _type_template() -> str:
 def _say_what_was_cut(run: Run, step: int, classes: Classes) -> None:
     if classes.what != _BY_HAND:
         return
-    cut = embeddings.cut_texts(run, step, classes.texts)
+    cut = embeddings.cut_texts(run, step, classes.texts.value)
     note = cut_note(cut, run.config.model.text_length)
     if note:
         messages.say("warning", note)
@@ -225,33 +222,27 @@ def _clear() -> None:
 # ---- answers
 
 
-def _classified(run: Run, step: int, looked_at: Sequence[Chosen], classes: Classes) -> pd.DataFrame:
-    pictures = np.stack([picture.embed(run, step) for picture in looked_at])
-    if len(classes.texts) > 256:
-        texts = embeddings.of_names(run, step, classes.texts, "the names")
-    else:
-        texts = embeddings.of_texts(run, step, classes.texts)
-    return classification_frame(
-        pictures,
-        texts,
-        temperature(runs.load_model(run, step)),
+def _classified(
+    run: Run, step: int, looked_at: Sequence[Chosen], classes: Classes
+) -> Recorded[pd.DataFrame]:
+    return record(
+        classification_frame,
+        embeddings.of_pictures(run, step, [picture.recorded for picture in looked_at]),
+        embeddings.of_texts(run, step, classes.texts, "the names"),
+        record(temperature, recorded.model(run, step)),
         names=[picture.name for picture in looked_at],
         labels=classes.labels,
         texts=classes.texts,
     )
 
 
-def _answer(number: int, picture: Chosen, frame: pd.DataFrame) -> None:
+def _answer(number: int, picture: Chosen, frame: pd.DataFrame, figure: Recorded[go.Figure]) -> None:
     mine = frame[frame["picture"] == number]
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.image(picture.shown, width=72, output_format="PNG")
             st.markdown(f"**{messages.plain(picture.name, 120)}**  \n{_about(picture, mine)}")
-        st.plotly_chart(
-            classification_figure(frame, number, count=_BARS),
-            key=f"figure.answer.{number}",
-            config=figures.config(f"classification-{picture.name}"),
-        )
+        figures.draw(figure, key=f"answer.{number}", file=f"classification-{picture.name}")
 
 
 def _about(picture: Chosen, mine: pd.DataFrame) -> str:
@@ -261,21 +252,4 @@ def _about(picture: Chosen, mine: pd.DataFrame) -> str:
     same = mine[[str(label).casefold() == picture.truth.casefold() for label in mine["label"]]]
     if same.empty:
         return f":small[{words}]"
-    return f":small[{words} · the correct name is at rank {int(same['rank'].iloc[0]):,}]"
-
-
-def _recipe(
-    run: Run, step: int, pictures: Pool, looked_at: Sequence[Chosen], classes: Classes
-) -> str:
-    images = ", ".join(picture.recipe for picture in looked_at)
-    lines = ["import limoe_core", "from analysis.classification import classify"]
-    lines.append("from analysis.figures.classification import classification_figure")
-    if "PIL." in images:
-        lines.insert(0, "import PIL.Image")
-    lines += ["", f"model = limoe_core.load({str(run.path)!r}, step={step})"]
-    if "pictures[" in images:
-        lines.append(pictures.recipe)
-    lines.append(classes.recipe)
-    lines.append(f"frame = classify(model, [{images}], labels, template={classes.template!r})")
-    lines.append(f"figure = classification_figure(frame, 0, count={_BARS})")
-    return "\n".join(lines) + "\n"
+    return f":small[{words} · the right name has rank {int(same['rank'].iloc[0]):,}]"

@@ -11,11 +11,12 @@ import streamlit as st
 
 import analysis
 from analysis import figures as drawn
+from analysis.recipes import Recorded, record
 from app.components.tiles import Tile, tiles
 from app.parts import figures, messages
 from app.parts.export import take_away
 from app.parts.glossary import TERMS
-from app.server import measures
+from app.server import recorded
 from app.shell import controls, state
 from app.views.zero_shot import pool
 from app.views.zero_shot.tasks import accuracies, choose_task, in_order
@@ -34,7 +35,8 @@ _MOST_PICTURES = 48
 
 def show(run: Run, step: int) -> None:
     """Draws the view."""
-    tasks = [task for task in in_order(accuracies(run, step)) if _path(run, task, step).is_file()]
+    evaluated = in_order(accuracies(run, step).value)
+    tasks = [task for task in evaluated if _path(run, task, step).is_file()]
     if not tasks:
         messages.say(
             "info",
@@ -45,10 +47,11 @@ def show(run: Run, step: int) -> None:
     left, right = st.columns([3, 1])
     with left:
         task = choose_task(tasks)
-    predictions = _predictions(str(run.path), task, step, measures.stamp(_path(run, task, step)))
+    stored = recorded.predictions(run, task, step)
+    predictions = stored.value
     with right:
         language = _choose_language(predictions)
-    answers = _answers(run, task, step, predictions, language)
+    answers = recorded.measured(analysis.answers_frame, stored, language).value
     wrong = int((~answers["right"]).sum())
     st.caption(
         messages.plain(
@@ -60,9 +63,9 @@ def show(run: Run, step: int) -> None:
     )
     narrow, wide = st.columns(2)
     with narrow:
-        _categories(run, task, step, predictions, language)
+        _categories(run, task, step, stored, language)
     with wide:
-        picked = _table(run, task, step, predictions, language)
+        picked = _table(run, task, step, stored, language)
     if picked is not None:
         _pictures(run, answers, *picked)
 
@@ -71,42 +74,19 @@ def _path(run: Run, task: str, step: int) -> Path:
     return run.path / "predictions" / f"{task}-{step}.npz"
 
 
-@st.cache_resource(max_entries=16, show_spinner=False)
-def _predictions(path: str, task: str, step: int, changed: tuple[int, int]) -> Predictions:
-    return Predictions.load(path, task, step)
-
-
 def _choose_language(predictions: Predictions) -> str:
     languages = [str(language) for language in predictions.languages]
     return controls.choice("language", "Names in", languages, noun="language", say=False)
 
 
-def _answers(
-    run: Run, task: str, step: int, predictions: Predictions, language: str
-) -> pd.DataFrame:
-    stamp = measures.stamp(_path(run, task, step))
-    return _answers_of(str(run.path), task, step, stamp, language, predictions)
-
-
-@st.cache_data(max_entries=64, show_spinner=False)
-def _answers_of(
-    path: str,
-    task: str,
-    step: int,
-    changed: tuple[int, int],
-    language: str,
-    _predictions: Predictions,
-) -> pd.DataFrame:
-    return analysis.answers_frame(_predictions, language)
-
-
-def _categories(run: Run, task: str, step: int, predictions: Predictions, language: str) -> None:
-    frame = analysis.category_confusions(predictions, language)
-    st.subheader("Confusions between categories", anchor=False)
+def _categories(
+    run: Run, task: str, step: int, stored: Recorded[Predictions], language: str
+) -> None:
+    frame = recorded.measured(analysis.category_confusions, stored, language)
+    st.subheader("Category for category", anchor=False)
     figures.show(
-        drawn.confusion_figure(frame),
+        record(drawn.confusion_figure, frame),
         frame,
-        analysis.recipe("category confusions", run.path, step, task=task, language=language),
         file=f"categories-{task}-{language}-{run.name}-step{step}",
         note="Rows sum to 100 %: of the pictures of a category, the share classified as each "
         "category.",
@@ -114,19 +94,11 @@ def _categories(run: Run, task: str, step: int, predictions: Predictions, langua
 
 
 def _table(
-    run: Run, task: str, step: int, predictions: Predictions, language: str
+    run: Run, task: str, step: int, stored: Recorded[Predictions], language: str
 ) -> tuple[str, str] | None:
     """The table of confusions; the pair of keys that the reader picked."""
     st.subheader("Most confused pairs", anchor=False)
-    frame = analysis.confusions(predictions, language)
-    categories = sorted({str(category) for category in predictions.category})
-    of_key = dict(
-        zip(
-            (str(predictions.keys[c]) for c in predictions.concept),
-            map(str, predictions.category),
-            strict=True,
-        )
-    )
+    categories = sorted({str(category) for category in stored.value.category})
     category = controls.choice(
         "category",
         "Pictures of the category",
@@ -134,9 +106,9 @@ def _table(
         noun="category",
         say=False,
     )
-    if category != _ANY:
-        frame = frame[[of_key.get(str(key)) == category for key in frame["key"]]]
-    frame = frame.reset_index(drop=True)
+    only = [] if category == _ANY else [category]
+    confused = recorded.measured(analysis.confusions, stored, language, *only)
+    frame = confused.value
     if frame.empty:
         messages.say("info", "No picture is classified as something else.")
         return None
@@ -166,8 +138,7 @@ def _table(
     )
     st.caption("Select a row to see its pictures. Names are in the data set's first language.")
     take_away(
-        lambda: frame,
-        analysis.recipe("confusions", run.path, step, task=task, language=language),
+        confused,
         file=f"confusions-{task}-{language}-{run.name}-step{step}",
         what="the table",
     )

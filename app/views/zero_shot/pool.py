@@ -7,32 +7,30 @@ pictures that every run brings along.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
 from jaxtyping import UInt8
 
+import analysis
+from analysis.picture_sets import UNSEEN_SPLITS, PictureSet
+from analysis.recipes import Recorded, record
 from app.parts import messages
-from app.server import jobs, measures, runs
+from app.server import jobs, measures, recorded
 from app.server.datasets import is_built
 from limoe_core.config import ConfigError, DataConfig
-from limoe_core.runs.directory import Run
-
-if TYPE_CHECKING:
-    from limoe_core.data.pairs import PairSet
-
-#: Splits of the emoji set that training never sees, those that a picture is looked for in first.
-SPLITS = ("test_style", "test_concept", "validation")
+from limoe_core.runs.directory import Run, RunError
 
 
 @dataclass(frozen=True, eq=False)
 class Pool:
     """n pictures, and what is known of each."""
 
+    source: Recorded[PictureSet]
+    """What it is made of, for whoever records what is made of that."""
     title: str
     """What they are, with the name of the data set."""
     ids: tuple[str, ...]
@@ -45,14 +43,9 @@ class Pool:
     styles: tuple[str, ...]
     splits: tuple[str, ...]
     pictures: UInt8[np.ndarray, "n side side 3"]
-    """On white, as they are shown; the model's input is made from `raw`."""
-    raw: UInt8[np.ndarray, "n side side c"]
+    """On white, as they are shown."""
     texts: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Names of all concepts of the data set by language, where it is at hand."""
-    text_keys: tuple[str, ...] = ()
-    """Code points of those concepts."""
-    recipe: str = ""
-    """Python that makes `pictures`, in this order, from `model`."""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -72,12 +65,53 @@ def of_run(run: Run) -> Pool:
     """
     config = run.config.data
     if is_built(config):
-        return jobs.result(
-            ("pool", config.name, config.config, config.dir),
-            lambda progress: _of_data(config, progress),
-            "Reading the test pictures of the data set",
+        key: tuple[Hashable, ...] = ("pool", config.name, config.config, config.dir)
+        settings = recorded.opened(run).attribute("config").attribute("data")
+        source = record(analysis.data_pictures, settings).through(
+            lambda compute: jobs.result(
+                key,
+                lambda progress: compute(progress=progress),
+                "Reading the test pictures of the data set",
+            )
         )
-    return _of_probes(run)
+    else:
+        stamp = measures.stamp(run.path / "probes" / "pictures.npz")
+        source = recorded.kept(record(analysis.probe_pictures, recorded.opened(run)), stamp)
+        key = source.key
+    try:
+        return replace(_pool(key, source), source=source.named("pictures"))
+    except analysis.AnalysisError as error:
+        raise RunError(f"{error}, and its data set is not on this machine") from error
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _pool(key: tuple[Hashable, ...], _source: Recorded[PictureSet]) -> Pool:
+    return of_set(_source)
+
+
+def of_set(source: Recorded[PictureSet]) -> Pool:
+    """The pool of a set of pictures."""
+    found = source.value
+    known = {column: tuple(map(str, values)) for column, values in found.known.items()}
+    if found.texts:
+        title = f"pictures of {found.name} that training never saw"
+        named = zip(known["key"], known["style"], strict=True)
+        ids = tuple(f"{key}.{style}" for key, style in named)
+    else:
+        title = f"probe pictures of {found.name}"
+        ids = tuple(f"probe.{i}" for i in range(len(found.pictures)))
+    return Pool(
+        source=source,
+        title=title,
+        ids=ids,
+        names=known["name"],
+        keys=known["key"],
+        categories=known["category"],
+        styles=known["style"],
+        splits=known["split"],
+        pictures=on_white(found.pictures),
+        texts=found.texts,
+    )
 
 
 def offer_build(run: Run) -> None:
@@ -107,81 +141,7 @@ def offer_build(run: Run) -> None:
 def _build(config: DataConfig) -> None:
     from limoe_core.data.source import load_pairs
 
-    load_pairs(config, SPLITS[0], progress=False)
-
-
-def _of_data(config: DataConfig, progress: jobs.Progress) -> Pool:
-    from limoe_core.data.source import load_pairs
-
-    found = []
-    for done, split in enumerate(SPLITS):
-        progress(done, len(SPLITS))
-        found.append(load_pairs(config, split, build=False, progress=False))
-    return of_pairs(found)
-
-
-def of_pairs(sets: Sequence[PairSet]) -> Pool:
-    """The pictures of several splits of one data set, in their order."""
-    table = sets[0].concepts
-    first = next(iter(table.names))
-    concept = np.concatenate([pairs.concept for pairs in sets])
-    raw = np.concatenate([pairs.pictures.batch(np.arange(len(pairs))) for pairs in sets])
-    keys = [str(table.keys[c]) for c in concept]
-    styles = [str(style) for pairs in sets for style in pairs.style]
-    names = {language: tuple(map(str, values)) for language, values in table.names.items()}
-    splits = ", ".join(repr(pairs.split) for pairs in sets)
-    return Pool(
-        title=f"pictures of {sets[0].name} held out from training",
-        ids=tuple(f"{key}.{style}" for key, style in zip(keys, styles, strict=True)),
-        names=tuple(names[first][c] for c in concept),
-        keys=tuple(keys),
-        categories=tuple(str(table.category[c]) for c in concept),
-        styles=tuple(styles),
-        splits=tuple(pairs.split for pairs in sets for _ in range(len(pairs))),
-        pictures=on_white(raw),
-        raw=raw,
-        texts=names,
-        text_keys=tuple(map(str, table.keys)),
-        recipe=(
-            "from limoe_core.data.source import load_pairs\n\n"
-            f"sets = [load_pairs(model.config.data, split) for split in ({splits})]\n"
-            "pictures = [pairs.pictures[i] for pairs in sets for i in range(len(pairs))]"
-        ),
-    )
-
-
-def _of_probes(run: Run) -> Pool:
-    stamp = measures.stamp(run.path / "probes" / "pictures.npz")
-    return _probe_pool(str(run.path), stamp, run)
-
-
-@st.cache_resource(max_entries=16, show_spinner=False)
-def _probe_pool(path: str, changed: tuple[int, int], _run: Run) -> Pool:
-    pictures, steps = runs.probe_pictures(_run), _run.probe_steps()
-    if pictures is None or not steps:
-        raise runs.RunError(
-            f"{_run.name} keeps no probe pictures, and its data set is not on this machine"
-        )
-    trace = runs.probe(_run, steps[-1])
-    count = min(len(pictures), trace.num_pairs)
-
-    def known(key: str) -> tuple[str, ...]:
-        values = trace.meta.get(key)
-        return tuple("" if values is None else str(values[i]) for i in range(count))
-
-    names = known("name") if "name" in trace.meta else tuple(map(str, trace.captions[:count]))
-    return Pool(
-        title=f"probe pictures of {_run.name}",
-        ids=tuple(f"probe.{i}" for i in range(count)),
-        names=names,
-        keys=known("concept"),
-        categories=known("category"),
-        styles=known("style"),
-        splits=("validation",) * count,
-        pictures=pictures[:count],
-        raw=pictures[:count],
-        recipe="pictures = list(model.run.probe_pictures())",
-    )
+    load_pairs(config, UNSEEN_SPLITS[0], progress=False)
 
 
 def on_white(pictures: UInt8[np.ndarray, "n h w c"]) -> UInt8[np.ndarray, "n h w 3"]:
@@ -193,7 +153,7 @@ def on_white(pictures: UInt8[np.ndarray, "n h w c"]) -> UInt8[np.ndarray, "n h w
     return ((mixed + 127) // 255).astype(np.uint8)
 
 
-def spread(pool: Pool, count: int, splits: Sequence[str] = SPLITS) -> list[int]:
+def spread(pool: Pool, count: int, splits: Sequence[str] = UNSEEN_SPLITS) -> list[int]:
     """Some pictures for a gallery: by turns from each category, in an order that no one chose.
 
     Pictures of the first split that has any go first.

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 import streamlit as st
 
-from analysis.classification import nearest
-from analysis.figures.classification import similarity_figure
+from analysis import figures as drawn
+from analysis.classification import nearest_frame
+from analysis.picture_sets import PictureSet
+from analysis.recipes import Recorded, record
 from app.components.tiles import Tile, tiles
 from app.parts import figures, messages
 from app.parts.export import take_away
@@ -20,6 +21,9 @@ from app.views.zero_shot.labels import LONGEST, cut_note
 from app.views.zero_shot.pool import Pool
 from app.views.zero_shot.selection import Chosen
 from limoe_core.runs.directory import Run
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _FOUND, _TEXTS = 24, 15
 _KEY = "zero_shot.search_gallery"
@@ -65,10 +69,12 @@ def _pictures_by_text(run: Run, step: int, pictures: Pool) -> None:
     if cut:
         messages.say("warning", cut)
     query = embeddings.of_texts(run, step, [text])[0]
-    if not np.any(query):
-        messages.say("info", "The model cannot read any of this text; try another.")
+    if not np.any(query.value):
+        messages.say("info", "This text has no piece that the model could read; type another.")
         return
-    best, similarity = nearest(query, embeddings.of_pool(run, step, pictures), _FOUND)
+    embedded = embeddings.of_pool(run, step, pictures)
+    frame = record(nearest_frame, query, embedded, pictures.source.attribute("known"), _FOUND)
+    best = frame.value.index.to_numpy()
     st.caption(
         messages.plain(
             f"The nearest {len(best)} of {len(pictures):,} {pictures.title}, by cosine similarity. "
@@ -84,7 +90,7 @@ def _pictures_by_text(run: Run, step: int, pictures: Pool) -> None:
                 detail=f"{value:.3f}",
                 hint=f"{pictures.categories[i]} · {pictures.styles[i]} · {pictures.splits[i]}",
             )
-            for i, value in zip(best, similarity, strict=True)
+            for i, value in zip(best, frame.value["similarity"], strict=True)
         ],
         pictures.pictures[best],
         label="Pictures found, nearest first",
@@ -92,18 +98,7 @@ def _pictures_by_text(run: Run, step: int, pictures: Pool) -> None:
         action="classify it",
         on_pick=_classify,
     )
-    frame = _found_frame(pictures, best, similarity)
-    recipe = f"""import limoe_core
-from analysis.classification import nearest
-
-model = limoe_core.load({str(run.path)!r}, step={step})
-{pictures.recipe}
-query = model.encode_texts([{text!r}])[0]
-best, similarity = nearest(query, model.encode_images(pictures), {_FOUND})
-"""
-    take_away(
-        lambda: frame, recipe, file=f"search-{run.name}-step{step}", what="the pictures found"
-    )
+    take_away(frame, file=f"search-{run.name}-step{step}", what="the pictures found")
 
 
 def _classify(picture: str) -> None:
@@ -111,76 +106,29 @@ def _classify(picture: str) -> None:
     state.put("show", "classify")
 
 
-def _found_frame(pictures: Pool, best: np.ndarray, similarity: np.ndarray) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "rank": np.arange(1, len(best) + 1),
-            "key": [pictures.keys[i] for i in best],
-            "name": [pictures.names[i] for i in best],
-            "category": [pictures.categories[i] for i in best],
-            "style": [pictures.styles[i] for i in best],
-            "split": [pictures.splits[i] for i in best],
-            "similarity": similarity,
-        }
-    )
-
-
 # ---- texts by picture
-
-
-@dataclass(frozen=True)
-class Texts:
-    """Texts to find."""
-
-    texts: tuple[str, ...]
-    languages: tuple[str, ...]
-    what: str
-    recipe: str
 
 
 def _texts_by_picture(run: Run, step: int, pictures: Pool) -> None:
     picture = _choose_picture(run, pictures)
-    candidates = _candidates(pictures)
+    names, what = _candidates(pictures)
     if picture is None:
         messages.say("info", "Select a picture above, or upload your own.")
         return
-    embedded = embeddings.of_names(run, step, candidates.texts, candidates.what)
-    best, similarity = nearest(picture.embed(run, step), embedded, _TEXTS)
-    frame = pd.DataFrame(
-        {
-            "rank": np.arange(1, len(best) + 1),
-            "text": [candidates.texts[i] for i in best],
-            "language": [candidates.languages[i] for i in best],
-            "similarity": similarity,
-        }
-    )
+    query = embeddings.of_pictures(run, step, [picture.recorded])[0]
+    embedded = embeddings.of_texts(run, step, names["text"], what)
+    frame = record(nearest_frame, query, embedded, names, _TEXTS)
     left, right = st.columns([1, 3])
     with left:
         st.image(picture.shown, width=128, output_format="PNG")
         st.markdown(f"**{messages.plain(picture.name, 120)}**")
         st.caption(messages.plain(picture.about))
     with right:
-        recipe = f"""import pandas as pd
-
-import limoe_core
-from analysis.classification import nearest
-from analysis.figures.classification import similarity_figure
-{"import PIL.Image" if "PIL." in picture.recipe else ""}
-model = limoe_core.load({str(run.path)!r}, step={step})
-{pictures.recipe}
-{candidates.recipe}
-best, similarity = nearest(
-    model.encode_images([{picture.recipe}])[0], model.encode_texts(texts), {_TEXTS}
-)
-frame = pd.DataFrame({{"text": [texts[i] for i in best], "similarity": similarity}})
-figure = similarity_figure(frame)
-"""
         figures.show(
-            similarity_figure(frame),
+            record(drawn.similarity_figure, frame),
             frame,
-            recipe,
             file=f"texts-{run.name}-step{step}",
-            note=f"The nearest {len(best)} of {len(candidates.texts):,} texts: {candidates.what}. "
+            note=f"The nearest {len(frame.value)} of {len(names.value):,} texts: {what}. "
             f"Step {step:,}.",
         )
 
@@ -205,14 +153,10 @@ def _choose_picture(run: Run, pictures: Pool) -> Chosen | None:
     return selection.of_pool(pictures, pictures.place[ids[0]]) if ids else None
 
 
-def _candidates(pictures: Pool) -> Texts:
+def _candidates(pictures: Pool) -> tuple[Recorded[pd.DataFrame], str]:
+    """The texts to find the nearest of, and what they are."""
     if not pictures.texts:
-        texts = tuple(dict.fromkeys(name for name in pictures.names if name))
-        recipe = (
-            "trace = model.run.probe(model.run.probe_steps()[-1])\n"
-            "texts = list(dict.fromkeys(map(str, trace.meta['name'])))"
-        )
-        return Texts(texts, ("",) * len(texts), "names of the probe pairs", recipe)
+        return record(PictureSet.names, pictures.source), "names of the probe pairs"
     languages = list(pictures.texts)
     language = controls.choice(
         "language",
@@ -223,15 +167,6 @@ def _candidates(pictures: Pool) -> Texts:
         say=False,
     )
     spoken = languages if language == _EVERY else [language]
-    found: dict[str, str] = {}
-    for each in spoken:
-        for name in pictures.texts[each]:
-            found.setdefault(name, each)
-    recipe = (
-        "from limoe_core.data.source import load_pairs\n\n"
-        "table = load_pairs(model.config.data, 'validation').concepts\n"
-        f"texts = list(dict.fromkeys(str(name) for language in {spoken!r} "
-        "for name in table.names[language]))"
-    )
     where = f"in {language}" if language != _EVERY else f"in {len(languages)} languages"
-    return Texts(tuple(found), tuple(found.values()), f"all names of the data set {where}", recipe)
+    names = record(PictureSet.names, pictures.source, spoken)
+    return names, f"all names of the data set {where}"

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import streamlit as st
-from jaxtyping import Float, UInt8
+from jaxtyping import UInt8
 
+from analysis.recipes import Recorded
 from app.components.contact_sheet import Sheet, contact_sheet
 from app.components.gallery import Item, gallery
 from app.parts import messages, pictures
 from app.shell import state
-from app.views.zero_shot import embeddings
 from app.views.zero_shot.pool import Pool, spread, valid_id
-from limoe_core.runs.directory import Run
 
 #: Pictures in the gallery, and most that are looked at together.
 SHOWN, MOST = 160, 8
@@ -36,31 +36,19 @@ class Chosen:
     about: str
     """Its style and split, or that it was brought."""
     shown: UInt8[np.ndarray, "h w 3"]
-    content: np.ndarray
-    """What the model embeds: a picture, or with `pixels` its own input."""
-    pixels: bool
-    digest: str
-    recipe: str
-    """Python that opens it."""
-
-    def embed(self, run: Run, step: int) -> Float[np.ndarray, " d"]:
-        """Its embedding."""
-        return embeddings.of_picture(run, step, self.digest, self.content, pixels=self.pixels)
+    recorded: Recorded[Any]
+    """The picture itself, of any size."""
 
 
 def of_pool(pool: Pool, index: int) -> Chosen:
     """A picture of the pool."""
-    name = pool.ids[index]
     about = [part for part in (pool.styles[index], f"split {pool.splits[index]}") if part]
     return Chosen(
         name=pool.names[index],
         truth=pool.names[index],
         about=" · ".join(about),
         shown=pool.pictures[index],
-        content=pool.raw[index],
-        pixels=False,
-        digest=f"{pool.title}/{name}",
-        recipe=f"pictures[{index}]",
+        recorded=pool.source.attribute("pictures")[index],
     )
 
 
@@ -73,10 +61,7 @@ def of_upload(upload: pictures.Upload, size: int) -> Chosen:
         truth="",
         about="your picture" + (f". {notes}" if notes else ""),
         shown=pictures.to_bytes(prepared.pixels),
-        content=prepared.pixels,
-        pixels=True,
-        digest=upload.digest,
-        recipe=f"PIL.Image.open({upload.name!r})",
+        recorded=pictures.recorded(upload),
     )
 
 

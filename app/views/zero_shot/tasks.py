@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import streamlit as st
-
 import analysis
+from analysis.recipes import Recorded
 from app.parts import messages
 from app.parts.glossary import TERMS
-from app.server import measures
+from app.server import measures, recorded
 from app.shell import controls
 from limoe_core.runs.directory import Run, RunError
 
@@ -35,15 +34,10 @@ def evaluated_steps(run: Run) -> list[int]:
     )
 
 
-def accuracies(run: Run, step: int) -> pd.DataFrame:
+def accuracies(run: Run, step: int) -> Recorded[pd.DataFrame]:
     """`analysis.accuracy_frame` of a step, read once while the file stays the same."""
     stamp = measures.stamp(run.path / "evaluations.json")
-    return _accuracies(str(run.path), step, stamp, run)
-
-
-@st.cache_data(max_entries=64, show_spinner=False)
-def _accuracies(path: str, step: int, changed: tuple[int, int], _run: Run) -> pd.DataFrame:
-    return analysis.accuracy_frame(_run, step)
+    return recorded.measured(analysis.accuracy_frame, recorded.opened(run, stamp), step)
 
 
 def choose_task(tasks: list[str]) -> str:
