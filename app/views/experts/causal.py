@@ -58,7 +58,9 @@ def show(source: Source) -> None:
         return
     measured = call.through(lambda _: frame)
     pairs, baseline = int(frame["pairs"].iloc[0]), float(frame["baseline"].iloc[0])
-    st.subheader("Whose loss rises", anchor=False, help=TERMS["causal specialisation"])
+    st.subheader(
+        "Loss increase when an expert is off", anchor=False, help=TERMS["causal specialisation"]
+    )
     figures.show(
         record(drawn.causal_figure, measured),
         measured,

@@ -120,7 +120,7 @@ def _choose_classes(run: Run, step: int, pictures: Pool) -> Classes | None:
     if wrong:
         messages.say("warning", wrong)
     if not len(labels.value):
-        messages.say("info", "There is nothing to choose from: type a label, one a line.")
+        messages.say("info", "There are no classes: type some labels, one per line.")
         return None
     return Classes(labels, record(prompts, labels, template).named("texts"), what)
 
@@ -141,7 +141,9 @@ def _typed(pictures: Pool) -> tuple[Recorded[Sequence[str]], str]:
     for note in found.notes:
         messages.say("info", note)
     if len(text) > state.LONGEST_IN_ADDRESS:
-        messages.say("info", "So many labels are left out of the address: a link has none of them.")
+        messages.say(
+            "info", "These labels are too long for the address bar: a link leaves them out."
+        )
     return constant(list(found.names), "labels"), _BY_HAND
 
 
@@ -252,4 +254,4 @@ def _about(picture: Chosen, mine: pd.DataFrame) -> str:
     same = mine[[str(label).casefold() == picture.truth.casefold() for label in mine["label"]]]
     if same.empty:
         return f":small[{words}]"
-    return f":small[{words} · the right name has rank {int(same['rank'].iloc[0]):,}]"
+    return f":small[{words} · the correct name is at rank {int(same['rank'].iloc[0]):,}]"

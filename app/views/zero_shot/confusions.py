@@ -83,7 +83,7 @@ def _categories(
     run: Run, task: str, step: int, stored: Recorded[Predictions], language: str
 ) -> None:
     frame = recorded.measured(analysis.category_confusions, stored, language)
-    st.subheader("Category for category", anchor=False)
+    st.subheader("Confusions between categories", anchor=False)
     figures.show(
         record(drawn.confusion_figure, frame),
         frame,

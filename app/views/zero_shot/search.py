@@ -70,7 +70,7 @@ def _pictures_by_text(run: Run, step: int, pictures: Pool) -> None:
         messages.say("warning", cut)
     query = embeddings.of_texts(run, step, [text])[0]
     if not np.any(query.value):
-        messages.say("info", "This text has no piece that the model could read; type another.")
+        messages.say("info", "The model cannot read any of this text; try another.")
         return
     embedded = embeddings.of_pool(run, step, pictures)
     frame = record(nearest_frame, query, embedded, pictures.source.attribute("known"), _FOUND)
