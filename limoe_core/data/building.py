@@ -10,7 +10,7 @@ from typing import Any
 
 from limoe_core.config import ConfigError
 from limoe_core.data.location import remove_unfinished
-from limoe_core.runs.locks import locked
+from limoe_core.locks import locked
 
 
 def is_whole(folder: Path) -> bool:

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from limoe_core.runs.locks import AlreadyLockedError, locked
+from limoe_core.locks import AlreadyLockedError, locked
 
 HOLD = """
     import sys
-    from limoe_core.runs.locks import locked
+    from limoe_core.locks import locked
     with locked(sys.argv[1]):
         print("held", flush=True)
         sys.stdin.readline()
