@@ -21,7 +21,7 @@ from limoe_core.evaluation import scoring
 from limoe_core.evaluation.intervals import wilson_interval
 from limoe_core.runs.directory import Run
 from limoe_core.runs.predictions import Predictions
-from limoe_core.train import train
+from limoe_core.training.loop import train
 from tests.limoe_core.data.small_sets import (
     CIFAR,
     SYNSETS,
