@@ -1,7 +1,11 @@
-"""The optimizer: AdamW or Muon, a schedule, clipping, and which parameters decay."""
+"""The optimizer: a rule of `OPTIMIZERS`, a schedule, clipping, and which parameters decay.
+
+To add an optimizer: an entry in `OPTIMIZERS`, and its name in `OptimizerConfig.name`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -60,26 +64,39 @@ def takes_muon(params: Any) -> Any:
     return jax.tree_util.tree_map_with_path(takes, params)
 
 
-def make_optimizer(config: OptimizerConfig, steps: int) -> optax.GradientTransformation:
-    """The optimizer of a run of `steps` steps."""
-    rate = learning_rate(config, steps)
-    rule = optax.adamw(
+def _adamw(config: OptimizerConfig, rate: optax.Schedule) -> optax.GradientTransformation:
+    return optax.adamw(
         rate,
         b1=config.beta1,
         b2=config.beta2,
         weight_decay=config.weight_decay,
         mask=decay_mask,
     )
-    if config.name == "muon":
-        # Its updates are as large as AdamW's, so that one learning rate serves both.
-        matrices = optax.chain(
-            scale_by_muon(),
-            optax.add_decayed_weights(config.weight_decay),
-            optax.scale_by_learning_rate(rate),
-        )
-        rule = optax.partition({"muon": matrices, "adamw": rule}, _rules)
+
+
+def _muon(config: OptimizerConfig, rate: optax.Schedule) -> optax.GradientTransformation:
+    """Muon for the matrices of blocks; AdamW for all else."""
+    # Its updates are as large as AdamW's, so that one learning rate serves both.
+    matrices = optax.chain(
+        scale_by_muon(),
+        optax.add_decayed_weights(config.weight_decay),
+        optax.scale_by_learning_rate(rate),
+    )
+
+    def rules(params: Any) -> Any:
+        return jax.tree.map(lambda muon: "muon" if muon else "adamw", takes_muon(params))
+
+    return optax.partition({"muon": matrices, "adamw": _adamw(config, rate)}, rules)
+
+
+OPTIMIZERS: dict[str, Callable[[OptimizerConfig, optax.Schedule], optax.GradientTransformation]] = {
+    "adamw": _adamw,
+    "muon": _muon,
+}
+"""How gradients of bounded norm become updates, by `OptimizerConfig.name`."""
+
+
+def make_optimizer(config: OptimizerConfig, steps: int) -> optax.GradientTransformation:
+    """The optimizer of a run of `steps` steps."""
+    rule = OPTIMIZERS[config.name](config, learning_rate(config, steps))
     return optax.chain(optax.clip_by_global_norm(config.clip_norm), rule)
-
-
-def _rules(params: Any) -> Any:
-    return jax.tree.map(lambda muon: "muon" if muon else "adamw", takes_muon(params))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import typing
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +13,13 @@ import pytest
 
 from limoe_core.config import OptimizerConfig, preset
 from limoe_core.model.functional import Params, initial_params
-from limoe_core.training.optimizer import decay_mask, learning_rate, make_optimizer, takes_muon
+from limoe_core.training.optimizer import (
+    OPTIMIZERS,
+    decay_mask,
+    learning_rate,
+    make_optimizer,
+    takes_muon,
+)
 
 RATE = 0.01
 
@@ -112,3 +119,8 @@ def test_the_gradient_is_clipped_over_all_parameters_together(params: Params) ->
     sgd = optax.chain(optax.clip_by_global_norm(1.0), optax.sgd(1.0))
     clipped, _ = sgd.update(ones, sgd.init(params))
     assert float(optax.global_norm(clipped)) == pytest.approx(1.0)
+
+
+def test_every_name_that_a_setting_may_have_is_an_optimizer() -> None:
+    names = typing.get_args(typing.get_type_hints(OptimizerConfig)["name"])
+    assert set(names) == set(OPTIMIZERS)
