@@ -218,19 +218,21 @@ def start_or_restore(
 ) -> TrainState:
     """The state after the newest checkpoint, with the input set to go on there; else a new one."""
     config = run.config
-    optimizer = make_optimizer(config.optimizer, config.train.steps)
+    roles = functional.roles
+    optimizer = make_optimizer(config.optimizer, config.train.steps, roles)
     steps = store.steps()
     if processes.is_first():
         run.truncate_metrics(steps[-1] if steps else -1)
     shapes = functional.shapes
     opt_shapes = jax.eval_shape(optimizer.init, shapes)
     if not steps:
-        params = initial_params(config, config.train.seed, shardings(shapes, mesh))
-        opt_state = jax.jit(optimizer.init, out_shardings=shardings(opt_shapes, mesh))(params)
+        params = initial_params(config, config.train.seed, shardings(shapes, mesh, roles))
+        places = shardings(opt_shapes, mesh, roles)
+        opt_state = jax.jit(optimizer.init, out_shardings=places)(params)
         return TrainState(params, opt_state, _everywhere(0, mesh))
     targets = {
-        "params": placed_shapes(shapes, mesh),
-        "opt_state": placed_shapes(opt_shapes, mesh),
+        "params": placed_shapes(shapes, mesh, roles),
+        "opt_state": placed_shapes(opt_shapes, mesh, roles),
     }
     restored = store.restore_all(steps[-1], targets)
     batches.set_state(restored["input"])
@@ -279,7 +281,7 @@ def loop(
 def step_functions(functional: FunctionalModel, config: Config) -> Any:
     """Gives the step function for each step: with some of the patches, or at the end with all."""
     model, settings = config.model, config.train
-    optimizer = make_optimizer(config.optimizer, settings.steps)
+    optimizer = make_optimizer(config.optimizer, settings.steps, functional.roles)
     some = max(1, round(settings.patch_keep * model.patches))
     made: dict[int, TrainStep] = {}
 

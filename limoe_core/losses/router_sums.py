@@ -33,6 +33,8 @@ class RouterSums(NamedTuple):
     """Squared logsumexps of the logits, over both modalities."""
     first: Float[Array, "*b 2 E"]
     """Tokens whose first choice is each expert."""
+    choices: Float[Array, "*b 2 E"]
+    """All K choices by expert, whether or not they found a place: K a token."""
     dropped: Float[Array, "*b 2"]
     """Share of its choices that found no place, summed over tokens."""
 
@@ -48,7 +50,7 @@ class RouterSums(NamedTuple):
         probs = routing.probs
         codes = jnp.arange(len(MODALITIES))
         masks = (valid & (modality == codes[:, None])).astype(jnp.float32)  # (2, n)
-        first = routing.assignment.expert[:, :1] == jnp.arange(probs.shape[-1])
+        chosen = routing.assignment.expert[:, :, None] == jnp.arange(probs.shape[-1])  # (n, K, E)
         lost = jnp.mean(~routing.assignment.kept, axis=1, dtype=jnp.float32)
         return cls(
             tokens=jnp.sum(masks, axis=1),
@@ -56,13 +58,14 @@ class RouterSums(NamedTuple):
             entropy=masks @ losses.entropy(probs),
             load=losses.load(routing.logits, routing.noisy_logits, top_k, valid),
             squared_z=jnp.sum(losses.squared_z(routing.logits, valid)),
-            first=jax.lax.stop_gradient(masks @ first.astype(jnp.float32)),
+            first=jax.lax.stop_gradient(masks @ chosen[:, 0].astype(jnp.float32)),
+            choices=jax.lax.stop_gradient(masks @ jnp.sum(chosen, axis=1, dtype=jnp.float32)),
             dropped=jax.lax.stop_gradient(masks @ lost),
         )
 
     def total(self) -> RouterSums:
         """The sums of all parts, which the leading axes count."""
-        ranks = RouterSums(1, 2, 1, 1, 0, 2, 1)  # type: ignore[arg-type]
+        ranks = RouterSums(1, 2, 1, 1, 0, 2, 2, 1)  # type: ignore[arg-type]
         return jax.tree.map(
             lambda x, rank: jnp.sum(x, axis=tuple(range(x.ndim - rank))), self, ranks
         )

@@ -60,7 +60,7 @@ def walk(mesh_text: str, groups: int) -> dict[str, np.ndarray]:
     mesh = make_mesh(MeshShape.parse(mesh_text, jax.device_count()))
     placer = Placer(config, mesh)
     functional = FunctionalModel.of(config)
-    params = initial_params(config, 0, shardings(functional.shapes, mesh))
+    params = initial_params(config, 0, shardings(functional.shapes, mesh, functional.roles))
 
     @jax.jit
     def step_of(params: Any, batch: Any, step: Any) -> Any:

@@ -17,7 +17,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from limoe_core.config import ModelConfig
-from limoe_core.model.moe import Intervention, MoE, _capacity_of, assign, capacity
+from limoe_core.model.assignment import assign, capacity, capacity_of
+from limoe_core.model.moe import MoE
+from limoe_core.model.router import Intervention
 
 SHAPES = st.sampled_from([(1, 2), (4, 3), (9, 4), (24, 8)])  # few, since each one compiles
 TIES = st.sampled_from([0.0, 0.25, 0.5, 1.0])
@@ -49,7 +51,7 @@ def assign_by_hand(case: Case) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Tokens come to the counter one at a time, once for each rank of choice."""
     n, experts = case.gates.shape
     expert = np.full((n, case.top_k), -1)
-    position = np.full((n, case.top_k), -1)
+    slot = np.full((n, case.top_k), -1)
     kept = np.zeros((n, case.top_k), bool)
     real = [i for i in range(n) if case.valid[i]]
     if case.batch_priority:
@@ -61,9 +63,9 @@ def assign_by_hand(case: Case) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
             e = best[rank]
             expert[i, rank] = e
             if taken[e] < case.capacity:
-                position[i, rank], kept[i, rank] = taken[e], True
+                slot[i, rank], kept[i, rank] = taken[e], True
                 taken[e] += 1
-    return expert, position, kept
+    return expert, slot, kept
 
 
 _compiled = jax.jit(assign, static_argnums=(2, 4))
@@ -74,7 +76,7 @@ def run(case: Case) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     found = _compiled(
         case.gates, case.valid, case.top_k, jnp.int32(case.capacity), case.batch_priority
     )
-    return np.asarray(found.expert), np.asarray(found.position), np.asarray(found.kept)
+    return np.asarray(found.expert), np.asarray(found.slot), np.asarray(found.kept)
 
 
 # ---- assign
@@ -83,26 +85,26 @@ def run(case: Case) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 @given(cases())
 def test_assignment_agrees_with_the_queue(case: Case) -> None:
     for name, found, wanted in zip(
-        ("expert", "position", "kept"), run(case), assign_by_hand(case), strict=True
+        ("expert", "slot", "kept"), run(case), assign_by_hand(case), strict=True
     ):
         np.testing.assert_array_equal(found, wanted, err_msg=name)
 
 
 @given(cases())
 def test_no_expert_over_capacity_and_no_place_used_twice(case: Case) -> None:
-    expert, position, kept = run(case)
-    places = list(zip(expert[kept], position[kept], strict=True))
+    expert, slot, kept = run(case)
+    places = list(zip(expert[kept], slot[kept], strict=True))
     assert len(set(places)) == len(places)
-    assert np.all((position[kept] >= 0) & (position[kept] < case.capacity))
-    assert np.all(position[~kept] == -1)
+    assert np.all((slot[kept] >= 0) & (slot[kept] < case.capacity))
+    assert np.all(slot[~kept] == -1)
     assert np.bincount(expert[kept], minlength=1).max(initial=0) <= case.capacity
 
 
 @given(cases())
 def test_places_fill_from_the_first_and_nothing_is_dropped_while_there_is_room(case: Case) -> None:
-    expert, position, kept = run(case)
+    expert, slot, kept = run(case)
     for e in range(case.gates.shape[1]):
-        used = sorted(position[kept & (expert == e)])
+        used = sorted(slot[kept & (expert == e)])
         assert used == list(range(len(used)))
         wanted = np.sum((expert == e) & case.valid[:, None])
         assert len(used) == min(wanted, case.capacity)
@@ -110,16 +112,16 @@ def test_places_fill_from_the_first_and_nothing_is_dropped_while_there_is_room(c
 
 @given(cases())
 def test_padding_goes_nowhere_and_changes_nothing(case: Case) -> None:
-    expert, position, kept = run(case)
+    expert, slot, kept = run(case)
     assert np.all(expert[~case.valid] == -1)
-    assert np.all(position[~case.valid] == -1)
+    assert np.all(slot[~case.valid] == -1)
     assert not np.any(kept[~case.valid])
     other = case._replace(gates=np.where(case.valid[:, None], case.gates, np.float32(7)))
-    for found, wanted in zip(run(other), (expert, position, kept), strict=True):
+    for found, wanted in zip(run(other), (expert, slot, kept), strict=True):
         np.testing.assert_array_equal(found, wanted)
     if case.valid.any():
         alone = case._replace(gates=case.gates[case.valid], valid=np.ones(case.valid.sum(), bool))
-        for found, wanted in zip(assign_by_hand(alone), (expert, position, kept), strict=True):
+        for found, wanted in zip(assign_by_hand(alone), (expert, slot, kept), strict=True):
             np.testing.assert_array_equal(found, wanted[case.valid])
 
 
@@ -166,7 +168,7 @@ def test_second_choices_wait_for_all_first_choices() -> None:
 def test_ties_go_to_the_earlier_token_and_the_lower_expert() -> None:
     found = assign(jnp.full((4, 3), 0.5), jnp.ones(4, bool), 2, 2)
     assert found.expert.tolist() == [[0, 1]] * 4
-    assert found.position.tolist() == [[0, 0], [1, 1], [-1, -1], [-1, -1]]
+    assert found.slot.tolist() == [[0, 0], [1, 1], [-1, -1], [-1, -1]]
 
 
 @settings(max_examples=20)
@@ -185,8 +187,8 @@ def test_zeros_of_either_sign_tie() -> None:
 
 def test_shapes_and_types() -> None:
     found = assign(jnp.zeros((5, 4)), jnp.ones(5, bool), 3, 2)
-    assert found.expert.shape == found.position.shape == found.kept.shape == (5, 3)
-    assert found.expert.dtype == found.position.dtype == jnp.int32
+    assert found.expert.shape == found.slot.shape == found.kept.shape == (5, 3)
+    assert found.expert.dtype == found.slot.dtype == jnp.int32
     assert found.kept.dtype == bool
 
 
@@ -207,7 +209,7 @@ def test_capacity_is_the_ceiling_of_a_share(
 def test_places_fit_the_buffer_of_a_large_group(tokens: int, factor: float) -> None:
     """A token with a place beyond its expert's buffer would land in the next expert's."""
     buffer = capacity(tokens, 1, factor, 2)
-    places = _capacity_of(jnp.int32(tokens), 1, factor, 2, buffer)
+    places = capacity_of(jnp.int32(tokens), 1, factor, 2, buffer)
     assert buffer - 1 <= places <= buffer
 
 
@@ -297,7 +299,7 @@ def tokens(seed: int, n: int = 20, width: int = 8, padding: float = 0.25) -> tup
     return rng.normal(size=(n, width)).astype(np.float32), valid
 
 
-@pytest.mark.parametrize("layout", ["buffers", "runs"])
+@pytest.mark.parametrize("layout", ["buffers", "segments"])
 @pytest.mark.parametrize("top_k", [1, 2, 3])
 @pytest.mark.parametrize("priority", [True, False])
 @pytest.mark.parametrize("factor", [0.5, 1.0, 1.25, 8.0])
@@ -361,7 +363,7 @@ def test_padding_changes_no_output(seed: int) -> None:
         moe, np.concatenate([x, noise]), np.concatenate([valid, np.zeros(len(x), bool)])
     )
     np.testing.assert_allclose(longer[: len(x)], y, rtol=1e-6, atol=1e-6)
-    for name in ("expert", "position", "kept"):
+    for name in ("expert", "slot", "kept"):
         np.testing.assert_array_equal(
             getattr(longer_routing.assignment, name)[: len(x)], getattr(routing.assignment, name)
         )
