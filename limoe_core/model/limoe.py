@@ -8,9 +8,8 @@ only attention unfolds it, since a token attends within its own sequence.
 
 from __future__ import annotations
 
-import functools
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -140,15 +139,16 @@ class LIMoE(nnx.Module):
             here = intervention
             if here is not None and isinstance(block.mlp, MoE):
                 here = Intervention(here.bias[len(routings)], here.silence[len(routings)])
-            run = functools.partial(
-                Block.__call__,
+            x, routing, router_input = _run(
+                block,
+                x,
+                remat=config.remat,
                 layout=layout,
                 capacity_factor=capacity_factor,
                 batch_priority=batch_priority,
                 noise=None if noise is None else jax.random.fold_in(noise, index),
                 intervention=here,
             )
-            x, routing, router_input = (nnx.remat(run) if config.remat else run)(block, x)
             if routing is not None:
                 routings.append(routing)
                 hidden.append(router_input)
@@ -187,6 +187,15 @@ class LIMoE(nnx.Module):
             _unit(self.image_head(jnp.mean(images, axis=1))),
             jnp.where(some, _unit(self.text_head(text_mean)), 0.0),
         )
+
+
+def _run(block: Block, x: Array, *, remat: bool, **options: Any) -> tuple[Any, Any, Any]:
+    """The block on x; with `remat`, what is inside is computed again in the backward pass."""
+
+    def run(block: Block, x: Array) -> tuple[Any, Any, Any]:
+        return block(x, **options)
+
+    return (nnx.remat(run) if remat else run)(block, x)
 
 
 def _unit(x: Float[Array, "b e"]) -> Float[Array, "b e"]:
