@@ -53,9 +53,8 @@ class MoE(nnx.Module):
         self.b_in = nnx.Param(jnp.zeros((experts, hidden), jnp.float32), role=EXPERT_VECTOR)
         self.w_out = nnx.Param(w_out, role=EXPERT_MATRIX)
         self.b_out = nnx.Param(jnp.zeros((experts, d), jnp.float32), role=EXPERT_VECTOR)
-        self.balance = None
-        if config.balance != "none":
-            self.balance = nnx.Param(jnp.zeros((2, experts), jnp.float32), role=FROZEN)
+        bias = nnx.Param(jnp.zeros((2, experts), jnp.float32), role=FROZEN)
+        self.balance = None if config.balance == "none" else bias
         self.shared = MLP(config, config.shared_dim, rngs=rngs) if config.shared_dim else None
 
     def __call__(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -16,6 +17,8 @@ from limoe_core.devices.mesh import MeshShape, make_mesh
 from limoe_core.losses.router_sums import RouterSums
 from limoe_core.model.functional import FunctionalModel, Params, initial_params
 from limoe_core.model.limoe import Output
+from limoe_core.runs.directory import Run
+from limoe_core.train import start_or_restore
 from limoe_core.training.optimizer import make_optimizer
 from limoe_core.training.placement import Placer
 from limoe_core.training.step import Batch, TrainState, loss_and_gradients, make_train_step
@@ -274,3 +277,36 @@ def gradients_of_step(
         )
     )
     return run(params)
+
+
+class NoInput:
+    """An input pipeline that has a place and no batches."""
+
+    def __init__(self) -> None:
+        self.place = {"taken": 3}
+
+    def get_state(self) -> dict[str, int]:
+        return self.place
+
+    def set_state(self, place: dict[str, int]) -> None:
+        assert place == self.place
+
+
+def test_a_bias_and_a_frozen_router_are_saved_and_resumed(tmp_path: Path) -> None:
+    base = settings(1)
+    model = dataclasses.replace(
+        base.model, balance="all", balance_rate=0.5, router="frozen", shared_dim=8
+    )
+    config = dataclasses.replace(base, model=model)
+    run, functional = Run.create(tmp_path / "run", config), FunctionalModel.of(config)
+    mesh = make_mesh(MeshShape(1, 1), jax.devices()[:1])
+    with run.checkpoints(keep=0) as store:
+        start = start_or_restore(run, store, functional, NoInput(), mesh)
+        assert int(start.step) == 0
+        choices = [jnp.arange(8.0).reshape(2, 4)] * 2
+        params = functional.after_update(start.params, choices)
+        store.save(3, params, start.opt_state, NoInput().get_state())
+        resumed = start_or_restore(run, store, functional, NoInput(), mesh)
+    assert int(resumed.step) == 3
+    assert resumed.params["blocks"][0]["mlp"]["balance"].tolist() == [[0.5, 0.5, -0.5, -0.5]] * 2
+    jax.tree.map(np.testing.assert_array_equal, resumed[:2], (params, start.opt_state))
