@@ -149,7 +149,7 @@ class LIMoE(nnx.Module):
                 noise=None if noise is None else jax.random.fold_in(noise, index),
                 intervention=here,
             )
-            if routing is not None:
+            if routing is not None and router_input is not None:
                 routings.append(routing)
                 hidden.append(router_input)
 

@@ -567,18 +567,19 @@ def test_a_bias_of_a_modality_evens_out_its_load() -> None:
     """Tokens that all prefer one expert are spread in the end, each modality by itself."""
     moe, _ = make(balance="modality", balance_rate=0.01)
     x, valid = tokens(9, n=400, padding=0)
-    x = x + 3 * np.asarray(moe.router[...])[:, 1]
+    x = x + np.asarray(moe.router[...])[:, 1]
+    moe.router[...] = 0.3 * moe.router[...]
     modality = np.arange(400) % 2
     counted = []
-    for _ in range(150):
+    for _ in range(200):
         _, routing = call(moe, x, valid, modality=modality, capacity_factor=0.0)
         expert = np.asarray(routing.assignment.expert[:, 0])
         counts = np.stack([np.bincount(expert[modality == m], minlength=4) for m in (0, 1)])
         counted.append(counts)
         moe.after_update(jnp.asarray(counts, jnp.float32))
-    assert counted[0].max() > 150
+    assert counted[0].max() > 140
     late = np.mean(counted[-20:], axis=0)
-    np.testing.assert_allclose(late, 50, atol=10)
+    np.testing.assert_allclose(late, 50, atol=5)
 
 
 @pytest.mark.parametrize("layout", ["buffers", "segments"])
