@@ -1,4 +1,4 @@
-"""Every setting of a model, its training and its data, and the named presets.
+"""Every setting of a model, its training and its data.
 
 Settings live here and nowhere else: the command lines of `limoe_core.train` and
 `limoe_core.evaluate` are made from these dataclasses, and a run's `config.json` is one of them
@@ -17,9 +17,6 @@ from typing import Any, Literal
 
 #: Values that older settings spell otherwise, by the name of the setting.
 _RENAMED = {("expert_layout", "runs"): "segments"}
-
-#: Version of the run directory's layout. Readers refuse a run written by a newer layout.
-RUN_FORMAT = 1
 
 
 class ConfigError(ValueError):
@@ -404,56 +401,3 @@ def _check(hint: Any, value: Any, path: str) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         raise ConfigError(f"{path}: {value!r} is not a finite number")
     return value
-
-
-def preset(name: str) -> Config:
-    """The named settings: see `limoe_core.presets`.
-
-    Raises:
-      ConfigError: there are none of that name.
-    """
-    from limoe_core.presets import PRESETS
-
-    if name not in PRESETS:
-        raise ConfigError(f"no preset {name!r}; there are {', '.join(PRESETS)}")
-    return PRESETS[name]
-
-
-def dense_twin(config: Config) -> Config:
-    """The same settings with one MLP for each mixture of experts, as wide as what a token passes.
-
-    That is its K experts and the shared one, so the FLOPs per token are the same.
-    """
-    model = config.model
-    width = model.active_hidden
-    twin = dataclasses.replace(
-        model,
-        experts=0,
-        top_k=1,
-        expert_dim=0 if width == model.mlp_dim else width,
-        shared_dim=0,
-    )
-    return dataclasses.replace(config, model=twin)
-
-
-def finer(config: Config, factor: int) -> Config:
-    """The same settings with experts cut into `factor` smaller ones, of which a token gets as many.
-
-    Parameters, active parameters and FLOPs stay equal, the router aside (DeepSeekMoE,
-    arXiv 2401.06066).
-
-    Raises:
-      ConfigError: if the hidden width cannot be cut so.
-    """
-    model = config.model
-    _require(
-        factor >= 1 and model.expert_hidden % factor == 0,
-        f"experts of hidden width {model.expert_hidden} cannot be cut into {factor}",
-    )
-    cut = dataclasses.replace(
-        model,
-        experts=model.experts * factor,
-        top_k=model.top_k * factor,
-        expert_dim=model.expert_hidden // factor if factor > 1 else model.expert_dim,
-    )
-    return dataclasses.replace(config, model=cut)

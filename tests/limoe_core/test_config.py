@@ -18,11 +18,8 @@ from limoe_core.config import (
     ModelConfig,
     OptimizerConfig,
     TrainConfig,
-    dense_twin,
-    finer,
-    preset,
 )
-from limoe_core.presets import PRESETS
+from limoe_core.presets import PRESETS, dense_twin, finer, preset
 
 positive = st.floats(1e-6, 10.0)
 
@@ -102,6 +99,8 @@ def test_finer_experts_keep_what_a_token_passes() -> None:
     assert dense_twin(finer(base, 4)) == dense_twin(base)
     with pytest.raises(ConfigError, match="hidden width 64 cannot be cut into 5"):
         finer(base, 5)
+    with pytest.raises(ConfigError, match="no experts"):
+        finer(dense_twin(base), 2)
 
 
 def test_balancing_needs_a_rate() -> None:

@@ -11,12 +11,13 @@ import jax.numpy as jnp
 import pytest
 from flax import nnx
 
-from limoe_core.config import Config, OptimizerConfig, preset
+from limoe_core.config import Config, OptimizerConfig
 from limoe_core.devices.mesh import EXPERT, parameter_spec
 from limoe_core.model import block, functional
 from limoe_core.model.functional import FunctionalModel
 from limoe_core.model.moe import MoE
 from limoe_core.planning.cost import Parameters
+from limoe_core.presets import preset
 from limoe_core.roles import EXPERT_MATRIX, FROZEN, MATRIX, Role, Roles
 from limoe_core.training.optimizer import decay_mask, make_optimizer, takes_muon
 
