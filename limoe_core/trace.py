@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Integer, UInt8
 
-from limoe_core.runs.files import replacing
+from limoe_core.files import replacing
 
 IMAGE, TEXT = 0, 1
 #: Names of the modality codes 0 and 1.
@@ -48,7 +48,8 @@ class RoutingTrace:
     probs: Float[np.ndarray, "L T E"]
     """The whole gate distribution p(e|x), without noise."""
     expert: Integer[np.ndarray, "L T K"]
-    """Chosen experts, best first."""
+    """Chosen experts, best first. Training noise, an intervention or loss-free balancing may choose
+    others than those of the largest `probs`."""
     gate: Float[np.ndarray, "L T K"]
     """Gate value of each choice: its weight in the layer's output."""
     dropped: Bool[np.ndarray, "L T K"]

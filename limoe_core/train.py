@@ -12,7 +12,7 @@ import tyro
 from limoe_core import command
 from limoe_core.config import Config, ConfigError
 from limoe_core.devices import processes
-from limoe_core.runs.directory import RunError
+from limoe_core.runs import RunError
 from limoe_core.training.errors import TrainingError, without_library_noise
 from limoe_core.training.loop import train
 from limoe_core.training.termination import Termination
