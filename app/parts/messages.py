@@ -47,8 +47,8 @@ def file_trouble(run: str, error: OSError) -> str:
     file = f" ({error.filename})" if error.filename else ""
     return (
         f"A file of {run}{file} could not be read: {error.strerror or error}. If the run was "
-        "moved or deleted while it was shown, choose another one in the sidebar, or load this "
-        "page again."
+        "moved or deleted while it was shown, choose another one in the sidebar, or reload this "
+        "page."
     )
 
 

@@ -100,7 +100,7 @@ def test_a_run_that_reached_its_end_is_not_followed(runs_folder: Path, tmp_path:
     progress = Progress.of(Run.open(tmp_path / "small"))
     assert progress is not None
     assert not progress.growing
-    assert "to its end" in progress.sentence
+    assert "finished" in progress.sentence
 
 
 def test_a_damaged_probe_is_said_and_left_out(runs_folder: Path, tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def test_numbers_say_what_they_are_of(runs_folder: Path) -> None:
     trace = Run.open(runs_folder / "small").probe(10)
     text = said(page).replace("\\", "")
     assert "Step 10." in text
-    assert "6 pairs of the split validation of emoji/base:1.0.0" in text
+    assert "6 pairs of the validation split of emoji/base:1.0.0" in text
     patches = int((trace.modality == 0).sum())
     assert f"{patches} patches and {trace.num_tokens - patches} pieces" in text
     assert "at most" in text  # the capacity

@@ -296,7 +296,7 @@ def test_ten_thousand_characters_are_cut_and_said(opened: Opened, runs_folder: P
     assert sum(token["m"] for token in data["tokens"]) == 12
     assert "The model reads 12 pieces" in said(page)
     assert "Cut off:" in said(page)
-    assert "left out of the address" in said(page)
+    assert "too long for the address bar" in said(page)
     assert "text" not in page.query_params
 
 

@@ -66,7 +66,7 @@ def _past(run: Run) -> History | None:
     st.caption(
         f"**{messages.plain(run.name)}** · "
         f"{messages.counted(len(past.steps), 'probe trace')} from step {past.steps[0]:,} to "
-        f"{past.steps[-1]:,} · n = {messages.counted(past.pairs, 'pair')} of the split validation, "
+        f"{past.steps[-1]:,} · n = {messages.counted(past.pairs, 'pair')} of the validation split, "
         "the same at every step"
         + (f" · {messages.plain(progress.sentence)}" if progress is not None else "")
     )
@@ -75,7 +75,7 @@ def _past(run: Run) -> History | None:
 
 def _shares(histories: Sequence[History], layer: int) -> None:
     st.subheader(
-        f"Who takes what in block {layer}, step by step",
+        f"Token share per expert over training, block {layer}",
         anchor=False,
         help=TERMS["modality share"],
     )
@@ -97,7 +97,7 @@ def _shares(histories: Sequence[History], layer: int) -> None:
 
 def _timeline(histories: Sequence[History], layer: int, log: bool) -> None:
     st.subheader(
-        f"Loss and routers of block {layer} on one time axis",
+        f"Loss and router metrics of block {layer}",
         anchor=False,
         help=help_text("specialisation", "router entropies", "dropped", "saturation"),
     )
@@ -107,15 +107,17 @@ def _timeline(histories: Sequence[History], layer: int, log: bool) -> None:
         record(analysis.join_runs, frames),
         file="timeline-" + "-".join(past.run.name for past in histories) + f"-block{layer}",
         note="Contrastive loss: of the training batches. Validation: zero-shot top-1 among the "
-        "names of the validation concepts, in the first language. The others: of the probe pairs, "
-        f"at the capacity of training. Band: 95 % interval, {SAMPLES} resamples of pairs. "
-        "Saturation: against the last step that there is.",
+        "names of the validation concepts, in the first language. The others: on the probe pairs, "
+        f"at training capacity. Band: 95 % interval, {SAMPLES} resamples of pairs. "
+        "Saturation: relative to the last recorded step.",
     )
 
 
 def _bands(histories: Sequence[History], layer: int, log: bool) -> None:
     st.subheader(
-        f"The tokens of each modality in block {layer}", anchor=False, help=TERMS["modality share"]
+        f"Tokens of each modality by expert, block {layer}",
+        anchor=False,
+        help=TERMS["modality share"],
     )
     for past in histories:
         _name(past, histories)

@@ -124,7 +124,7 @@ class Progress:
     def sentence(self) -> str:
         """In words."""
         if self.step >= self.steps:
-            return f"Trained to its end, step {self.steps:,}."
+            return f"Training finished at step {self.steps:,}."
         if self.age is None:
             return f"Step {self.step:,} of {self.steps:,}."
         if self.growing:

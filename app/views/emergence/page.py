@@ -24,8 +24,8 @@ def show(run: Run) -> None:
     if not run.config.model.experts:
         messages.say(
             "info",
-            f"{run.name} is a dense twin: it has no experts that could emerge. Choose a run with "
-            "experts in the sidebar.",
+            f"{run.name} is a dense twin: it has no experts. Choose a run with experts in the "
+            "sidebar.",
         )
         return
     layer = sidebar.choose_layer([block + 1 for block in run.config.model.moe_layers])
@@ -91,8 +91,8 @@ def _choose_axis(run: Run) -> tuple[bool, bool]:
         )
         live = controls.toggle(
             "live",
-            "Follow the run while it grows",
+            "Follow the run while it trains",
             default=progress is not None and progress.growing,
-            help=f"Looks at the run's folder every {_EVERY:g} seconds.\n\n" + TERMS["step"],
+            help=f"Checks the run's folder every {_EVERY:g} seconds.\n\n" + TERMS["step"],
         )
     return axis == "log", live

@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 _DATA, _PROBES = "data", "probes"
 #: What the loss is measured on, by its name in the address.
 _MEASURED_ON = {
-    _DATA: "learned concepts in drawings that training never saw",
-    _PROBES: "probe pairs, of concepts that training never saw",
+    _DATA: "known concepts in art styles held out from training",
+    _PROBES: "probe pairs: concepts held out from training",
 }
 _VARIANTS = {
     "next best": "its tokens go to their next-best expert",
-    "none": "its tokens get nothing from the layer",
+    "none": "its tokens get no output from the layer",
 }
 
 
@@ -58,14 +58,16 @@ def show(source: Source) -> None:
         return
     measured = call.through(lambda _: frame)
     pairs, baseline = int(frame["pairs"].iloc[0]), float(frame["baseline"].iloc[0])
-    st.subheader("Whose loss rises", anchor=False, help=TERMS["causal specialisation"])
+    st.subheader(
+        "Loss increase when an expert is off", anchor=False, help=TERMS["causal specialisation"]
+    )
     figures.show(
         record(drawn.causal_figure, measured),
         measured,
         file=f"causal-{variant}-{measured_on}-{source.run.name}-step{step}",
-        note=f"Rise of the contrastive loss ({baseline:.3f} nats with nothing changed) on "
-        f"n = {pairs:,} pairs ({_MEASURED_ON[measured_on]}; no concept and no text twice) when the "
-        f"expert is off for the tokens of one modality alone. Step {step:,}, no limit of capacity. "
+        note=f"Increase of the contrastive loss ({baseline:.3f} nats with all experts on) on "
+        f"n = {pairs:,} pairs ({_MEASURED_ON[measured_on]}; each concept and text once) when the "
+        f"expert is off for the tokens of one modality alone. Step {step:,}, unlimited capacity. "
         "95 % intervals over pairs.",
     )
     _table(source, frame)
@@ -117,8 +119,8 @@ def _measured(
             st.markdown(
                 f"Not measured yet for step {step:,}. It takes {passes:,} forward passes of "
                 f"{messages.counted(len(texts), 'pair')}, one for each layer, expert and modality: "
-                "seconds to minutes. The result is kept on this machine, and you may go elsewhere "
-                "meanwhile."
+                "seconds to minutes. The result is kept on this machine, and you can leave this "
+                "page meanwhile."
             )
             if not st.button("Measure now", type="primary", icon=":material/science:"):
                 return None
@@ -131,7 +133,7 @@ def _measured(
             )
         return call.compute(progress=progress)
 
-    return jobs.result(key, work, "Switching experts off, one after the other")
+    return jobs.result(key, work, "Switching experts off one by one")
 
 
 def _cache() -> Path:
@@ -182,6 +184,7 @@ def _table(source: Source, frame: pd.DataFrame) -> None:
         },
     )
     st.caption(
-        "Role: correlational, by who chooses the expert. Causal index: 0 if both modalities need "
-        "it alike, 1 if only one does; empty where switching it off changes nothing."
+        "Role: correlational, from the tokens routed to the expert. Causal index: 0 if both "
+        "modalities need it equally, 1 if only one does; empty where switching it off changes "
+        "nothing."
     )

@@ -60,10 +60,10 @@ def show(source: Source) -> None:
         on_choose=lambda expert: state.put("expert", expert),
     )
     st.caption(
-        f"Patches: the {_PATCHES} with the highest gate, at most one of each picture. Words: those "
-        "that the expert gets more of than its base rate, ordered by tokens · ln(lift); × is the "
-        "lift and n the tokens that come here. Hatched: dropped. Pick an expert to see more of it "
-        "below; a patch opens its pair on the page Routing."
+        f"Patches: the {_PATCHES} with the highest gate, at most one per picture. Words: those "
+        "with a lift above 1, ordered by tokens · ln(lift); × is the lift and n the number of "
+        "tokens routed here. Hatched: dropped. Select an expert for details below; click a patch "
+        "to open its pair on the Routing page."
     )
     _take_cards_away(source, patches, words)
     _one_expert(source, chosen)
@@ -71,7 +71,7 @@ def show(source: Source) -> None:
 
 def _one_expert(source: Source, expert: int) -> None:
     name = analysis.expert_label(expert)
-    st.subheader(f"{name} of block {source.layer}, more closely", anchor=False)
+    st.subheader(f"{name} of block {source.layer} in detail", anchor=False)
     left, right = st.columns(2)
     with left:
         _positions(source, expert)
@@ -103,7 +103,7 @@ def _words(source: Source, expert: int) -> None:
     frame = source.measure(words_of_experts, source.layer, "word", None).value
     mine = frame[frame["expert"] == expert].drop(columns="expert")
     if mine.empty:
-        st.caption("It gets no word more often than its base rate.")
+        st.caption("No word has a lift above 1.")
         return
     st.dataframe(
         mine[["value", "lift", "share", "base", "tokens", "total", "weight"]],
@@ -115,12 +115,12 @@ def _words(source: Source, expert: int) -> None:
             "share": st.column_config.NumberColumn("here", format="percent", width=60),
             "base": st.column_config.NumberColumn("base rate", format="percent", width=75),
             "tokens": st.column_config.NumberColumn("n here", width=60),
-            "total": st.column_config.NumberColumn("n in all", width=65),
+            "total": st.column_config.NumberColumn("n total", width=65),
             "weight": st.column_config.NumberColumn("tokens · ln lift", format="%.1f", width=95),
         },
     )
     st.caption(
-        f"{messages.counted(len(mine), 'word')} with lift over 1. n counts pieces: a word of "
+        f"{messages.counted(len(mine), 'word')} with a lift above 1. n counts pieces: a word of "
         "three pieces counts three times."
     )
 
@@ -147,7 +147,7 @@ def _labels(source: Source, expert: int, modality: str, by: str, heading: str) -
             "share": st.column_config.NumberColumn("here", format="percent", width=58),
             "interval": st.column_config.TextColumn("95 %", width=74),
             "tokens": st.column_config.NumberColumn("n here", width=60),
-            "total": st.column_config.NumberColumn("n in all", width=65),
+            "total": st.column_config.NumberColumn("n total", width=65),
         },
     )
 

@@ -37,7 +37,9 @@ def show(source: Source) -> None:
     wide, narrow = st.columns([3, 2])
     with wide:
         st.subheader(
-            f"Who takes what in block {source.layer}", anchor=False, help=TERMS["modality share"]
+            f"Token share per expert, block {source.layer}",
+            anchor=False,
+            help=TERMS["modality share"],
         )
         mine = rows(roles, f"layer == {source.layer}")
         figures.show(
@@ -61,8 +63,8 @@ def show(source: Source) -> None:
         record(drawn.shares_figure, roles),
         roles,
         file=source.file("shares"),
-        note="As above, a row for each MoE layer. Experts of different layers have nothing to do "
-        "with each other, whatever their number.",
+        note="As above, one row per MoE layer. Experts of different layers are unrelated, even "
+        "where they share a number.",
     )
     left, right = st.columns([3, 2])
     with left:
@@ -108,7 +110,7 @@ def _headline(source: Source, roles: pd.DataFrame, nmi: pd.DataFrame, health: pd
 
 
 def _roles_table(roles: pd.DataFrame) -> None:
-    st.caption("Every expert of every layer", help=TERMS["role"])
+    st.caption("All experts of all layers", help=TERMS["role"])
     share = st.column_config.ProgressColumn
     table = roles.assign(expert=[analysis.expert_label(int(e)) for e in roles["expert"]])
     st.dataframe(
@@ -132,10 +134,10 @@ def _roles_table(roles: pd.DataFrame) -> None:
             "image_share": share("of patches", format="percent", min_value=0, max_value=1),
             "text_share": share("of pieces", format="percent", min_value=0, max_value=1),
             "image_purity": st.column_config.NumberColumn(
-                "image part", format="percent", help="Modalities weighted equally."
+                "image purity", format="percent", help="Modalities weighted equally."
             ),
             "text_purity": st.column_config.NumberColumn(
-                "text part", format="percent", help="Modalities weighted equally."
+                "text purity", format="percent", help="Modalities weighted equally."
             ),
             "image_tokens": st.column_config.NumberColumn("patches", format="localized"),
             "text_tokens": st.column_config.NumberColumn("pieces", format="localized"),

@@ -16,7 +16,7 @@ from app.views.experts.probe_view import Source, choose_modality
 def show(source: Source) -> None:
     """Draws the view."""
     if source.trace.num_layers < 2:
-        messages.say("info", "This run has one MoE layer, so there is no path to follow.")
+        messages.say("info", "This run has only one MoE layer, so there is no path to follow.")
         return
     modality = choose_modality()
     wide, narrow = st.columns([3, 2])
@@ -27,8 +27,8 @@ def show(source: Source) -> None:
             record(drawn.paths_figure, flows, modality),
             flows,
             file=source.file(f"paths-{modality}"),
-            note="First choices; the width is the number of tokens. Experts of one colour in two "
-            "layers share a number and nothing else.",
+            note="First choices; the width is the number of tokens. The same colour in two layers "
+            "means the same expert number, nothing more.",
         )
     with narrow:
         _table(source, modality)

@@ -46,7 +46,7 @@ def _choose(source: Source) -> tuple[str, str]:
     with right:
         by = controls.choice(
             "by",
-            "Compared by",
+            "Group by",
             offered,
             noun="label",
             words=lambda label: {"place": "place in the text"}.get(label, label),
@@ -64,7 +64,7 @@ def _preferences(source: Source, modality: str, by: str) -> None:
     labels = frame["value"].nunique()
     st.subheader(f"Experts of block {source.layer} by {by}", anchor=False, help=TERMS["lift"])
     tokens = int(frame.drop_duplicates("value")["total"].sum())
-    shown = f" The {_MOST_ROWS} most frequent of {labels} are drawn." if labels > _MOST_ROWS else ""
+    shown = f" The {_MOST_ROWS} most frequent of {labels} are shown." if labels > _MOST_ROWS else ""
     figures.show(
         record(drawn.preference_figure, preferences, count=_MOST_ROWS),
         preferences,
@@ -90,7 +90,7 @@ def _positions(source: Source) -> None:
 
 def _agreement(source: Source) -> None:
     frame = source.measure(analysis.agreement_with_labels)
-    st.subheader("What routing knows of", anchor=False, help=TERMS["agreement"])
+    st.subheader("Routing–label mutual information", anchor=False, help=TERMS["agreement"])
     figures.show(
         record(drawn.agreement_figure, frame),
         frame,

@@ -60,11 +60,11 @@ class Source:
         group = Group.of(trace, model, model.capacity_factor, self.step)
         data = self.run.info.get("data")
         name = data.get("name", "") if isinstance(data, dict) else ""
-        room = "" if group.capacity is None else f", at most {group.capacity:,} tokens an expert"
+        room = "" if group.capacity is None else f", at most {group.capacity:,} tokens per expert"
         return (
-            f"Step {self.step:,}. n = {messages.counted(trace.num_pairs, 'pair')} of the split "
-            f"validation{f' of {name}' if name else ''}, {patches:,} patches and {pieces:,} "
-            f"pieces of text, routed as one group at the capacity of training{room}."
+            f"Step {self.step:,}. n = {messages.counted(trace.num_pairs, 'pair')} of the "
+            f"validation split{f' of {name}' if name else ''}, {patches:,} patches and {pieces:,} "
+            f"pieces of text, routed as one group at training capacity{room}."
         )
 
 

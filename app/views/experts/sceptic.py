@@ -30,7 +30,7 @@ def show(source: Source) -> None:
     measures = list(frame["measure"].unique())
     measure = controls.choice(
         "measure",
-        "Compared by",
+        "Measure",
         measures,
         noun="measure",
         say=False,
@@ -42,10 +42,10 @@ def show(source: Source) -> None:
         record(drawn.sceptic_figure, check, measure),
         check,
         file=f"sceptic-{source.run.name}-step{step}",
-        note="Trained: the model's own routers. k-means: clusters of the very same inputs, as many "
-        "as there are experts, with equal weight for both modalities. Random: routers of Gaussian "
-        "weights; centred: after the inputs' mean is taken off. Whiskers: 95 % of the draws. "
-        f"Step {step:,}; probe pairs, no concept and no text twice.",
+        note="Trained: the model's own routers. k-means: clusters of the same inputs, as many as "
+        "there are experts, with the modalities weighted equally. Random: routers with Gaussian "
+        "weights; centred: after subtracting the mean of the inputs. Whiskers: 95 % of the draws. "
+        f"Step {step:,}; probe pairs, each concept and text once.",
     )
 
 

@@ -166,7 +166,7 @@ def _routed(
 ) -> Routed | None:
     """The pair's routing; None, with a sentence on the page, if there is none."""
     if not pair.with_picture and not pair.text.strip():
-        messages.say("info", "There is nothing to route: type a text, or bring a picture.")
+        messages.say("info", "There is nothing to route: type a text or upload a picture.")
         return None
     if pair.with_picture and not pair.text.strip():
         messages.say("info", "The text is empty: the picture is routed alone.")
@@ -180,13 +180,13 @@ def _routed(
         messages.say("error", f"This pair cannot be routed by the model: {error}")
     if probe is None or pair.example is None or step not in run.probe_steps():
         return None
-    messages.say("info", "Shown instead: the example, as it was recorded in training.")
+    messages.say("info", "Shown instead: the example as recorded during training.")
     return _recorded(run, step, probe, pair.example, shown)
 
 
 def _choose_way(recorded: bool, probe: RoutingTrace | None) -> str:
     """Whether the pair competes with the probe pairs or alone."""
-    ways = {_ALONE: "alone, no limit, as in use", _TRAINING: "alone, capacity as in training"}
+    ways = {_ALONE: "alone, unlimited capacity (inference)", _TRAINING: "alone, training capacity"}
     if recorded and probe is not None:
         ways = {_TOGETHER: f"with all {probe.num_pairs} probe pairs", **ways}
     with st.sidebar:
@@ -198,8 +198,8 @@ def _choose_way(recorded: bool, probe: RoutingTrace | None) -> str:
             words=ways,
             say=False,  # a text of one's own cannot be routed with the probe pairs
             help="Tokens compete for capacity with all others of their routing group. Examples "
-            "were recorded as one group, at the capacity of training; a pair of your own is "
-            "routed alone.\n\n" + help_text("capacity", "dropped"),
+            "were recorded as one group at training capacity; a pair of your own is routed "
+            "alone.\n\n" + help_text("capacity", "dropped"),
         )
 
 
@@ -240,7 +240,7 @@ def _computed(
         messages.say(
             "info",
             f"Step {step:,} has a probe trace but no parameters, so your pair is routed by step "
-            f"{nearest:,}, the nearest that has them.",
+            f"{nearest:,}, the nearest with parameters.",
         )
     factor = model.capacity_factor if training else model.eval_capacity_factor
     picture: Recorded[Any] | None = None
@@ -280,7 +280,7 @@ def _say_what_was_cut(run: Run, step: int, text: str) -> None:
         )
     if len(text) > state.LONGEST_IN_ADDRESS:
         messages.say(
-            "info", "So long a text is left out of the address: a link shows the example's caption."
+            "info", "This text is too long for the address bar: a link shows the example's caption."
         )
 
 
@@ -294,8 +294,8 @@ def _note_on_text(trace: RoutingTrace) -> str:
     if not count:
         return ""
     return (
-        f"{messages.counted(count, 'piece')} of this text stand for one byte each: the vocabulary "
-        "lacks these characters, so they fall back to the bytes of their UTF-8 code."
+        f"{messages.counted(count, 'piece')} of this text stand for one byte each: characters "
+        "that the vocabulary lacks fall back to their UTF-8 bytes."
     )
 
 

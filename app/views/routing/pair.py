@@ -167,8 +167,8 @@ def _bring_picture(size: int, has_example: bool) -> bool:
             key=f"{_UPLOADER}.{st.session_state.get(_UPLOADER, 0)}",
             on_change=_take_upload,
             args=(size,),
-            help="PNG, JPEG, WebP, GIF and others, of any shape; it is put on a white square. It "
-            "stays in this session and is not stored.",
+            help="PNG, JPEG, WebP, GIF and others, of any shape, padded to a white square. "
+            "Kept for this session only, never stored.",
         )
         if upload is not None:
             st.caption(f"In use: {messages.plain(upload.name)}")

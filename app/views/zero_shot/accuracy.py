@@ -65,7 +65,7 @@ def show(run: Run, step: int) -> None:
             note=_note(frame, task, group),
         )
     with narrow:
-        st.subheader("Every task", anchor=False, help=TERMS["zero-shot"])
+        st.subheader("All tasks", anchor=False, help=TERMS["zero-shot"])
         figures.show(
             record(drawn.tasks_figure, frames, k=k),
             joined,
@@ -100,7 +100,7 @@ def _numbers(frames: dict[str, pd.DataFrame], task: str, k: int) -> None:
         rows = frame[(frame["task"] == task) & (frame["k"] == k)]
         of_group = {str(row["group"]): row for row in rows.to_dict("records")}
         if "headline" not in of_group:
-            messages.say("info", f"{name} has no stored result of this task.")
+            messages.say("info", f"{name} has no stored result for this task.")
             continue
         head, mean = of_group["headline"], of_group["mean over languages"]
         ensemble = ""

@@ -33,7 +33,7 @@ _KEY = "zero_shot.gallery"
 #: Labels and pictures that the page opens with.
 _LABELS_AT_FIRST, _PICTURES_AT_FIRST = 9, 4
 _BARS = 8
-_BY_HAND = "the labels typed"
+_BY_HAND = "your labels"
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def show(run: Run, step: int) -> None:
     if classes is None:
         return
     if not looked_at:
-        messages.say("info", "Pick a picture above, or bring one of your own.")
+        messages.say("info", "Select a picture above, or upload your own.")
         return
     _say_what_was_cut(run, step, classes)
     frame = _classified(run, step, looked_at, classes)
@@ -74,8 +74,8 @@ def show(run: Run, step: int) -> None:
     if len(labels) == 1:
         messages.say(
             "info",
-            "With a single label every picture gets it, whatever it shows; add others to choose "
-            "from, or look at the cosine similarity on hovering.",
+            "With a single label, every picture gets it, whatever it shows. Add other labels, or "
+            "hover over the bar for the cosine similarity.",
         )
     answers = [
         record(drawn.classification_figure, frame, number, count=_BARS)
@@ -100,12 +100,12 @@ def show(run: Run, step: int) -> None:
 
 
 def _choose_classes(run: Run, step: int, pictures: Pool) -> Classes | None:
-    ways = {_TYPED: "labels I type"}
+    ways = {_TYPED: "my own labels"}
     if pictures.texts:
         ways[_ALL] = f"all {len(next(iter(pictures.texts.values()))):,} names"
     way = controls.choice(
         "against",
-        "Choose among",
+        "Classes",
         list(ways),
         noun="kind of classes",
         words=ways,
@@ -120,7 +120,7 @@ def _choose_classes(run: Run, step: int, pictures: Pool) -> Classes | None:
     if wrong:
         messages.say("warning", wrong)
     if not len(labels.value):
-        messages.say("info", "There is nothing to choose from: type a label, one a line.")
+        messages.say("info", "There are no classes: type some labels, one per line.")
         return None
     return Classes(labels, record(prompts, labels, template).named("texts"), what)
 
@@ -129,7 +129,7 @@ def _typed(pictures: Pool) -> tuple[Recorded[Sequence[str]], str]:
     default = "\n".join(dict.fromkeys(_names_at_first(pictures)))
     text = controls.text(
         "labels",
-        "Labels, one a line, in any language",
+        "Labels, one per line, in any language",
         default,
         clean=lambda text: text.replace("\0", ""),
         lines=True,
@@ -141,7 +141,9 @@ def _typed(pictures: Pool) -> tuple[Recorded[Sequence[str]], str]:
     for note in found.notes:
         messages.say("info", note)
     if len(text) > state.LONGEST_IN_ADDRESS:
-        messages.say("info", "So many labels are left out of the address: a link has none of them.")
+        messages.say(
+            "info", "These labels are too long for the address bar: a link leaves them out."
+        )
     return constant(list(found.names), "labels"), _BY_HAND
 
 
@@ -203,7 +205,7 @@ def _choose_pictures(run: Run, pictures: Pool) -> list[Chosen]:
             width="stretch",
             key="zero_shot.clear",
             on_click=_clear,
-            help=f"A click on a picture adds it; the newest {selection.MOST} are classified.",
+            help=f"Click a picture to add it; the latest {selection.MOST} are classified.",
         )
     sample = f"{selection.SHOWN} of " if len(pictures) > selection.SHOWN else ""
     others = "; Search finds the others" if sample else ""
@@ -252,4 +254,4 @@ def _about(picture: Chosen, mine: pd.DataFrame) -> str:
     same = mine[[str(label).casefold() == picture.truth.casefold() for label in mine["label"]]]
     if same.empty:
         return f":small[{words}]"
-    return f":small[{words} · the right name has rank {int(same['rank'].iloc[0]):,}]"
+    return f":small[{words} · the correct name is at rank {int(same['rank'].iloc[0]):,}]"

@@ -40,7 +40,7 @@ def show(run: Run, step: int) -> None:
     if not tasks:
         messages.say(
             "info",
-            f"{run.name} keeps no single answers of step {step:,}. Make them with: python -m "
+            f"{run.name} has no stored predictions of step {step:,}. Make them with: python -m "
             f"limoe_core.evaluate --run {run.path} --step {step}",
         )
         return
@@ -56,7 +56,7 @@ def show(run: Run, step: int) -> None:
     st.caption(
         messages.plain(
             f"Step {step:,}, {predictions.data}, split {predictions.split}, names in {language}: "
-            f"{wrong:,} of n = {len(answers):,} pictures are answered with another name.",
+            f"{wrong:,} of n = {len(answers):,} pictures are classified as something else.",
             400,
         ),
         help=TERMS["zero-shot"],
@@ -83,13 +83,13 @@ def _categories(
     run: Run, task: str, step: int, stored: Recorded[Predictions], language: str
 ) -> None:
     frame = recorded.measured(analysis.category_confusions, stored, language)
-    st.subheader("Category for category", anchor=False)
+    st.subheader("Confusions between categories", anchor=False)
     figures.show(
         record(drawn.confusion_figure, frame),
         frame,
         file=f"categories-{task}-{language}-{run.name}-step{step}",
-        note="Rows sum to 100 %: of the pictures of a category, the share answered with a name of "
-        "each category.",
+        note="Rows sum to 100 %: of the pictures of a category, the share classified as each "
+        "category.",
     )
 
 
@@ -110,7 +110,7 @@ def _table(
     confused = recorded.measured(analysis.confusions, stored, language, *only)
     frame = confused.value
     if frame.empty:
-        messages.say("info", "No picture is answered with another name.")
+        messages.say("info", "No picture is classified as something else.")
         return None
     pairs = [f"{row.key}~{row.answer_key}" for row in frame.itertuples()]
     now = state.get("confusion", state.among(pairs, "confusion"), pairs[0], say=False)
@@ -136,7 +136,7 @@ def _table(
             "total": st.column_config.NumberColumn("of", help="Pictures of the concept."),
         },
     )
-    st.caption("Pick a row to see its pictures. Names are in the data set's first language.")
+    st.caption("Select a row to see its pictures. Names are in the data set's first language.")
     take_away(
         confused,
         file=f"confusions-{task}-{language}-{run.name}-step{step}",
@@ -152,7 +152,7 @@ def _pictures(run: Run, answers: pd.DataFrame, key: str, answer: str) -> None:
     if mine.empty:
         return
     concept, taken = str(mine["concept"].iloc[0]), str(mine["answer"].iloc[0])
-    st.subheader("Its pictures", anchor=False)
+    st.subheader("Misclassified pictures", anchor=False)
     pool.offer_build(run)
     try:
         pictures = pool.of_run(run)
@@ -185,19 +185,19 @@ def _wrong(mine: pd.DataFrame, pictures: Pool) -> None:
             Tile(
                 id=pictures.ids[place],
                 caption=", ".join(str(row[name]) for name in _answer_columns(row)),
-                detail=f"{row['style']} · right name at rank {row['rank'] + 1:,}",
+                detail=f"{row['style']} · correct name at rank {row['rank'] + 1:,}",
                 hint=f"similarity of the first answer {row['similarity']:.3f}",
             )
             for row, place in here
         ],
         pictures.pictures[np.array([place for _, place in here])],
-        label="Pictures that are answered wrongly, with the best answers",
+        label="Misclassified pictures, with the top answers",
         key="zero_shot.wrong",
         action="classify it",
         on_pick=_classify,
         width=130,
     )
-    st.caption("Under each picture: its best answers, best first. A click takes it to Classify.")
+    st.caption("Below each picture: its top answers, best first. Click a picture to classify it.")
 
 
 def _answer_columns(row: dict[Hashable, Any]) -> list[str]:
@@ -207,7 +207,7 @@ def _answer_columns(row: dict[Hashable, Any]) -> list[str]:
 def _others(key: str, pictures: Pool) -> None:
     places = [i for i, each in enumerate(pictures.keys) if each == key][:_MOST_PICTURES]
     if not places:
-        st.caption("None are among the pictures that training never saw.")
+        st.caption("None are among the held-out pictures.")
         return
     tiles(
         [
@@ -215,7 +215,7 @@ def _others(key: str, pictures: Pool) -> None:
             for i in places
         ],
         pictures.pictures[np.array(places)],
-        label="Pictures of the concept that was answered",
+        label="Pictures of the concept it was taken for",
         key="zero_shot.taken_for",
         width=100,
     )

@@ -11,8 +11,8 @@ from app.views.zero_shot.tasks import evaluated_steps
 from limoe_core.config import ConfigError
 from limoe_core.runs.directory import Run, RunError
 
-#: The views, by their name in the address: what the switch says. Each is a module of
-#: `app.zero_shot` with `show(run, step)`, imported when it is opened.
+#: The views by their name in the address bar, with their titles. Each is drawn by `show(run, step)`
+#: of the module of that name in this folder, imported when it is opened.
 _VIEWS = {
     "classify": "Classify",
     "search": "Search",
@@ -49,7 +49,7 @@ def _nothing(run: Run, view: str) -> None:
     if view in _OF_THE_MODEL:
         messages.say(
             "info",
-            f"{run.name} has no checkpoint yet, so there is no model to ask. If it is being "
+            f"{run.name} has no checkpoint yet, so there is no model to use. If it is being "
             "trained, come back in a moment.",
         )
     else:

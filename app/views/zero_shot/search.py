@@ -60,17 +60,17 @@ def _pictures_by_text(run: Run, step: int, pictures: Pool) -> None:
         "Text, in any language",
         default,
         clean=lambda text: text.replace("\0", "")[:LONGEST],
-        placeholder="Type what to look for, then press Enter",
+        placeholder="Type what to search for, then press Enter",
     )
     if not text.strip():
-        messages.say("info", "There is nothing to look for: type a text.")
+        messages.say("info", "Type a text to search for.")
         return
     cut = cut_note(embeddings.cut_texts(run, step, [text]), run.config.model.text_length)
     if cut:
         messages.say("warning", cut)
     query = embeddings.of_texts(run, step, [text])[0]
     if not np.any(query.value):
-        messages.say("info", "This text has no piece that the model could read; type another.")
+        messages.say("info", "The model cannot read any of this text; try another.")
         return
     embedded = embeddings.of_pool(run, step, pictures)
     frame = record(nearest_frame, query, embedded, pictures.source.attribute("known"), _FOUND)
@@ -78,7 +78,7 @@ def _pictures_by_text(run: Run, step: int, pictures: Pool) -> None:
     st.caption(
         messages.plain(
             f"The nearest {len(best)} of {len(pictures):,} {pictures.title}, by cosine similarity. "
-            f"Step {step:,}. A click takes a picture to Classify.",
+            f"Step {step:,}. Click a picture to classify it.",
             400,
         )
     )
@@ -93,7 +93,7 @@ def _pictures_by_text(run: Run, step: int, pictures: Pool) -> None:
             for i, value in zip(best, frame.value["similarity"], strict=True)
         ],
         pictures.pictures[best],
-        label="Pictures found, the nearest first",
+        label="Pictures found, nearest first",
         key="zero_shot.found",
         action="classify it",
         on_pick=_classify,
@@ -113,7 +113,7 @@ def _texts_by_picture(run: Run, step: int, pictures: Pool) -> None:
     picture = _choose_picture(run, pictures)
     names, what = _candidates(pictures)
     if picture is None:
-        messages.say("info", "Pick a picture above, or bring one of your own.")
+        messages.say("info", "Select a picture above, or upload your own.")
         return
     query = embeddings.of_pictures(run, step, [picture.recorded])[0]
     embedded = embeddings.of_texts(run, step, names["text"], what)

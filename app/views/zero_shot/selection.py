@@ -158,11 +158,11 @@ def bring_pictures(size: int, *, most: int) -> None:
             key=widget,
             on_change=_take,
             args=(widget, size, most),
-            help="PNG, JPEG, WebP, GIF and others, of any shape; each is put on a white square. "
-            f"Up to {most} are kept, in this session only.",
+            help="PNG, JPEG, WebP, GIF and others, of any shape, padded to a white square. Up to "
+            f"{most} are kept, for this session only.",
         )
         if uploads():
-            st.button("Forget your pictures", on_click=forget_uploads, key="zero_shot.forget")
+            st.button("Remove your pictures", on_click=forget_uploads, key="zero_shot.forget")
     for sentence in st.session_state.get(_REFUSED, []):
         messages.say("error", sentence)
 

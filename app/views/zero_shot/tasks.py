@@ -50,9 +50,9 @@ def choose_task(tasks: list[str]) -> str:
 def task_name(task: str) -> str:
     """A task in words: which pictures, which classes."""
     pictures = {
-        "test_style": "test style: concepts seen, drawn in a style kept out",
-        "test_concept": "test concept: concepts never seen",
-        "validation": "validation: concepts never seen",
+        "test_style": "test style: known concepts in a held-out art style",
+        "test_concept": "test concept: held-out concepts",
+        "validation": "validation: held-out concepts",
     }
     name = task.removeprefix("zero_shot_")
     for split, words in pictures.items():
