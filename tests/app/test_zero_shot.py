@@ -12,7 +12,7 @@ from PIL import Image
 import analysis
 from analysis.classification import classify
 from analysis.picture_sets import picture_set
-from analysis.recipes import constant
+from analysis.recipes import constant, record
 from app.parts.messages import plain
 from app.views.zero_shot.accuracy import is_twin
 from app.views.zero_shot.labels import MOST, Labels, cut_note, read_template
@@ -327,7 +327,8 @@ def test_a_dense_twin_is_known_by_its_settings() -> None:
 
 def of_pairs(sets: list[PairSet]) -> Pool:
     """The pool of a data set of these splits."""
-    return of_set(constant(picture_set(sets), "pictures"))
+    call = record(analysis.data_pictures, constant(None, "config"))
+    return of_set(call.through(lambda _: picture_set(sets)))
 
 
 def _without(pairs) -> Pool:  # type: ignore[no-untyped-def]
