@@ -17,8 +17,8 @@ from app.parts.messages import plain
 from app.views.zero_shot.accuracy import is_twin
 from app.views.zero_shot.labels import MOST, Labels, cut_note, read_template
 from app.views.zero_shot.pool import Pool, of_set, on_white, spread, valid_id
-from limoe_core.config import dense_twin, preset
 from limoe_core.data.pairs import PairSet
+from limoe_core.presets import dense_twin, preset
 from limoe_core.runs.directory import Run
 from limoe_core.runs.predictions import Predictions
 from tests.app.evaluated_runs import make_evaluated, some_pairs
@@ -121,8 +121,9 @@ def test_the_gallery_has_every_category_before_any_has_a_second() -> None:
 
 
 def test_the_gallery_begins_with_the_first_split() -> None:
-    pool = of_pairs([some_pairs("validation"), some_pairs("test_style")])
-    assert {pool.splits[i] for i in spread(pool, 8)} == {"test_style"}
+    for splits in (("test_style", "validation"), ("validation", "test_style")):
+        pool = of_pairs([some_pairs(split) for split in splits])
+        assert {pool.splits[i] for i in spread(pool, 8)} == {splits[0]}
 
 
 @pytest.mark.parametrize("text", ["../../etc", "1F34E", "a.b.c", "<b>.x", "1F34E.open moji", ""])
