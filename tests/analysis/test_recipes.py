@@ -169,7 +169,7 @@ def test_what_cannot_be_written_is_refused_when_it_is_recorded():
     def local():
         return None
 
-    for function in (lambda: None, local, analysis.recipes._layout):
+    for function in (lambda: None, local, analysis.recipes._walk):
         with pytest.raises(analysis.AnalysisError, match="name"):
             record(function)
     with pytest.raises(analysis.AnalysisError, match="ndarray cannot be written"):
