@@ -1,4 +1,4 @@
-"""Stamps of files, with which caches notice that a run was written to."""
+"""File stamps, by which caches notice that a run has changed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def probe_path(run: Run, step: int) -> Path:
 
 
 def stamp(path: Path) -> tuple[int, int]:
-    """Changes when the file does; (0, 0) while there is none."""
+    """Modification time (ns) and size of a file; (0, 0) if there is none."""
     try:
         found = path.stat()
     except OSError:
