@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from limoe_core.data.pairs import PairSet
     from limoe_core.runs import Run
 
-#: Splits of the emoji set that training never sees, those that a picture is looked for in first.
-UNSEEN_SPLITS = ("test_style", "test_concept", "validation")
-
 
 @dataclass(frozen=True, eq=False)
 class PictureSet:
@@ -85,21 +82,24 @@ def probe_pictures(run: Run) -> PictureSet:
 
 def data_pictures(
     config: DataConfig,
-    splits: Sequence[str] = UNSEEN_SPLITS,
+    splits: Sequence[str] | None = None,
     *,
     progress: Callable[[int, int], None] | None = None,
 ) -> PictureSet:
-    """The pictures of some splits of a data set, by default those that training never sees.
+    """The pictures of some splits of a data set.
 
     Args:
       config: `run.config.data`.
+      splits: by default those that training never sees, as the data set lists them.
       progress: called with (done, total) splits.
 
     Raises:
       limoe_core.config.ConfigError: the data set is not on this machine; it is not built here.
     """
+    from limoe_core.data.registry import data_set
     from limoe_core.data.source import load_pairs
 
+    splits = data_set(config).unseen if splits is None else splits
     sets = []
     for done, split in enumerate(splits):
         if progress is not None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import tyro
 
-from limoe_core.config import preset
+from limoe_core.presets import preset
 
 
 def parse_with_preset(command: type[Any], arguments: list[str] | None = None) -> Any:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from limoe_core.config import DataConfig
+from limoe_core.data.registry import data_set
 
 
 def is_built(config: DataConfig) -> bool:
-    """Whether the data set is on this machine; looks at folders alone."""
-    from limoe_core.data.location import data_directory
+    """Whether the data set is on this machine, with pictures that training never saw."""
+    chosen = data_set(config)
+    return bool(chosen.unseen) and chosen.is_ready(config)
 
-    if config.name != "emoji":
-        return False
-    folder = data_directory(config.dir) / "emoji"
-    names = ("full", "base") if config.config == "auto" else (config.config,)
-    return any(any((folder / name).glob("*/dataset_info.json")) for name in names)
+
+def can_build(config: DataConfig) -> bool:
+    """Whether it could be built here, to show those pictures."""
+    chosen = data_set(config)
+    return bool(chosen.unseen) and chosen.can_build and not chosen.is_ready(config)

@@ -14,7 +14,7 @@ import streamlit as st
 
 import analysis
 from analysis.recipes import Recorded, record
-from app.server import jobs, measures, runs
+from app.server import jobs, runs
 from limoe_core.runs import Predictions, Run
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def probe(run: Run, step: int) -> Recorded[RoutingTrace]:
       RunError: there is none, or it is damaged.
     """
     trace, as_recorded = runs.probe_as_read(run, step)
-    stamp = measures.stamp(measures.probe_path(run, step))
+    stamp = run.stamp("probe", step)
     found = record(Run.probe, opened(run), step)
     if not as_recorded:
         found = record(analysis.readable, found, runs.LONGEST_TEXT)
@@ -65,7 +65,7 @@ def model(run: Run, step: int) -> Recorded[LoadedModel]:
 
 def predictions(run: Run, task: str, step: int) -> Recorded[Predictions]:
     """The single answers of an evaluation."""
-    stamp = measures.stamp(run.path / "predictions" / f"{task}-{step}.npz")
+    stamp = run.stamp("predictions", step, task)
     return kept(record(Predictions.load, run.path, task, step).through(_made, stamp))
 
 

@@ -492,7 +492,7 @@ def test_the_view_leaves_as_svg_and_png(page: Page, first: RoutingTrace, tmp_pat
 
 
 def test_the_data_leave_as_csv(page: Page, first: RoutingTrace, tmp_path: Path) -> None:
-    page.get_by_text("Take this routing away").click()
+    page.get_by_text("Export this routing").click()
     with page.expect_download() as download:
         page.get_by_role("button", name="Data as CSV").click()
     download.value.save_as(tmp_path / "data.csv")

@@ -11,7 +11,7 @@ import streamlit as st
 import analysis
 from analysis.recipes import Recorded, record
 from analysis.timeline import join_timeline
-from app.server import measures, recorded, runs
+from app.server import recorded, runs
 from limoe_core.runs.directory import Run, RunError
 
 if TYPE_CHECKING:
@@ -43,11 +43,8 @@ class History:
 
 def history(run: Run) -> History | None:
     """The run's history as on disk now; None if it has no readable probe trace."""
-    marks = tuple(
-        (step, measures.stamp(measures.probe_path(run, step))) for step in run.probe_steps()
-    )
-    metrics = measures.stamp(run.path / "metrics.jsonl")
-    return _history(run, str(run.path), marks, metrics)
+    marks = tuple((step, run.stamp("probe", step)) for step in run.probe_steps())
+    return _history(run, str(run.path), marks, run.stamp("metrics"))
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
@@ -108,7 +105,7 @@ class Progress:
     @classmethod
     def of(cls, run: Run) -> Progress | None:
         """None for a run that has logged nothing."""
-        last = _last_line(str(run.path), measures.stamp(run.path / "metrics.jsonl"), run)
+        last = _last_line(str(run.path), run.stamp("metrics"), run)
         if last is None:
             return None
         logged = last.get("time")

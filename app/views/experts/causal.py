@@ -106,7 +106,7 @@ def _measured(
 ) -> pd.DataFrame | None:
     """The measurement from disk, or made on demand; None before that."""
     model, images, texts = (argument.value for argument in call.arguments)
-    for folder in (source.run.path / "causal", _cache()):
+    for folder in (source.run.path_of("causal"), _cache()):
         stored = causal.stored_causal_specialisation(model, images, texts, folder, variant=variant)
         if stored is not None:
             return stored

@@ -18,7 +18,8 @@ from app.server import recorded
 from app.server.runs import Runs
 from app.shell import controls
 from app.views.zero_shot.tasks import accuracies, choose_task, evaluated_steps, in_order
-from limoe_core.config import Config, LossConfig, dense_twin
+from limoe_core.config import Config, LossConfig
+from limoe_core.presets import dense_twin
 from limoe_core.runs.directory import Run, RunError
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ def _choose_twin(run: Run, step: int) -> tuple[Run, int] | None:
             other = runs.open(name)
         except RunError:
             continue
-        if (other.path / "evaluations.json").exists():
+        if other.has("evaluations"):
             others[name] = other
     twins = [name for name, other in others.items() if is_twin(run.config, other.config)]
     default = twins[0] if twins else _NONE

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,7 +35,7 @@ _MOST_PICTURES = 48
 def show(run: Run, step: int) -> None:
     """Draws the view."""
     evaluated = in_order(accuracies(run, step).value)
-    tasks = [task for task in evaluated if _path(run, task, step).is_file()]
+    tasks = [task for task in evaluated if run.has("predictions", step, task)]
     if not tasks:
         messages.say(
             "info",
@@ -68,10 +67,6 @@ def show(run: Run, step: int) -> None:
         picked = _table(run, task, step, stored, language)
     if picked is not None:
         _pictures(run, answers, *picked)
-
-
-def _path(run: Run, task: str, step: int) -> Path:
-    return run.path / "predictions" / f"{task}-{step}.npz"
 
 
 def _choose_language(predictions: Predictions) -> str:

@@ -7,7 +7,7 @@ pictures that every run brings along.
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -16,11 +16,11 @@ import streamlit as st
 from jaxtyping import UInt8
 
 import analysis
-from analysis.picture_sets import UNSEEN_SPLITS, PictureSet
+from analysis.picture_sets import PictureSet
 from analysis.recipes import Recorded, record
 from app.parts import messages
-from app.server import jobs, measures, recorded
-from app.server.datasets import is_built
+from app.server import jobs, recorded
+from app.server.datasets import can_build, is_built
 from limoe_core.config import ConfigError, DataConfig
 from limoe_core.runs.directory import Run, RunError
 
@@ -75,7 +75,7 @@ def of_run(run: Run) -> Pool:
             )
         )
     else:
-        stamp = measures.stamp(run.path / "probes" / "pictures.npz")
+        stamp = run.stamp("probe pictures")
         source = recorded.kept(record(analysis.probe_pictures, recorded.opened(run)), stamp)
         key = source.key
     try:
@@ -117,7 +117,7 @@ def of_set(source: Recorded[PictureSet]) -> Pool:
 def offer_build(run: Run) -> None:
     """Offers to build the data set if it is not on this machine."""
     config = run.config.data
-    if is_built(config) or config.name != "emoji":
+    if not can_build(config):
         return
     left, right = st.columns([4, 1], vertical_alignment="center")
     with left:
@@ -139,9 +139,9 @@ def offer_build(run: Run) -> None:
 
 
 def _build(config: DataConfig) -> None:
-    from limoe_core.data.source import load_pairs
+    from limoe_core.data.source import make_ready
 
-    load_pairs(config, UNSEEN_SPLITS[0], progress=False)
+    make_ready(config, progress=False)
 
 
 def on_white(pictures: UInt8[np.ndarray, "n h w c"]) -> UInt8[np.ndarray, "n h w 3"]:
@@ -153,15 +153,15 @@ def on_white(pictures: UInt8[np.ndarray, "n h w c"]) -> UInt8[np.ndarray, "n h w
     return ((mixed + 127) // 255).astype(np.uint8)
 
 
-def spread(pool: Pool, count: int, splits: Sequence[str] = UNSEEN_SPLITS) -> list[int]:
+def spread(pool: Pool, count: int) -> list[int]:
     """Pictures for a gallery: from each category in turn, in a fixed random order.
 
-    Pictures of the first split that has any go first.
+    Pictures of the pool's first split go first.
     """
     rng = np.random.default_rng(0)
     shuffled = rng.permutation(len(pool))
-    rank = {split: place for place, split in enumerate(splits)}
-    order = sorted(shuffled, key=lambda i: rank.get(pool.splits[i], len(rank)))
+    rank = {split: place for place, split in enumerate(dict.fromkeys(pool.splits))}
+    order = sorted(shuffled, key=lambda i: rank[pool.splits[i]])
     queues: dict[str, list[int]] = {}
     for i in order:
         queues.setdefault(pool.categories[i], []).append(int(i))

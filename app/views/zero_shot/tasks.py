@@ -8,7 +8,7 @@ import analysis
 from analysis.recipes import Recorded
 from app.parts import messages
 from app.parts.glossary import TERMS
-from app.server import measures, recorded
+from app.server import recorded
 from app.shell import controls
 from limoe_core.runs.directory import Run, RunError
 
@@ -36,7 +36,7 @@ def evaluated_steps(run: Run) -> list[int]:
 
 def accuracies(run: Run, step: int) -> Recorded[pd.DataFrame]:
     """`analysis.accuracy_frame` of a step, read once while the file stays the same."""
-    stamp = measures.stamp(run.path / "evaluations.json")
+    stamp = run.stamp("evaluations")
     return recorded.measured(analysis.accuracy_frame, recorded.opened(run, stamp), step)
 
 
