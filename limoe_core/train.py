@@ -56,13 +56,30 @@ class Command:
     run: Path
     """The run directory to write; its name is the run's name."""
     config: Annotated[Config, tyro.conf.arg(name="")]
-    preset: str = "emoji-tiny"
-    """Named settings to start from: emoji-tiny, emoji-dense or debug."""
+    preset: command.PresetName = "emoji-tiny"
     resume: bool = False
     """Go on with a run that was stopped, with the settings that it was started with."""
     mesh: str = ""
     """How many devices split the experts and how many more the batch, such as data=4,expert=2. By
     default every device takes a part of the batch and has all experts. May change on --resume."""
+
+
+HELP = command.Help(
+    "limoe_core.train",
+    """
+    # emoji-tiny, the default: an hour on two cores
+    {program} --run checkpoints/my-run
+    # go on after a stop, at any moment
+    {program} --run checkpoints/my-run --resume
+    # seconds, to see that it works
+    {program} --run checkpoints/try --preset debug
+    # a preset with some settings changed
+    {program} --run checkpoints/wide --model.experts 16 --train.steps 9000
+    # a model of the paper on eight devices
+    {program} --run checkpoints/coco --preset B/16 \\
+        --data.name coco_captions --mesh data=4,expert=2
+    """,
+)
 
 
 class TrainingError(RuntimeError):
@@ -110,7 +127,7 @@ def _said_once() -> Iterator[None]:
 def main(arguments: list[str] | None = None) -> int:
     """The command line. Returns the exit code."""
     try:
-        options = command.parse_with_preset(Command, arguments)
+        options = command.parse_with_preset(Command, arguments, HELP)
         processes.join()
         with Termination() as termination:
             train(

@@ -154,4 +154,6 @@ def test_the_wheel_holds_the_same_files(site: Path, tmp_path: Path) -> None:
             subprocess.run(["rm", "-rf", str(leftover)], check=True)
     (wheel,) = tmp_path.glob("*.whl")
     names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
-    assert names == {path.relative_to(site).as_posix() for path in site.rglob("*") if path.is_file()}
+    assert names == {
+        path.relative_to(site).as_posix() for path in site.rglob("*") if path.is_file()
+    }
