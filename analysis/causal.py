@@ -27,7 +27,8 @@ from jaxtyping import Float
 from analysis.errors import AnalysisError
 from analysis.halves import Halves
 from analysis.pairs import probe_pairs as probe_pairs
-from limoe_core.runs.files import replacing
+from limoe_core.files import replacing
+from limoe_core.runs.files import causal_file
 from limoe_core.trace import IMAGE, MODALITIES, TEXT
 
 if TYPE_CHECKING:
@@ -244,7 +245,7 @@ def _path(
     samples: int,
     seed: int,
 ) -> Path:
-    return Path(folder) / f"causal-{_digest(model, images, texts, variant, samples, seed)}.json"
+    return causal_file(Path(folder), _digest(model, images, texts, variant, samples, seed))
 
 
 def _digest(

@@ -13,8 +13,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from limoe_core.config import preset
-from limoe_core.presets import PRESETS
+from limoe_core.presets import PRESETS, preset
 
 #: The name of a preset, whose help names them all.
 PresetName = Annotated[

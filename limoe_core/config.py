@@ -1,4 +1,4 @@
-"""Every setting of a model, its training and its data, and the named presets.
+"""Every setting of a model, its training and its data.
 
 Settings live here and nowhere else: the command lines of `limoe_core.train` and
 `limoe_core.evaluate` are made from these dataclasses, and a run's `config.json` is one of them
@@ -14,9 +14,6 @@ import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
-
-#: Version of the run directory's layout. Readers refuse a run written by a newer layout.
-RUN_FORMAT = 1
 
 
 class ConfigError(ValueError):
@@ -375,21 +372,3 @@ def _check(hint: Any, value: Any, path: str) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         raise ConfigError(f"{path}: {value!r} is not a finite number")
     return value
-
-
-def preset(name: str) -> Config:
-    """The named settings: see `limoe_core.presets`.
-
-    Raises:
-      ConfigError: there are none of that name.
-    """
-    from limoe_core.presets import PRESETS
-
-    if name not in PRESETS:
-        raise ConfigError(f"no preset {name!r}; there are {', '.join(PRESETS)}")
-    return PRESETS[name]
-
-
-def dense_twin(config: Config) -> Config:
-    """The same settings with each mixture of experts replaced by one MLP of an expert's width."""
-    return dataclasses.replace(config, model=dataclasses.replace(config.model, experts=0))

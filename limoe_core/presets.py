@@ -6,15 +6,34 @@ published; where it is not, the parameter count that is decided, as each preset 
 
 from __future__ import annotations
 
+import dataclasses
+
 from limoe_core.config import (
     Config,
+    ConfigError,
     DataConfig,
     LossConfig,
     ModelConfig,
     OptimizerConfig,
     TrainConfig,
-    dense_twin,
 )
+
+
+def preset(name: str) -> Config:
+    """The settings of that name in `PRESETS`.
+
+    Raises:
+      ConfigError: there are none of that name.
+    """
+    if name not in PRESETS:
+        raise ConfigError(f"no preset {name!r}; there are {', '.join(PRESETS)}")
+    return PRESETS[name]
+
+
+def dense_twin(config: Config) -> Config:
+    """The same settings with each mixture of experts replaced by one MLP of an expert's width."""
+    return dataclasses.replace(config, model=dataclasses.replace(config.model, experts=0))
+
 
 _EMOJI_TINY = Config(
     # One picture has 64 tokens and a caption five: 1.5 leaves the image experts room for them.

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Integer, UInt8
 
-from limoe_core.runs.files import replacing
+from limoe_core.files import replacing
 
 IMAGE, TEXT = 0, 1
 #: Names of the modality codes 0 and 1.

@@ -35,8 +35,8 @@ from limoe_core.devices.mesh import (
 )
 from limoe_core.inference import LoadedModel
 from limoe_core.model.functional import FunctionalModel, initial_params
+from limoe_core.runs import Run, RunError
 from limoe_core.runs.checkpoints import StepStore
-from limoe_core.runs.directory import Run, RunError
 from limoe_core.tokenizer import Tokenizer
 from limoe_core.training.alarms import Watch
 from limoe_core.training.optimizer import learning_rate, make_optimizer
@@ -222,7 +222,7 @@ def start_run(
         else:
             data = {"name": pairs.name, "train_pictures": len(pairs)}
             run = Run.create(path, config, data=data, parameters=functional.parameters)
-        if not (run.path / "tokenizer.model").exists():
+        if not run.has("tokenizer"):
             tokenizer = Tokenizer.train(pairs.captions(), config.model.vocab_size)
             with _saying_what_is_safe(run):
                 run.save_tokenizer(tokenizer)
@@ -339,7 +339,7 @@ class Observer:
         if settings.tensorboard and self._writes:
             from limoe_core.training.tensorboard import EventWriter
 
-            self._tensorboard = EventWriter(run.path / "tensorboard")
+            self._tensorboard = EventWriter(run.path_of("events"))
         if config.model.experts and self._writes:
             run.save_probe_pictures(self._probe.pictures)
 

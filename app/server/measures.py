@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import streamlit as st
 
 from app.server import runs
-from limoe_core.runs.directory import Run
+from limoe_core.runs import Run
 from limoe_core.trace import RoutingTrace
 
 T = TypeVar("T")
@@ -27,7 +26,7 @@ def of_probe(measure: Callable[..., T], run: Run, step: int, *options: Any) -> T
     """
     name = f"{measure.__module__}.{measure.__qualname__}"
     return cast(
-        T, _of_probe(run, measure, str(run.path), step, stamp(probe_path(run, step)), name, options)
+        T, _of_probe(run, measure, str(run.path), step, run.stamp("probe", step), name, options)
     )
 
 
@@ -47,17 +46,3 @@ def _of_probe(
 def trace(run: Run, step: int) -> RoutingTrace:
     """The probe trace of a step, from the server's memory where it is there."""
     return runs.probe(run, step)
-
-
-def probe_path(run: Run, step: int) -> Path:
-    """File of a step's probe trace."""
-    return run.path / "probes" / f"{step}.npz"
-
-
-def stamp(path: Path) -> tuple[int, int]:
-    """Changes when the file does; (0, 0) while there is none."""
-    try:
-        found = path.stat()
-    except OSError:
-        return (0, 0)
-    return (found.st_mtime_ns, found.st_size)

@@ -1,6 +1,6 @@
 """Runs for the pages: which there are, and what they hold, loaded once per server.
 
-Names of runs come from the address bar; `limoe_core.runs.directory.find_run` refuses any that is
+Names of runs come from the address bar; `limoe_core.runs.find_run` refuses any that is
 not a plain folder name. A folder or a file of a run that is a symbolic link is used only if it
 leads to a place within the folder of runs (`app.server.confinement`), so nothing outside is ever
 read as a run. JAX is imported only when parameters are asked for.
@@ -18,7 +18,7 @@ import streamlit as st
 
 from app.parts import messages
 from app.server import confinement
-from limoe_core.runs.directory import Run, RunError, RunListing, find_run, list_runs
+from limoe_core.runs import Run, RunError, RunListing, find_run, list_runs
 from limoe_core.trace import RoutingTrace
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def probe(run: Run, step: int) -> RoutingTrace:
     Raises:
       RunError: there is none, or it is damaged.
     """
-    return _probe(str(run.path), step, _stamp(run.path / "probes" / f"{step}.npz"))
+    return _probe(str(run.path), step, run.stamp("probe", step))
 
 
 def probe_pictures(run: Run) -> UInt8[np.ndarray, "n size size 3"] | None:
@@ -111,7 +111,7 @@ def probe_pictures(run: Run) -> UInt8[np.ndarray, "n size size 3"] | None:
     Raises:
       RunError: they are damaged.
     """
-    return _probe_pictures(str(run.path), _stamp(run.path / "probes" / "pictures.npz"))
+    return _probe_pictures(str(run.path), run.stamp("probe pictures"))
 
 
 def model(run: Run, step: int) -> LoadedModel:
@@ -127,7 +127,7 @@ def model(run: Run, step: int) -> LoadedModel:
 
 def model_stamp(run: Run, step: int) -> tuple[int, int]:
     """Changes when the parameters of a step do."""
-    return _stamp(run.path / "steps" / str(step))
+    return run.stamp("parameters", step)
 
 
 def pairs(run: Run, split: str) -> PairSet:
@@ -136,16 +136,7 @@ def pairs(run: Run, split: str) -> PairSet:
     Raises:
       RuntimeError, ValueError or OSError: it is not on this machine and cannot be built.
     """
-    return _pairs(str(run.path), split, _stamp(run.path / "config.json"))
-
-
-def _stamp(path: Path) -> tuple[int, int]:
-    """Changes when the file does, so that no cache outlives it."""
-    try:
-        found = path.stat()
-    except OSError:
-        return (0, 0)
-    return (found.st_mtime_ns, found.st_size)
+    return _pairs(str(run.path), split, run.stamp("config"))
 
 
 @st.cache_resource(max_entries=128, show_spinner=False)

@@ -7,7 +7,8 @@ import pytest
 
 import analysis
 from analysis import figures
-from limoe_core.evaluation.scoring import retrieval_result, zero_shot, zero_shot_result
+from limoe_core.evaluation.retrieval import retrieval_result
+from limoe_core.evaluation.scoring import zero_shot, zero_shot_result
 from limoe_core.runs.predictions import Predictions
 
 LANGUAGES = ("en", "ru")

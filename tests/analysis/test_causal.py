@@ -14,9 +14,9 @@ import pytest
 import analysis
 from analysis.causal import pair_losses
 from limoe_core import losses
-from limoe_core.config import preset
 from limoe_core.inference import LoadedModel
 from limoe_core.model.functional import FunctionalModel, initial_params
+from limoe_core.presets import preset
 
 TEXTS = ["red apple", "cat", "a dog", "коты", "りんご", "sun and moon"]
 

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from limoe_core.config import Config, preset
+from limoe_core.config import Config
+from limoe_core.presets import preset
 from limoe_core.runs.directory import Run
 
 SIZE = 32

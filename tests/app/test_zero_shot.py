@@ -15,7 +15,7 @@ from app.parts.messages import plain
 from app.views.zero_shot.accuracy import is_twin
 from app.views.zero_shot.labels import MOST, Labels, cut_note, read_template
 from app.views.zero_shot.pictures import Pool, of_pairs, on_white, spread, valid_id
-from limoe_core.config import dense_twin, preset
+from limoe_core.presets import dense_twin, preset
 from limoe_core.runs.directory import Run
 from limoe_core.runs.predictions import Predictions
 from tests.app.evaluated_runs import make_evaluated, some_pairs

@@ -14,9 +14,10 @@ import pytest
 from benchmarks.flops import forward_products, muon_flops, total, training_flops
 from benchmarks.machine import Product, with_gradients
 from benchmarks.training import Tokens
-from limoe_core.config import Config, OptimizerConfig, dense_twin, preset
+from limoe_core.config import Config, OptimizerConfig
 from limoe_core.losses import contrastive_loss
 from limoe_core.model.functional import FunctionalModel, Params
+from limoe_core.presets import dense_twin, preset
 from limoe_core.training.optimizer import make_optimizer
 
 PAIRS = 8

@@ -18,10 +18,8 @@ from limoe_core.config import (
     ModelConfig,
     OptimizerConfig,
     TrainConfig,
-    dense_twin,
-    preset,
 )
-from limoe_core.presets import PRESETS
+from limoe_core.presets import PRESETS, dense_twin, preset
 
 positive = st.floats(1e-6, 10.0)
 

@@ -42,11 +42,8 @@ class History:
 
 def history(run: Run) -> History | None:
     """The run's past as it is on disk now; None if it has no readable probe trace."""
-    marks = tuple(
-        (step, measures.stamp(measures.probe_path(run, step))) for step in run.probe_steps()
-    )
-    metrics = measures.stamp(run.path / "metrics.jsonl")
-    return _history(run, str(run.path), marks, metrics)
+    marks = tuple((step, run.stamp("probe", step)) for step in run.probe_steps())
+    return _history(run, str(run.path), marks, run.stamp("metrics"))
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
@@ -91,7 +88,7 @@ def _specialisation(trace: RoutingTrace) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far training is, by the last line of metrics.jsonl."""
+    """How far training is, by the last line of its metrics."""
 
     step: int
     steps: int
@@ -101,7 +98,7 @@ class Progress:
     @classmethod
     def of(cls, run: Run) -> Progress | None:
         """None for a run that has logged nothing."""
-        last = _last_line(str(run.path), measures.stamp(run.path / "metrics.jsonl"), run)
+        last = _last_line(str(run.path), run.stamp("metrics"), run)
         if last is None:
             return None
         logged = last.get("time")

@@ -104,7 +104,7 @@ def _measured(source: Source, step: int, variant: Variant, measured_on: str) -> 
     """The measurement from disk, or made now if the reader wants it; None before that."""
     model = models.load(source.run, step)
     images, texts, _ = _pairs(source.run, measured_on)
-    for folder in (source.run.path / "causal", _cache()):
+    for folder in (source.run.path_of("causal"), _cache()):
         stored = causal.stored_causal_specialisation(model, images, texts, folder, variant=variant)
         if stored is not None:
             return stored

@@ -17,7 +17,7 @@ from app.components.experts.payload import payload
 from app.parts import figures, messages
 from app.parts.export import take_away
 from app.parts.glossary import TERMS
-from app.server import measures, runs
+from app.server import runs
 from app.shell import state
 from app.views.experts.probe_view import Source
 from limoe_core.runs.directory import Run, RunError
@@ -200,7 +200,7 @@ def _sheet(source: Source) -> Sheet | None:
         return None
     if pictures is None or len(pictures) != source.trace.num_pairs:
         return None
-    stamp = measures.stamp(source.run.path / "probes" / "pictures.npz")
+    stamp = source.run.stamp("probe pictures")
     return _sheet_of(source.run, str(source.run.path), stamp, pictures)
 
 

@@ -13,11 +13,11 @@ from analysis import figures as drawn
 from app.parts import figures, messages
 from app.parts.export import take_away
 from app.parts.glossary import TERMS, help_text
-from app.server import measures
 from app.server.runs import Runs
 from app.shell import state
 from app.views.zero_shot.page import evaluated_steps
-from limoe_core.config import Config, LossConfig, dense_twin
+from limoe_core.config import Config, LossConfig
+from limoe_core.presets import dense_twin
 from limoe_core.runs.directory import Run, RunError
 
 if TYPE_CHECKING:
@@ -80,8 +80,7 @@ def show(run: Run, step: int) -> None:
 
 def accuracies(run: Run, step: int) -> pd.DataFrame:
     """`analysis.accuracy_frame` of a step, read once while the file stays the same."""
-    stamp = measures.stamp(run.path / "evaluations.json")
-    return _accuracies(str(run.path), step, stamp, run)
+    return _accuracies(str(run.path), step, run.stamp("evaluations"), run)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
@@ -214,7 +213,7 @@ def _choose_twin(run: Run, step: int) -> tuple[Run, int] | None:
             other = runs.open(name)
         except RunError:
             continue
-        if (other.path / "evaluations.json").exists():
+        if other.has("evaluations"):
             others[name] = other
     twins = [name for name, other in others.items() if is_twin(run.config, other.config)]
     default = twins[0] if twins else _NONE

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +14,6 @@ from app.components.tiles import Tile, tiles
 from app.parts import figures, messages
 from app.parts.export import take_away
 from app.parts.glossary import TERMS
-from app.server import measures
 from app.shell import state
 from app.views.zero_shot import pictures as pool
 from app.views.zero_shot.accuracy import accuracies, choose_task, in_order
@@ -34,7 +32,7 @@ _MOST_PICTURES = 48
 
 def show(run: Run, step: int) -> None:
     """Draws the view."""
-    tasks = [task for task in in_order(accuracies(run, step)) if _path(run, task, step).is_file()]
+    tasks = [task for task in in_order(accuracies(run, step)) if run.has("predictions", step, task)]
     if not tasks:
         messages.say(
             "info",
@@ -45,7 +43,7 @@ def show(run: Run, step: int) -> None:
     left, right = st.columns([3, 1])
     with left:
         task = choose_task(tasks)
-    predictions = _predictions(str(run.path), task, step, measures.stamp(_path(run, task, step)))
+    predictions = _predictions(str(run.path), task, step, run.stamp("predictions", step, task))
     with right:
         language = _choose_language(predictions)
     answers = _answers(run, task, step, predictions, language)
@@ -65,10 +63,6 @@ def show(run: Run, step: int) -> None:
         picked = _table(run, task, step, predictions, language)
     if picked is not None:
         _pictures(run, answers, *picked)
-
-
-def _path(run: Run, task: str, step: int) -> Path:
-    return run.path / "predictions" / f"{task}-{step}.npz"
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
@@ -92,7 +86,7 @@ def _choose_language(predictions: Predictions) -> str:
 def _answers(
     run: Run, task: str, step: int, predictions: Predictions, language: str
 ) -> pd.DataFrame:
-    stamp = measures.stamp(_path(run, task, step))
+    stamp = run.stamp("predictions", step, task)
     return _answers_of(str(run.path), task, step, stamp, language, predictions)
 
 

@@ -17,15 +17,13 @@ import streamlit as st
 from jaxtyping import UInt8
 
 from app.parts import messages
-from app.server import jobs, measures, runs
+from app.server import jobs, runs
 from limoe_core.config import ConfigError, DataConfig
+from limoe_core.data.registry import data_set
 from limoe_core.runs.directory import Run
 
 if TYPE_CHECKING:
     from limoe_core.data.pairs import PairSet
-
-#: Splits of the emoji set that training never sees, those that a picture is looked for in first.
-SPLITS = ("test_style", "test_concept", "validation")
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,20 +78,15 @@ def of_run(run: Run) -> Pool:
 
 
 def is_built(config: DataConfig) -> bool:
-    """Whether the data set is on this machine; looks at folders alone."""
-    from limoe_core.data.location import data_directory
-
-    if config.name != "emoji":
-        return False
-    folder = data_directory(config.dir) / "emoji"
-    names = ("full", "base") if config.config == "auto" else (config.config,)
-    return any(any((folder / name).glob("*/dataset_info.json")) for name in names)
+    """Whether the data set is on this machine, with pictures that training never saw."""
+    chosen = data_set(config)
+    return bool(chosen.unseen) and chosen.is_ready(config)
 
 
 def offer_build(run: Run) -> None:
     """Where the data set is not on this machine: says so, and offers to build it."""
     config = run.config.data
-    if is_built(config) or config.name != "emoji":
+    if is_built(config) or not (data_set(config).can_build and data_set(config).unseen):
         return
     left, right = st.columns([4, 1], vertical_alignment="center")
     with left:
@@ -115,17 +108,18 @@ def offer_build(run: Run) -> None:
 
 
 def _build(config: DataConfig) -> None:
-    from limoe_core.data.source import load_pairs
+    from limoe_core.data.source import make_ready
 
-    load_pairs(config, SPLITS[0], progress=False)
+    make_ready(config, progress=False)
 
 
 def _of_data(config: DataConfig, progress: jobs.Progress) -> Pool:
     from limoe_core.data.source import load_pairs
 
     found = []
-    for done, split in enumerate(SPLITS):
-        progress(done, len(SPLITS))
+    splits = data_set(config).unseen
+    for done, split in enumerate(splits):
+        progress(done, len(splits))
         found.append(load_pairs(config, split, build=False, progress=False))
     return of_pairs(found)
 
@@ -161,8 +155,7 @@ def of_pairs(sets: Sequence[PairSet]) -> Pool:
 
 
 def _of_probes(run: Run) -> Pool:
-    stamp = measures.stamp(run.path / "probes" / "pictures.npz")
-    return _probe_pool(str(run.path), stamp, run)
+    return _probe_pool(str(run.path), run.stamp("probe pictures"), run)
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
@@ -203,15 +196,15 @@ def on_white(pictures: UInt8[np.ndarray, "n h w c"]) -> UInt8[np.ndarray, "n h w
     return ((mixed + 127) // 255).astype(np.uint8)
 
 
-def spread(pool: Pool, count: int, splits: Sequence[str] = SPLITS) -> list[int]:
+def spread(pool: Pool, count: int) -> list[int]:
     """Some pictures for a gallery: by turns from each category, in an order that no one chose.
 
-    Pictures of the first split that has any go first.
+    Pictures of the pool's first split go first.
     """
     rng = np.random.default_rng(0)
     shuffled = rng.permutation(len(pool))
-    rank = {split: place for place, split in enumerate(splits)}
-    order = sorted(shuffled, key=lambda i: rank.get(pool.splits[i], len(rank)))
+    rank = {split: place for place, split in enumerate(dict.fromkeys(pool.splits))}
+    order = sorted(shuffled, key=lambda i: rank[pool.splits[i]])
     queues: dict[str, list[int]] = {}
     for i in order:
         queues.setdefault(pool.categories[i], []).append(int(i))

@@ -16,10 +16,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from limoe_core.config import Config, DataConfig, ModelConfig, TrainConfig, preset
+from limoe_core.config import Config, DataConfig, ModelConfig, TrainConfig
 from limoe_core.devices import processes
 from limoe_core.devices.mesh import MeshShape, fetch, make_mesh, shardings
 from limoe_core.model.functional import FunctionalModel, initial_params
+from limoe_core.presets import preset
 from limoe_core.training.placement import Placer
 from limoe_core.training.step import TrainState, loss_and_gradients
 

@@ -17,9 +17,10 @@ import numpy as np
 import pytest
 
 import limoe_core
-from limoe_core.config import ConfigError, preset
+from limoe_core.config import ConfigError
 from limoe_core.devices.mesh import EXPERT, MeshShape, parameter_spec
 from limoe_core.model.functional import FunctionalModel
+from limoe_core.presets import preset
 from limoe_core.runs.directory import Run
 from tests.conftest import ROOT
 

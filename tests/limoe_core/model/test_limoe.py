@@ -11,11 +11,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from limoe_core.config import Config, ModelConfig, dense_twin, preset
+from limoe_core.config import Config, ModelConfig
 from limoe_core.data.packing import pack_windows
 from limoe_core.model.dispatch import gather_rows
 from limoe_core.model.functional import FunctionalModel, Params, initial_params
 from limoe_core.model.limoe import Output
+from limoe_core.presets import dense_twin, preset
 from limoe_core.training.optimizer import decay_mask, learning_rate
 
 CONFIG = Config(

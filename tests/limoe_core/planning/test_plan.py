@@ -9,10 +9,10 @@ import jax
 import pytest
 
 from limoe_core import plan
-from limoe_core.config import Config, preset
+from limoe_core.config import Config
 from limoe_core.devices.mesh import MeshShape
 from limoe_core.planning import cost
-from limoe_core.presets import PRESETS
+from limoe_core.presets import PRESETS, preset
 
 
 @pytest.mark.parametrize(

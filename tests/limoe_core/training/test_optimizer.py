@@ -10,8 +10,9 @@ import numpy as np
 import optax
 import pytest
 
-from limoe_core.config import OptimizerConfig, preset
+from limoe_core.config import OptimizerConfig
 from limoe_core.model.functional import Params, initial_params
+from limoe_core.presets import preset
 from limoe_core.training.optimizer import decay_mask, learning_rate, make_optimizer, takes_muon
 
 RATE = 0.01

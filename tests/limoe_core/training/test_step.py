@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 
 from limoe_core import losses
-from limoe_core.config import Config, ConfigError, DataConfig, TrainConfig, preset
+from limoe_core.config import Config, ConfigError, DataConfig, TrainConfig
 from limoe_core.devices.mesh import MeshShape, make_mesh
 from limoe_core.losses.router_sums import RouterSums
 from limoe_core.model.functional import FunctionalModel, Params, initial_params
 from limoe_core.model.limoe import Output
+from limoe_core.presets import preset
 from limoe_core.training.placement import Placer
 from limoe_core.training.step import Batch, TrainState, loss_and_gradients
 

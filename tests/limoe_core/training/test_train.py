@@ -19,7 +19,8 @@ import pytest
 
 import limoe_core
 from limoe_core import command
-from limoe_core.config import ConfigError, preset
+from limoe_core.config import ConfigError
+from limoe_core.presets import preset
 from limoe_core.runs.directory import Run
 from limoe_core.train import Command
 from limoe_core.training.probes import probe_steps
