@@ -68,6 +68,7 @@ define install
 @$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
 @$(BIN)/python -m pip install --disable-pip-version-check --prefer-binary -r $(1)
 @touch $@
+@echo "Done. To type commands yourself: source $(BIN)/activate"
 endef
 
 # For maintainers, after a change of pyproject.toml: names and versions only, for every platform.

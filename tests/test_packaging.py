@@ -96,7 +96,7 @@ def test_analysis_is_found_although_the_users_folder_has_one(site: Path, tmp_pat
         tmp_path,
         "-c",
         "from limoe_lens import HOME, analysis\n"
-        "from limoe_core.runs.directory import Run\n"
+        "from limoe_core.runs import Run\n"
         "print(len(analysis.roles(Run.open(HOME / 'checkpoints' / 'limoe-emoji').probe(4500))))",
     )
     assert said.split() == ["24"]  # 3 layers of 8 experts

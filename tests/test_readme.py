@@ -12,8 +12,7 @@ import pytest
 
 import analysis
 from limoe_core.presets import PRESETS
-from limoe_core.runs.directory import Run
-from limoe_core.runs.predictions import Predictions
+from limoe_core.runs import Predictions, Run
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import limoe_core
-from limoe_core.runs.directory import Run
+from limoe_core.runs import Run
 
 SHIPPED = Path(__file__).resolve().parents[2] / "checkpoints"
 
