@@ -2,7 +2,7 @@
 #   make app         the dashboard            (RUNS=folder for runs of your own)
 #   make test        all tests                (ARGS='tests/limoe_core -k moe' for some)
 #   make test-long   a thousand cases of each property, and more meshes: long
-#   make lint        ruff, mypy and codespell
+#   make lint        ruff, mypy, spelling, and which way imports go
 #   make train       train emoji-tiny         (ARGS='--run checkpoints/other --train.steps 100')
 #   make bench       speed and memory
 #   make soak        attacks on runs and on the dashboard: an hour or more
@@ -36,6 +36,7 @@ lint: .venv/dev.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
 	$(BIN)/codespell
 
 format: .venv/dev.stamp
