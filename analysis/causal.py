@@ -218,7 +218,9 @@ def cached_causal_specialisation(
         )
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as temporary:
-            temporary.write_text(found.to_json(orient="table", index=False, double_precision=15))
+            # By `repr`, which keeps every bit of a number; pandas writes fifteen digits.
+            rows = found.astype(object).where(found.notna(), None).to_dict("records")
+            temporary.write_text(json.dumps({"data": rows}))
     return found
 
 

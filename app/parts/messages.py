@@ -35,16 +35,6 @@ def visible_lines(text: str, longest: int) -> str:
     return seen(cut, keep="\n\t")
 
 
-def cleaned(text: str, longest: int) -> str:
-    """`text` with its lines and blanks, cut if it is long, and without halves of characters.
-
-    For what goes on as text: to the model, into a field that the reader may edit.
-    """
-    text = text.replace("\0", "")
-    cut = text if len(text) <= longest else text[: longest - 1] + "…"
-    return cut.encode("utf-8", "replace").decode("utf-8")
-
-
 def say(kind: Kind, sentence: object) -> None:
     """Shows a sentence in a box. Markup in it is not interpreted."""
     box = {"info": st.info, "warning": st.warning, "error": st.error}[kind]
@@ -57,8 +47,8 @@ def file_trouble(run: str, error: OSError) -> str:
     file = f" ({error.filename})" if error.filename else ""
     return (
         f"A file of {run}{file} could not be read: {error.strerror or error}. If the run was "
-        "moved or deleted while it was shown, choose another one in the sidebar, or load this "
-        "page again."
+        "moved or deleted while it was shown, choose another one in the sidebar, or reload this "
+        "page."
     )
 
 

@@ -6,11 +6,14 @@ import base64
 import hashlib
 import io
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import streamlit as st
 from jaxtyping import Float, UInt8
 from PIL import Image
+
+from analysis.recipes import Recorded, record
 
 #: Longest side of a reader's picture as it is shown beneath the patches, in pixels.
 _SHOWN = 512
@@ -48,6 +51,15 @@ def prepare(upload: Upload, size: int) -> Prepared:
       limoe_core.data.preprocess.PictureError: it cannot be read, in a sentence.
     """
     return _prepare(upload.digest, size, upload.content)
+
+
+def recorded(upload: Upload) -> Recorded[Any]:
+    """A reader's picture as `model.trace` takes it, opened from a file of its name."""
+    from limoe_core.data.preprocess import open_picture
+
+    call = record(open_picture, upload.name)
+    opened = call.through(lambda _: open_picture(upload.content), upload.digest)
+    return opened.unpacked("picture", "notes")[0]
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
-from app.parts import messages
+import analysis
+from analysis.characters import cleaned
 from app.server import confinement
 from limoe_core.runs import Run, RunError, RunListing, find_run, list_runs
 from limoe_core.trace import RoutingTrace
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from limoe_core.data.source import PairSet
     from limoe_core.inference import LoadedModel
 
-#: Longer texts, of a run or a reader, are cut before anything is done with them.
+#: Longest text of a run or a reader, in characters; what follows is cut.
 LONGEST_TEXT = 20_000
 
 
@@ -78,6 +79,14 @@ class Runs:
         return (*with_experts, *self.usable)[0]
 
 
+def clean(text: str) -> str:
+    """`text` with its lines and blanks, at most `LONGEST_TEXT` long, and without lone surrogates.
+
+    For what goes on as text: to the model, into a field that the reader may edit.
+    """
+    return cleaned(text, LONGEST_TEXT)
+
+
 def _checked(folder: Path, listing: RunListing) -> RunListing:
     """The listing, with an error if the run cannot be opened by its name."""
     if listing.error is not None:
@@ -90,17 +99,19 @@ def _checked(folder: Path, listing: RunListing) -> RunListing:
     return listing
 
 
-def written_path(run: Run) -> str:
-    """The run's path for code that is run from the project's folder: relative, if it lies there."""
-    root = Path(__file__).resolve().parents[2]
-    return str(run.path.relative_to(root) if run.path.is_relative_to(root) else run.path)
-
-
 def probe(run: Run, step: int) -> RoutingTrace:
     """The probe trace of a step, read once per server.
 
     Raises:
       RunError: there is none, or it is damaged.
+    """
+    return probe_as_read(run, step)[0]
+
+
+def probe_as_read(run: Run, step: int) -> tuple[RoutingTrace, bool]:
+    """The probe trace of a step, and whether it is as it lies in the run.
+
+    A run may come from anywhere: texts that no browser would take are made readable.
     """
     return _probe(str(run.path), step, run.stamp("probe", step))
 
@@ -117,12 +128,19 @@ def probe_pictures(run: Run) -> UInt8[np.ndarray, "n size size 3"] | None:
 def model(run: Run, step: int) -> LoadedModel:
     """The model at a step, loaded once per server and shared by all readers.
 
-    Takes seconds the first time; the page says so (`st.spinner`), since this may run in a thread.
+    Takes seconds the first time and draws nothing, so that a thread may call it; a page calls
+    `load_model`.
 
     Raises:
       RunError: the run has no such step, or it is damaged.
     """
     return _model(str(run.path), step, model_stamp(run, step))
+
+
+def load_model(run: Run, step: int) -> LoadedModel:
+    """`model`, with a spinner on the page while it loads."""
+    with st.spinner("Loading the model's parameters …"):
+        return model(run, step)
 
 
 def model_stamp(run: Run, step: int) -> tuple[int, int]:
@@ -140,22 +158,10 @@ def pairs(run: Run, split: str) -> PairSet:
 
 
 @st.cache_resource(max_entries=128, show_spinner=False)
-def _probe(path: str, step: int, stamp: tuple[int, int]) -> RoutingTrace:
-    return _readable(Run.open(path).probe(step))
-
-
-def _readable(trace: RoutingTrace) -> RoutingTrace:
-    """The trace with texts that can be sent to a browser: a run may come from anywhere."""
-
-    def clean(texts: np.ndarray) -> np.ndarray:
-        return np.array([messages.cleaned(str(text), LONGEST_TEXT) for text in texts], dtype=str)
-
-    return replace(
-        trace,
-        captions=clean(trace.captions),
-        piece=clean(trace.piece),
-        meta={key: clean(values) for key, values in trace.meta.items()},
-    )
+def _probe(path: str, step: int, stamp: tuple[int, int]) -> tuple[RoutingTrace, bool]:
+    trace = Run.open(path).probe(step)
+    readable = analysis.readable(trace, LONGEST_TEXT)
+    return (trace, True) if readable == trace else (readable, False)
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)

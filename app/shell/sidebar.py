@@ -10,7 +10,7 @@ import streamlit as st
 from app.parts import messages
 from app.parts.glossary import TERMS
 from app.server.runs import Run, RunError, Runs
-from app.shell import state
+from app.shell import controls
 
 
 def find_runs(folder: Path) -> Runs | None:
@@ -28,15 +28,14 @@ def choose_run(runs: Runs) -> Run | None:
     if not runs.usable:
         _nothing_usable(runs)
         return None
-    name = state.get("run", state.one_of(runs.usable, "run"), runs.default(), pinned=True)
     with st.sidebar:
-        st.session_state["sidebar.run"] = name
-        st.selectbox(
+        name = controls.choice(
+            "run",
             "Run",
             runs.usable,
-            key="sidebar.run",
-            format_func=messages.visible,
-            on_change=state.bind("run", "sidebar.run"),
+            default=runs.default(),
+            words=messages.visible,
+            pinned=True,
             help=TERMS["run"],
         )
     try:
@@ -65,21 +64,20 @@ def choose_step(
     """The training step, one of `steps` (rising, at least one); by default the last."""
     if default is None:
         default = steps[-1]
-    parse = state.number_among(steps, "step")
-    step = state.get("step", parse, _nearest(steps, default), pinned=True)
     with st.sidebar:
-        if len(steps) == 1:
-            st.caption(f"Step {step:,}, the only one", help=help_text)
-            return step
-        st.session_state["sidebar.step"] = step
-        st.select_slider(
+        step = controls.choice(
+            "step",
             "Step",
             steps,
-            key="sidebar.step",
-            format_func=lambda each: f"{each:,}",
-            on_change=state.bind("step", "sidebar.step"),
+            default=_nearest(steps, default),
+            words=lambda each: f"{each:,}",
+            look="slider",
+            pinned=True,
+            shown=len(steps) > 1,
             help=help_text,
         )
+        if len(steps) == 1:
+            st.caption(f"Step {step:,}, the only one", help=help_text)
     return step
 
 
@@ -90,19 +88,18 @@ def choose_layer(layers: Sequence[int], *, shown: bool = True) -> int:
       layers: block numbers of the run's MoE layers, rising, at least one.
       shown: whether the sidebar offers the choice; False where a figure has its own switch.
     """
-    layer = state.get("layer", state.number_among(layers, "MoE layer"), layers[-1], pinned=True)
-    if shown:
-        with st.sidebar:
-            st.session_state["sidebar.layer"] = layer
-            st.selectbox(
-                "Layer",
-                layers,
-                key="sidebar.layer",
-                format_func=lambda block: f"block {block}",
-                on_change=state.bind("layer", "sidebar.layer"),
-                help=TERMS["layer"],
-            )
-    return layer
+    with st.sidebar:
+        return controls.choice(
+            "layer",
+            "Layer",
+            layers,
+            default=layers[-1],
+            noun="MoE layer",
+            words=lambda block: f"block {block}",
+            pinned=True,
+            shown=shown,
+            help=TERMS["layer"],
+        )
 
 
 def list_broken(runs: Runs) -> None:

@@ -139,34 +139,34 @@ def links_opened() -> int:
 # ---- readers of values
 
 
-def one_of(options: Collection[str], what: str) -> Callable[[str], str]:
-    """Accepts one of some words."""
+def among(options: Collection[T], noun: str) -> Callable[[str], T]:
+    """A reader that takes one of some words, or one of some whole numbers.
 
-    def parse(text: str) -> str:
-        if text not in options:
-            raise BadValue(f"there is no {what} {text!r} here; {_there_is(list(options))}")
-        return text
+    Args:
+      noun: what an option is called in a sentence about a bad value.
+    """
+    numbers = all(isinstance(option, int) for option in options)
+    by_text = {str(option): option for option in options}
 
-    return parse
+    def read(text: str) -> T:
+        if numbers and not re.fullmatch(r"[0-9]{1,12}", text, re.ASCII):
+            raise BadValue(f"{noun} {text!r} is not a whole number; {_instead(by_text)}")
+        written = str(int(text)) if numbers else text
+        if written not in by_text:
+            what = written if numbers else repr(text)
+            raise BadValue(f"there is no {noun} {what} here; {_instead(by_text)}")
+        return by_text[written]
 
-
-def number_among(options: Collection[int], what: str) -> Callable[[str], int]:
-    """Accepts one of some whole numbers."""
-
-    def parse(text: str) -> int:
-        if not re.fullmatch(r"[0-9]{1,12}", text, re.ASCII):
-            raise BadValue(f"{what} {text!r} is not a whole number; {_there_is(list(options))}")
-        if int(text) not in options:
-            raise BadValue(f"there is no {what} {int(text)} here; {_there_is(list(options))}")
-        return int(text)
-
-    return parse
+    return read
 
 
-def _there_is(options: list[str] | list[int]) -> str:
-    if not options:
-        return "there is none"
-    if len(options) <= 8:
-        return f"there is {', '.join(map(str, options))}"
-    first = ", ".join(map(str, options[:4]))
-    return f"there is {first}, … {options[-1]}"
+def _instead(options: Collection[str]) -> str:
+    """What to choose instead of a bad value."""
+    known = list(options)
+    if not known:
+        return "there is none at all"
+    if len(known) == 1:
+        return f"there is only {known[0]}"
+    if len(known) <= 8:
+        return f"choose one of {', '.join(known)}"
+    return f"choose one of {', '.join(known[:4])}, … {known[-1]}"

@@ -102,7 +102,7 @@ def test_two_readers_click_through_all_pages_of_a_started_server(server: Server)
         one.open("", run="../../etc")
         assert "there is no run" in one.words().replace("\\", "")
         other.open("")
-        other.type("pair.text", "a blue dog")
+        other.type("text", "a blue dog")
     assert server.complaints() == []
 
 

@@ -56,16 +56,16 @@ class Group:
         else:
             who = (
                 f"Routed as one group of {self.pairs} pairs: {tokens}, images and text together, "
-                "competed for the same places"
+                "competed for the same slots"
             )
         if self.capacity is None:
             room = "Capacity is unlimited, as when the model is used, so no token is dropped"
         else:
             room = (
                 f"Capacity C = ⌈K · n · factor / E⌉ = ⌈{self.top_k} · {self.tokens:,} · "
-                f"{self.factor:g} / {self.experts}⌉ = {self.capacity:,} tokens an expert and layer"
+                f"{self.factor:g} / {self.experts}⌉ = {self.capacity:,} tokens per expert and layer"
             )
         return (
-            f"Step {self.step:,}. {who}. {room}. Bars under the experts: places taken in the whole "
-            "group."
+            f"Step {self.step:,}. {who}. {room}. Bars below the experts: slots "
+            "filled by the whole group."
         )

@@ -234,7 +234,7 @@ class View {
         this.flash('[data-action="link"]', "Copied");
       } catch {
         window.history.replaceState(window.history.state, "", link);
-        this.say("This browser does not let the link be copied; it is in the address bar.");
+        this.say("This browser does not allow copying; the link is in the address bar.");
       }
     }
   }

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 import analysis
+from analysis.recipes import Recorded, record
 from analysis.timeline import join_timeline
-from app.server import measures, runs
+from app.server import recorded, runs
 from limoe_core.runs.directory import Run, RunError
 
 if TYPE_CHECKING:
@@ -34,9 +35,9 @@ class History:
     damaged: tuple[int, ...]
     """Steps with one that cannot."""
     pairs: int
-    shares: pd.DataFrame
+    shares: Recorded[pd.DataFrame]
     """`analysis.shares_over_steps`."""
-    timeline: pd.DataFrame
+    timeline: Recorded[pd.DataFrame]
     """`analysis.timeline_frame`."""
 
 
@@ -62,28 +63,34 @@ def _history(
     if not traces:
         return None
 
-    def over_steps(measure: Any) -> pd.DataFrame:
+    def over_steps(measure: Any, **options: Any) -> pd.DataFrame:
         frames = []
         for step in traces:  # each step from the cache where it was measured before
-            frame = measures.of_probe(measure, _run, step)
+            frame = recorded.measured(measure, recorded.probe(_run, step), **options).value
             frame.insert(0, "step", step)
             frames.append(frame)
         return pd.concat(frames, ignore_index=True)
 
+    run = recorded.opened(_run)
+    recorded_traces = record(analysis.probe_traces, run, *([list(traces)] if damaged else []))
+    shares = over_steps(analysis.roles)
     settled = analysis.router_saturation(traces).drop(columns="tokens")
     health = over_steps(analysis.router_health).merge(settled, on=["step", "layer", "modality"])
+    timeline = join_timeline(
+        analysis.metrics_frame(_run),
+        health,
+        over_steps(analysis.modality_specialisation, samples=SAMPLES),
+    )
     return History(
         run=_run,
         steps=tuple(traces),
         damaged=tuple(damaged),
         pairs=next(iter(traces.values())).num_pairs,
-        shares=over_steps(analysis.roles),
-        timeline=join_timeline(analysis.metrics_frame(_run), health, over_steps(_specialisation)),
+        shares=record(analysis.shares_over_steps, recorded_traces).through(lambda _: shares),
+        timeline=record(analysis.timeline_frame, run, recorded_traces, samples=SAMPLES).through(
+            lambda _: timeline
+        ),
     )
-
-
-def _specialisation(trace: RoutingTrace) -> pd.DataFrame:
-    return analysis.modality_specialisation(trace, samples=SAMPLES)
 
 
 @dataclass(frozen=True)
@@ -114,7 +121,7 @@ class Progress:
     def sentence(self) -> str:
         """In words."""
         if self.step >= self.steps:
-            return f"Trained to its end, step {self.steps:,}."
+            return f"Training finished at step {self.steps:,}."
         if self.age is None:
             return f"Step {self.step:,} of {self.steps:,}."
         if self.growing:

@@ -16,13 +16,13 @@ def step_with_parameters(source: Source) -> int:
     """
     stored = source.run.steps()
     if not stored:
-        raise RunError(f"{source.run.name} holds no parameters, and this has to ask the model")
+        raise RunError(f"{source.run.name} holds no parameters, which this view needs")
     nearest = min(stored, key=lambda step: abs(step - source.step))
     if nearest != source.step:
         messages.say(
             "info",
-            f"Step {source.step:,} has a probe trace but no parameters; what follows is of step "
-            f"{nearest:,}, the nearest that has them.",
+            f"Step {source.step:,} has a probe trace but no parameters; what follows uses step "
+            f"{nearest:,}, the nearest with parameters.",
         )
     return nearest
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import streamlit as st
-from jaxtyping import Float, UInt8
+from jaxtyping import UInt8
 
-from app.components.gallery import Item, contact_sheet, gallery
-from app.components.gallery.gallery import Sheet
+from analysis.recipes import Recorded
+from app.components.contact_sheet import Sheet, contact_sheet
+from app.components.gallery import Item, gallery
 from app.parts import messages, pictures
 from app.shell import state
-from app.views.zero_shot import embeddings
-from app.views.zero_shot.pictures import Pool, spread, valid_id
-from limoe_core.runs.directory import Run
+from app.views.zero_shot.pool import Pool, spread, valid_id
 
 #: Pictures in the gallery, and most that are looked at together.
 SHOWN, MOST = 160, 8
@@ -36,31 +36,19 @@ class Chosen:
     about: str
     """Its style and split, or that it was brought."""
     shown: UInt8[np.ndarray, "h w 3"]
-    content: np.ndarray
-    """What the model embeds: a picture, or with `pixels` its own input."""
-    pixels: bool
-    digest: str
-    recipe: str
-    """Python that opens it."""
-
-    def embed(self, run: Run, step: int) -> Float[np.ndarray, " d"]:
-        """Its embedding."""
-        return embeddings.of_picture(run, step, self.digest, self.content, pixels=self.pixels)
+    recorded: Recorded[Any]
+    """The picture itself, of any size."""
 
 
 def of_pool(pool: Pool, index: int) -> Chosen:
     """A picture of the pool."""
-    name = pool.ids[index]
     about = [part for part in (pool.styles[index], f"split {pool.splits[index]}") if part]
     return Chosen(
         name=pool.names[index],
         truth=pool.names[index],
         about=" · ".join(about),
         shown=pool.pictures[index],
-        content=pool.raw[index],
-        pixels=False,
-        digest=f"{pool.title}/{name}",
-        recipe=f"pictures[{index}]",
+        recorded=pool.source.attribute("pictures")[index],
     )
 
 
@@ -73,10 +61,7 @@ def of_upload(upload: pictures.Upload, size: int) -> Chosen:
         truth="",
         about="your picture" + (f". {notes}" if notes else ""),
         shown=pictures.to_bytes(prepared.pixels),
-        content=prepared.pixels,
-        pixels=True,
-        digest=upload.digest,
-        recipe=f"PIL.Image.open({upload.name!r})",
+        recorded=pictures.recorded(upload),
     )
 
 
@@ -143,7 +128,7 @@ def _in_gallery(title: str, count: int, _pool: Pool) -> list[int]:
 
 @st.cache_resource(max_entries=16, show_spinner=False)
 def _sheet(title: str, count: int, _pool: Pool) -> Sheet:
-    return contact_sheet(_pool.pictures[_in_gallery(title, count, _pool)])
+    return contact_sheet(_pool.pictures[_in_gallery(title, count, _pool)], side=64)
 
 
 def remember_shown(key: str, ids: Sequence[str]) -> None:
@@ -173,11 +158,11 @@ def bring_pictures(size: int, *, most: int) -> None:
             key=widget,
             on_change=_take,
             args=(widget, size, most),
-            help="PNG, JPEG, WebP, GIF and others, of any shape; each is put on a white square. "
-            f"Up to {most} are kept, in this session only.",
+            help="PNG, JPEG, WebP, GIF and others, of any shape, padded to a white square. Up to "
+            f"{most} are kept, for this session only.",
         )
         if uploads():
-            st.button("Forget your pictures", on_click=forget_uploads, key="zero_shot.forget")
+            st.button("Remove your pictures", on_click=forget_uploads, key="zero_shot.forget")
     for sentence in st.session_state.get(_REFUSED, []):
         messages.say("error", sentence)
 
