@@ -23,6 +23,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 import numpy as np
@@ -36,6 +37,9 @@ T = TypeVar("T")
 
 #: Takes a computation and returns what it gives, from an earlier time if it is known.
 Store = Callable[[Callable[..., T]], T]
+
+#: Whether this is the installed package, where `analysis` is not at the top: see `limoe_lens`.
+_INSTALLED = Path(__file__).resolve().parents[2].name == "limoe_lens"
 
 _WIDTH = 88
 _INDENT = 4
@@ -256,6 +260,8 @@ def _goes_on(node: Recorded[Any]) -> bool:
 def _imports(found: set[tuple[str, str]]) -> list[str]:
     """Lines that import names from modules; "" for the module itself."""
     lines = sorted(f"import {module}" for module, name in found if not name)
+    if _INSTALLED and any(module.split(".")[0] == "analysis" for module, _ in found):
+        lines.insert(0, "import limoe_lens  # so that analysis is found")
     for module in sorted({module for module, name in found if name}):
         names = tuple(("", name) for name in sorted(n for m, n in found if m == module and n))
         one = f"from {module} import " + ", ".join(name for _, name in names)

@@ -119,6 +119,27 @@ def test_two_packages_called_analysis_are_not_confused(site: Path, tmp_path: Pat
     assert f"{tmp_path}/analysis.py" in ran(site, tmp_path, "-c", code)
 
 
+def test_python_that_a_page_hands_out_runs_as_installed(site: Path, tmp_path: Path) -> None:
+    code = (
+        "from limoe_lens import HOME, analysis\n"
+        "from analysis.recipes import python, record\n"
+        "from limoe_core.runs import Run\n"
+        "run = record(Run.open, HOME / 'checkpoints' / 'limoe-emoji')\n"
+        "print(python(frame=record(analysis.roles, record(Run.probe, run, 4500))))"
+    )
+    lines = ran(site, tmp_path, "-c", code)
+    assert ran(site, tmp_path, "-c", f"{lines}\nprint(len(frame))").split() == ["24"]
+
+
+def test_a_page_names_the_command_it_was_started_with(site: Path, tmp_path: Path) -> None:
+    code = (
+        "import limoe_lens\nfrom limoe_lens import analysis\n"
+        "from app.shell import options\nprint(options.START)"
+    )
+    assert ran(site, tmp_path, "-c", code).split() == ["limoe-lens"]
+    assert ran(ROOT, tmp_path, "-c", code).strip() == "streamlit run app --"
+
+
 def test_the_dashboard_runs_as_installed(site: Path, tmp_path: Path) -> None:
     script = site / "limoe_lens" / "lib" / "app" / "streamlit_app.py"
     code = (
