@@ -21,10 +21,14 @@ from limoe_core import losses
 from limoe_core.config import Config
 from limoe_core.data.augment import augment, plain
 from limoe_core.devices.mesh import WHOLE, constrain, parameter_spec
-from limoe_core.losses.router_sums import RouterSums
+from limoe_core.losses.router import AUXILIARY_SUMS
+from limoe_core.losses.sums import RoutedTokens, RouterSums, choices
 from limoe_core.model.functional import FunctionalModel, Params
 from limoe_core.model.moe import works_in_runs
-from limoe_core.training.router_metrics import router_statistics
+from limoe_core.training.router_metrics import STATISTIC_SUMS, router_statistics
+
+#: What a step needs of every router: for the losses, the log and the balancing of experts.
+_ROUTER_SUMS = (*AUXILIARY_SUMS, *STATISTIC_SUMS, choices)
 
 
 class TrainState(NamedTuple):
@@ -172,7 +176,7 @@ def _of_group(
         noise=noise_key,
     )
     sums = [
-        RouterSums.of(routing, output.valid, output.modality, config.model.top_k)
+        RouterSums.of(RoutedTokens(routing, output.valid, output.modality), _ROUTER_SUMS)
         for routing in output.routings
     ]
     texts = output.text_embeddings.reshape(pictures, captions, -1)

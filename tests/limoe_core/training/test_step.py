@@ -13,7 +13,8 @@ import pytest
 from limoe_core import losses
 from limoe_core.config import Config, ConfigError, DataConfig, TrainConfig
 from limoe_core.devices.mesh import MeshShape, make_mesh
-from limoe_core.losses.router_sums import RouterSums
+from limoe_core.losses.router import AUXILIARY_SUMS
+from limoe_core.losses.sums import RoutedTokens, RouterSums
 from limoe_core.model.functional import FunctionalModel, Params, initial_params
 from limoe_core.model.limoe import Output
 from limoe_core.presets import preset
@@ -163,7 +164,7 @@ def test_the_losses_are_of_the_whole_batch_and_not_means_over_groups(
     assert abs(found - np.mean(of_groups)) > 1e-3, "or this test could not tell them apart"
 
 
-def test_sums_of_parts_add_up_and_agree_with_the_losses(params: Params) -> None:
+def test_the_losses_of_a_model_are_those_of_the_public_functions(params: Params) -> None:
     config = settings(1)
     functional = FunctionalModel.of(config)
     rng = np.random.default_rng(1)
@@ -172,9 +173,8 @@ def test_sums_of_parts_add_up_and_agree_with_the_losses(params: Params) -> None:
     forward = jax.jit(lambda params, pixels, ids: functional.bind(params)(pixels, ids))
     output = forward(params, pixels, ids.astype(np.int32))
     routing, valid, modality = output.routings[0], output.valid, output.modality
-    sums = RouterSums.of(routing, valid, modality, 1)
-    twice = jax.tree.map(lambda x: jnp.stack([x, x]), sums).total()
-    assert_same(twice, jax.tree.map(lambda x: 2 * x, sums))
+    sums = RouterSums.of(RoutedTokens(routing, valid, modality), AUXILIARY_SUMS)
+    assert_same((sums + sums).by_name, jax.tree.map(lambda x: 2 * x, sums).by_name)
     told = losses.auxiliary_losses([sums], config.loss)
     text, image = valid & (modality == 1), valid & (modality == 0)
     probs, tau = routing.probs, config.loss.threshold("text", 4)
