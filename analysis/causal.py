@@ -33,7 +33,7 @@ from limoe_core.trace import IMAGE, MODALITIES, TEXT
 
 if TYPE_CHECKING:
     from limoe_core.inference import LoadedModel
-    from limoe_core.model.moe import Intervention
+    from limoe_core.model.router import Intervention
 
 Variant = Literal["next best", "none"]
 VARIANTS: tuple[Variant, ...] = ("next best", "none")
@@ -139,7 +139,7 @@ def _switch_off(
 ) -> Intervention:
     import jax.numpy as jnp
 
-    from limoe_core.model.moe import Intervention
+    from limoe_core.model.router import Intervention
 
     bias = np.zeros((layers, 2, experts), np.float32)
     silence = np.zeros((layers, 2, experts), bool)

@@ -48,7 +48,8 @@ class RoutingTrace:
     probs: Float[np.ndarray, "L T E"]
     """The whole gate distribution p(e|x), without noise."""
     expert: Integer[np.ndarray, "L T K"]
-    """Chosen experts, best first."""
+    """Chosen experts, best first. Training noise, an intervention or loss-free balancing may choose
+    others than those of the largest `probs`."""
     gate: Float[np.ndarray, "L T K"]
     """Gate value of each choice: its weight in the layer's output."""
     dropped: Bool[np.ndarray, "L T K"]

@@ -119,8 +119,9 @@ def list_broken(runs: Runs) -> None:
 def describe(run: Run) -> str:
     """A line about a run: its experts, its size, its data."""
     model = run.config.model
+    shared = " and a shared one" if model.shared_dim else ""
     parts = [
-        f"{model.experts} experts, top {model.top_k}, in {len(model.moe_layers)} of "
+        f"{model.experts} experts, top {model.top_k}{shared}, in {len(model.moe_layers)} of "
         f"{model.layers} blocks"
         if model.experts
         else f"dense twin, {model.layers} blocks"

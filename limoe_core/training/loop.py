@@ -17,8 +17,8 @@ from limoe_core.devices import processes
 from limoe_core.devices.host import keep_freed_memory
 from limoe_core.devices.mesh import MeshShape, make_mesh
 from limoe_core.model.functional import FunctionalModel
+from limoe_core.runs import Run
 from limoe_core.runs.checkpoints import StepStore
-from limoe_core.runs.directory import Run
 from limoe_core.training.errors import explained_write_errors
 from limoe_core.training.observer import Observer
 from limoe_core.training.optimizer import make_optimizer
@@ -111,7 +111,7 @@ def loop(
 def step_functions(functional: FunctionalModel, config: Config) -> Any:
     """Gives the step function for each step: with some of the patches, or at the end with all."""
     model, settings = config.model, config.train
-    optimizer = make_optimizer(config.optimizer, settings.steps)
+    optimizer = make_optimizer(config.optimizer, settings.steps, functional.roles)
     some = max(1, round(settings.patch_keep * model.patches))
     made: dict[int, TrainStep] = {}
 

@@ -15,7 +15,7 @@ from limoe_core.devices import processes
 from limoe_core.devices.mesh import fetch
 from limoe_core.inference import LoadedModel
 from limoe_core.model.functional import FunctionalModel
-from limoe_core.runs.directory import Run
+from limoe_core.runs import Run
 from limoe_core.tokenizer import Tokenizer
 from limoe_core.training.alarms import Watch
 from limoe_core.training.errors import TrainingError, last_good
@@ -56,7 +56,7 @@ class Observer:
         if settings.tensorboard and self._writes:
             from limoe_core.training.tensorboard import EventWriter
 
-            self._tensorboard = EventWriter(run.path / "tensorboard")
+            self._tensorboard = EventWriter(run.path_of("events"))
         if config.model.experts and self._writes:
             run.save_probe_pictures(self._probe.pictures)
 

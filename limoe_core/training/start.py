@@ -14,8 +14,8 @@ from limoe_core.data.source import PairSet
 from limoe_core.devices import processes
 from limoe_core.devices.mesh import WHOLE, placed_shapes, shardings
 from limoe_core.model.functional import FunctionalModel, initial_params
+from limoe_core.runs import Run
 from limoe_core.runs.checkpoints import StepStore
-from limoe_core.runs.directory import Run
 from limoe_core.tokenizer import Tokenizer
 from limoe_core.training.errors import explained_write_errors
 from limoe_core.training.optimizer import make_optimizer
@@ -32,7 +32,7 @@ def start_run(
         else:
             data = {"name": pairs.name, "train_pictures": len(pairs)}
             run = Run.create(path, config, data=data, parameters=functional.parameters)
-        if not (run.path / "tokenizer.model").exists():
+        if not run.has("tokenizer"):
             tokenizer = Tokenizer.train(pairs.captions(), config.model.vocab_size)
             with explained_write_errors(run):
                 run.save_tokenizer(tokenizer)
@@ -45,19 +45,21 @@ def start_or_restore(
 ) -> TrainState:
     """The state after the newest checkpoint, with the input set to go on there; else a new one."""
     config = run.config
-    optimizer = make_optimizer(config.optimizer, config.train.steps)
+    roles = functional.roles
+    optimizer = make_optimizer(config.optimizer, config.train.steps, roles)
     steps = store.steps()
     if processes.is_first():
         run.truncate_metrics(steps[-1] if steps else -1)
     shapes = functional.shapes
     opt_shapes = jax.eval_shape(optimizer.init, shapes)
     if not steps:
-        params = initial_params(config, config.train.seed, shardings(shapes, mesh))
-        opt_state = jax.jit(optimizer.init, out_shardings=shardings(opt_shapes, mesh))(params)
+        params = initial_params(config, config.train.seed, shardings(shapes, mesh, roles))
+        places = shardings(opt_shapes, mesh, roles)
+        opt_state = jax.jit(optimizer.init, out_shardings=places)(params)
         return TrainState(params, opt_state, _everywhere(0, mesh))
     targets = {
-        "params": placed_shapes(shapes, mesh),
-        "opt_state": placed_shapes(opt_shapes, mesh),
+        "params": placed_shapes(shapes, mesh, roles),
+        "opt_state": placed_shapes(opt_shapes, mesh, roles),
     }
     restored = store.restore_all(steps[-1], targets)
     batches.set_state(restored["input"])
