@@ -94,7 +94,7 @@ def of_set(source: Recorded[PictureSet]) -> Pool:
     found = source.value
     known = {column: tuple(map(str, values)) for column, values in found.known.items()}
     if found.texts:
-        title = f"pictures of {found.name} that training never saw"
+        title = f"pictures of {found.name} held out from training"
         named = zip(known["key"], known["style"], strict=True)
         ids = tuple(f"{key}.{style}" for key, style in named)
     else:
