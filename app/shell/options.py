@@ -20,7 +20,7 @@ class OptionsError(ValueError):
 
 @dataclass(frozen=True)
 class Options:
-    """What the dashboard was started with."""
+    """Parsed command-line options."""
 
     runs: Path = SHIPPED_RUNS
     """The folder that holds the run directories."""

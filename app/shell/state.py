@@ -1,4 +1,4 @@
-"""The state of the page, kept in the session and in the address bar, so that a view can be sent.
+"""Page state, kept in the session and in the address bar, so that a view can be shared.
 
 A value comes, in this order, from
 
@@ -37,16 +37,16 @@ _TURNED = "state.turned"  # whether this script run opened the page
 _CORRECTED = "state.corrected"  # the address before and after a correction under way
 _LINKS = "state.links"
 
-#: Longer values (typed text) stay out of the address bar.
+#: Longest value, in characters, in the address bar.
 LONGEST_IN_ADDRESS = 400
 
 
 class BadValue(ValueError):
-    """A value that makes no sense, with a sentence that says what would."""
+    """An invalid value, with a sentence that says what is valid."""
 
 
 def begin(page: str) -> None:
-    """Takes in the address bar. Call it once, before anything asks for a value."""
+    """Reads the address bar. Call it once, before any `get`."""
     values: dict[str, str] = st.session_state.setdefault(_VALUES, {})
     seen: dict[str, str] = st.session_state.setdefault(_SEEN, {})
     came_from = st.session_state.get(_PAGE)
@@ -117,7 +117,7 @@ def bind(name: str, widget: str, write: Callable[[T], str] = str) -> Callable[[]
 
 
 def address() -> dict[str, str]:
-    """What the address bar should say about the values asked for in this script run, in full."""
+    """Parameters that a link to the values of this script run needs, defaults included."""
     asked: dict[str, tuple[str, str, bool]] = st.session_state.get(_ASKED, {})
     return {
         name: value
@@ -127,7 +127,7 @@ def address() -> dict[str, str]:
 
 
 def publish() -> None:
-    """Writes the address bar, if it would change. Call it once, at the end."""
+    """Updates the address bar if needed. Call it once, at the end."""
     asked: dict[str, tuple[str, str, bool]] = st.session_state.get(_ASKED, {})
     changed = any(value != default for value, default, _ in asked.values())
     wanted = address() if changed else {}
@@ -142,7 +142,7 @@ def publish() -> None:
 
 
 def _in_the_bar(same_page: bool) -> dict[str, str]:
-    """What the address bar says, or will say as soon as the browser has corrected it."""
+    """Parameters in the address bar, or in its correction that is under way."""
     address = st.query_params.to_dict()
     before, after = st.session_state.pop(_CORRECTED, (None, {}))
     if same_page and address == before:  # the reader was faster than the correction
@@ -151,7 +151,7 @@ def _in_the_bar(same_page: bool) -> dict[str, str]:
 
 
 def links_opened() -> int:
-    """How often the address bar brought something new: a component's own state then gives way."""
+    """Number of links opened so far: a change resets state that a component keeps itself."""
     return st.session_state.get(_LINKS, 0)
 
 
@@ -180,7 +180,7 @@ def among(options: Collection[T], noun: str) -> Callable[[str], T]:
 
 
 def _instead(options: Collection[str]) -> str:
-    """What to choose instead of a bad value."""
+    """Valid options in words, for a sentence about a bad value."""
     known = list(options)
     if not known:
         return "there is none at all"

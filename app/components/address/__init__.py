@@ -1,4 +1,4 @@
-"""The browser's address bar: the entry of the page in view, corrected where it stands."""
+"""Correction of the browser's address bar without a new entry in its history."""
 
 from app.components.address.address import correct
 

@@ -1,4 +1,4 @@
-"""Corrects the address of the page in view without a new entry in the browser's history."""
+"""Correction of the browser's address bar without a new entry in its history."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _ADDRESS = define("address", Path(__file__).parent, scripts=("address",))
 
 
 def correct(parameters: Mapping[str, str]) -> None:
-    """Lets the browser replace the parameters in its address bar, once.
+    """Replaces the parameters in the browser's address bar, once.
 
     `st.query_params` can only add an entry to the history. After a page turn Back would then lead
     to the same page without its parameters.
