@@ -33,7 +33,7 @@ from limoe_core.trace import IMAGE, MODALITIES, TEXT
 
 if TYPE_CHECKING:
     from limoe_core.inference import LoadedModel
-    from limoe_core.model.moe import Intervention
+    from limoe_core.model.router import Intervention
 
 Variant = Literal["next best", "none"]
 VARIANTS: tuple[Variant, ...] = ("next best", "none")
@@ -139,7 +139,7 @@ def _switch_off(
 ) -> Intervention:
     import jax.numpy as jnp
 
-    from limoe_core.model.moe import Intervention
+    from limoe_core.model.router import Intervention
 
     bias = np.zeros((layers, 2, experts), np.float32)
     silence = np.zeros((layers, 2, experts), bool)
@@ -167,13 +167,14 @@ def pair_losses(
 
 
 def specialisation_index(
-    delta_image: Float[np.ndarray, "*b"], delta_text: Float[np.ndarray, "*b"]
+    delta_image: Float[np.ndarray, "*b"] | float, delta_text: Float[np.ndarray, "*b"] | float
 ) -> Float[np.ndarray, "*b"]:
     """|δ_image − δ_text| / (|δ_image| + |δ_text|); NaN where both are 0."""
     size = np.abs(delta_image) + np.abs(delta_text)
     gap = np.abs(np.asarray(delta_image) - np.asarray(delta_text))
     # Rises below a billionth of a nat are rounding, not effect.
-    return np.divide(gap, size, out=np.full(np.shape(size), np.nan), where=size > 1e-9).clip(0, 1)
+    index = np.divide(gap, size, out=np.full(np.shape(size), np.nan), where=size > 1e-9)
+    return np.asarray(index.clip(0, 1))
 
 
 def _summary(rise: Float[np.ndarray, "2 N"], samples: int, seed: int) -> dict[str, float]:

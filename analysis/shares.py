@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Integer
+from jaxtyping import Float, Integer, Num
 
 from analysis.frame import token_entropy
 from limoe_core.trace import MODALITIES, RoutingTrace
@@ -40,7 +40,7 @@ def pair_counts(trace: RoutingTrace) -> Integer[np.ndarray, "L N 2 E"]:
     return counts
 
 
-def balanced_shares(counts: Float[np.ndarray, "*b 2 E"]) -> Float[np.ndarray, "*b 2 E"]:
+def balanced_shares(counts: Num[np.ndarray, "*b 2 E"]) -> Float[np.ndarray, "*b 2 E"]:
     """Share of each modality's tokens that goes to each expert; 0 for an absent modality."""
     total = counts.sum(axis=-1, keepdims=True)
     return np.divide(counts, total, out=np.zeros(counts.shape, np.float64), where=total > 0)

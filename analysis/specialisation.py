@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
+from jaxtyping import Float, Num
 
 from analysis.errors import AnalysisError
 from analysis.shares import balanced_shares, expert_shares, pair_counts
@@ -20,7 +20,7 @@ DEAD = 0.01
 ROLES = ("image", "leaning image", "mixed", "leaning text", "text", "dead")
 
 
-def modality_nmi(counts: Float[np.ndarray, "*b 2 E"]) -> Float[np.ndarray, "*b"]:
+def modality_nmi(counts: Num[np.ndarray, "*b 2 E"]) -> Float[np.ndarray, "*b"]:
     """I(M; E) / min(H(M), H(E)) of modality and expert, each modality weighted equally.
 
     `counts` holds tokens by modality and expert. 0 says that the expert tells nothing of the

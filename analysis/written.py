@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,8 @@ from analysis.errors import AnalysisError
 
 _WIDTH = 88
 _INDENT = 4
+#: Whether this is the installed package, where `analysis` is not at the top: see `limoe_lens`.
+_INSTALLED = Path(__file__).resolve().parents[2].name == "limoe_lens"
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,8 @@ class Group:
 def import_lines(found: set[tuple[str, str]]) -> list[str]:
     """Lines that import names from modules; "" for the module itself."""
     lines = sorted(f"import {module}" for module, name in found if not name)
+    if _INSTALLED and any(module.split(".")[0] == "analysis" for module, _ in found):
+        lines.insert(0, "import limoe_lens  # so that analysis is found")
     for module in sorted({module for module, name in found if name}):
         names = tuple(("", name) for name in sorted(n for m, n in found if m == module and n))
         one = f"from {module} import " + ", ".join(name for _, name in names)

@@ -31,8 +31,45 @@ def preset(name: str) -> Config:
 
 
 def dense_twin(config: Config) -> Config:
-    """The same settings with each mixture of experts replaced by one MLP of an expert's width."""
-    return dataclasses.replace(config, model=dataclasses.replace(config.model, experts=0))
+    """The same settings with one MLP for each mixture of experts, as wide as what a token passes.
+
+    That is its K experts and the shared one, so the FLOPs per token are the same.
+    """
+    model = config.model
+    width = model.active_hidden
+    twin = dataclasses.replace(
+        model,
+        experts=0,
+        top_k=1,
+        expert_dim=0 if width == model.mlp_dim else width,
+        shared_dim=0,
+    )
+    return dataclasses.replace(config, model=twin)
+
+
+def finer(config: Config, factor: int) -> Config:
+    """The same settings with experts cut into `factor` smaller ones, of which a token gets as many.
+
+    Parameters, active parameters and FLOPs stay equal, the router aside (DeepSeekMoE,
+    arXiv 2401.06066).
+
+    Raises:
+      ConfigError: if there are no experts, or their hidden width cannot be cut so.
+    """
+    model = config.model
+    if not model.experts:
+        raise ConfigError("a dense model has no experts that could be cut")
+    if factor < 1 or model.expert_hidden % factor:
+        raise ConfigError(
+            f"experts of hidden width {model.expert_hidden} cannot be cut into {factor}"
+        )
+    cut = dataclasses.replace(
+        model,
+        experts=model.experts * factor,
+        top_k=model.top_k * factor,
+        expert_dim=model.expert_hidden // factor if factor > 1 else model.expert_dim,
+    )
+    return dataclasses.replace(config, model=cut)
 
 
 _EMOJI_TINY = Config(

@@ -10,7 +10,7 @@ import streamlit as st
 from app.parts import messages
 from app.parts.glossary import TERMS
 from app.server.runs import Run, RunError, Runs
-from app.shell import controls
+from app.shell import controls, options
 
 
 def find_runs(folder: Path) -> Runs | None:
@@ -19,7 +19,7 @@ def find_runs(folder: Path) -> Runs | None:
         return Runs.of(folder)
     except RunError as error:
         messages.say("error", _sentence(error))
-        messages.say("info", "Start with another folder: streamlit run app -- --runs DIR")
+        messages.say("info", f"Start with another folder: {options.START} --runs DIR")
         return None
 
 
@@ -119,8 +119,9 @@ def list_broken(runs: Runs) -> None:
 def describe(run: Run) -> str:
     """One line about a run: experts, size, data."""
     model = run.config.model
+    shared = " and a shared one" if model.shared_dim else ""
     parts = [
-        f"{model.experts} experts, top {model.top_k}, in {len(model.moe_layers)} of "
+        f"{model.experts} experts, top {model.top_k}{shared}, in {len(model.moe_layers)} of "
         f"{model.layers} blocks"
         if model.experts
         else f"dense twin, {model.layers} blocks"
@@ -149,7 +150,7 @@ def _nothing_usable(runs: Runs) -> None:
     messages.say(
         "info",
         "Train one with: python -m limoe_core.train --preset emoji-tiny --run checkpoints/my-run; "
-        "or start with another folder: streamlit run app -- --runs DIR",
+        f"or start with another folder: {options.START} --runs DIR",
     )
 
 

@@ -95,6 +95,18 @@ class Run:
         """Name of the folder, which is the name of the run."""
         return self.path.name
 
+    def __repr__(self) -> str:
+        size = self.info.get("parameters")
+        data = self.info.get("data") or {}
+        lines = [
+            f"Run({str(self.path)!r})",
+            self.config.model.summary + (f"; {size:,} parameters" if size else ""),
+            f"data: {data.get('name', self.config.data.name)}",
+            f"checkpoints: {', '.join(map(str, self.steps())) or 'none yet'}"
+            f" of {self.config.train.steps} steps",
+        ]
+        return "\n  ".join(lines)
+
     # ---- opening
 
     @classmethod

@@ -24,7 +24,7 @@ from app.components.routing.payload import direction
 from app.parts import pictures
 from app.views.routing.page import _spread
 from app.views.routing.pair import first_example
-from limoe_core.model.moe import capacity
+from limoe_core.model.assignment import capacity
 from limoe_core.runs.directory import Run
 from limoe_core.trace import RoutingTrace
 from tests.app.example_runs import PAIRS, picture, small_config

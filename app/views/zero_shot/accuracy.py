@@ -189,6 +189,9 @@ def _dense(config: Config) -> Config:
             "eval_capacity_factor",
             "batch_priority",
             "router_noise",
+            "router",
+            "balance",
+            "balance_rate",
         )
     }
     loss = LossConfig(

@@ -1,4 +1,4 @@
-"""Five steps on meshes, written down: `python -m tests.limoe_core.mesh_steps OUT GROUPS:MESH ...`.
+"""Five steps on meshes, written down: `python -m tests.limoe_core.devices.mesh_steps OUT GROUPS:MESH ...`.
 
 Run in a process of its own, since the number of devices is fixed when JAX starts. With the
 environment of a cluster it joins the other processes, and the first writes.
@@ -35,6 +35,7 @@ def settings(groups: int) -> Config:
     model = ModelConfig(
         image_size=32, text_length=LENGTH, vocab_size=300, width=16, layers=1, heads=2, mlp_dim=24,
         embed_dim=16, experts=8, moe_every=1, capacity_factor=1.25,
+        shared_dim=8, balance="modality", balance_rate=0.01,
     )  # fmt: skip
     return dataclasses.replace(
         base,
@@ -61,13 +62,14 @@ def walk(mesh_text: str, groups: int) -> dict[str, np.ndarray]:
     mesh = make_mesh(MeshShape.parse(mesh_text, jax.device_count()))
     placer = Placer(config, mesh)
     functional = FunctionalModel.of(config)
-    params = initial_params(config, 0, shardings(functional.shapes, mesh))
+    params = initial_params(config, 0, shardings(functional.shapes, mesh, functional.roles))
 
     @jax.jit
     def step_of(params: Any, batch: Any, step: Any) -> Any:
         state = TrainState(params, None, step)
         gradients, metrics = loss_and_gradients(functional, config, PATCHES, state, batch)
         after = jax.tree.map(lambda p, g: p - RATE * g, params, gradients)
+        after = functional.after_update(after, metrics["choices"])
         return after, gradients, metrics
 
     found: dict[str, np.ndarray] = {}

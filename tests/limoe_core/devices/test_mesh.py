@@ -64,7 +64,7 @@ def free_port() -> int:
 
 def start(out: Path, *names: str, **environment: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.limoe_core.mesh_steps", str(out), *names],
+        [sys.executable, "-m", "tests.limoe_core.devices.mesh_steps", str(out), *names],
         cwd=ROOT,
         env={**os.environ, "JAX_PLATFORMS": "cpu", **environment},
         stdout=subprocess.PIPE,
@@ -206,11 +206,12 @@ def test_groups_make_a_difference(walked: Walked) -> None:
 
 
 def test_only_experts_are_spread() -> None:
-    leaves = jax.tree_util.tree_leaves_with_path(FunctionalModel.of(preset("emoji-tiny")).shapes)
+    functional = FunctionalModel.of(preset("emoji-tiny"))
+    leaves = jax.tree_util.tree_leaves_with_path(functional.shapes)
     spread = {
         jax.tree_util.keystr(path, simple=True, separator=".")
         for path, leaf in leaves
-        if EXPERT in parameter_spec(path, leaf)
+        if EXPERT in parameter_spec(path, leaf, functional.roles)
     }
     assert spread == {
         f"blocks.{block}.mlp.{name}"

@@ -24,7 +24,7 @@ from limoe_core.evaluation.retrieval import caption_retrieval_result
 from limoe_core.presets import preset
 from limoe_core.runs.directory import Run
 from limoe_core.runs.predictions import Predictions
-from limoe_core.train import train
+from limoe_core.training.loop import train
 from tests.limoe_core.data.small_sets import (
     CIFAR,
     SYNSETS,

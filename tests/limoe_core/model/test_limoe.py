@@ -268,7 +268,7 @@ def test_gather_rows_has_the_gradient_of_a_plain_gather() -> None:
 
 
 def test_biases_norms_positions_and_temperature_do_not_decay() -> None:
-    mask = decay_mask(FUNCTIONAL.shapes)
+    mask = decay_mask(FUNCTIONAL.roles)(FUNCTIONAL.shapes)
     block = mask["blocks"][0]
     assert block["attention"]["qkv"] == {"kernel": True, "bias": False}
     assert block["norm_mlp"] == {"scale": False, "bias": False}
