@@ -3,7 +3,7 @@
 #   make test        every test that is not slow, in minutes  (ARGS='tests/limoe_core -k moe')
 #   make test-all    the slow ones too: meshes, processes, browser, notebooks, benchmarks
 #   make test-long   a thousand cases of each property, and more meshes: long
-#   make lint        ruff and mypy
+#   make lint        ruff, mypy, spelling, and which way imports go
 #   make train       train emoji-tiny         (ARGS='--run checkpoints/other --train.steps 100')
 #   make bench       speed and memory
 #   make soak        attacks on runs and on the dashboard: an hour or more
@@ -40,6 +40,8 @@ lint: .venv/dev.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/codespell
 
 format: .venv/dev.stamp
 	$(BIN)/ruff check --fix .
@@ -71,6 +73,7 @@ define install
 @$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
 @$(BIN)/python -m pip install --disable-pip-version-check --prefer-binary -r $(1)
 @touch $@
+@echo "Done. To type commands yourself: source $(BIN)/activate"
 endef
 
 # For maintainers, after a change of pyproject.toml: names and versions only, for every platform.

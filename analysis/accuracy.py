@@ -154,14 +154,21 @@ def answers_frame(predictions: Predictions, language: str | None = None) -> pd.D
     return pd.DataFrame(columns)
 
 
-def confusions(predictions: Predictions, language: str | None = None) -> pd.DataFrame:
+def confusions(
+    predictions: Predictions, language: str | None = None, category: str | None = None
+) -> pd.DataFrame:
     """Which concept is taken for which, most often first.
+
+    Args:
+      category: only pictures of this one.
 
     Columns: key, concept, answer_key, answer, count (pictures), total (pictures of the concept),
     styles (in which, joined by commas), pictures (their indices in the split, joined by commas).
     Only wrong answers.
     """
     answers = answers_frame(predictions, language)
+    if category is not None:
+        answers = answers[answers["category"] == category]
     total = answers.groupby("key").size()
     wrong = answers[~answers["right"]]
     found = (

@@ -27,12 +27,13 @@ from jaxtyping import Float
 from analysis.errors import AnalysisError
 from analysis.halves import Halves
 from analysis.pairs import probe_pairs as probe_pairs
-from limoe_core.runs.files import replacing
+from limoe_core.files import replacing
+from limoe_core.runs.files import causal_file
 from limoe_core.trace import IMAGE, MODALITIES, TEXT
 
 if TYPE_CHECKING:
     from limoe_core.inference import LoadedModel
-    from limoe_core.model.moe import Intervention
+    from limoe_core.model.router import Intervention
 
 Variant = Literal["next best", "none"]
 VARIANTS: tuple[Variant, ...] = ("next best", "none")
@@ -138,7 +139,7 @@ def _switch_off(
 ) -> Intervention:
     import jax.numpy as jnp
 
-    from limoe_core.model.moe import Intervention
+    from limoe_core.model.router import Intervention
 
     bias = np.zeros((layers, 2, experts), np.float32)
     silence = np.zeros((layers, 2, experts), bool)
@@ -218,7 +219,9 @@ def cached_causal_specialisation(
         )
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as temporary:
-            temporary.write_text(found.to_json(orient="table", index=False, double_precision=15))
+            # By `repr`, which keeps every bit of a number; pandas writes fifteen digits.
+            rows = found.astype(object).where(found.notna(), None).to_dict("records")
+            temporary.write_text(json.dumps({"data": rows}))
     return found
 
 
@@ -245,7 +248,7 @@ def _path(
     samples: int,
     seed: int,
 ) -> Path:
-    return Path(folder) / f"causal-{_digest(model, images, texts, variant, samples, seed)}.json"
+    return causal_file(Path(folder), _digest(model, images, texts, variant, samples, seed))
 
 
 def _digest(

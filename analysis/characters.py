@@ -1,4 +1,4 @@
-"""Characters that nobody sees, made visible."""
+"""Characters that nobody sees, made visible or left out."""
 
 from __future__ import annotations
 
@@ -6,6 +6,13 @@ import unicodedata
 
 #: Embeddings, overrides and isolates of direction; marks that only letters feel are left alone.
 _TURNS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def cleaned(text: str, longest: int) -> str:
+    """`text` with its lines and blanks, cut if it is long, and without halves of characters."""
+    text = text.replace("\0", "")
+    cut = text if len(text) <= longest else text[: longest - 1] + "…"
+    return cut.encode("utf-8", "replace").decode("utf-8")
 
 
 def seen(text: str, keep: str = "") -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,16 +39,62 @@ def classify(
     Raises:
       AnalysisError: for no label, a label twice, or a template without `{}`.
     """
+    labels = list(labels)
     texts = prompts(labels, template)
     called = list(names) if names is not None else [str(i) for i in range(len(images))]
     return classification_frame(
-        model.encode_images(images),
-        model.encode_texts(texts),
+        embed_pictures(model, images),
+        embed_texts(model, texts),
         temperature(model),
         names=called,
         labels=labels,
         texts=texts,
     )
+
+
+def embed_pictures(
+    model: LoadedModel,
+    pictures: Sequence[Any],
+    *,
+    portion: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> Float[np.ndarray, "n d"]:
+    """Embeddings of pictures, by default each alone, so that one size of input is compiled.
+
+    Args:
+      pictures: as `model.encode_images` takes them.
+      portion: pictures in one forward pass.
+      progress: called with (done, total) pictures.
+    """
+    found = [model.encode_images([])]
+    for start in range(0, len(pictures), portion):
+        if progress is not None:
+            progress(start, len(pictures))
+        found.append(model.encode_images(list(pictures[start : start + portion])))
+    return np.concatenate(found)
+
+
+def embed_texts(
+    model: LoadedModel,
+    texts: Sequence[str],
+    *,
+    portion: int = 16,
+    progress: Callable[[int, int], None] | None = None,
+) -> Float[np.ndarray, "n d"]:
+    """Embeddings of texts, in portions filled up with nothing, so that one size is compiled.
+
+    Args:
+      portion: texts in one forward pass.
+      progress: called with (done, total) texts.
+    """
+    texts = list(texts)
+    found = [model.encode_texts([])]
+    for start in range(0, len(texts), portion):
+        if progress is not None:
+            progress(start, len(texts))
+        some = texts[start : start + portion]
+        found.append(model.encode_texts(some + [""] * (portion - len(some)))[: len(some)])
+    return np.concatenate(found)
 
 
 def prompts(labels: Sequence[str], template: str = SLOT) -> list[str]:
@@ -57,6 +103,7 @@ def prompts(labels: Sequence[str], template: str = SLOT) -> list[str]:
     Raises:
       AnalysisError: for no label, a label twice, or a template without exactly one `{}`.
     """
+    labels = list(labels)
     if not labels:
         raise AnalysisError("classification needs at least one label")
     twice = [label for place, label in enumerate(labels) if label in labels[:place]]
@@ -128,3 +175,23 @@ def nearest(
     similarity = candidates.astype(np.float64) @ query.astype(np.float64)
     best = np.argsort(-similarity, kind="stable")[:count]
     return best, similarity[best]
+
+
+def nearest_frame(
+    query: Float[np.ndarray, " d"],
+    candidates: Float[np.ndarray, "n d"],
+    known: pd.DataFrame,
+    count: int,
+) -> pd.DataFrame:
+    """The candidates most similar to the query, best first.
+
+    Args:
+      known: one row a candidate.
+
+    Returns: rows of `known`, with their index, between the columns rank (from 1) and similarity
+      (cosine).
+    """
+    best, similarity = nearest(query, candidates, count)
+    frame = known.iloc[best]
+    frame.insert(0, "rank", np.arange(1, len(best) + 1))
+    return frame.assign(similarity=similarity)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import pandas as pd
@@ -22,13 +22,16 @@ class ProbedRun(Protocol):
     def metrics(self) -> list[dict[str, Any]]: ...
 
 
-def probe_traces(run: ProbedRun) -> dict[int, RoutingTrace]:
+def probe_traces(run: ProbedRun, steps: Sequence[int] | None = None) -> dict[int, RoutingTrace]:
     """Every probe trace of the run by its step.
+
+    Args:
+      steps: only these; all by default.
 
     Raises:
       AnalysisError: if there is none (yet).
     """
-    traces = {step: run.probe(step) for step in run.probe_steps()}
+    traces = {step: run.probe(step) for step in (run.probe_steps() if steps is None else steps)}
     if not traces:
         raise AnalysisError("the run has no probe traces yet; they come with its first steps")
     return traces

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from analysis.characters import cleaned
 from limoe_core.trace import IMAGE, MODALITIES, RoutingTrace
 
 
@@ -68,3 +72,25 @@ def token_entropy(trace: RoutingTrace) -> Float[np.ndarray, "L T"]:
     probs = trace.probs.astype(np.float64)
     safe = np.where(probs > 0, probs, 1.0)
     return -np.sum(probs * np.log(safe), axis=-1)
+
+
+def readable(trace: RoutingTrace, longest: int = 20_000) -> RoutingTrace:
+    """The trace with texts that any browser takes: no halves of characters, none beyond `longest`.
+
+    Nothing changes in the trace of a run that was trained on plain text.
+    """
+
+    def clean(texts: np.ndarray) -> np.ndarray:
+        return np.array([cleaned(str(text), longest) for text in texts], dtype=str)
+
+    return replace(
+        trace,
+        captions=clean(trace.captions),
+        piece=clean(trace.piece),
+        meta={key: clean(values) for key, values in trace.meta.items()},
+    )
+
+
+def join_runs(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Frames of several runs in one, with a column run."""
+    return pd.concat([frame.assign(run=name) for name, frame in frames.items()], ignore_index=True)

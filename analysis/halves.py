@@ -14,7 +14,7 @@ from limoe_core.trace import IMAGE, TEXT
 if TYPE_CHECKING:
     from limoe_core.inference import LoadedModel
     from limoe_core.model.limoe import Output
-    from limoe_core.model.moe import Intervention
+    from limoe_core.model.router import Intervention
 
 #: Capacity factor with which no token is dropped; see `limoe_core.model.moe.MoE`.
 _ROOM_FOR_ALL = 0.0

@@ -38,20 +38,25 @@ def probe_pairs(run: Run) -> Pairs:
     return [pictures[i] for i in chosen], [str(trace.captions[i]) for i in chosen], meta
 
 
-def data_pairs(run: Run, split: str = "test_style", count: int = 256, seed: int = 0) -> Pairs:
+def data_pairs(run: Run, split: str | None = None, count: int = 256, seed: int = 0) -> Pairs:
     """Pictures, texts and meta of pairs of the run's data set, one for each concept and each text.
 
-    `test_style` shows concepts that the model has learned, in drawings that it has not seen; the
-    concepts of `test_concept` and `validation` are new to it. The languages take turns.
+    The languages take turns.
 
     Args:
+      split: by default the one that the data set lists first among those that training never sees.
+        Emoji's is `test_style`: concepts that the model has learned, in drawings that it has not
+        seen; the concepts of `test_concept` and `validation` are new to it.
       count: at most this many.
 
     Raises:
       limoe_core.config.ConfigError: if the data set is not on this machine; it is not built here.
     """
+    from limoe_core.data.registry import data_set
     from limoe_core.data.source import load_pairs
 
+    if split is None:
+        split = next(iter(data_set(run.config.data).unseen), "validation")
     pairs = load_pairs(run.config.data, split, build=False, progress=False)
     table = pairs.concepts
     languages = list(table.names)

@@ -17,8 +17,8 @@ from benchmarks.dispatch.ours import ours
 from benchmarks.dispatch.ragged import ragged_dispatch
 from benchmarks.machine import Product, copy_run, product_runs, seconds_of, with_gradients
 from benchmarks.measure import Line, Run, medians
-from limoe_core.config import preset
 from limoe_core.devices.host import keep_freed_memory
+from limoe_core.presets import preset
 
 _GROUPS = 8
 _INDEX = ("index dispatch, 1 group", f"index dispatch, {_GROUPS} groups")

@@ -32,15 +32,24 @@ def linear_products(
       kept: for each mixture-of-experts layer, the share of its tokens' choices that an expert
         took; None for all. Empty places of buffers are not counted.
     """
-    d, hidden = model.width, model.mlp_dim
+    d = model.width
     found = [
         Product(tokens, d, 3 * d, times=model.layers),
         Product(tokens, d, d, times=model.layers),
     ]
     kept = [1.0] * len(model.moe_layers) if kept is None else kept
-    choices = model.top_k * math.fsum(kept)
-    passes = model.layers - len(model.moe_layers) + choices
-    found += [Product(tokens, d, hidden, times=passes), Product(tokens, hidden, d, times=passes)]
+    special = len(model.expert_blocks)
+    of_experts = model.top_k * math.fsum(kept) if model.experts else special
+    widths = {model.mlp_dim: 0.0, model.expert_hidden: 0.0, model.shared_dim: 0.0}
+    widths[model.mlp_dim] += model.layers - special
+    widths[model.expert_hidden] += of_experts
+    widths[model.shared_dim] += len(model.moe_layers)
+    for hidden, passes in widths.items():
+        if hidden and passes:
+            found += [
+                Product(tokens, d, hidden, times=passes),
+                Product(tokens, hidden, d, times=passes),
+            ]
     if model.experts:
         found.append(Product(tokens, d, model.experts, times=len(model.moe_layers)))
     return found
@@ -88,11 +97,10 @@ def muon_flops(config: Config) -> float:
     """FLOPs of the products with which Muon orthogonalises its updates; 0 for AdamW."""
     if config.optimizer.name != "muon":
         return 0.0
-    shapes = FunctionalModel.of(config).shapes
+    functional = FunctionalModel.of(config)
+    shapes, takes = functional.shapes, takes_muon(functional.roles)
     products: list[Product] = []
-    for leaf, taken in zip(
-        jax.tree.leaves(shapes), jax.tree.leaves(takes_muon(shapes)), strict=True
-    ):
+    for leaf, taken in zip(jax.tree.leaves(shapes), jax.tree.leaves(takes(shapes)), strict=True):
         if taken:
             *stacked, rows, columns = leaf.shape
             sizes = product_sizes(*sorted((rows, columns)))

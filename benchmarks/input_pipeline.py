@@ -9,10 +9,11 @@ import jax
 
 from benchmarks.measure import Line
 from benchmarks.training import one_device, stepper
-from limoe_core.config import Config, ConfigError, preset
+from limoe_core.config import Config, ConfigError
 from limoe_core.data.batches import BatchSource, training_batches
 from limoe_core.data.source import PairSet, load_pairs
 from limoe_core.devices.host import keep_freed_memory
+from limoe_core.presets import preset
 from limoe_core.tokenizer import Tokenizer
 from limoe_core.training.placement import Placer
 

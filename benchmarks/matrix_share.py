@@ -10,8 +10,8 @@ from benchmarks.flops import linear_products, muon_flops, total, training_flops
 from benchmarks.machine import product_runs, seconds_of, with_gradients
 from benchmarks.measure import Line, Run, medians
 from benchmarks.training import Tokens, random_batch, stepper, tokens_of
-from limoe_core.config import preset
 from limoe_core.devices.host import keep_freed_memory
+from limoe_core.presets import preset
 
 _REPEATS = 9
 

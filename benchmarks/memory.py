@@ -17,8 +17,9 @@ from benchmarks.training import (
     step_function,
     with_batch,
 )
-from limoe_core.config import Config, preset
+from limoe_core.config import Config
 from limoe_core.losses import contrast
+from limoe_core.presets import preset
 
 _BATCHES = (32, 64, 128, 256)
 _GLOBAL_BATCHES = (256, 1024, 4096, 16384)

@@ -17,9 +17,10 @@ import numpy as np
 
 from benchmarks.measure import Line, medians
 from benchmarks.training import first_state, patches_seen, random_batch, step_function
-from limoe_core.config import Config, dense_twin, preset
+from limoe_core.config import Config
 from limoe_core.devices.host import keep_freed_memory
 from limoe_core.model.functional import Params
+from limoe_core.presets import dense_twin, preset
 from limoe_core.training.step import Batch, model_inputs
 
 _REPEATS = 9

@@ -5,8 +5,9 @@ from __future__ import annotations
 from benchmarks.flops import muon_flops, training_flops
 from benchmarks.measure import Line, medians
 from benchmarks.training import random_batch, stepper, tokens_of
-from limoe_core.config import Config, dense_twin, preset
+from limoe_core.config import Config
 from limoe_core.devices.host import keep_freed_memory
+from limoe_core.presets import dense_twin, preset
 
 _REPEATS = 9
 

@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks.measure import Line, medians
-from limoe_core.config import preset
 from limoe_core.model.functional import FunctionalModel, Params, initial_params
 from limoe_core.model.limoe import Output
+from limoe_core.presets import preset
 
 _PAIRS = 64
 _REPEATS = 15

@@ -80,21 +80,23 @@ def tokens_of(batch: Batch, config: Config) -> Tokens:
 
 def step_function(config: Config) -> TrainStep:
     """The jitted training step, not compiled yet."""
-    optimizer = make_optimizer(config.optimizer, config.train.steps)
     functional = FunctionalModel.of(config)
+    optimizer = make_optimizer(config.optimizer, config.train.steps, functional.roles)
     return make_train_step(functional, optimizer, config, patches=patches_seen(config))
 
 
 def first_state(config: Config) -> TrainState:
     """Where a run starts."""
-    optimizer = make_optimizer(config.optimizer, config.train.steps)
+    roles = FunctionalModel.of(config).roles
+    optimizer = make_optimizer(config.optimizer, config.train.steps, roles)
     params = initial_params(config, config.train.seed)
     return TrainState(params, jax.jit(optimizer.init)(params), jnp.zeros((), jnp.int32))
 
 
 def abstract_state(config: Config) -> TrainState:
     """The same as shapes alone, for compiling without allocating."""
-    optimizer = make_optimizer(config.optimizer, config.train.steps)
+    roles = FunctionalModel.of(config).roles
+    optimizer = make_optimizer(config.optimizer, config.train.steps, roles)
     params = jax.tree.map(
         lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), FunctionalModel.of(config).shapes
     )

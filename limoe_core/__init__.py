@@ -13,15 +13,16 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from limoe_core.config import Config, preset
+    from limoe_core.config import Config
     from limoe_core.inference import LoadedModel, load
+    from limoe_core.presets import preset
     from limoe_core.trace import RoutingTrace
 
 __all__ = ["Config", "LoadedModel", "RoutingTrace", "load", "preset"]
 
 _HOME = {
     "Config": "config",
-    "preset": "config",
+    "preset": "presets",
     "LoadedModel": "inference",
     "load": "inference",
     "RoutingTrace": "trace",

@@ -1,4 +1,4 @@
-"""Every setting of a model, its training and its data, and the named presets.
+"""Every setting of a model, its training and its data.
 
 Settings live here and nowhere else: the command lines of `limoe_core.train` and
 `limoe_core.evaluate` are made from these dataclasses, and a run's `config.json` is one of them
@@ -15,8 +15,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-#: Version of the run directory's layout. Readers refuse a run written by a newer layout.
-RUN_FORMAT = 1
+#: Values that older settings spell otherwise, by the name of the setting.
+_RENAMED = {("expert_layout", "runs"): "segments"}
 
 
 class ConfigError(ValueError):
@@ -27,8 +27,8 @@ class ConfigError(ValueError):
 class ModelConfig:
     """Shape of the one-tower Transformer (LIMoE, section 2).
 
-    `experts = 0` gives the dense twin: every mixture-of-experts layer is then one MLP of the width
-    of one expert, so the FLOPs per token are the same, the router aside.
+    `experts = 0` makes a dense model, with one MLP in the place of every mixture of experts: see
+    `dense_twin`.
     """
 
     image_size: int = 64
@@ -46,7 +46,7 @@ class ModelConfig:
     heads: int = 4
     """Attention heads."""
     mlp_dim: int = 384
-    """Hidden width of an MLP, and of one expert."""
+    """Hidden width of an MLP."""
     embed_dim: int = 128
     """Channels of the shared embedding that the two modalities are projected to."""
     experts: int = 8
@@ -59,6 +59,20 @@ class ModelConfig:
     moe_every."""
     top_k: int = 1
     """Experts a token is sent to (K)."""
+    expert_dim: int = 0
+    """Hidden width of one expert, and in a dense twin of the MLP in its place; 0 takes mlp_dim."""
+    shared_dim: int = 0
+    """Hidden width of a shared expert, which every token passes besides its K; 0 for none."""
+    router: Literal["learned", "frozen"] = "learned"
+    """`frozen` leaves routers at their random start: what is left is what the inputs' geometry
+    gives."""
+    balance: Literal["none", "all", "modality"] = "none"
+    """Loss-free balancing (arXiv 2408.15664): a bias per expert is added to the gate values that
+    choose, not to those that weigh, and moved against the load after each step. `all` counts all
+    tokens together, `modality` gives images and text a bias each. It is meant to stand in for the
+    importance and load losses, which stay on unless their weights are 0."""
+    balance_rate: float = 0.001
+    """How far the bias of loss-free balancing moves in a step."""
     capacity_factor: float = 1.25
     """Buffer places of an expert, as a multiple of an even share K·n/E, in training."""
     eval_capacity_factor: float = 0.0
@@ -70,10 +84,10 @@ class ModelConfig:
     """Standard deviation of the training noise on router logits, in units of 1/E (V-MoE)."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Arithmetic of everything but the routers, losses and norms, which stay in float32."""
-    expert_layout: Literal["auto", "buffers", "runs"] = "auto"
+    expert_layout: Literal["auto", "buffers", "segments"] = "auto"
     """How tokens lie for their experts; the result is the same. `buffers` gives every expert the
-    same places, `runs` only as many as it has tokens, one expert after another. `auto` takes runs
-    on a single CPU, where that is faster, and buffers elsewhere."""
+    same slots, `segments` only as many as it has tokens, one expert after another. `auto` takes
+    segments on a single CPU, where that is faster, and buffers elsewhere."""
     remat: bool = False
     """Recompute a block's activations in the backward pass instead of keeping them."""
 
@@ -103,6 +117,14 @@ class ModelConfig:
                 1 <= self.top_k <= self.experts,
                 f"model.top_k {self.top_k} is not between 1 and model.experts {self.experts}",
             )
+            _require(
+                self.expert_dim >= 0 and self.shared_dim >= 0,
+                "model.expert_dim and model.shared_dim must not be negative",
+            )
+            _require(
+                self.balance == "none" or self.balance_rate > 0,
+                "model.balance_rate must be positive, or model.balance none",
+            )
             _require(self.capacity_factor > 0, "model.capacity_factor must be positive")
             _require(
                 self.eval_capacity_factor >= 0, "model.eval_capacity_factor must not be negative"
@@ -119,9 +141,31 @@ class ModelConfig:
         return self.grid**2
 
     @property
+    def expert_hidden(self) -> int:
+        """Hidden width of one expert."""
+        return self.expert_dim or self.mlp_dim
+
+    @property
+    def active_hidden(self) -> int:
+        """Hidden width that a token passes in a mixture: its K experts and the shared one."""
+        if not self.experts:
+            return self.expert_hidden
+        return self.top_k * self.expert_hidden + self.shared_dim
+
+    @property
     def moe_layers(self) -> tuple[int, ...]:
         """Indices, from 0, of the blocks that hold a mixture of experts (none for a dense twin)."""
         return self.expert_blocks if self.experts else ()
+
+    @property
+    def summary(self) -> str:
+        """One line, such as `6 blocks of width 128; 8 experts in blocks 2, 4, 6, top 1`."""
+        if self.moe_layers:
+            blocks = ", ".join(str(layer + 1) for layer in self.moe_layers)
+            experts = f"{self.experts} experts in blocks {blocks}, top {self.top_k}"
+        else:
+            experts = "no experts"
+        return f"{self.layers} blocks of width {self.width}; {experts}"
 
     @property
     def expert_blocks(self) -> tuple[int, ...]:
@@ -336,6 +380,8 @@ def _build(cls: type, values: Any, where: str) -> Any:
     for name, value in values.items():
         hint = hints[name]
         path = f"{where}.{name}"
+        if isinstance(value, str):
+            value = _RENAMED.get((name, value), value)
         if dataclasses.is_dataclass(hint):
             built[name] = _build(typing.cast(type, hint), value, path)
         else:
@@ -365,21 +411,3 @@ def _check(hint: Any, value: Any, path: str) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         raise ConfigError(f"{path}: {value!r} is not a finite number")
     return value
-
-
-def preset(name: str) -> Config:
-    """The named settings: see `limoe_core.presets`.
-
-    Raises:
-      ConfigError: there are none of that name.
-    """
-    from limoe_core.presets import PRESETS
-
-    if name not in PRESETS:
-        raise ConfigError(f"no preset {name!r}; there are {', '.join(PRESETS)}")
-    return PRESETS[name]
-
-
-def dense_twin(config: Config) -> Config:
-    """The same settings with each mixture of experts replaced by one MLP of an expert's width."""
-    return dataclasses.replace(config, model=dataclasses.replace(config.model, experts=0))

@@ -9,43 +9,18 @@ Everything is computed in float32, and results are stored in the run.
 
 from __future__ import annotations
 
-import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import tyro
 
+from limoe_core import command
 from limoe_core.config import ConfigError, DataConfig
-from limoe_core.data.catalogue import KNOWN, asked
-from limoe_core.evaluation.embedding import Progress, embed_ensemble, embed_names, silent
-from limoe_core.evaluation.zero_shot import NameEmbeddings, classify, evaluate_split
-from limoe_core.runs.files import RunError
-from limoe_core.runs.predictions import Predictions
-
-if TYPE_CHECKING:
-    from limoe_core.inference import LoadedModel
-
-__all__ = [
-    "Arguments",
-    "DataOverride",
-    "NameEmbeddings",
-    "classify",
-    "embed_ensemble",
-    "embed_names",
-    "evaluate",
-    "evaluate_split",
-]
-
-#: Splits of the emoji set that are evaluated, and the classes to choose from: all concepts of the
-#: data set, or the split's own. Any other split is asked among all.
-TASKS: Mapping[str, tuple[str, ...]] = {
-    "test_style": ("all",),
-    "test_concept": ("split", "all"),
-    "validation": ("split", "all"),
-}
+from limoe_core.evaluation.embedding import Progress, silent
+from limoe_core.runs import RunError
 
 
 @dataclass(frozen=True)
@@ -88,6 +63,23 @@ class Arguments:
     """Of the bootstrap."""
 
 
+HELP = command.Help(
+    "limoe_core.evaluate",
+    """
+    # the test splits of the run's data
+    {program} --run checkpoints/my-run
+    # one split, at one step
+    {program} --run checkpoints/my-run --tasks test_style --step 2000
+    # a ten-shot linear probe of the run's classes
+    {program} --run checkpoints/my-run --tasks linear_probe
+    # other data sets, prepared on disk
+    {program} --run checkpoints/coco --tasks imagenet2012 cifar100
+    # leave the run as it is
+    {program} --run checkpoints/my-run --json --no-store > results.json
+    """,
+)
+
+
 def evaluate(arguments: Arguments, progress: Progress = silent) -> dict[str, Any]:
     """Evaluate a run and store the results in it.
 
@@ -98,28 +90,28 @@ def evaluate(arguments: Arguments, progress: Progress = silent) -> dict[str, Any
       ConfigError: if a split or the data set cannot.
     """
     from limoe_core.data.pairs import stored_side
+    from limoe_core.data.registry import asked, data_set
+    from limoe_core.evaluation.embedding import in_float32
+    from limoe_core.evaluation.known_sets import check_prepared
+    from limoe_core.evaluation.splits import Asker
     from limoe_core.inference import load
 
     model = in_float32(load(arguments.run, arguments.step))
     assert model.run is not None
     own = _data_config(model.config.data, arguments.data)
-    tasks = arguments.tasks or default_tasks(own.name)
-    known = {task: about for task in tasks if (about := asked(task)) is not None}
-    sets = {name: _set_config(own, name) for name, _ in known.values()}
-    if known:
-        from limoe_core.evaluation.known_sets import check_prepared
-
-        for name, parts in known.values():
-            check_prepared(sets[name], parts)
+    tasks = arguments.tasks or data_set(own).default_tasks
+    named = {task: about for task in tasks if (about := asked(task)) is not None}
+    for known, parts in named.values():  # before anything is computed
+        check_prepared(known, _set_config(own, known.name), parts)
     side = stored_side(model.config.model.image_size)
-    ask = _Asker(model, own, side, arguments.seed, progress, bars=not arguments.json)
+    ask = Asker(model, own, side, arguments.seed, progress, bars=not arguments.json)
     results: dict[str, Any] = {}
     for task in tasks:
-        if task in known:
-            name, parts = known[task]
-            found, answers = ask.known(sets[name], parts)
+        if task in named:
+            known, parts = named[task]
+            found, answers = ask.known(known, _set_config(own, known.name), parts)
         elif task == "linear_probe":
-            found, answers = ask.linear_probe(), {}
+            found, answers = ask.linear_probe()
         else:
             found, answers = ask.split(task)
         results |= found
@@ -135,88 +127,6 @@ def evaluate(arguments: Arguments, progress: Progress = silent) -> dict[str, Any
         "parameters": model.run.info.get("parameters"),
         "results": results,
     }
-
-
-def default_tasks(data: str) -> tuple[str, ...]:
-    """What is asked of a run if nothing is said, by the data set that it was trained on."""
-    if data == "emoji":
-        return tuple(TASKS)
-    return (data,) if data in KNOWN else ("validation",)
-
-
-_Found = tuple[dict[str, dict[str, Any]], dict[str, Predictions]]
-
-
-@dataclass
-class _Asker:
-    """Asks one model for one task after another."""
-
-    model: LoadedModel
-    data: DataConfig
-    side: int
-    seed: int
-    progress: Progress
-    bars: bool
-    _names: NameEmbeddings | None = None
-    _keys: list[str] = field(default_factory=list)
-
-    def known(self, data: DataConfig, parts: Sequence[Any]) -> _Found:
-        """A data set known by its name."""
-        from limoe_core.evaluation.known_sets import evaluate_known
-
-        return evaluate_known(self.model, data, parts, **self._common())
-
-    def linear_probe(self) -> dict[str, dict[str, Any]]:
-        """The run's own classes."""
-        from limoe_core.evaluation.known_sets import evaluate_linear_probe
-
-        found = evaluate_linear_probe(self.model, self.data, **self._common())
-        own = self.data.name == self._trained.name
-        label = "linear_probe" if own else f"linear_probe_{self.data.name}"
-        return {_safe(label): found}
-
-    def split(self, split: str) -> _Found:
-        """A split of the run's data set, or of the one given in its place."""
-        from limoe_core.data.source import load_pairs
-
-        pairs = load_pairs(self.data, split, progress=self.bars, side=self.side)
-        keys = pairs.concepts.keys.tolist()
-        if self._names is None or self._keys != keys:  # Mostly, every split has the same concepts.
-            self._keys = keys
-            self._names = NameEmbeddings.of(
-                self.model, pairs.concepts, self.data.name, progress=self.progress
-            )
-        return evaluate_split(
-            self.model,
-            pairs,
-            self._names,
-            TASKS.get(split, ("all",)),
-            label=_label(self._trained, self.data, split),
-            seed=self.seed,
-            progress=self.progress,
-        )
-
-    @property
-    def _trained(self) -> DataConfig:
-        return self.model.config.data
-
-    def _common(self) -> dict[str, Any]:
-        return {
-            "side": self.side,
-            "seed": self.seed,
-            "progress": self.progress,
-            "bars": self.bars,
-        }
-
-
-def in_float32(model: LoadedModel) -> LoadedModel:
-    """The same model computing in float32, whatever it was trained in."""
-    from limoe_core.model.functional import FunctionalModel
-
-    if model.config.model.dtype == "float32":
-        return model
-    config = replace(model.config, model=replace(model.config.model, dtype="float32"))
-    return replace(model, config=config, functional=FunctionalModel.of(config))
 
 
 def _data_config(config: DataConfig, override: DataOverride) -> DataConfig:
@@ -236,23 +146,13 @@ def _set_config(config: DataConfig, name: str) -> DataConfig:
     return replace(config, name=name, config=DataConfig().config, class_names=None)
 
 
-def _label(trained: DataConfig, data: DataConfig, split: str) -> str:
-    """Name of a split in task names, with the data set's where it is not the run's own."""
-    return _safe(split if data.name == trained.name else f"{data.name}_{split}")
-
-
-def _safe(label: str) -> str:
-    """A task's name as it can be part of a file's."""
-    return re.sub(r"[^A-Za-z0-9_]+", "_", label)
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     from rich.console import Console
 
     from limoe_core.evaluation.table import tables
 
-    arguments = tyro.cli(Arguments, args=argv, prog="python -m limoe_core.evaluate")
+    arguments = command.parse(Arguments, list(argv) if argv is not None else None, HELP)
     errors = Console(stderr=True)
     try:
         report = evaluate(arguments, _bar(errors))
@@ -260,7 +160,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         errors.print(str(error), style="red", markup=False, highlight=False)
         return 2
     if arguments.json:
-        from limoe_core.runs.files import to_json
+        from limoe_core.files import to_json
 
         sys.stdout.write(to_json(report) + "\n")
     else:

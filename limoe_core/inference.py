@@ -6,19 +6,20 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import jax
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 
 from limoe_core.config import Config
-from limoe_core.data.preprocess import patch_boxes, to_model_input
+from limoe_core.data.preprocess import to_model_input
 from limoe_core.model.functional import FunctionalModel, Params
 from limoe_core.model.limoe import Output
-from limoe_core.model.moe import Intervention
+from limoe_core.model.router import Intervention
+from limoe_core.model.tracing import to_trace
 from limoe_core.runs.directory import Run
-from limoe_core.trace import IMAGE, TEXT, RoutingTrace
+from limoe_core.trace import RoutingTrace
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -56,6 +57,20 @@ class LoadedModel:
     tokenizer: Tokenizer
     step: int
     run: Run | None = None
+
+    def __repr__(self) -> str:
+        model = self.config.model
+        info = self.run.info if self.run else {}
+        name = f"{self.run.name!r}, " if self.run else ""
+        data = (info.get("data") or {}).get("name", self.config.data.name)
+        lines = [
+            f"LoadedModel({name}step {self.step})",
+            f"{model.summary}; {self.functional.parameters:,} parameters",
+            f"{model.image_size}×{model.image_size} pixels in {model.patches} patches; "
+            f"up to {model.text_length} text tokens of {model.vocab_size:,} pieces",
+            f"trained on {data}",
+        ]
+        return "\n  ".join(lines)
 
     def encode_images(self, images: Sequence[Picture]) -> Float[np.ndarray, "n d"]:
         """Embed pictures of any size: float32, unit length. No token is dropped by default.
@@ -111,7 +126,7 @@ class LoadedModel:
           capacity_factor: None for the configured one of a model in use, which by default drops
             nothing; `model.config.model.capacity_factor` for the one in training.
           batch_priority: None for the configured one.
-          intervention: see `limoe_core.model.moe.Intervention`; leading axis of MoE layers.
+          intervention: see `limoe_core.model.Intervention`; leading axis of MoE layers.
 
         Raises:
           ValueError: if there are not as many texts as images.
@@ -161,7 +176,7 @@ class LoadedModel:
             intervention=intervention,
             hidden=hidden,
         )
-        return _to_trace(output, self.config, image_valid, encoded, texts, meta or {}, hidden)
+        return to_trace(output, self.config, image_valid, encoded, texts, meta or {}, hidden)
 
     def _run(
         self,
@@ -210,71 +225,3 @@ def _fill(rows: np.ndarray) -> np.ndarray:
     size = len(rows)
     full = 1 << (size - 1).bit_length() if size else 0
     return np.concatenate([rows, np.zeros((full - size, *rows.shape[1:]), rows.dtype)])
-
-
-def _to_trace(
-    output: Output,
-    config: Config,
-    image_valid: Bool[np.ndarray, " n"],
-    encoded: Sequence[Any],
-    texts: Sequence[str],
-    meta: Mapping[str, Sequence[str]],
-    hidden: bool,
-) -> RoutingTrace:
-    model = config.model
-    pairs, patches, length = len(texts), model.patches, model.text_length
-    filled = len(output.image_embeddings)
-    # Where the real tokens lie in the flat array, pair by pair, patches before pieces.
-    rows: list[Int[np.ndarray, " t"]] = []
-    for pair in range(pairs):
-        if image_valid[pair]:
-            rows.append(pair * patches + np.arange(patches))
-        start = filled * patches + pair * length
-        rows.append(start + np.arange(len(encoded[pair].ids)))
-    where = np.concatenate(rows) if rows else np.zeros(0, np.int64)
-    is_text = where >= filled * patches
-    offset = where - filled * patches
-    pair_of = np.where(is_text, offset // length, where // patches).astype(np.int32)
-    position = np.where(is_text, offset % length, where % patches).astype(np.int32)
-    boxes = patch_boxes(model)
-    pieces = [
-        encoded[pair].pieces[place] if text else ""
-        for pair, place, text in zip(pair_of, position, is_text, strict=True)
-    ]
-    routings = output.routings
-    experts, k = max(model.experts, 1), model.top_k
-
-    def stack(values: Sequence[Any], *tail: int) -> np.ndarray:
-        if not values:  # a dense twin has no routers
-            return np.zeros((0, len(where), *tail), np.float32)
-        return np.stack([np.asarray(value)[where] for value in values])
-
-    logits = stack([routing.logits for routing in routings], experts)
-    return RoutingTrace(
-        layers=np.array(model.moe_layers, np.int32) + 1,
-        modality=np.where(is_text, TEXT, IMAGE).astype(np.uint8),
-        pair=pair_of,
-        position=position,
-        piece=np.array(pieces, dtype=np.str_),
-        box=np.where(is_text[:, None], -1, boxes[np.minimum(position, patches - 1)]).astype(
-            np.int32
-        ),
-        probs=_softmax(logits),
-        expert=stack([r.assignment.expert for r in routings], k).astype(np.int16),
-        gate=stack([r.gate for r in routings], k),
-        dropped=~stack([r.assignment.kept for r in routings], k).astype(bool),
-        captions=np.array(list(texts), dtype=np.str_),
-        image_embeddings=np.where(
-            image_valid[:, None], output.image_embeddings[:pairs], 0.0
-        ).astype(np.float32),
-        text_embeddings=np.asarray(output.text_embeddings[:pairs], np.float32),
-        image_size=model.image_size,
-        grid=model.grid,
-        meta={key: np.array(list(values), dtype=np.str_) for key, values in meta.items()},
-        hidden=stack(list(output.hidden), model.width) if hidden else None,
-    )
-
-
-def _softmax(logits: Float[np.ndarray, "L T E"]) -> Float[np.ndarray, "L T E"]:
-    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True, initial=-np.inf))
-    return shifted / shifted.sum(axis=-1, keepdims=True)

@@ -6,15 +6,71 @@ published; where it is not, the parameter count that is decided, as each preset 
 
 from __future__ import annotations
 
+import dataclasses
+
 from limoe_core.config import (
     Config,
+    ConfigError,
     DataConfig,
     LossConfig,
     ModelConfig,
     OptimizerConfig,
     TrainConfig,
-    dense_twin,
 )
+
+
+def preset(name: str) -> Config:
+    """The settings of that name in `PRESETS`.
+
+    Raises:
+      ConfigError: there are none of that name.
+    """
+    if name not in PRESETS:
+        raise ConfigError(f"no preset {name!r}; there are {', '.join(PRESETS)}")
+    return PRESETS[name]
+
+
+def dense_twin(config: Config) -> Config:
+    """The same settings with one MLP for each mixture of experts, as wide as what a token passes.
+
+    That is its K experts and the shared one, so the FLOPs per token are the same.
+    """
+    model = config.model
+    width = model.active_hidden
+    twin = dataclasses.replace(
+        model,
+        experts=0,
+        top_k=1,
+        expert_dim=0 if width == model.mlp_dim else width,
+        shared_dim=0,
+    )
+    return dataclasses.replace(config, model=twin)
+
+
+def finer(config: Config, factor: int) -> Config:
+    """The same settings with experts cut into `factor` smaller ones, of which a token gets as many.
+
+    Parameters, active parameters and FLOPs stay equal, the router aside (DeepSeekMoE,
+    arXiv 2401.06066).
+
+    Raises:
+      ConfigError: if there are no experts, or their hidden width cannot be cut so.
+    """
+    model = config.model
+    if not model.experts:
+        raise ConfigError("a dense model has no experts that could be cut")
+    if factor < 1 or model.expert_hidden % factor:
+        raise ConfigError(
+            f"experts of hidden width {model.expert_hidden} cannot be cut into {factor}"
+        )
+    cut = dataclasses.replace(
+        model,
+        experts=model.experts * factor,
+        top_k=model.top_k * factor,
+        expert_dim=model.expert_hidden // factor if factor > 1 else model.expert_dim,
+    )
+    return dataclasses.replace(config, model=cut)
+
 
 _EMOJI_TINY = Config(
     # One picture has 64 tokens and a caption five: 1.5 leaves the image experts room for them.

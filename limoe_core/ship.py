@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import tyro
-
-from limoe_core.runs.directory import Run, RunError, export_params
-from limoe_core.runs.files import replacing
+from limoe_core import command
+from limoe_core.runs import Run, RunError
 
 
 @dataclass(frozen=True)
@@ -28,32 +25,36 @@ class Options:
     """How parameters are stored; they are loaded as float32 either way."""
 
 
+HELP = command.Help(
+    "limoe_core.ship",
+    """
+    # three steps and all probes
+    {program} --run checkpoints/my-run --to checkpoints/small \\
+        --steps 500 1000 4500
+    """,
+)
+
+
 def ship(options: Options) -> Run:
     """Write the copy; what is there already of the same run is replaced.
-
-    Evaluations do not go along: what ships is evaluated itself, at its own precision.
 
     Raises:
       RunError: a step is missing, or something else is at `to`.
     """
+    from limoe_core.runs.export import export_params, export_records  # starts JAX
+
     run = Run.open(options.run)
     steps = options.steps or (run.resolve_step(),)
     for step in steps:
         shipped = export_params(run, run.resolve_step(step), options.to, options.dtype)
-    for name in ("metrics.jsonl", "probes/pictures.npz"):
-        if (run.path / name).exists():
-            (shipped.path / name).parent.mkdir(exist_ok=True)
-            with replacing(shipped.path / name) as temporary:
-                shutil.copyfile(run.path / name, temporary)
-    for step in run.probe_steps():
-        shipped.save_probe(step, run.probe(step))
+    export_records(run, shipped)
     return shipped
 
 
 def main() -> int:
     """The command line. Returns the exit code."""
     try:
-        shipped = ship(tyro.cli(Options))
+        shipped = ship(command.parse(Options, None, HELP))
     except RunError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

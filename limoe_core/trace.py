@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Integer, UInt8
 
-from limoe_core.runs.files import replacing
+from limoe_core.files import replacing
 
 IMAGE, TEXT = 0, 1
 #: Names of the modality codes 0 and 1.
@@ -48,7 +48,8 @@ class RoutingTrace:
     probs: Float[np.ndarray, "L T E"]
     """The whole gate distribution p(e|x), without noise."""
     expert: Integer[np.ndarray, "L T K"]
-    """Chosen experts, best first."""
+    """Chosen experts, best first. Training noise, an intervention or loss-free balancing may choose
+    others than those of the largest `probs`."""
     gate: Float[np.ndarray, "L T K"]
     """Gate value of each choice: its weight in the layer's output."""
     dropped: Bool[np.ndarray, "L T K"]
@@ -126,6 +127,20 @@ class RoutingTrace:
     def top_k(self) -> int:
         """Choices per token (K)."""
         return self.expert.shape[2]
+
+    def __repr__(self) -> str:
+        text = int((self.modality == TEXT).sum())
+        blocks = ", ".join(map(str, self.layers)) or "none"
+        lines = [
+            f"RoutingTrace(pairs={self.num_pairs}, tokens={self.num_tokens})",
+            f"{self.num_tokens - text:,} image tokens, {text:,} text tokens",
+            f"blocks {blocks}; {self.num_experts} experts, top {self.top_k}; "
+            f"{int(self.dropped.sum()):,} of {self.dropped.size:,} choices dropped",
+            f"each picture {self.image_size}×{self.image_size} pixels in {self.grid**2} patches",
+            f"about each pair: {', '.join(self.meta) or 'nothing more'}"
+            + ("; routers' inputs kept" if self.hidden is not None else ""),
+        ]
+        return "\n  ".join(lines)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, RoutingTrace):

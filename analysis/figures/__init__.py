@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from analysis.figures.accuracy import accuracy_figure, confusion_figure, tasks_figure
+from analysis.figures.classification import classification_figure, similarity_figure
 from analysis.figures.preferences import paths_figure, position_figure, preference_figure
 from analysis.figures.shares import (
     composition_figure,
@@ -23,6 +24,7 @@ __all__ = [
     "accuracy_figure",
     "agreement_figure",
     "causal_figure",
+    "classification_figure",
     "composition_figure",
     "confusion_figure",
     "emergence_figure",
@@ -33,6 +35,7 @@ __all__ = [
     "shares_figure",
     "shares_heat_figure",
     "shares_over_steps_figure",
+    "similarity_figure",
     "specialisation_figure",
     "tasks_figure",
     "timeline_figure",

@@ -1,4 +1,4 @@
-"""How every figure leaves the page: the data behind it as CSV, and the Python that makes it.
+"""Export of figures: the data as CSV, and the Python code that makes data and figure.
 
 Pictures (SVG, PNG) leave in the browser: by Plotly's own buttons, or by those of a component.
 """
@@ -7,23 +7,25 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from analysis.recipes import Recorded, python
+
 if TYPE_CHECKING:
     import pandas as pd
+    import plotly.graph_objects as go
 
 _LONGEST_NAME = 80
 
 
 def take_away(
-    frame: Callable[[], pd.DataFrame],
-    recipe: str,
-    *,
+    frame: Recorded[pd.DataFrame],
+    *figures: Recorded[go.Figure],
     file: str,
-    what: str = "this figure",
+    what: str = "",
     more: str = "",
 ) -> None:
     """A folded box with the CSV of a figure's data and the lines of Python that make it.
@@ -32,20 +34,25 @@ def take_away(
     to start.
 
     Args:
-      frame: makes the data; called only when the reader asks for the file.
-      recipe: Python that can be run from the project's folder.
+      frame: the data, recorded; their CSV is made when the reader asks for the file.
+      figures: what is drawn of them, if anything.
       file: name of the CSV file, without extension.
+      what: the thing that leaves, where it is no figure: "the words".
       more: a sentence under the code.
     """
-    _folded(frame, recipe, file_name(file), what, more)
+    _folded(frame, figures, file_name(file), what, more)
 
 
 @st.fragment
 def _folded(
-    frame: Callable[[], pd.DataFrame], recipe: str, file: str, what: str, more: str
+    frame: Recorded[pd.DataFrame],
+    figures: Sequence[Recorded[go.Figure]],
+    file: str,
+    what: str,
+    more: str,
 ) -> None:
     box = st.expander(
-        f"Take {what} away: data and code",
+        f"Export {what}".rstrip(),
         icon=":material/download:",
         key=f"export.{file}.open",
         on_change="rerun",
@@ -55,16 +62,27 @@ def _folded(
     with box:
         st.download_button(
             "Data as CSV",
-            lambda: frame().to_csv(index=False).encode(),
+            lambda: csv(frame),
             file_name=f"{file}.csv",
             mime="text/csv",
             key=f"export.{file}",
             on_click="ignore",
             icon=":material/table:",
         )
-        st.code(recipe, language="python")
+        st.code(code(frame, *figures), language="python")
         if more:
             st.caption(more)
+
+
+def csv(frame: Recorded[pd.DataFrame]) -> bytes:
+    """The file with a figure's data."""
+    return frame.value.to_csv(index=False).encode()
+
+
+def code(frame: Recorded[pd.DataFrame], *figures: Recorded[go.Figure]) -> str:
+    """Python that makes `frame`, and `figure`, `figure_2` and so on of as many as there are."""
+    names = ["figure", *(f"figure_{number}" for number in range(2, len(figures) + 1))]
+    return python(frame=frame, **dict(zip(names, figures, strict=False)))
 
 
 def plotly_config(file: str) -> dict[str, Any]:

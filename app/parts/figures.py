@@ -1,70 +1,78 @@
-"""A figure on the page, with all the ways it can leave: SVG or PNG, data as CSV, Python."""
+"""Figures on the page, with their exports: SVG or PNG, data as CSV, Python."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from analysis.recipes import Recorded
 from app.parts.export import file_name, plotly_config, take_away
 
 if TYPE_CHECKING:
     import pandas as pd
     import plotly.graph_objects as go
 
-#: What the camera above a figure can save.
+#: Formats that the camera above a figure can save.
 _FORMATS = ("svg", "png")
 
 
 def choose_format() -> None:
-    """Lets the reader say what the camera above every figure saves. Call it once a script run."""
+    """Draws the choice of the format that figures are saved in. Call it once per script run."""
     with st.sidebar:
         st.radio(
-            "The camera above a figure saves",
+            "Figure format",
             _FORMATS,
             key="figures.format",
             format_func=str.upper,
             horizontal=True,
             persist_state="session",
-            help="Point at a figure, or tap it, and its buttons appear: the camera saves it, two "
+            help="Hover over a figure, or tap it, and its buttons appear: the camera saves it, two "
             "arrows make it as large as the page. Data (CSV) and the Python lines are below it.",
         )
 
 
 def show(
-    figure: go.Figure,
-    frame: Callable[[], pd.DataFrame] | pd.DataFrame,
-    recipe: str,
+    figure: Recorded[go.Figure],
+    frame: Recorded[pd.DataFrame],
     *,
     file: str,
-    what: str = "this figure",
     note: str = "",
 ) -> None:
     """Draws a figure of `analysis`, and below it what makes it again.
 
     Args:
-      frame: the data behind it, or a function that makes it.
-      recipe: Python that makes data and figure, from the project's folder.
+      frame: the data behind it.
       file: name of saved files, without extension; names the figure on its page too.
       note: a line under the figure: what it shows, its units, n, split and step.
     """
-    _colour_cells(figure)
-    st.plotly_chart(figure, key=f"figure.{file_name(file)}", config=config(file))
+    draw(figure, key=file_name(file), file=file)
     if note:
         st.caption(note)
-    take_away(frame if callable(frame) else lambda: frame, recipe, file=file, what=what)
+    take_away(frame, figure, file=file)
 
 
-def _colour_cells(figure: go.Figure) -> None:
+def draw(figure: Recorded[go.Figure], *, key: str, file: str) -> None:
+    """Draws a figure alone, where it leaves together with others.
+
+    Args:
+      key: tells it from other figures on the page.
+      file: name of saved files, without extension.
+    """
+    st.plotly_chart(_with_coloured_cells(figure.value), key=f"figure.{key}", config=config(file))
+
+
+def _with_coloured_cells(figure: go.Figure) -> go.Figure:
     """Words in the cells of heat maps in the page's colour: Plotly takes every page for white.
 
     A rule of `app.shell.styles` does so in the page; this is for what the camera saves.
     """
     theme = "dark" if st.context.theme.type == "dark" else "light"
     colour = st.get_option(f"theme.{theme}.textColor")
-    if colour:
+    if colour and any(trace.type == "heatmap" for trace in figure.data):
+        figure = type(figure)(figure)
         figure.update_traces(textfont={"color": colour}, selector={"type": "heatmap"})
+    return figure
 
 
 def config(file: str) -> dict[str, Any]:

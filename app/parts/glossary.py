@@ -1,4 +1,4 @@
-"""What the words on the pages mean: one wording for each term, for help texts everywhere."""
+"""Glossary of the pages: one wording for each term, for help texts everywhere."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ TERMS: dict[str, str] = {
     "routing of a fixed set of validation pairs (probe traces) at many steps.",
     "step": "Training steps done so far. At each probe step the routing of the same validation "
     "pairs was recorded, so that the same pair can be followed through training.",
-    "token": "What the Transformer works on: a patch of the picture or a piece of the text. Both "
-    "kinds go through the same blocks and the same experts.",
-    "patch": "A square of the picture; the picture's patches in rows are its tokens.",
+    "token": "A unit that the Transformer processes: a patch of the picture or a piece of the "
+    "text. Both kinds go through the same blocks and the same experts.",
+    "patch": "A square of the picture; the patches, row by row, are its tokens.",
     "piece": "A part of a word from the tokenizer's vocabulary. ␣ marks the start of a word. "
     "Characters that the vocabulary lacks fall back to bytes, written like <0xE2>.",
     "modality": "Whether a token comes from the picture (image) or from the text (text). The model "
@@ -20,50 +20,51 @@ TERMS: dict[str, str] = {
     "expert's output, so it is also how much the expert counts. Shown here as opacity.",
     "expert": "One of the E MLPs of a mixture-of-experts layer. Each token is sent to the K "
     "experts with the highest gate values.",
-    "capacity": "The most tokens that an expert takes from a routing group of n tokens: "
-    "C = ⌈K · n · capacity factor / E⌉. Patches and pieces compete for the same places.",
+    "capacity": "The maximum number of tokens that an expert takes from a routing group of n "
+    "tokens: C = ⌈K · n · capacity factor / E⌉. Patches and pieces compete for the same slots.",
     "dropped": "A token whose expert was full. The layer then adds nothing to it; it goes on "
     "unchanged through the residual connection. Shown hatched.",
-    "entropy": "How undecided the router is about a token, in nats: 0 when one expert gets all, "
-    "ln E when all experts get the same.",
+    "entropy": "How uncertain the router is about a token, in nats: 0 when one expert gets all the "
+    "probability, ln E when all experts get the same.",
     "layer": "A block of the Transformer with a mixture of experts in place of its MLP, counted "
-    "from 1. Experts of different layers have nothing to do with each other.",
+    "from 1. Experts of different layers are unrelated, even where they share a number.",
     "modality share": "Of all image tokens, or of all text tokens, the share whose first choice is "
-    "this expert. A picture brings many times more tokens than a caption, so raw counts would "
-    "mislead: each modality is counted on its own.",
-    "role": "What an expert is, with the modalities weighted equally: an image or text expert "
-    "takes over 90 % of its tokens from that modality; a mixed one over 20 % from each; what lies "
-    "between leans; a dead one gets at most 1 % of the tokens of either modality.",
+    "this expert. A picture has many times more tokens than a caption, so raw counts would "
+    "mislead: each modality is normalised on its own.",
+    "role": "What an expert does, with the modalities weighted equally: an image or text expert "
+    "takes over 90 % of its tokens from that modality, a mixed one over 20 % from each; anything "
+    "in between leans to one. A dead one gets at most 1 % of the tokens of either modality.",
     "specialisation": "Normalised mutual information of modality and expert, I(M; E) / min(H(M), "
     "H(E)), with each modality weighted equally: 0 if the expert says nothing about the modality, "
-    "1 if one of them decides the other.",
+    "1 if one of them determines the other.",
     "causal specialisation": "Switch an expert off for image tokens only, then for text tokens "
     "only, and measure how much the contrastive loss rises: |δ image − δ text| / (|δ image| + |δ "
-    "text|). 0 if both modalities need the expert alike, 1 if only one does.",
+    "text|). 0 if both modalities need the expert equally, 1 if only one does.",
     "router entropies": "Token entropy: mean entropy of single tokens' gate distributions, the "
-    "paper's local entropy; low when routers are sure. Mean entropy: entropy of the average "
+    "paper's local entropy; low when routers are confident. Mean entropy: entropy of the average "
     "distribution, its global entropy; high when a modality spreads over many experts. In nats.",
-    "lift": "How many times its base rate: of the tokens with this label, the share that goes to "
-    "the expert, divided by the same share over all tokens of the modality. 1 is no preference.",
-    "agreement": "Adjusted mutual information of the expert and what a token is: about 0 when "
-    "routing knows nothing of the label, 1 when one decides the other; chance is taken off.",
+    "lift": "Share relative to the base rate: of the tokens with this label, the share routed to "
+    "the expert, divided by that share over all tokens of the modality. 1 means no preference.",
+    "agreement": "Adjusted mutual information of expert and label: about 0 when routing is "
+    "independent of the label, 1 when one determines the other; corrected for chance.",
     "path": "The first-choice experts of a token in one MoE layer after the other.",
     "sceptic's check": "Routers are linear maps, so tokens with similar inputs share experts by "
     "construction. How much of the specialisation would k-means clusters of the routers' inputs, "
-    "or routers of random weights, show on the very same inputs?",
-    "saturation": "Router saturation (OLMoE): the share of the probe tokens that already go where "
-    "they will go at the last step. Routers that ignore their input agree by chance: see step 0.",
+    "or routers with random weights, show on the same inputs?",
+    "saturation": "Router saturation (OLMoE): the share of the probe tokens that are already "
+    "routed as at the last step. Routers that ignore their input agree by chance: compare with "
+    "step 0.",
     "zero-shot": "A picture is classified by the text whose embedding is nearest to its own; the "
     "model was never trained on these classes as classes.",
     "temperature": "The learned number that divides cosine similarities before the softmax: the "
-    "smaller, the more decided the probabilities.",
-    "top-k": "Share of the pictures whose right name is among the k most similar ones. A name that "
-    "several concepts share counts as right for each of them.",
-    "ceiling": "What perfect knowledge would reach if the very concept had to be named, although "
-    "some concepts share their name.",
-    "chance": "What blind guessing reaches: k divided by the number of classes.",
+    "smaller, the sharper the probabilities.",
+    "top-k": "Share of the pictures whose correct name is among the k most similar ones. A name "
+    "that several concepts share counts as correct for each of them.",
+    "ceiling": "The best possible accuracy if the exact concept had to be named: below 100 % where "
+    "concepts share a name.",
+    "chance": "Accuracy of random guessing: k divided by the number of classes.",
     "dense twin": "The same model, data order and seed, with each mixture of experts replaced by "
-    "one MLP of the width of one expert: the same work per token, the router aside.",
+    "one MLP of the width of one expert: the same compute per token, apart from the router.",
 }
 
 

@@ -1,4 +1,4 @@
-"""Pictures for the browser, and pictures that readers bring."""
+"""Pictures for the browser, and uploaded pictures."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import base64
 import hashlib
 import io
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import streamlit as st
 from jaxtyping import Float, UInt8
 from PIL import Image
+
+from analysis.recipes import Recorded, record
 
 #: Longest side of a reader's picture as it is shown beneath the patches, in pixels.
 _SHOWN = 512
@@ -18,27 +21,27 @@ _SHOWN = 512
 
 @dataclass(frozen=True)
 class Upload:
-    """A picture that a reader brought, as its file."""
+    """An uploaded picture file."""
 
     name: str
     content: bytes
 
     @property
     def digest(self) -> str:
-        """Tells uploads apart."""
+        """SHA-256 of the file, as hexadecimal digits."""
         return hashlib.sha256(self.content).hexdigest()
 
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """A reader's picture, ready for the model and for the page."""
+    """An uploaded picture, ready for the model and for the page."""
 
     pixels: Float[np.ndarray, "size size 3"]
     """The model's input, in [-1, 1]."""
     sharp: str
     """The picture on its white square at a higher resolution, as a data address."""
     notes: tuple[str, ...]
-    """What was done to it, in sentences."""
+    """Sentences on changes that were made to it."""
 
 
 def prepare(upload: Upload, size: int) -> Prepared:
@@ -48,6 +51,15 @@ def prepare(upload: Upload, size: int) -> Prepared:
       limoe_core.data.preprocess.PictureError: it cannot be read, in a sentence.
     """
     return _prepare(upload.digest, size, upload.content)
+
+
+def recorded(upload: Upload) -> Recorded[Any]:
+    """A reader's picture as `model.trace` takes it, opened from a file of its name."""
+    from limoe_core.data.preprocess import open_picture
+
+    call = record(open_picture, upload.name)
+    opened = call.through(lambda _: open_picture(upload.content), upload.digest)
+    return opened.unpacked("picture", "notes")[0]
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)

@@ -1,6 +1,6 @@
-"""Runs for the pages: which there are, and what they hold, loaded once per server.
+"""Runs and their contents, loaded once per server.
 
-Names of runs come from the address bar; `limoe_core.runs.directory.find_run` refuses any that is
+Names of runs come from the address bar; `limoe_core.runs.find_run` refuses any that is
 not a plain folder name. A folder or a file of a run that is a symbolic link is used only if it
 leads to a place within the folder of runs (`app.server.confinement`), so nothing outside is ever
 read as a run. JAX is imported only when parameters are asked for.
@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
-from app.parts import messages
+import analysis
+from analysis.characters import cleaned
 from app.server import confinement
-from limoe_core.runs.directory import Run, RunError, RunListing, find_run, list_runs
+from limoe_core.runs import Run, RunError, RunListing, find_run, list_runs
 from limoe_core.trace import RoutingTrace
 
 if TYPE_CHECKING:
@@ -27,13 +28,13 @@ if TYPE_CHECKING:
     from limoe_core.data.source import PairSet
     from limoe_core.inference import LoadedModel
 
-#: Longer texts, of a run or a reader, are cut before anything is done with them.
+#: Longest text of a run or a reader, in characters; what follows is cut.
 LONGEST_TEXT = 20_000
 
 
 @dataclass(frozen=True)
 class Runs:
-    """The folder of runs: those that can be used, and the others with the reason."""
+    """The runs of a folder: the usable ones, and the others with a reason."""
 
     folder: Path
     usable: tuple[str, ...]
@@ -41,7 +42,7 @@ class Runs:
 
     @classmethod
     def of(cls, folder: Path) -> Runs:
-        """What is in `folder` now.
+        """The runs in `folder` now.
 
         Raises:
           RunError: it is missing or may not be read.
@@ -78,6 +79,14 @@ class Runs:
         return (*with_experts, *self.usable)[0]
 
 
+def clean(text: str) -> str:
+    """`text` with its lines and blanks, at most `LONGEST_TEXT` long, and without lone surrogates.
+
+    For what goes on as text: to the model, into a field that the reader may edit.
+    """
+    return cleaned(text, LONGEST_TEXT)
+
+
 def _checked(folder: Path, listing: RunListing) -> RunListing:
     """The listing, with an error if the run cannot be opened by its name."""
     if listing.error is not None:
@@ -90,19 +99,21 @@ def _checked(folder: Path, listing: RunListing) -> RunListing:
     return listing
 
 
-def written_path(run: Run) -> str:
-    """The run's path for code that is run from the project's folder: relative, if it lies there."""
-    root = Path(__file__).resolve().parents[2]
-    return str(run.path.relative_to(root) if run.path.is_relative_to(root) else run.path)
-
-
 def probe(run: Run, step: int) -> RoutingTrace:
     """The probe trace of a step, read once per server.
 
     Raises:
       RunError: there is none, or it is damaged.
     """
-    return _probe(str(run.path), step, _stamp(run.path / "probes" / f"{step}.npz"))
+    return probe_as_read(run, step)[0]
+
+
+def probe_as_read(run: Run, step: int) -> tuple[RoutingTrace, bool]:
+    """The probe trace of a step, and whether it is as it lies in the run.
+
+    A run may come from anywhere: texts that no browser would take are made readable.
+    """
+    return _probe(str(run.path), step, run.stamp("probe", step))
 
 
 def probe_pictures(run: Run) -> UInt8[np.ndarray, "n size size 3"] | None:
@@ -111,13 +122,14 @@ def probe_pictures(run: Run) -> UInt8[np.ndarray, "n size size 3"] | None:
     Raises:
       RunError: they are damaged.
     """
-    return _probe_pictures(str(run.path), _stamp(run.path / "probes" / "pictures.npz"))
+    return _probe_pictures(str(run.path), run.stamp("probe pictures"))
 
 
 def model(run: Run, step: int) -> LoadedModel:
     """The model at a step, loaded once per server and shared by all readers.
 
-    Takes seconds the first time; the page says so (`st.spinner`), since this may run in a thread.
+    Takes seconds the first time and draws nothing, so that a thread may call it; a page calls
+    `load_model`.
 
     Raises:
       RunError: the run has no such step, or it is damaged.
@@ -125,9 +137,15 @@ def model(run: Run, step: int) -> LoadedModel:
     return _model(str(run.path), step, model_stamp(run, step))
 
 
+def load_model(run: Run, step: int) -> LoadedModel:
+    """`model`, with a spinner on the page while it loads."""
+    with st.spinner("Loading the model's parameters …"):
+        return model(run, step)
+
+
 def model_stamp(run: Run, step: int) -> tuple[int, int]:
-    """Changes when the parameters of a step do."""
-    return _stamp(run.path / "steps" / str(step))
+    """Stamp of the parameters of a step."""
+    return run.stamp("parameters", step)
 
 
 def pairs(run: Run, split: str) -> PairSet:
@@ -136,35 +154,14 @@ def pairs(run: Run, split: str) -> PairSet:
     Raises:
       RuntimeError, ValueError or OSError: it is not on this machine and cannot be built.
     """
-    return _pairs(str(run.path), split, _stamp(run.path / "config.json"))
-
-
-def _stamp(path: Path) -> tuple[int, int]:
-    """Changes when the file does, so that no cache outlives it."""
-    try:
-        found = path.stat()
-    except OSError:
-        return (0, 0)
-    return (found.st_mtime_ns, found.st_size)
+    return _pairs(str(run.path), split, run.stamp("config"))
 
 
 @st.cache_resource(max_entries=128, show_spinner=False)
-def _probe(path: str, step: int, stamp: tuple[int, int]) -> RoutingTrace:
-    return _readable(Run.open(path).probe(step))
-
-
-def _readable(trace: RoutingTrace) -> RoutingTrace:
-    """The trace with texts that can be sent to a browser: a run may come from anywhere."""
-
-    def clean(texts: np.ndarray) -> np.ndarray:
-        return np.array([messages.cleaned(str(text), LONGEST_TEXT) for text in texts], dtype=str)
-
-    return replace(
-        trace,
-        captions=clean(trace.captions),
-        piece=clean(trace.piece),
-        meta={key: clean(values) for key, values in trace.meta.items()},
-    )
+def _probe(path: str, step: int, stamp: tuple[int, int]) -> tuple[RoutingTrace, bool]:
+    trace = Run.open(path).probe(step)
+    readable = analysis.readable(trace, LONGEST_TEXT)
+    return (trace, True) if readable == trace else (readable, False)
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from benchmarks.dispatch.layer import Layer, Weights, expert_mlps, places, route
-from limoe_core.model.moe import capacity
+from limoe_core.model.assignment import capacity
 
 
 def index_dispatch(factor: float, groups: int) -> Layer:

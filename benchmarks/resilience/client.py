@@ -37,6 +37,8 @@ class Client:
         )
         self.elements: list[Element] = []
         self.pages: dict[str, str] = {}
+        #: Whether the browser is told to send usage statistics; None before the first answer.
+        self.gathers_statistics: bool | None = None
         self._query = ""
         self._page = ""
 
@@ -111,7 +113,9 @@ class Client:
                 raise Trouble(f"no answer within {PATIENCE:.0f} seconds") from None
             message = ForwardMsg.FromString(raw if isinstance(raw, bytes) else raw.encode())
             kind = message.WhichOneof("type")
-            if kind == "navigation":
+            if kind == "new_session":
+                self.gathers_statistics = message.new_session.config.gather_usage_stats
+            elif kind == "navigation":
                 found = message.navigation
                 self.pages = {page.url_pathname: page.page_script_hash for page in found.app_pages}
                 self._page = found.page_script_hash

@@ -18,7 +18,7 @@ import numpy as np
 from tqdm import tqdm
 
 from benchmarks.resilience.record import Record
-from limoe_core.runs.directory import Run
+from limoe_core.runs import Run, files
 
 _STEPS = 30
 #: Every kind of moment is met: a save every third step, an evaluation every fifth.
@@ -89,7 +89,7 @@ def quiet_run(folder: Path) -> Path:
 
 def _start(path: Path, data: Path) -> subprocess.Popen[bytes]:
     # A run that goes on takes its settings, the data directory among them, from its config.json.
-    begun = (path / "config.json").exists()
+    begun = (path / files.CONFIG).exists()
     options = ["--resume"] if begun else [*_OPTIONS, "--data.dir", str(data)]
     return subprocess.Popen(
         [sys.executable, "-m", "limoe_core.train", "--run", str(path), *options],
@@ -117,10 +117,10 @@ def _finish(path: Path, data: Path) -> float:
 
 def _where(path: Path) -> str:
     """Where a run is, for the record."""
-    if not (path / "config.json").exists():
+    if not (path / files.CONFIG).exists():
         return "before the run began"
     steps = Run.open(path).steps()
-    if any(entry.suffix or "tmp" in entry.name for entry in (path / "steps").glob("*")):
+    if any(entry.suffix or "tmp" in entry.name for entry in (path / files.STEPS).glob("*")):
         return "while saving"
     return "between saves" if steps else "before the first save"
 

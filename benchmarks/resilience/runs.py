@@ -90,7 +90,7 @@ def read(path: Path) -> tuple[str, float, float]:
     """Use the run as every reader does. Returns the outcome, seconds, and MB that were added."""
     import limoe_core
     from limoe_core.config import ConfigError
-    from limoe_core.runs.directory import Run, RunError, list_runs
+    from limoe_core.runs import Run, RunError, list_runs
 
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     start = time.perf_counter()

@@ -9,7 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +34,13 @@ class Server:
 
 @contextmanager
 def dashboard(
-    runs: Path, log: Path, options: Mapping[str, str] | None = None, *, seconds: float = 180
+    runs: Path,
+    log: Path,
+    options: Mapping[str, str] | None = None,
+    *,
+    seconds: float = 180,
+    folder: Path = _ROOT,
+    command: Sequence[str] = ("-m", "streamlit", "run", str(_ROOT / "app"), "--"),
 ) -> Iterator[Server]:
     """Starts the dashboard on a folder of runs, with the project's own settings.
 
@@ -42,6 +48,8 @@ def dashboard(
       log: file for what it writes.
       options: further settings, as environment variables.
       seconds: how long it may take to answer.
+      folder: where it is started.
+      command: what Python runs; the folder of runs is added to it.
     """
     with socket.socket() as free:
         free.bind(("localhost", 0))
@@ -49,8 +57,8 @@ def dashboard(
     settings = {"STREAMLIT_SERVER_PORT": str(port), "STREAMLIT_SERVER_HEADLESS": "true"}
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "streamlit", "run", "app", "--", "--runs", str(runs)],
-            cwd=_ROOT,
+            [sys.executable, *command, "--runs", str(runs)],
+            cwd=folder,
             env={**os.environ, **settings, **(options or {})},
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -105,7 +105,7 @@ def _round(server: Server, readers: int, seconds: float, seed: int) -> Round:
                         note(f"/{page}?{query}", client.open(page, **query))
                     client.open()
                     text = rng.choice(TEXTS)
-                    note(f"typed {text[:20]!r}", client.type("pair.text", text))
+                    note(f"typed {text[:20]!r}", client.type("text", text))
                     if seconds == float("inf"):
                         return
         except Exception as error:  # one reader's trouble is a result, not the end of the others

@@ -1,34 +1,81 @@
-"""Data sets that models are commonly compared on: what is asked of them, and in which words."""
+"""Data sets that TFDS prepares: any of them, and those that models are commonly compared on."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
+
+from limoe_core.config import ConfigError, DataConfig
+from limoe_core.data.dataset import DataSet, Probed, needs_labels
+from limoe_core.data.pairs import SIDE, PairSet
+from limoe_core.data.prepared import (
+    PreparedSplit,
+    how_to_prepare,
+    load_prepared,
+    open_prepared,
+    prepared_builder,
+)
 
 Part = Literal["zero_shot", "linear_probe", "retrieval"]
 
 
 @dataclass(frozen=True)
-class KnownSet:
-    """How a TFDS data set is evaluated."""
+class PreparedSet(DataSet):
+    """A set of pictures with captions or labels that TFDS has prepared in ArrayRecord."""
 
-    splits: tuple[str, ...]
+    name: str
+    test_splits: tuple[str, ...] = ("test",)
     """What its test split is called; the first that there is counts."""
-    parts: tuple[Part, ...]
-    """What is asked of a model: a set with labels is classified, one with captions searched."""
-    templates: tuple[str, ...] = ()
-    """Sentences of the prompt ensemble that a class name is put into."""
+    parts: tuple[Part, ...] = ()
+    """What is asked of any model by the set's name: a set with labels is classified, one with
+    captions searched. Nothing, of a set that is not commonly compared on."""
+    templates: tuple[str, ...] = DataSet.templates
     by_hand: str = ""
     """What TFDS cannot fetch by itself, as the end of a sentence; "{downloads}" is the folder."""
+
+    @property
+    def default_tasks(self) -> tuple[str, ...]:
+        """The set itself, if it can be asked by name; see `DataSet.default_tasks`."""
+        return (self.name,) if self.parts else tuple(self.tasks)
+
+    def is_ready(self, config: DataConfig) -> bool:
+        """See `DataSet.is_ready`."""
+        try:
+            prepared_builder(config)
+        except ConfigError:
+            return False
+        return True
+
+    def missing(self, config: DataConfig) -> str:
+        """See `DataSet.missing`."""
+        return how_to_prepare(config, self.by_hand)
+
+    def load(
+        self, config: DataConfig, split: str, *, side: int = SIDE, progress: bool = True
+    ) -> PairSet:
+        """See `DataSet.load`."""
+        return load_prepared(config, split, side=side, progress=progress, by_hand=self.by_hand)
+
+    def open(self, config: DataConfig, *splits: str, side: int = SIDE) -> PreparedSplit:
+        """A split to be read piece by piece; see `open_prepared`."""
+        return open_prepared(config, *splits, side=side, by_hand=self.by_hand)
+
+    def probed(self, config: DataConfig, *, side: int = SIDE, progress: bool = True) -> Probed:
+        """Its labels, tested on its test split; see `DataSet.probed`."""
+        train = self.open(config, "train", side=side)
+        if train.caption:
+            raise ConfigError(needs_labels(self.name))
+        test = self.load(config, "test", side=side, progress=progress)
+        return Probed(train, test, test.concept, len(test.concepts))
 
 
 _CLASSIFY: tuple[Part, ...] = ("zero_shot", "linear_probe")
 
 #: The sets that `limoe_core.evaluate --tasks` knows by name.
-KNOWN: Mapping[str, KnownSet] = {
-    "imagenet2012": KnownSet(
-        splits=("validation",),
+KNOWN = (
+    PreparedSet(
+        "imagenet2012",
+        test_splits=("validation",),
         parts=_CLASSIFY,
         templates=(
             "a photo of a {}.",
@@ -41,8 +88,9 @@ KNOWN: Mapping[str, KnownSet] = {
         by_hand="ILSVRC2012_img_train.tar and ILSVRC2012_img_val.tar from image-net.org must lie "
         "in {downloads} before",
     ),
-    "cifar100": KnownSet(
-        splits=("test",),
+    PreparedSet(
+        "cifar100",
+        test_splits=("test",),
         parts=_CLASSIFY,
         templates=(
             "a photo of a {}.",
@@ -51,8 +99,9 @@ KNOWN: Mapping[str, KnownSet] = {
             "a thumbnail that shows a {}.",
         ),
     ),
-    "oxford_iiit_pet": KnownSet(
-        splits=("test",),
+    PreparedSet(
+        "oxford_iiit_pet",
+        test_splits=("test",),
         parts=_CLASSIFY,
         templates=(
             "a photo of a {}, a kind of pet.",
@@ -61,29 +110,5 @@ KNOWN: Mapping[str, KnownSet] = {
             "a portrait of a {}.",
         ),
     ),
-    "coco_captions": KnownSet(splits=("val", "validation"), parts=("retrieval",)),
-}
-
-_EMOJI = ("{}", "a picture of {}", "an emoji of {}", "a drawing of {}", "{} icon")
-_OTHER = ("{}", "a picture of {}", "a photo of a {}.", "a photo of the {}.")
-
-
-def templates(name: str) -> tuple[str, ...]:
-    """Templates of the prompt ensemble of a data set, whether it is known or not."""
-    if name == "emoji":
-        return _EMOJI
-    return KNOWN[name].templates if name in KNOWN and KNOWN[name].templates else _OTHER
-
-
-def asked(task: str) -> tuple[str, tuple[Part, ...]] | None:
-    """The known set that a task is about, and what of it; None if the task is another's.
-
-    `cifar100` is all that is asked of the set, `linear_probe_cifar100` one part of it.
-    """
-    for name, known in KNOWN.items():
-        if task == name:
-            return name, known.parts
-        for part in known.parts:
-            if task == f"{part}_{name}":
-                return name, (part,)
-    return None
+    PreparedSet("coco_captions", test_splits=("val", "validation"), parts=("retrieval",)),
+)

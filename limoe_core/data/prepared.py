@@ -16,7 +16,6 @@ import numpy as np
 from jaxtyping import Int32, UInt8
 
 from limoe_core.config import ConfigError, DataConfig
-from limoe_core.data.catalogue import KNOWN
 from limoe_core.data.class_names import readable_names
 from limoe_core.data.location import data_directory
 from limoe_core.data.pairs import SIDE, ConceptTable, PairSet
@@ -121,7 +120,12 @@ class PreparedSplit:
 
 
 def load_prepared(
-    config: DataConfig, split: str, *, side: int = SIDE, progress: bool = False
+    config: DataConfig,
+    split: str,
+    *,
+    side: int = SIDE,
+    progress: bool = False,
+    by_hand: str = "",
 ) -> PairSet:
     """The pairs of one split of a data set that TFDS has prepared.
 
@@ -131,11 +135,12 @@ def load_prepared(
     Args:
       side: of the square that pictures are fitted into, in pixels.
       progress: whether to show a bar while texts are read.
+      by_hand: see `limoe_core.data.catalogue.PreparedSet`.
 
     Raises:
       ConfigError: the data set or the split is not there, or it has no pictures, or no text.
     """
-    opened = open_prepared(config, split, side=side)
+    opened = open_prepared(config, split, side=side, by_hand=by_hand)
     if opened.caption:
         texts = [text for block in opened.blocks(progress) for text in opened.captions(block)]
         table = _caption_table(opened.split, texts)
@@ -161,7 +166,9 @@ def load_prepared(
     )
 
 
-def open_prepared(config: DataConfig, *splits: str, side: int = SIDE) -> PreparedSplit:
+def open_prepared(
+    config: DataConfig, *splits: str, side: int = SIDE, by_hand: str = ""
+) -> PreparedSplit:
     """A split of a prepared data set, to be read piece by piece.
 
     Args:
@@ -172,7 +179,7 @@ def open_prepared(config: DataConfig, *splits: str, side: int = SIDE) -> Prepare
     """
     import tensorflow_datasets as tfds
 
-    builder = _builder(config)
+    builder = prepared_builder(config, by_hand)
     split = _split(builder, splits)
     features = builder.info.features
     if "image" not in features:
@@ -207,7 +214,12 @@ def open_prepared(config: DataConfig, *splits: str, side: int = SIDE) -> Prepare
     return PreparedSplit(builder.info.full_name, split, source, side, caption, label, table, order)
 
 
-def _builder(config: DataConfig) -> Any:
+def prepared_builder(config: DataConfig, by_hand: str = "") -> Any:
+    """The TFDS builder of a set as it lies on disk.
+
+    Raises:
+      ConfigError: it is not there; the message is `how_to_prepare`.
+    """
     import tensorflow_datasets as tfds
     from tensorflow_datasets.core.read_only_builder import builder_from_files
 
@@ -216,17 +228,21 @@ def _builder(config: DataConfig) -> Any:
     try:
         return builder_from_files(config.name, config=builder_config, data_dir=folder)
     except (tfds.core.DatasetNotFoundError, FileNotFoundError) as error:
-        raise ConfigError(_missing(config, folder)) from error
+        raise ConfigError(how_to_prepare(config, by_hand)) from error
 
 
-def _missing(config: DataConfig, folder: Path) -> str:
-    """What to do about a data set that is not there."""
+def how_to_prepare(config: DataConfig, by_hand: str = "") -> str:
+    """What to do about a data set that is not there.
+
+    Args:
+      by_hand: see `limoe_core.data.catalogue.PreparedSet`.
+    """
+    folder = data_directory(config.dir)
     name = config.name if config.config == "auto" else f"{config.name}/{config.config}"
     said = (
         f"the data set {config.name} is not in {folder}; prepare it with `tfds build {name} "
         f"--file_format=array_record --data_dir={folder}`, which needs TensorFlow installed"
     )
-    by_hand = KNOWN[config.name].by_hand if config.name in KNOWN else ""
     if by_hand:
         said += "; " + by_hand.format(downloads=folder / "downloads" / "manual")
     return said

@@ -9,10 +9,8 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-from jaxtyping import Float32, Int, UInt8
+from jaxtyping import Float32, UInt8
 from PIL import Image, ImageCms, ImageOps
-
-from limoe_core.config import ModelConfig
 
 #: A file with more pixels (8,000 × 8,000) is refused before it is decoded.
 MAX_PIXELS = 64_000_000
@@ -124,13 +122,6 @@ def fit_square(
     if 0 in picture.size:
         raise PictureError(f"A picture of {picture.width} × {picture.height} pixels is empty.")
     return np.asarray(_fit(_eight_bit_colour(picture), size))
-
-
-def patch_boxes(config: ModelConfig) -> Int[np.ndarray, "patches 4"]:
-    """Where each patch lies, row by row: left, top, right, bottom in pixels of the input."""
-    rows, columns = np.divmod(np.arange(config.patches), config.grid)
-    corners = np.stack([columns, rows, columns + 1, rows + 1], axis=1)
-    return (corners * config.patch_size).astype(np.int32)
 
 
 def _check_scans(content: bytes) -> None:

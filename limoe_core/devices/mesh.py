@@ -16,14 +16,12 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Shaped
 
 from limoe_core.config import ConfigError
+from limoe_core.roles import Roles
 
 DATA, EXPERT = "data", "expert"
 #: A batch's leading axis lies over all devices.
 EVERYWHERE = PartitionSpec((DATA, EXPERT))
 WHOLE = PartitionSpec()
-
-#: Last part of the path of arrays with one row an expert, in parameters and optimizer state alike.
-_BY_EXPERT = ("w_in", "w_out", "b_in", "b_out")
 
 
 class MeshShape(NamedTuple):
@@ -82,29 +80,28 @@ def make_mesh(shape: MeshShape, devices: list[Any] | None = None) -> Mesh:
     )
 
 
-def parameter_spec(path: tuple[Any, ...], leaf: Any) -> PartitionSpec:
+def parameter_spec(path: tuple[Any, ...], leaf: Any, roles: Roles) -> PartitionSpec:
     """Where one array of the parameters, or of the optimizer state about them, lies.
 
-    Experts lie along `expert`; everything else is on every device. A dense layer called `w_in` has
-    its arrays one level deeper, so its path ends otherwise.
+    What has a row for each expert lies along `expert`; everything else is on every device.
     """
-    name = jax.tree_util.keystr(path[-1:], simple=True)
-    return PartitionSpec(EXPERT) if name in _BY_EXPERT and leaf.ndim >= 2 else WHOLE
+    role = roles.of(path)
+    return PartitionSpec(EXPERT) if role and role.by_expert and leaf.ndim else WHOLE
 
 
-def shardings(tree: Any, mesh: Mesh) -> Any:
+def shardings(tree: Any, mesh: Mesh, roles: Roles) -> Any:
     """A `NamedSharding` for each array (or shape) of parameters or optimizer state."""
     return jax.tree_util.tree_map_with_path(
-        lambda path, leaf: NamedSharding(mesh, parameter_spec(path, leaf)), tree
+        lambda path, leaf: NamedSharding(mesh, parameter_spec(path, leaf, roles)), tree
     )
 
 
-def placed_shapes(tree: Any, mesh: Mesh) -> Any:
+def placed_shapes(tree: Any, mesh: Mesh, roles: Roles) -> Any:
     """The shapes of `tree` with the shardings they have on `mesh`, to restore a checkpoint to."""
     return jax.tree.map(
         lambda leaf, place: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=place),
         tree,
-        shardings(tree, mesh),
+        shardings(tree, mesh, roles),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -10,6 +11,7 @@ from jaxtyping import Float, Integer
 
 if TYPE_CHECKING:
     from limoe_core.data.pairs import ConceptTable, PictureStore
+    from limoe_core.inference import LoadedModel
 
 #: Texts that are embedded between two movements of the progress bar.
 _TEXTS_AT_ONCE = 1024
@@ -89,3 +91,14 @@ def embed_texts(
         for start in progress(label, range(0, len(texts), _TEXTS_AT_ONCE))
     ]
     return np.concatenate(found or [model.encode_texts([])])
+
+
+def in_float32(model: LoadedModel) -> LoadedModel:
+    """The same model computing in float32, whatever it was trained in."""
+    from limoe_core.model.functional import FunctionalModel
+
+    if model.config.model.dtype == "float32":
+        return model
+    settings = dataclasses.replace(model.config.model, dtype="float32")
+    config = dataclasses.replace(model.config, model=settings)
+    return dataclasses.replace(model, config=config, functional=FunctionalModel.of(config))

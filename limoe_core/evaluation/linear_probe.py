@@ -8,8 +8,7 @@ pictures and texts share, of unit length.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float, Integer
@@ -21,55 +20,14 @@ from limoe_core.evaluation.intervals import wilson_interval
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from limoe_core.data.pairs import PairSet, PictureStore
+    from limoe_core.data.dataset import Probed
+    from limoe_core.data.labelled import Labelled
 
 #: Examples of each class, and how often they are drawn anew.
 SHOTS, DRAWS = 10, 5
 #: Strengths of the ridge penalty to choose from.
 STRENGTHS = tuple(10.0**exponent for exponent in range(-6, 4))
 _READ_AT_ONCE = 256
-
-
-class Labelled(Protocol):
-    """Pictures with a class each, where reading a class may cost a look at the disk."""
-
-    def __len__(self) -> int: ...
-
-    @property
-    def pictures(self) -> PictureStore:
-        """The pictures, by place."""
-        ...
-
-    def labels(self, places: Sequence[int] | np.ndarray, /) -> Integer[np.ndarray, " n"]:
-        """Classes of pictures, from 0 on."""
-        ...
-
-
-@dataclass(frozen=True)
-class Categories:
-    """The pictures of a split with the category of their concept as class, such as a group of
-    emoji."""
-
-    pairs: PairSet
-
-    def __len__(self) -> int:
-        return len(self.pairs)
-
-    @property
-    def pictures(self) -> PictureStore:
-        """The pictures, by place."""
-        return self.pairs.pictures
-
-    @property
-    def names(self) -> list[str]:
-        """The classes: every category of the data set, in alphabetical order."""
-        return sorted({str(name) for name in self.pairs.concepts.category} - {""})
-
-    def labels(self, places: Sequence[int] | np.ndarray) -> Integer[np.ndarray, " n"]:
-        """Index into `names`; -1 without a category."""
-        place = {name: index for index, name in enumerate(self.names)}
-        some = self.pairs.category[np.asarray(places, np.intp)]
-        return np.array([place.get(str(name), -1) for name in some], np.int32)
 
 
 def draw_examples(
@@ -165,6 +123,21 @@ def linear_probe(
         "top1_by_draw": accuracy,
         "strength_by_draw": strength,
     }
+
+
+def evaluate_linear_probe(
+    model: Encoder, probed: Probed, *, seed: int = 0, progress: Progress = silent
+) -> dict[str, Any]:
+    """A linear probe of a data set, as it says that it can be probed."""
+    test = probed.test
+    pictures = embed_pictures(
+        model, test.pictures, label=f"pictures of {test.split}", progress=progress
+    )
+    found = linear_probe(
+        model, probed.train, pictures, probed.labels, probed.classes, seed=seed, progress=progress
+    )
+    named = {"class_names": list(probed.names)} if probed.names else {}
+    return {"split": test.split, "data": test.name, "seed": seed, **named, **found}
 
 
 def _over_draws(values: Sequence[float], pictures: int) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Zero-shot classification and retrieval from embeddings alone, as results ready for JSON.
+"""Zero-shot classification from embeddings alone, as results ready for JSON.
 
 What counts as right: concepts that share their name in the language asked (several hearts, for
 example) cannot be told apart by that name, so an answer is right if its *name* is the picture's
@@ -18,15 +18,12 @@ from jaxtyping import Float, Integer, Shaped
 from limoe_core.evaluation.intervals import (
     Estimate,
     cluster_estimate,
-    retrieval_ranks,
     target_ranks,
     wilson_interval,
 )
 
 #: k of top-k accuracy.
 TOP = (1, 5)
-#: k of recall at k.
-RECALL = (1, 5, 10)
 #: Queries that are compared with all candidates at a time.
 _AT_ONCE = 4096
 
@@ -71,7 +68,7 @@ def zero_shot(
     ranks, top, cosine = [], [], []
     for start in range(0, max(1, len(label_of_image)), _AT_ONCE):
         some = slice(start, start + _AT_ONCE)
-        similarity = _cosine(image_embeddings[some], class_embeddings)
+        similarity = cosines(image_embeddings[some], class_embeddings)
         ranks.append(target_ranks(similarity, label_of_image[some, None] == label_of_class))
         best = np.argsort(-similarity, axis=1, kind="stable")[:, :keep]
         top.append(np.asarray(classes)[best])
@@ -104,7 +101,8 @@ def _labels(
     return label_of_class, label_of_image
 
 
-def _cosine(one: np.ndarray, other: np.ndarray) -> Float[np.ndarray, "n m"]:
+def cosines(one: np.ndarray, other: np.ndarray) -> Float[np.ndarray, "n m"]:
+    """Cosine similarities of unit vectors, in float32."""
     return np.asarray(one, np.float32) @ np.asarray(other, np.float32).T
 
 
@@ -182,106 +180,3 @@ def zero_shot_result(
                 "mean_over_languages": accuracies(stacked[:, mask], some, seed=seed),
             }
     return result
-
-
-def retrieval_result(
-    image_embeddings: Float[np.ndarray, "n d"],
-    concept: Integer[np.ndarray, " n"],
-    names: Mapping[str, Shaped[np.ndarray, " c"]],
-    name_embeddings: Mapping[str, Float[np.ndarray, "c d"]],
-    *,
-    seed: int,
-    headline: str = "en",
-) -> dict[str, Any]:
-    """Recall at 1, 5 and 10 both ways between pictures and the distinct names of their concepts.
-
-    Image to text: is the picture's name among the k nearest names? Text to image: is any picture
-    of that name among the k nearest pictures? `names` and `name_embeddings` hold all concepts,
-    by language.
-    """
-    headline = headline if headline in names else next(iter(names))
-    present = np.unique(concept)
-    found: dict[str, dict[str, Any]] = {}
-    for language, of_concept in names.items():
-        folded = np.array([str(name).casefold() for name in of_concept])
-        distinct, first = np.unique(folded[present], return_index=True)
-        similarity = _cosine(image_embeddings, name_embeddings[language][present[first]])
-        to_text, to_image = retrieval_ranks(similarity, folded[concept], distinct)
-        found[language] = {
-            "texts": len(distinct),
-            "image_to_text": accuracies(to_text, concept, seed=seed, ks=RECALL, name="r"),
-            "text_to_image": accuracies(
-                to_image, np.arange(len(distinct)), seed=seed, ks=RECALL, name="r"
-            ),
-        }
-    means = {
-        way: {
-            f"r{k}": float(np.mean([found[language][way][f"r{k}"]["value"] for language in found]))
-            for k in RECALL
-        }
-        for way in ("image_to_text", "text_to_image")
-    }
-    return {
-        "headline_language": headline,
-        **found[headline],
-        "mean_over_languages": means,
-        "languages": found,
-    }
-
-
-def caption_retrieval_result(
-    image_embeddings: Float[np.ndarray, "n d"],
-    text_embeddings: Float[np.ndarray, "m d"],
-    image_of_text: Integer[np.ndarray, " m"],
-    *,
-    seed: int,
-    language: str = "en",
-) -> dict[str, Any]:
-    """Recall at 1, 5 and 10 both ways between pictures and their captions, several a picture.
-
-    Image to text: is any of the picture's captions among the k nearest captions? Text to image,
-    for each caption: is its picture among the k nearest pictures? A caption is right for its own
-    picture alone, even where another picture has the same words; such ties count as misses.
-    Intervals resample pictures, so that the captions of one stay together.
-
-    Args:
-      image_of_text: index of each caption's picture; every picture must have one.
-
-    Returns: as `retrieval_result`.
-    """
-    pictures = np.arange(len(image_embeddings))
-    to_text = _ranks_in_blocks(image_embeddings, text_embeddings, pictures, image_of_text)
-    to_image = _ranks_in_blocks(text_embeddings, image_embeddings, image_of_text, pictures)
-    found: dict[str, Any] = {
-        "texts": len(image_of_text),
-        "image_to_text": accuracies(to_text, pictures, seed=seed, ks=RECALL, name="r"),
-        "text_to_image": accuracies(to_image, image_of_text, seed=seed, ks=RECALL, name="r"),
-    }
-    means = {
-        way: {f"r{k}": found[way][f"r{k}"]["value"] for k in RECALL}
-        for way in ("image_to_text", "text_to_image")
-    }
-    return {
-        "headline_language": language,
-        **found,
-        "mean_over_languages": means,
-        "languages": {language: found},
-    }
-
-
-def _ranks_in_blocks(
-    queries: Float[np.ndarray, "q d"],
-    candidates: Float[np.ndarray, "c d"],
-    label_of_query: Integer[np.ndarray, " q"],
-    label_of_candidate: Integer[np.ndarray, " c"],
-    block: int = 512,
-) -> Integer[np.ndarray, " q"]:
-    """`target_ranks` of many queries, whose similarities would not fit into memory at once."""
-    ranks = [
-        target_ranks(
-            _cosine(queries[at : at + block], candidates),
-            label_of_query[at : at + block, None] == label_of_candidate,
-        )
-        for at in range(0, len(queries), block)
-    ]
-    return np.concatenate([np.zeros(0, np.int64), *ranks])

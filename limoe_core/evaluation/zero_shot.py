@@ -1,4 +1,4 @@
-"""Zero-shot classification and retrieval on one split of pictures with named concepts."""
+"""Zero-shot classification of pictures by the names of their concepts."""
 
 from __future__ import annotations
 
@@ -9,16 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float, Integer
 
-from limoe_core.data.catalogue import templates
 from limoe_core.evaluation.embedding import (
     Encoder,
     Progress,
     embed_ensemble,
     embed_names,
-    embed_pictures,
     silent,
 )
-from limoe_core.evaluation.scoring import accuracies, retrieval_result, zero_shot, zero_shot_result
+from limoe_core.evaluation.scoring import accuracies, zero_shot, zero_shot_result
 from limoe_core.runs.predictions import Predictions
 
 if TYPE_CHECKING:
@@ -37,13 +35,17 @@ class NameEmbeddings:
 
     @classmethod
     def of(
-        cls, model: Encoder, table: ConceptTable, data: str, *, progress: Progress = silent
+        cls,
+        model: Encoder,
+        table: ConceptTable,
+        templates: Sequence[str],
+        *,
+        progress: Progress = silent,
     ) -> NameEmbeddings:
-        """All names of a data set, and the first language's in the templates that suit it."""
+        """All names of a data set, and the first language's in the set's templates."""
         first = [str(name) for name in next(iter(table.names.values()))]
-        chosen = templates(data)
         by_language = embed_names(model, table, progress=progress)
-        return cls(by_language, embed_ensemble(model, first, chosen), chosen)
+        return cls(by_language, embed_ensemble(model, first, templates), tuple(templates))
 
 
 def classify(
@@ -117,48 +119,3 @@ def classify(
         categories=np.asarray(table.category, dtype=np.str_),
     )
     return result, predictions
-
-
-def evaluate_split(
-    model: Encoder,
-    pairs: PairSet,
-    names: NameEmbeddings,
-    class_sets: Sequence[str] = ("all",),
-    *,
-    label: str | None = None,
-    seed: int = 0,
-    progress: Progress = silent,
-) -> tuple[dict[str, dict[str, Any]], dict[str, Predictions]]:
-    """Zero-shot and retrieval results of one split by task name, and the single answers.
-
-    Tasks are called `zero_shot_<label>` for the first of `class_sets`, `zero_shot_<label>_all` or
-    `_split` for the others, and `retrieval_<label>`; the label is the split's name by default.
-    """
-    label = label or pairs.split
-    pictures = embed_pictures(
-        model,
-        pairs.pictures,
-        np.arange(len(pairs)),
-        label=f"pictures of {pairs.split}",
-        progress=progress,
-    )
-    common = {"split": pairs.split, "data": pairs.name, "seed": seed}
-    results, answers = {}, {}
-    for place, class_set in enumerate(class_sets):
-        task = f"zero_shot_{label}" + (f"_{class_set}" if place else "")
-        classes = np.unique(pairs.concept) if class_set == "split" else None
-        result, answers[task] = classify(pictures, pairs, names, classes, seed=seed)
-        results[task] = {**common, "classes": class_set, **result}
-    table = pairs.concepts
-    results[f"retrieval_{label}"] = {
-        **common,
-        "n": len(pairs),
-        **retrieval_result(
-            pictures,
-            pairs.concept,
-            {language: np.asarray(values) for language, values in table.names.items()},
-            names.by_language,
-            seed=seed,
-        ),
-    }
-    return results, answers

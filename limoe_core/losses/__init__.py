@@ -1,10 +1,9 @@
 """The contrastive loss, and the auxiliary losses that keep the routers of LIMoE stable."""
 
+from limoe_core.losses.contrastive import contrast, contrastive_loss
 from limoe_core.losses.router import (
     auxiliary_losses,
     auxiliary_total,
-    contrast,
-    contrastive_loss,
     entropy,
     global_entropy,
     importance_loss,

@@ -1,28 +1,31 @@
-"""The contrastive loss, and the auxiliary losses that keep the routers of LIMoE stable.
+"""The auxiliary losses of a router: `AUXILIARY_LOSSES` has one entry for each.
 
 Every auxiliary loss is about one router: n tokens, E experts, `probs = softmax(logits)` over the
 experts. Tokens that a mask leaves out (padding, or the other modality) count for nothing. All is
-computed in float32, and each function returns a scalar; over no tokens at all it is 0 with zero
-gradients.
+computed in float32, and each function of a loss returns a scalar; over no tokens at all it is 0
+with zero gradients.
+
+To add a loss: an entry here, and its weight under the same name in `LossConfig`.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Callable
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from limoe_core.config import LossConfig
+from limoe_core.losses.sums import RoutedTokens, RouterSums, TokenSum, gates, sum_over, tokens
 
-if TYPE_CHECKING:
-    from limoe_core.losses.router_sums import RouterSums
+# ---- importance
 
 
-def _count(mask: Bool[Array, " n"]) -> Float[Array, ""]:
-    """Tokens in the mask, at least 1 so that it can divide."""
-    return jnp.maximum(jnp.sum(mask.astype(jnp.float32)), 1.0)
+def importance_loss(probs: Float[Array, "n E"], valid: Bool[Array, " n"]) -> Float[Array, ""]:
+    """Squared coefficient of variation of the experts' total gate values (V-MoE, appendix A.2)."""
+    return _squared_variation(sum_over(valid, probs))
 
 
 def _squared_variation(x: Float[Array, " E"]) -> Float[Array, ""]:
@@ -32,10 +35,7 @@ def _squared_variation(x: Float[Array, " E"]) -> Float[Array, ""]:
     return jnp.where(used, jnp.var(x) / jnp.square(jnp.where(used, mean, 1.0)), 0.0)
 
 
-def importance_loss(probs: Float[Array, "n E"], valid: Bool[Array, " n"]) -> Float[Array, ""]:
-    """Squared coefficient of variation of the experts' total gate values (V-MoE, appendix A.2)."""
-    probs = probs.astype(jnp.float32)
-    return _squared_variation(jnp.sum(jnp.where(valid[:, None], probs, 0.0), axis=0))
+# ---- load
 
 
 def load_loss(
@@ -76,9 +76,19 @@ def load(
     return jnp.sum(jnp.where(valid[:, None], chance, 0.0), axis=0)
 
 
+def loads(group: RoutedTokens) -> Float[Array, " E"]:
+    """Chances to be among the chosen, over both modalities."""
+    routing = group.routing
+    top_k = routing.assignment.expert.shape[-1]
+    return load(routing.logits, routing.noisy_logits, top_k, group.valid)
+
+
+# ---- z-loss
+
+
 def z_loss(logits: Float[Array, "n E"], valid: Bool[Array, " n"]) -> Float[Array, ""]:
     """Mean squared logsumexp of the logits, which keeps them small (ST-MoE, arXiv 2202.08906)."""
-    return jnp.sum(squared_z(logits, valid)) / _count(valid)
+    return _mean(jnp.sum(squared_z(logits, valid)), _count(valid))
 
 
 def squared_z(logits: Float[Array, "n E"], valid: Bool[Array, " n"]) -> Float[Array, " n"]:
@@ -87,10 +97,12 @@ def squared_z(logits: Float[Array, "n E"], valid: Bool[Array, " n"]) -> Float[Ar
     return jnp.where(valid, jnp.square(z), 0.0)
 
 
-def entropy(p: Float[Array, "*b E"]) -> Float[Array, "*b"]:
-    """Entropy over the last axis in nats, with 0 log 0 = 0 and a finite gradient there."""
-    positive = p > 0
-    return -jnp.sum(jnp.where(positive, p * jnp.log(jnp.where(positive, p, 1.0)), 0.0), axis=-1)
+def squared_zs(group: RoutedTokens) -> Float[Array, ""]:
+    """Squared logsumexps of the logits, over both modalities."""
+    return jnp.sum(squared_z(group.routing.logits, group.valid))
+
+
+# ---- local and global entropy
 
 
 def local_entropy(probs: Float[Array, "n E"], mask: Bool[Array, " n"]) -> Float[Array, ""]:
@@ -98,8 +110,7 @@ def local_entropy(probs: Float[Array, "n E"], mask: Bool[Array, " n"]) -> Float[
 
     Low where tokens are sure of their expert. `mask` picks the tokens of one modality.
     """
-    of_token = entropy(probs.astype(jnp.float32))
-    return jnp.sum(jnp.where(mask, of_token, 0.0)) / _count(mask)
+    return _mean(sum_over(mask, entropy(probs.astype(jnp.float32))), _count(mask))
 
 
 def global_entropy(
@@ -110,91 +121,85 @@ def global_entropy(
     `max(0, τ + Ω_global)` with `Ω_global = −H(p̃)`, p̃ the mean of `probs` over `mask`, and
     `threshold` τ = log S in nats: 0 once the modality spreads over the like of S experts.
     """
-    probs = probs.astype(jnp.float32)
-    total = jnp.sum(jnp.where(mask[:, None], probs, 0.0), axis=0)
-    return _too_narrow(total, jnp.sum(mask.astype(jnp.float32)), threshold)
+    return _too_narrow(sum_over(mask, probs), _count(mask), threshold)
+
+
+def entropy(p: Float[Array, "*b E"]) -> Float[Array, "*b"]:
+    """Entropy over the last axis in nats, with 0 log 0 = 0 and a finite gradient there."""
+    # The gradient of `jax.scipy.special.entr` is infinite at 0.
+    positive = p > 0
+    return -jnp.sum(jnp.where(positive, p * jnp.log(jnp.where(positive, p, 1.0)), 0.0), axis=-1)
+
+
+def entropies(group: RoutedTokens) -> Float[Array, " 2"]:
+    """Entropies of single tokens' gate distributions by modality, in nats."""
+    return sum_over(group.masks, entropy(group.probs))
 
 
 def _too_narrow(
-    total: Float[Array, " E"], tokens: Float[Array, ""], threshold: float
+    total: Float[Array, " E"], count: Float[Array, ""], threshold: float
 ) -> Float[Array, ""]:
-    """`global_entropy` of the sum of `tokens` gate distributions; 0 of none."""
-    short = jax.nn.relu(threshold - entropy(total / jnp.maximum(tokens, 1.0)))
-    return jnp.where(tokens > 0, short, 0.0)
+    """How much less than `threshold` the entropy of a mean gate distribution is; 0 of none."""
+    short = jax.nn.relu(threshold - entropy(_mean(total, count)))
+    return jnp.where(count > 0, short, 0.0)
 
 
-def contrastive_loss(
-    image_embeddings: Float[Array, "b d"],
-    text_embeddings: Float[Array, "b d"],
-    temperature: Float[Array, ""] | float,
-) -> Float[Array, ""]:
-    """Symmetric softmax cross-entropy over the image-by-text similarity matrix, in nats.
-
-    Row i of the images belongs to row i of the texts. Embeddings are expected at unit length;
-    `temperature` divides their dot products. The two directions are averaged.
-    """
-    return contrast(image_embeddings, text_embeddings, temperature)[0]
+def _mean(total: Float[Array, "*E"], count: Float[Array, ""]) -> Float[Array, "*E"]:
+    """The mean of `count` terms; 0 of none."""
+    return total / jnp.maximum(count, 1.0)
 
 
-def contrast(
-    image_embeddings: Float[Array, "b d"],
-    text_embeddings: Float[Array, "b d"],
-    temperature: Float[Array, ""] | float,
-    block: int = 0,
-) -> tuple[Float[Array, ""], Float[Array, ""]]:
-    """`contrastive_loss`, and the share of images that are most like their own text.
-
-    Args:
-      block: rows of the similarity matrix that exist at one time; it must divide b. Memory then
-        grows with b · block and not with b². 0 makes the whole matrix.
-    """
-    images = image_embeddings.astype(jnp.float32)
-    texts = text_embeddings.astype(jnp.float32)
-    pairs = images.shape[0]
-    if pairs % (block or 1):
-        raise ValueError(f"{pairs} pairs are not a multiple of a block of {block}")
-    if 0 < block < pairs:
-        return _contrast_in_blocks(images, texts, temperature, block)
-    similarity = images @ texts.T / temperature
-    of_pair = jnp.diagonal(similarity)
-    image_to_text = jax.nn.logsumexp(similarity, axis=1) - of_pair
-    text_to_image = jax.nn.logsumexp(similarity, axis=0) - of_pair
-    right = jnp.argmax(similarity, axis=1) == jnp.arange(pairs)
-    loss = 0.5 * (jnp.mean(image_to_text) + jnp.mean(text_to_image))
-    return loss, jnp.mean(right, dtype=jnp.float32)
+def _count(mask: Bool[Array, " n"]) -> Float[Array, ""]:
+    return jnp.sum(jnp.asarray(mask, jnp.float32))
 
 
-def _contrast_in_blocks(
-    images: Float[Array, "b d"],
-    texts: Float[Array, "b d"],
-    temperature: Float[Array, ""] | float,
-    block: int,
-) -> tuple[Float[Array, ""], Float[Array, ""]]:
-    """`contrast` with a running logsumexp of the columns; the backward pass makes blocks again."""
-    pairs = images.shape[0]
-    of_pair = jnp.sum(images * texts, axis=1) / temperature
+# ---- all of them
 
-    def per_block(x: Array) -> Array:
-        # Each block takes rows from all over the batch, so that devices that hold parts of the
-        # batch work on every block together.
-        return x.reshape(block, pairs // block, *x.shape[1:]).swapaxes(0, 1)
 
-    @jax.checkpoint
-    def add(carry: tuple[Array, Array], rows: tuple[Array, Array, Array]) -> tuple[Any, Any]:
-        top, total = carry
-        own, pair, index = rows
-        similarity = own @ texts.T / temperature
-        right = jnp.argmax(similarity, axis=1) == index
-        new_top = jax.lax.stop_gradient(jnp.maximum(top, jnp.max(similarity, axis=0)))
-        total = total * jnp.exp(top - new_top) + jnp.sum(jnp.exp(similarity - new_top), axis=0)
-        return (new_top, total), (jax.nn.logsumexp(similarity, axis=1) - pair, right)
+class AuxiliaryLoss(NamedTuple):
+    """A loss of one router, as a function of sums over tokens."""
 
-    start = (jnp.full(pairs, -jnp.inf), jnp.zeros(pairs))
-    rows = (per_block(images), per_block(of_pair), per_block(jnp.arange(pairs)))
-    (top, total), (image_to_text, right) = jax.lax.scan(add, start, rows)
-    text_to_image = jnp.log(total) + top - of_pair
-    loss = 0.5 * (jnp.mean(image_to_text) + jnp.mean(text_to_image))
-    return loss, jnp.mean(right, dtype=jnp.float32)
+    name: str
+    """Also that of its weight in `LossConfig`."""
+    sums: tuple[TokenSum, ...]
+    """What it needs of every routing group."""
+    value: Callable[[RouterSums, LossConfig], Float[Array, ""]]
+    """The loss, from the sums of the whole batch."""
+
+
+def _of_modality(code: int, name: Literal["image", "text"]) -> tuple[AuxiliaryLoss, ...]:
+    """The losses that only the tokens of one modality feel."""
+
+    def local(sums: RouterSums, config: LossConfig) -> Float[Array, ""]:
+        return _mean(sums[entropies][code], sums[tokens][code])
+
+    def across(sums: RouterSums, config: LossConfig) -> Float[Array, ""]:
+        total = sums[gates][code]
+        return _too_narrow(total, sums[tokens][code], config.threshold(name, total.shape[-1]))
+
+    return (
+        AuxiliaryLoss(f"local_entropy_{name}", (entropies,), local),
+        AuxiliaryLoss(f"global_entropy_{name}", (gates,), across),
+    )
+
+
+AUXILIARY_LOSSES: tuple[AuxiliaryLoss, ...] = (
+    AuxiliaryLoss(
+        "importance", (gates,), lambda sums, _: _squared_variation(jnp.sum(sums[gates], axis=0))
+    ),
+    AuxiliaryLoss("load", (loads,), lambda sums, _: _squared_variation(sums[loads])),
+    AuxiliaryLoss(
+        "z_loss", (squared_zs,), lambda sums, _: _mean(sums[squared_zs], jnp.sum(sums[tokens]))
+    ),
+    *_of_modality(0, "image"),
+    *_of_modality(1, "text"),
+)
+"""Every auxiliary loss that can be weighted in `LossConfig`."""
+
+#: What the auxiliary losses need of every routing group.
+AUXILIARY_SUMS: tuple[TokenSum, ...] = tuple(
+    needed for loss in AUXILIARY_LOSSES for needed in loss.sums
+)
 
 
 def auxiliary_losses(routers: list[RouterSums], config: LossConfig) -> dict[str, Float[Array, ""]]:
@@ -202,27 +207,12 @@ def auxiliary_losses(routers: list[RouterSums], config: LossConfig) -> dict[str,
 
     The ones that are switched off are there too, to be watched: `auxiliary_total` leaves them out.
     """
-    per_layer = [_of_one_router(sums, config) for sums in routers]
-    if not per_layer:
+    if not routers:
         return {}
+    per_layer = [
+        {loss.name: loss.value(sums, config) for loss in AUXILIARY_LOSSES} for sums in routers
+    ]
     return jax.tree.map(lambda *values: sum(values) / len(values), *per_layer)
-
-
-def _of_one_router(sums: RouterSums, config: LossConfig) -> dict[str, Float[Array, ""]]:
-    tokens = jnp.maximum(sums.tokens, 1.0)
-    experts = sums.probs.shape[-1]
-    found = {
-        "importance": _squared_variation(jnp.sum(sums.probs, axis=0)),
-        "load": _squared_variation(sums.load),
-        "z_loss": sums.squared_z / jnp.maximum(jnp.sum(sums.tokens), 1.0),
-    }
-    modalities: tuple[Literal["image", "text"], ...] = ("image", "text")
-    for code, name in enumerate(modalities):
-        found[f"local_entropy_{name}"] = sums.entropy[code] / tokens[code]
-        found[f"global_entropy_{name}"] = _too_narrow(
-            sums.probs[code], sums.tokens[code], config.threshold(name, experts)
-        )
-    return found
 
 
 def auxiliary_total(losses: dict[str, Float[Array, ""]], config: LossConfig) -> Float[Array, ""]:

@@ -1,10 +1,10 @@
 """The experts' MLPs on tokens that were sorted by expert.
 
-Two layouts of the sorted tokens. *Buffers* give every expert the same C places, which makes two
+Two layouts of the sorted tokens. *Buffers* give every expert the same C slots, which makes two
 batched matrix products, the best there is on accelerators and the one that can be spread over
-devices; places that stay empty are computed all the same. *Runs* lie one behind the other, each as
-long as its expert has tokens, and are worked on in chunks, one after another: on a CPU, whose
-products are as fast one at a time, so nearly no work is done for empty places.
+devices; slots that stay empty are computed all the same. *Segments* lie one behind the other, each
+as long as its expert has tokens, and are worked on in chunks, one after another: on a CPU, whose
+products are as fast one at a time, so nearly no work is done for empty slots.
 """
 
 from __future__ import annotations
@@ -41,37 +41,37 @@ def in_buffers(sent: Float[Array, "E C d"], weights: ExpertWeights) -> Float[Arr
     return constrain(out + weights.b_out[:, None], PartitionSpec(EXPERT))
 
 
-# ---- runs
+# ---- segments
 
 _GRAIN, _SMALLEST_GRAIN = 128, 32
 _GRAINS, _MOST_GRAINS = 8, 12
 
 
 class Chunks(NamedTuple):
-    """How runs are cut: into chunks of up to `most` grains of `grain` rows each.
+    """How segments are cut: into chunks of up to `most` grains of `grain` rows each.
 
-    A run starts where the one before it ends, rounded up to a grain, so its last grain is all that
-    may be computed in part for nothing.
+    A segment starts where the one before it ends, rounded up to a grain, so its last grain is all
+    that may be computed in part for nothing.
     """
 
     grain: int
     most: int
     one: bool
-    """No run is longer than a chunk."""
+    """No segment is longer than a chunk."""
 
     @classmethod
-    def of(cls, places: int, tokens: int, experts: int) -> Chunks:
-        """For runs of at most `places` tokens, `tokens` of them in all."""
-        if places <= 2 * _GRAIN:  # so little work that few sizes serve all, and less is compiled
-            most = -(-places // _GRAIN)
-            return cls(-(-places // most), most, one=True)
+    def of(cls, slots: int, tokens: int, experts: int) -> Chunks:
+        """For segments of at most `slots` tokens, `tokens` of them in all."""
+        if slots <= 2 * _GRAIN:  # so little work that few sizes serve all, and less is compiled
+            most = -(-slots // _GRAIN)
+            return cls(-(-slots // most), most, one=True)
         # Several grains for an even share, so that few rows are filler, and no tiny products.
         even = -(-tokens // experts)
         grain = _SMALLEST_GRAIN
         while grain < _GRAIN and 8 * grain < even:
             grain *= 2
-        longest = -(-places // grain)
-        # A few more where that makes one chunk of every run, since then no sum is kept between.
+        longest = -(-slots // grain)
+        # A few more where that makes one chunk of every segment, since then no sum is kept between.
         one = longest <= _MOST_GRAINS
         return cls(grain, longest if one else _GRAINS, one)
 
@@ -81,30 +81,30 @@ class Chunks(NamedTuple):
         return self.grain * self.most
 
     def total(self, tokens: int, experts: int) -> int:
-        """Rows that always hold all runs, each a whole number of grains."""
+        """Rows that always hold all segments, each a whole number of grains."""
         return tokens + experts * (self.grain - 1)
 
     def starts(self, lengths: Int[Array, " E"]) -> Int[Array, " E"]:
-        """Where each run starts."""
+        """Where each segment starts."""
         rounded = -(-lengths // self.grain) * self.grain
         return jnp.cumsum(rounded) - rounded
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(4,))
-def in_runs(
+def in_segments(
     sent: Float[Array, "m d"],
     starts: Int[Array, " E"],
     lengths: Int[Array, " E"],
     weights: ExpertWeights,
     chunks: Chunks,
 ) -> Float[Array, "m d"]:
-    """Every expert's MLP on its run.
+    """Every expert's MLP on its segment.
 
     Args:
-      sent: the runs; rows between them may hold anything finite, and so may those of the result.
-        The gradient of those must be 0.
-      starts: of the runs, as `Chunks.starts` gives them.
-      lengths: tokens of each run.
+      sent: the segments; rows between them may hold anything finite, and so may those of the
+        result. The gradient of those must be 0.
+      starts: of the segments, as `Chunks.starts` gives them.
+      lengths: tokens of each segment.
     """
     return _forward(sent, starts, lengths, weights, chunks)[0]
 
@@ -155,7 +155,7 @@ def _backward(chunks: Chunks, kept: Any, slope: Array) -> tuple[Any, ...]:
     return of_sent, None, None, of_weights
 
 
-in_runs.defvjp(_forward, _backward)
+in_segments.defvjp(_forward, _backward)
 
 
 def _each_chunk(
@@ -165,7 +165,7 @@ def _each_chunk(
     carry: Carry,
     chunks: Chunks,
 ) -> Carry:
-    """Every chunk of every run once, as `chunk(expert, first row, number of rows, carry)`.
+    """Every chunk of every segment once, as `chunk(expert, first row, number of rows, carry)`.
 
     A number of rows must be known when it is compiled, so each has a loop of its own, over the
     chunks that have it. Choosing it inside one loop over all chunks would cost more: XLA on a CPU

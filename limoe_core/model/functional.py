@@ -8,10 +8,12 @@ from typing import Any
 
 import jax
 from flax import nnx
+from jaxtyping import Array, Float
 
 from limoe_core.config import Config, LossConfig, ModelConfig
 from limoe_core.model.limoe import LIMoE, Output
-from limoe_core.model.moe import Intervention
+from limoe_core.model.router import Intervention
+from limoe_core.roles import Role, Roles
 
 #: Nested dicts of arrays.
 Params = dict[str, Any]
@@ -33,10 +35,21 @@ class FunctionalModel:
         return _structure(config.model, config.loss)
 
     def bind(self, params: Params) -> LIMoE:
-        """The model with these parameters; cheap, also inside jit."""
+        """The model with these parameters, the frozen ones without gradient; cheap, also in jit."""
+        if self.roles.any(_is_frozen):
+            frozen = self.roles.mask(_is_frozen)(params)
+            params = jax.tree.map(
+                lambda x, still: jax.lax.stop_gradient(x) if still else x, params, frozen
+            )
         state = jax.tree.map(lambda x: x, self.abstract)
         nnx.replace_by_pure_dict(state, params)
         return nnx.merge(self.graph, state)
+
+    def after_update(self, params: Params, choices: list[Float[Array, "2 E"]]) -> Params:
+        """Updated parameters, with what changes outside the gradient: see `LIMoE.after_update`."""
+        model = self.bind(params)
+        model.after_update(choices)
+        return nnx.to_pure_dict(nnx.state(model))
 
     @functools.cached_property
     def forward(self) -> Any:
@@ -70,6 +83,11 @@ class FunctionalModel:
 
         return forward
 
+    @functools.cached_property
+    def roles(self) -> Roles:
+        """What each parameter is to the optimizer, the mesh and the cost model."""
+        return Roles.of_variables(dict(nnx.to_flat_state(self.abstract)))
+
     @property
     def shapes(self) -> Params:
         """The parameters' shapes and dtypes, as `jax.ShapeDtypeStruct`."""
@@ -77,8 +95,12 @@ class FunctionalModel:
 
     @property
     def parameters(self) -> int:
-        """How many numbers the model has to learn."""
+        """How many numbers the model holds."""
         return sum(leaf.size for leaf in jax.tree.leaves(self.shapes))
+
+
+def _is_frozen(role: Role) -> bool:
+    return role.frozen
 
 
 @functools.lru_cache(maxsize=8)

@@ -8,7 +8,8 @@ only attention unfolds it, since a token attends within its own sequence.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import math
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,8 +17,12 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
 from limoe_core.config import LossConfig, ModelConfig
-from limoe_core.model.dispatch import gather_rows
-from limoe_core.model.moe import Intervention, MoE, Routing
+from limoe_core.model.block import Block
+from limoe_core.model.layers import layer_norm, linear
+from limoe_core.model.layout import Layout
+from limoe_core.model.moe import MoE, Routing
+from limoe_core.model.router import Intervention
+from limoe_core.roles import VECTOR, WEIGHT
 
 
 class Output(NamedTuple):
@@ -37,102 +42,6 @@ class Output(NamedTuple):
     """What each router saw."""
 
 
-class Layout(NamedTuple):
-    """How the flat array of tokens is made up: pictures first, then rows of L text slots.
-
-    Without packing, each row is one caption and its padding, so R = T. With it, a row is a window
-    that holds several captions (`limoe_core.data.packing`).
-    """
-
-    images: int
-    patches: int
-    valid: Bool[Array, " n"]
-    modality: Int[Array, " n"]
-    caption: Int[Array, "R L"]
-    """Which caption a text slot belongs to; T for padding."""
-    slot_of_place: Int[Array, " TL"] | None
-    """Where, in R·L, the text token of each of the T·L places lies; R·L for padding. None without
-    packing."""
-    place_of_slot: Int[Array, " RL"] | None
-    """Its inverse."""
-    text_valid: Bool[Array, "T L"]
-
-    @property
-    def image_tokens(self) -> int:
-        return self.images * self.patches
-
-    def split(self, x: Float[Array, "n d"]) -> tuple[Float[Array, "B P d"], Float[Array, "R L d"]]:
-        """The flat array unfolded into pictures and rows of text."""
-        d = x.shape[-1]
-        images, texts = x[: self.image_tokens], x[self.image_tokens :]
-        return (
-            images.reshape(self.images, self.patches, d),
-            texts.reshape(*self.caption.shape, d),
-        )
-
-    def join(
-        self, images: Float[Array, "B P d"], texts: Float[Array, "R L d"]
-    ) -> Float[Array, "n d"]:
-        """The inverse of `split`."""
-        d = images.shape[-1]
-        return jnp.concatenate([images.reshape(-1, d), texts.reshape(-1, d)])
-
-    def captions(self, texts: Float[Array, "R L d"]) -> Float[Array, "T L d"]:
-        """Rows of text as one row a caption."""
-        if self.slot_of_place is None:
-            return texts
-        d = texts.shape[-1]
-        apart = gather_rows(texts.reshape(-1, d), self.slot_of_place, self.place_of_slot)
-        return apart.reshape(*self.text_valid.shape, d)
-
-
-class Attention(nnx.Module):
-    """Multi-head self-attention within each sequence; the same weights for both modalities."""
-
-    def __init__(self, config: ModelConfig, *, rngs: nnx.Rngs) -> None:
-        self.heads = config.heads
-        dtype = jnp.dtype(config.dtype)
-        self.qkv = nnx.Linear(config.width, 3 * config.width, dtype=dtype, rngs=rngs)
-        self.out = nnx.Linear(config.width, config.width, dtype=dtype, rngs=rngs)
-
-    def __call__(self, x: Float[Array, "n d"], layout: Layout) -> Float[Array, "n d"]:
-        images, texts = layout.split(self.qkv(x))
-        # Padding attends to padding, so that no softmax is over nothing.
-        same = layout.caption[:, :, None] == layout.caption[:, None, :]
-        return self.out(layout.join(self._attend(images), self._attend(texts, same[:, None])))
-
-    def _attend(
-        self, qkv: Float[Array, "b s c"], mask: Bool[Array, "b 1 s s"] | None = None
-    ) -> Float[Array, "b s d"]:
-        b, s, c = qkv.shape
-        if b == 0:
-            return jnp.zeros((0, s, c // 3), qkv.dtype)
-        q, k, v = jnp.moveaxis(qkv.reshape(b, s, 3, self.heads, -1), 2, 0)
-        return jax.nn.dot_product_attention(q, k, v, mask=mask).reshape(b, s, c // 3)
-
-
-class MLP(nnx.Module):
-    """Two linear layers with a GELU between them."""
-
-    def __init__(self, config: ModelConfig, *, rngs: nnx.Rngs) -> None:
-        dtype = jnp.dtype(config.dtype)
-        self.w_in = nnx.Linear(config.width, config.mlp_dim, dtype=dtype, rngs=rngs)
-        self.w_out = nnx.Linear(config.mlp_dim, config.width, dtype=dtype, rngs=rngs)
-
-    def __call__(self, x: Float[Array, "n d"]) -> Float[Array, "n d"]:
-        return self.w_out(jax.nn.gelu(self.w_in(x)))
-
-
-class Block(nnx.Module):
-    """Pre-norm encoder block; its MLP is a mixture of experts in the blocks that hold one."""
-
-    def __init__(self, config: ModelConfig, *, sparse: bool, rngs: nnx.Rngs) -> None:
-        self.norm_attention = nnx.LayerNorm(config.width, rngs=rngs)
-        self.attention = Attention(config, rngs=rngs)
-        self.norm_mlp = nnx.LayerNorm(config.width, rngs=rngs)
-        self.mlp: MoE | MLP = MoE(config, rngs=rngs) if sparse else MLP(config, rngs=rngs)
-
-
 class LIMoE(nnx.Module):
     """The whole model. See `Output` for what it gives."""
 
@@ -144,26 +53,45 @@ class LIMoE(nnx.Module):
         self.temperature_bounds = (loss.min_temperature, loss.max_temperature)
         d = config.width
         small = jax.nn.initializers.normal(0.02)
-        dtype = jnp.dtype(config.dtype)
-        self.patch_embedding = nnx.Linear(3 * config.patch_size**2, d, dtype=dtype, rngs=rngs)
+        self.patch_embedding = linear(
+            3 * config.patch_size**2, d, dtype=config.dtype, role=WEIGHT, rngs=rngs
+        )
         self.token_embedding = nnx.Embed(
-            config.vocab_size, d, embedding_init=small, dtype=dtype, rngs=rngs
+            config.vocab_size,
+            d,
+            embedding_init=small,
+            dtype=jnp.dtype(config.dtype),
+            rngs=rngs,
+            embedding_metadata={"role": WEIGHT},
         )
-        self.image_positions = nnx.Param(small(rngs.params(), (config.patches, d), jnp.float32))
-        self.text_positions = nnx.Param(small(rngs.params(), (config.text_length, d), jnp.float32))
-        self.blocks = nnx.List(
-            [Block(config, sparse=i in config.moe_layers, rngs=rngs) for i in range(config.layers)]
-        )
-        self.norm = nnx.LayerNorm(d, rngs=rngs)
-        self.image_head = nnx.Linear(d, config.embed_dim, use_bias=False, rngs=rngs)
-        self.text_head = nnx.Linear(d, config.embed_dim, use_bias=False, rngs=rngs)
-        self.log_temperature = nnx.Param(jnp.log(jnp.float32(loss.initial_temperature)))
+        image_positions = small(rngs.params(), (config.patches, d), jnp.float32)
+        text_positions = small(rngs.params(), (config.text_length, d), jnp.float32)
+        self.image_positions = nnx.Param(image_positions, role=VECTOR)
+        self.text_positions = nnx.Param(text_positions, role=VECTOR)
+        self.blocks = nnx.List([Block(config, i, rngs=rngs) for i in range(config.layers)])
+        self.norm = layer_norm(d, rngs=rngs)
+        self.image_head = linear(d, config.embed_dim, use_bias=False, role=WEIGHT, rngs=rngs)
+        self.text_head = linear(d, config.embed_dim, use_bias=False, role=WEIGHT, rngs=rngs)
+        temperature = jnp.log(jnp.float32(loss.initial_temperature))
+        self.log_temperature = nnx.Param(temperature, role=VECTOR)
 
     @property
     def temperature(self) -> Float[Array, ""]:
-        """The learned temperature, within its bounds."""
-        low, high = self.temperature_bounds
-        return jnp.clip(jnp.exp(self.log_temperature[...]), low, high)
+        """The learned temperature, which divides similarities."""
+        return jnp.exp(self.log_temperature[...])
+
+    def after_update(self, choices: list[Float[Array, "2 E"]]) -> None:
+        """Change what the optimizer does not: the temperature's bounds, and what mixtures have.
+
+        Args:
+          choices: how often the step's tokens chose each expert, by modality; one per MoE layer.
+        """
+        # The parameter itself and not its use, whose gradient would be 0 beyond the bounds.
+        low, high = map(math.log, self.temperature_bounds)
+        self.log_temperature[...] = jnp.clip(self.log_temperature[...], low, high)
+        mixtures = [block.mlp for block in self.blocks if isinstance(block.mlp, MoE)]
+        for mixture, of_layer in zip(mixtures, choices, strict=True):
+            mixture.after_update(of_layer)
 
     def __call__(
         self,
@@ -197,49 +125,40 @@ class LIMoE(nnx.Module):
             capacity_factor = config.capacity_factor
         if batch_priority is None:
             batch_priority = config.batch_priority
-        x, layout = self._embed(images, texts, image_valid, patches, windows)
+        if image_valid is None:
+            image_valid = jnp.ones(len(images), bool)
+        seen = config.patches if patches is None else patches.shape[1]
+        layout = Layout.of(texts, windows, image_valid, seen)
+        image_tokens = self._embed_images(images, patches)
+        text_tokens = self._embed_texts(texts, layout)
+        x = jnp.concatenate([image_tokens.reshape(-1, config.width), text_tokens])
 
         routings: list[Routing] = []
         hidden: list[Array] = []
         for index, block in enumerate(self.blocks):
-            layer = len(routings)
             here = intervention
             if here is not None and isinstance(block.mlp, MoE):
-                here = Intervention(here.bias[layer], here.silence[layer])
-            key = None if noise is None else jax.random.fold_in(noise, index)
-
-            def run(block: Block, x: Array, key=key, here=here):
-                x = x + block.attention(block.norm_attention(x), layout)
-                seen = block.norm_mlp(x)
-                if isinstance(block.mlp, MLP):
-                    return x + block.mlp(seen), None, None
-                y, routing = block.mlp(
-                    seen,
-                    layout.valid,
-                    layout.modality,
-                    capacity_factor=capacity_factor,
-                    batch_priority=batch_priority,
-                    noise=key,
-                    intervention=here,
-                )
-                return x + y, routing, seen
-
-            x, routing, seen = (nnx.remat(run) if config.remat else run)(block, x)
-            if routing is not None:
+                here = Intervention(here.bias[len(routings)], here.silence[len(routings)])
+            x, routing, router_input = _run(
+                block,
+                x,
+                remat=config.remat,
+                layout=layout,
+                capacity_factor=capacity_factor,
+                batch_priority=batch_priority,
+                noise=None if noise is None else jax.random.fold_in(noise, index),
+                intervention=here,
+            )
+            if routing is not None and router_input is not None:
                 routings.append(routing)
-                hidden.append(seen)
+                hidden.append(router_input)
 
         image_out, text_out = self._pool(self.norm(x), layout)
         return Output(image_out, text_out, routings, layout.valid, layout.modality, hidden)
 
-    def _embed(
-        self,
-        images: Float[Array, "B S S 3"],
-        texts: Int[Array, "T L"],
-        image_valid: Bool[Array, " B"] | None,
-        patches: Int[Array, "B P"] | None,
-        windows: Int[Array, "R L"] | None,
-    ) -> tuple[Float[Array, "n d"], Layout]:
+    def _embed_images(
+        self, images: Float[Array, "B S S 3"], patches: Int[Array, "B P"] | None
+    ) -> Float[Array, "B P d"]:
         config = self.config
         b, g, p = images.shape[0], config.grid, config.patch_size
         pixels = images.reshape(b, g, p, g, p, 3).swapaxes(2, 3).reshape(b, g * g, p * p * 3)
@@ -247,36 +166,12 @@ class LIMoE(nnx.Module):
         if patches is not None:
             pixels = jnp.take_along_axis(pixels, patches[..., None], axis=1)
             positions = self.image_positions[...][patches]
-        image_tokens = self.patch_embedding(pixels) + positions
-        seen = image_tokens.shape[1]
-        places = jnp.arange(texts.size).reshape(texts.shape) if windows is None else windows
-        length = max(texts.shape[1], 1)
-        where = jnp.minimum(places, texts.size - 1).reshape(-1)
-        text_slots = (places < texts.size).reshape(-1) & (texts.reshape(-1)[where] != 0)
-        text_tokens = self.token_embedding(texts.reshape(-1)[where])
-        text_tokens = text_tokens + self.text_positions[...][where % length]
-        if image_valid is None:
-            image_valid = jnp.ones(b, bool)
-        x = jnp.concatenate([image_tokens.reshape(-1, config.width), text_tokens])
-        valid = jnp.concatenate([jnp.repeat(image_valid, seen), text_slots])
-        modality = (jnp.arange(x.shape[0]) >= b * seen).astype(jnp.int32)
-        caption = jnp.where(text_slots, where // length, texts.shape[0]).reshape(places.shape)
-        slot_of_place = None
-        if windows is not None:
-            slots = jnp.arange(windows.size, dtype=jnp.int32)
-            slot_of_place = jnp.full(texts.size, windows.size, jnp.int32)
-            slot_of_place = slot_of_place.at[windows.reshape(-1)].set(slots, mode="drop")
-        layout = Layout(
-            images=b,
-            patches=seen,
-            valid=valid,
-            modality=modality,
-            caption=caption,
-            slot_of_place=slot_of_place,
-            place_of_slot=None if windows is None else windows.reshape(-1),
-            text_valid=texts != 0,
-        )
-        return x, layout
+        return self.patch_embedding(pixels) + positions
+
+    def _embed_texts(self, texts: Int[Array, "T L"], layout: Layout) -> Float[Array, "RL d"]:
+        position = layout.source % max(texts.shape[1], 1)
+        of_piece = self.token_embedding(texts.reshape(-1)[layout.source])
+        return of_piece + self.text_positions[...][position]
 
     def _pool(
         self, x: Float[Array, "n d"], layout: Layout
@@ -292,6 +187,15 @@ class LIMoE(nnx.Module):
             _unit(self.image_head(jnp.mean(images, axis=1))),
             jnp.where(some, _unit(self.text_head(text_mean)), 0.0),
         )
+
+
+def _run(block: Block, x: Array, *, remat: bool, **options: Any) -> tuple[Any, Any, Any]:
+    """The block on x; with `remat`, what is inside is computed again in the backward pass."""
+
+    def run(block: Block, x: Array) -> tuple[Any, Any, Any]:
+        return block(x, **options)
+
+    return (nnx.remat(run) if remat else run)(block, x)
 
 
 def _unit(x: Float[Array, "b e"]) -> Float[Array, "b e"]:

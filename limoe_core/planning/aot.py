@@ -41,13 +41,13 @@ def compile_step(config: Config, shape: MeshShape) -> Any:
     )
     mesh = make_mesh(shape, jax.devices()[: shape.devices])
     functional = FunctionalModel.of(config)
-    optimizer = make_optimizer(config.optimizer, config.train.steps)
+    optimizer = make_optimizer(config.optimizer, config.train.steps, functional.roles)
     patches = max(1, round(config.train.patch_keep * config.model.patches))
     step = make_train_step(functional, optimizer, config, patches=patches)
     everywhere = NamedSharding(mesh, WHOLE)
     state = TrainState(
-        placed_shapes(functional.shapes, mesh),
-        placed_shapes(jax.eval_shape(optimizer.init, functional.shapes), mesh),
+        placed_shapes(functional.shapes, mesh, functional.roles),
+        placed_shapes(jax.eval_shape(optimizer.init, functional.shapes), mesh, functional.roles),
         _Shape((), jnp.int32, sharding=everywhere),
     )
     groups = config.train.groups

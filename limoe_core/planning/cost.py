@@ -12,7 +12,7 @@ import jax
 import numpy as np
 
 from limoe_core.config import Config, ModelConfig
-from limoe_core.devices.mesh import EXPERT, MeshShape, parameter_spec
+from limoe_core.devices.mesh import MeshShape
 from limoe_core.model.functional import FunctionalModel
 
 #: A backward pass makes two products for each of the forward pass: for the input and the weight.
@@ -34,9 +34,11 @@ class Parameters:
     def of(cls, config: Config) -> Parameters:
         """Counted from the shapes of the model."""
         model = config.model
-        leaves = jax.tree_util.tree_leaves_with_path(FunctionalModel.of(config).shapes)
-        total = sum(leaf.size for _, leaf in leaves)
-        experts = sum(leaf.size for path, leaf in leaves if EXPERT in parameter_spec(path, leaf))
+        functional = FunctionalModel.of(config)
+        sizes = jax.tree.map(lambda leaf: leaf.size, functional.shapes)
+        by_expert = functional.roles.mask(lambda role: role.by_expert)(sizes)
+        total = sum(jax.tree.leaves(sizes))
+        experts = sum(jax.tree.leaves(jax.tree.map(lambda n, ours: n * ours, sizes, by_expert)))
         unused = experts * (model.experts - model.top_k) // model.experts if experts else 0
         return cls(total, total - unused, experts)
 
@@ -79,11 +81,14 @@ def forward_flops(config: Config, tokens: Tokens, *, padding: bool = True) -> fl
     # Attention unfolds captions to their full length.
     pairs = data.batch_size * patches**2 + captions * model.text_length**2
     attention = n * (2 * d * 3 * d + 2 * d * d) + 4 * d * pairs
-    mlp = 4 * d * model.mlp_dim
-    slots = model.top_k * (model.capacity_factor if padding else 1.0)
-    sparse = len(model.moe_layers)
-    blocks = model.layers * attention + (model.layers - sparse) * n * mlp
-    blocks += sparse * n * (slots * mlp + 2 * d * model.experts)
+    hidden = float(model.expert_hidden)
+    if model.experts:
+        slots = model.top_k * (model.capacity_factor if padding else 1.0)
+        hidden = slots * hidden + model.shared_dim
+    special = len(model.expert_blocks)
+    mlps = 4 * d * ((model.layers - special) * model.mlp_dim + special * hidden)
+    blocks = model.layers * attention + n * mlps
+    blocks += len(model.moe_layers) * n * 2 * d * model.experts
     embedding = tokens.image * 2 * (3 * model.patch_size**2) * d
     heads = (data.batch_size + captions) * 2 * d * model.embed_dim
     contrast = captions * 2 * data.batch_size * model.embed_dim
@@ -143,16 +148,19 @@ def activation_bytes(model: ModelConfig, tokens: Tokens, batch: int) -> float:
     MLP's hidden layer before and after its nonlinearity.
     """
     size = np.dtype(np.float32).itemsize if model.dtype == "float32" else 2
-    d, hidden = model.width, model.mlp_dim
+    d = model.width
     seen = tokens.image / batch
-    slots = model.top_k * model.capacity_factor
-    weights = model.heads * seen
-    dense = size * (2 * d + 3 * d + d + 2 * d + 2 * hidden + 2 * weights)
-    sparse = size * (2 * d + 3 * d + d + 2 * d + slots * (2 * d + 2 * hidden) + 2 * weights)
-    number = len(model.moe_layers)
+    rest = 2 * d + 3 * d + d + 2 * d + 2 * model.heads * seen
+    dense = size * (rest + 2 * model.mlp_dim)
+    special = rest + 2 * model.expert_hidden
+    if model.experts:
+        slots = model.top_k * model.capacity_factor
+        special = rest + slots * (2 * d + 2 * model.expert_hidden) + 2 * model.shared_dim
+    special *= size
+    number = len(model.expert_blocks)
     if model.remat:
-        return size * d * model.layers + max(dense, sparse if number else 0.0)
-    return (model.layers - number) * dense + number * sparse
+        return size * d * model.layers + max(dense, special if number else 0.0)
+    return (model.layers - number) * dense + number * special
 
 
 @dataclass(frozen=True)

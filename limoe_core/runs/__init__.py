@@ -1,1 +1,13 @@
-"""The run directory, which is all that training, analysis and the dashboard share."""
+"""The run directory, which is all that training, analysis and the dashboard share.
+
+    from limoe_core.runs import Run
+    run = Run.open("checkpoints/limoe-emoji")
+
+Reading a run starts neither JAX nor Orbax; both come when parameters are asked for.
+"""
+
+from limoe_core.runs.directory import Run, RunError
+from limoe_core.runs.listing import RunListing, find_run, list_runs
+from limoe_core.runs.predictions import Predictions
+
+__all__ = ["Predictions", "Run", "RunError", "RunListing", "find_run", "list_runs"]

@@ -20,12 +20,11 @@ import numpy as np
 import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers
 
-from limoe_core.runs.files import RunError, whole_steps
+from limoe_core.runs.files import INPUT, OPTIMIZER, PARAMS, RunError, whole_steps
 
 #: Nested dicts, tuples and named tuples of arrays, or of their `jax.ShapeDtypeStruct`.
 Tree = Any
 
-_PARAMS, _OPTIMIZER, _INPUT = "params", "opt_state", "input"
 _TRASH = ".deleted"
 
 
@@ -40,7 +39,7 @@ def read_params(folder: Path, step: int, target: Tree | None = None) -> Tree:
     Raises:
       RunError: there is no such step, it is damaged, or it does not fit the target.
     """
-    return _read(folder, step, {_PARAMS: target})[_PARAMS]
+    return _read(folder, step, {PARAMS: target})[PARAMS]
 
 
 def read_all(folder: Path, step: int, targets: Mapping[str, Tree]) -> dict[str, Any]:
@@ -52,7 +51,7 @@ def read_all(folder: Path, step: int, targets: Mapping[str, Tree]) -> dict[str, 
     Raises:
       RunError: as `read_params`; also for a step that was shipped without its optimizer state.
     """
-    return _read(folder, step, {**targets, _INPUT: None})
+    return _read(folder, step, {**targets, INPUT: None})
 
 
 class StepStore:
@@ -105,11 +104,11 @@ class StepStore:
         """
         if step in self._manager.all_steps():
             return False
-        items: dict[str, Any] = {_PARAMS: ocp.args.PyTreeSave(params)}
+        items: dict[str, Any] = {PARAMS: ocp.args.PyTreeSave(params)}
         if opt_state is not None:
-            items[_OPTIMIZER] = ocp.args.PyTreeSave(opt_state)
+            items[OPTIMIZER] = ocp.args.PyTreeSave(opt_state)
         if input_state is not None:
-            items[_INPUT] = ocp.args.JsonSave(input_state)
+            items[INPUT] = ocp.args.JsonSave(input_state)
         with self._saying_what_is_safe():
             self._manager.wait_until_finished()  # so that nothing else fails after what we say
             # Or Orbax would wait five minutes for a folder that its thread could not make.
@@ -193,7 +192,7 @@ def _read(folder: Path, step: int, targets: Mapping[str, Tree | None]) -> dict[s
 
 def _read_item(place: Path, target: Tree | None) -> Any:
     # Handlers, not a Checkpointer: that would open the items that were not asked for as well.
-    if place.name == _INPUT:
+    if place.name == INPUT:
         return ocp.JsonCheckpointHandler().restore(place)
     handler = ocp.PyTreeCheckpointHandler()
     try:

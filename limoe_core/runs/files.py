@@ -1,44 +1,50 @@
-"""Files that readers may open at any moment: written whole or not at all, read without trust."""
+"""Names of the files in a run directory, and how they are read without trust.
+
+Only `limoe_core.runs` spells these names; everyone else asks a `Run`.
+
+    <run>/config.json         settings, data set, seed, package versions
+          tokenizer.model     text to ids for this model
+          metrics.jsonl       one line a logged step
+          evaluations.json    {task: {step: result}}
+          predictions/        single answers of an evaluation (`limoe_core.runs.predictions`)
+          steps/<n>/          parameters, optimizer, input position (`limoe_core.runs.checkpoints`)
+          probes/<n>.npz      RoutingTrace of a fixed set of validation pairs at step n
+          probes/pictures.npz the pictures of those pairs
+          causal/             measurements of causal specialisation (`analysis.causal`)
+          tensorboard/        event files, where they were asked for
+"""
 
 from __future__ import annotations
 
 import json
-import math
-import os
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+#: Version of the layout. Readers refuse a run written by a newer layout.
+RUN_FORMAT = 1
+
+CONFIG = "config.json"
+TOKENIZER = "tokenizer.model"
+METRICS = "metrics.jsonl"
+EVALUATIONS = "evaluations.json"
+PREDICTIONS = "predictions"
+STEPS = "steps"
+#: What a step holds; one that ships has its parameters alone.
+PARAMS, OPTIMIZER, INPUT = "params", "opt_state", "input"
+PROBES = "probes"
+PICTURES = "pictures.npz"
+CAUSAL = "causal"
+EVENTS = "tensorboard"
+#: Held by the process that trains the run.
+TRAINING = ".training"
 
 
 class RunError(ValueError):
     """A run directory that cannot be used, said in words a user can act on."""
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Yields a temporary sibling of `path` to write to, which then takes its place in one move.
-
-    A reader sees the old file or the new one, never a part. The temporary name starts with a
-    dot and keeps the suffix, since writers such as `np.savez` look at it. If the body raises,
-    `path` stays as it was.
-    """
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
-    try:
-        yield temporary
-        descriptor = os.open(temporary, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        # Readable by whoever may read the folder, however private its writer made it.
-        temporary.chmod(path.parent.stat().st_mode & 0o666)
-        os.replace(temporary, path)
-    finally:
-        with suppress(FileNotFoundError):
-            temporary.unlink()
 
 
 #: What readers of archives, models and JSON raise for a file that was cut, mixed up or flipped.
@@ -49,30 +55,15 @@ DAMAGE: tuple[type[Exception], ...] = (
 )
 
 
-def to_json(values: Mapping[str, Any], *, indent: int | None = None) -> str:
-    """JSON text of nested values; array scalars become numbers, and NaN and infinities null.
-
-    JSON has no NaN, and a loss that diverged must still leave lines that every reader can read.
-    """
-    return json.dumps(_plain(values), ensure_ascii=False, allow_nan=False, indent=indent)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _plain(inner) for key, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(inner) for inner in value]
-    if hasattr(value, "tolist"):  # numpy and jax arrays and scalars
-        return _plain(value.tolist())
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
-
-
-def write_json(path: Path, values: Mapping[str, Any]) -> None:
-    """Writes `values` to `path`, whole or not at all."""
-    with replacing(path) as temporary:
-        temporary.write_text(to_json(values, indent=2) + "\n", encoding="utf-8")
+@contextmanager
+def as_damage(path: Path) -> Iterator[None]:
+    """Turns what readers raise for a broken file into a `RunError`."""
+    try:
+        yield
+    except RunError:
+        raise
+    except DAMAGE as error:
+        raise RunError(f"{path} is damaged or incomplete: {error}") from error
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -104,4 +95,9 @@ def whole_steps(folder: Path) -> list[int]:
     except (FileNotFoundError, NotADirectoryError):
         return []
     steps = (int(name) for name in names if name.isascii() and name.isdigit())
-    return sorted(n for n in steps if (folder / str(n) / "params" / "_METADATA").is_file())
+    return sorted(n for n in steps if (folder / str(n) / PARAMS / "_METADATA").is_file())
+
+
+def causal_file(folder: Path, digest: str) -> Path:
+    """Where the measurement that `digest` stands for is kept, in a run or in a cache."""
+    return folder / f"causal-{digest}.json"

@@ -1,6 +1,6 @@
-"""What an evaluation answered for each single picture, kept in the run for whoever browses errors.
+"""Single answers of an evaluation, kept in the run for whoever browses errors.
 
-<run>/predictions/<task>-<step>.npz
+One file a task and step: `<run>/predictions/<task>-<step>.npz`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Integer, Shaped
 
-from limoe_core.runs.files import DAMAGE, RunError, replacing
+from limoe_core.files import replacing
+from limoe_core.runs.files import PREDICTIONS, RunError, as_damage
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +48,7 @@ class Predictions:
 
     def save(self, run: str | os.PathLike[str], task: str, step: int) -> Path:
         """Write the file into the run, whole or not at all."""
-        path = _path(run, task, step)
+        path = predictions_path(run, task, step)
         path.parent.mkdir(exist_ok=True)
         with replacing(path) as temporary:
             np.savez_compressed(temporary, **dataclasses.asdict(self))
@@ -60,19 +61,17 @@ class Predictions:
         Raises:
           RunError: if there is no such file, or it is damaged.
         """
-        path = _path(run, task, step)
+        path = predictions_path(run, task, step)
         if not path.is_file():
             raise RunError(
                 f"{path.parent.parent} has no predictions of {task} at step {step}; "
                 "python -m limoe_core.evaluate makes them"
             )
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                names = [each.name for each in dataclasses.fields(cls)]
-                return cls(**{name: file[name] for name in names if name in file.files})
-        except DAMAGE as error:
-            raise RunError(f"{path} is damaged or incomplete: {error}") from error
+        with as_damage(path), np.load(path, allow_pickle=False) as file:
+            names = [each.name for each in dataclasses.fields(cls)]
+            return cls(**{name: file[name] for name in names if name in file.files})
 
 
-def _path(run: str | os.PathLike[str], task: str, step: int) -> Path:
-    return Path(run) / "predictions" / f"{task}-{int(step)}.npz"
+def predictions_path(run: str | os.PathLike[str], task: str, step: int) -> Path:
+    """File of a task's answers at a step."""
+    return Path(run) / PREDICTIONS / f"{task}-{int(step)}.npz"

@@ -22,7 +22,7 @@ class Watch:
     def __init__(self, batch_size: int) -> None:
         self._guessing = math.log(batch_size)
         self._first: float | None = None
-        self._runs: dict[str, int] = {}
+        self._streaks: dict[str, int] = {}
 
     def diverged(self, loss: float) -> bool:
         """Whether this loss, of a step after those before, is one to stop at."""
@@ -38,8 +38,8 @@ class Watch:
         Args:
           routers: as in a line of metrics: `layer`, and `share` by modality.
         """
-        self._runs = {sign: self._runs.get(sign, 0) + 1 for sign in _signs(routers)}
-        return [sentence for sentence, times in self._runs.items() if times == _PATIENCE]
+        self._streaks = {sign: self._streaks.get(sign, 0) + 1 for sign in _signs(routers)}
+        return [sentence for sentence, times in self._streaks.items() if times == _PATIENCE]
 
 
 def _signs(routers: Sequence[Mapping[str, Any]]) -> Iterator[str]:

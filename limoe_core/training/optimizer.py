@@ -1,7 +1,11 @@
-"""The optimizer: AdamW or Muon, a schedule, clipping, and which parameters decay."""
+"""The optimizer: a rule of `OPTIMIZERS`, a schedule, clipping, and which parameters decay.
+
+To add an optimizer: an entry in `OPTIMIZERS`, and its name in `OptimizerConfig.name`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -9,10 +13,11 @@ import jax.numpy as jnp
 import optax
 
 from limoe_core.config import OptimizerConfig
+from limoe_core.roles import Roles
 from limoe_core.training.muon import scale_by_muon
 
-#: Last part of the path of parameters that never decay.
-_NO_DECAY = ("bias", "scale", "b_in", "b_out", "image_positions", "text_positions")
+#: Gives a tree of bools for one of parameters.
+Mask = Callable[[Any], Any]
 
 
 def learning_rate(config: OptimizerConfig, steps: int) -> optax.Schedule:
@@ -36,50 +41,65 @@ def learning_rate(config: OptimizerConfig, steps: int) -> optax.Schedule:
     return optax.join_schedules(parts, borders)
 
 
-def decay_mask(params: Any) -> Any:
+def decay_mask(roles: Roles) -> Mask:
     """True for parameters that decay: matrices of linear layers, embeddings, experts, routers."""
-
-    def decays(path: tuple[Any, ...], _: Any) -> bool:
-        name = jax.tree_util.keystr(path[-1:], simple=True)
-        return name not in _NO_DECAY and name != "log_temperature"
-
-    return jax.tree_util.tree_map_with_path(decays, params)
+    return roles.mask(lambda role: role.decays)
 
 
-def takes_muon(params: Any) -> Any:
+def takes_muon(roles: Roles) -> Mask:
     """True for what Muon orthogonalises: every matrix in a block, each expert's by itself.
 
     Vectors, embeddings, heads and routers are AdamW's. A router's columns compete for tokens, and
     steps of equal size in every direction would wear down their contrast.
     """
-
-    def takes(path: tuple[Any, ...], _: Any) -> bool:
-        keys = jax.tree_util.keystr(path, simple=True, separator=".").split(".")
-        return keys[0] == "blocks" and keys[-1] in ("kernel", "w_in", "w_out")
-
-    return jax.tree_util.tree_map_with_path(takes, params)
+    return roles.mask(lambda role: role.matrix and not role.frozen)
 
 
-def make_optimizer(config: OptimizerConfig, steps: int) -> optax.GradientTransformation:
-    """The optimizer of a run of `steps` steps."""
-    rate = learning_rate(config, steps)
-    rule = optax.adamw(
+def _adamw(
+    config: OptimizerConfig, rate: optax.Schedule, roles: Roles
+) -> optax.GradientTransformation:
+    return optax.adamw(
         rate,
         b1=config.beta1,
         b2=config.beta2,
         weight_decay=config.weight_decay,
-        mask=decay_mask,
+        mask=decay_mask(roles),
     )
-    if config.name == "muon":
-        # Its updates are as large as AdamW's, so that one learning rate serves both.
-        matrices = optax.chain(
-            scale_by_muon(),
-            optax.add_decayed_weights(config.weight_decay),
-            optax.scale_by_learning_rate(rate),
-        )
-        rule = optax.partition({"muon": matrices, "adamw": rule}, _rules)
-    return optax.chain(optax.clip_by_global_norm(config.clip_norm), rule)
 
 
-def _rules(params: Any) -> Any:
-    return jax.tree.map(lambda muon: "muon" if muon else "adamw", takes_muon(params))
+def _muon(
+    config: OptimizerConfig, rate: optax.Schedule, roles: Roles
+) -> optax.GradientTransformation:
+    """Muon for the matrices of blocks; AdamW for all else."""
+    # Its updates are as large as AdamW's, so that one learning rate serves both.
+    matrices = optax.chain(
+        scale_by_muon(),
+        optax.add_decayed_weights(config.weight_decay),
+        optax.scale_by_learning_rate(rate),
+    )
+    return optax.partition(
+        {"muon": matrices, "adamw": _adamw(config, rate, roles)},
+        _labels(takes_muon(roles), "muon", "adamw"),
+    )
+
+
+OPTIMIZERS: dict[
+    str, Callable[[OptimizerConfig, optax.Schedule, Roles], optax.GradientTransformation]
+] = {"adamw": _adamw, "muon": _muon}
+"""How gradients of bounded norm become updates, by `OptimizerConfig.name`."""
+
+
+def make_optimizer(
+    config: OptimizerConfig, steps: int, roles: Roles
+) -> optax.GradientTransformation:
+    """The optimizer of a run of `steps` steps, for parameters with these roles."""
+    rule = OPTIMIZERS[config.name](config, learning_rate(config, steps), roles)
+    rule = optax.chain(optax.clip_by_global_norm(config.clip_norm), rule)
+    if roles.any(lambda role: role.frozen):
+        labels = _labels(roles.mask(lambda role: role.frozen), "frozen", "learned")
+        rule = optax.partition({"frozen": optax.set_to_zero(), "learned": rule}, labels)
+    return rule
+
+
+def _labels(mask: Mask, yes: str, no: str) -> Mask:
+    return lambda params: jax.tree.map(lambda holds: yes if holds else no, mask(params))

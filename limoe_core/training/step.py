@@ -21,10 +21,15 @@ from limoe_core import losses
 from limoe_core.config import Config
 from limoe_core.data.augment import augment, plain
 from limoe_core.devices.mesh import WHOLE, constrain, parameter_spec
-from limoe_core.losses.router_sums import RouterSums
+from limoe_core.losses.router import AUXILIARY_SUMS
+from limoe_core.losses.sums import RoutedTokens, RouterSums, choices
+from limoe_core.model.dispatch import works_in_segments
 from limoe_core.model.functional import FunctionalModel, Params
-from limoe_core.model.moe import works_in_runs
-from limoe_core.training.router_metrics import router_statistics
+from limoe_core.roles import Roles
+from limoe_core.training.router_metrics import STATISTIC_SUMS, router_statistics
+
+#: What a step needs of every router: for the losses, the log and the balancing of experts.
+_ROUTER_SUMS = (*AUXILIARY_SUMS, *STATISTIC_SUMS, choices)
 
 
 class TrainState(NamedTuple):
@@ -76,24 +81,29 @@ def make_train_step(
         gradients, metrics = loss_and_gradients(functional, config, patches, state, batch)
         updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
+        params = functional.after_update(params, metrics.pop("choices"))
         metrics["gradient_norm"] = optax.global_norm(gradients)
-        after = _in_place(TrainState(params, opt_state, state.step + 1))
+        after = _in_place(TrainState(params, opt_state, state.step + 1), functional.roles)
         return after, jax.tree.map(lambda x: constrain(x, WHOLE), metrics)
 
     return train_step
 
 
-def _in_place(state: TrainState) -> TrainState:
+def _in_place(state: TrainState, roles: Roles) -> TrainState:
     """The state where it was before the step, so that its memory can be used again."""
     return jax.tree_util.tree_map_with_path(
-        lambda path, x: constrain(x, parameter_spec(path, x)), state
+        lambda path, x: constrain(x, parameter_spec(path, x, roles)), state
     )
 
 
 def loss_and_gradients(
     functional: FunctionalModel, config: Config, patches: int, state: TrainState, batch: Batch
 ) -> tuple[Params, dict[str, Any]]:
-    """Gradients of the loss over the whole batch, and what is logged of it."""
+    """Gradients of the loss over the whole batch, and what is logged of it.
+
+    Beside the log: `choices`, how often each modality's tokens chose each expert, (2, E) per MoE
+    layer.
+    """
     key = jax.random.fold_in(jax.random.key(config.train.seed), state.step)
     groups = batch.pictures.shape[0]
     keys = jax.vmap(lambda group: jax.random.fold_in(key, group))(jnp.arange(groups))
@@ -148,7 +158,7 @@ def _forward(
     if batch.pictures.shape[0] == 1:
         single = one(*jax.tree.map(lambda x: x[0], (batch, keys)))
         return jax.tree.map(lambda x: x[None], single)
-    if works_in_runs(config.model):  # which are as long as they happen to be, in every group
+    if works_in_segments(config.model):  # which are as long as they happen to be, in every group
         return jax.lax.map(lambda group: one(*group), (batch, keys))
     return jax.vmap(one)(batch, keys)
 
@@ -172,7 +182,7 @@ def _of_group(
         noise=noise_key,
     )
     sums = [
-        RouterSums.of(routing, output.valid, output.modality, config.model.top_k)
+        RouterSums.of(RoutedTokens(routing, output.valid, output.modality), _ROUTER_SUMS)
         for routing in output.routings
     ]
     texts = output.text_embeddings.reshape(pictures, captions, -1)
@@ -225,5 +235,6 @@ def _loss(
         "temperature": temperature,
         "auxiliary": auxiliary,
         "routers": [router_statistics(sums) for sums in routers],
+        "choices": [sums[choices] for sums in routers],
     }
     return total, metrics

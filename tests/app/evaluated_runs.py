@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from limoe_core.data.pairs import ArrayPictures, ConceptTable, PairSet
-from limoe_core.evaluate import NameEmbeddings, classify
-from limoe_core.evaluation.scoring import retrieval_result
+from limoe_core.evaluation.retrieval import retrieval_result
+from limoe_core.evaluation.zero_shot import NameEmbeddings, classify
 from limoe_core.runs.directory import Run
 
 _NAMES = ("red apple", "<i>green</i> apple", "dog", "red heart", "heart suit", "house")

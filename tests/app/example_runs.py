@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from limoe_core.config import Config, preset
+from limoe_core.config import Config
+from limoe_core.presets import preset
 from limoe_core.runs.directory import Run
 
 SIZE = 32
@@ -47,13 +48,18 @@ def make_runs(folder: Path) -> Path:
     return folder
 
 
-def make_small(path: Path) -> Run:
-    """The run `small`: a probe trace at three steps, parameters at the last two."""
+def make_small(path: Path, **settings: Any) -> Run:
+    """The run `small`: a probe trace at three steps, parameters at the last two.
+
+    Args:
+      settings: of its model, where they are not those of `small_config`.
+    """
     from limoe_core.inference import LoadedModel
     from limoe_core.model.functional import FunctionalModel, initial_params
     from limoe_core.tokenizer import Tokenizer
 
     config = small_config()
+    config = dataclasses.replace(config, model=dataclasses.replace(config.model, **settings))
     tokenizer = Tokenizer.train([caption for caption, _ in PAIRS] + _WORDS, config.model.vocab_size)
     run = Run.create(path, config, data={"name": "emoji/base:1.0.0"}, parameters=12345)
     run.save_tokenizer(tokenizer)

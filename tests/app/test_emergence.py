@@ -54,7 +54,7 @@ def test_two_runs_share_their_axes(two_runs: Path) -> None:
 def test_the_axis_is_logarithmic_until_the_reader_says_otherwise(runs_folder: Path) -> None:
     page = open_page("emergence", runs_folder)
     assert figures(page)[1]["layout"]["xaxis"]["type"] == "log"
-    page.segmented_control(key="emergence.axis").set_value("linear").run()
+    page.segmented_control(key="axis").set_value("linear").run()
     assert figures(page)[1]["layout"]["xaxis"].get("type") != "log"
     assert page.query_params["axis"] == "linear"
 
@@ -64,7 +64,7 @@ def test_the_timeline_is_that_of_analysis(runs_folder: Path) -> None:
     past = history(run)
     assert past is not None
     wanted = analysis.timeline_frame(run)
-    assert past.timeline.equals(wanted)
+    assert past.timeline.value.equals(wanted)
 
 
 def test_a_growing_run_shows_its_growth(runs_folder: Path, tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ def test_a_run_in_training_is_followed_by_itself(
     line = {"step": 19, "loss": 1.0, "time": time.time() - age}
     (tmp_path / "small" / "metrics.jsonl").write_text(json.dumps(line) + "\n")
     page = open_page("emergence", tmp_path)
-    assert page.toggle(key="emergence.live").value is on
+    assert page.toggle(key="live").value is on
     progress = Progress.of(Run.open(tmp_path / "small"))
     assert progress is not None
     assert progress.growing is on
@@ -100,7 +100,7 @@ def test_a_run_that_reached_its_end_is_not_followed(runs_folder: Path, tmp_path:
     progress = Progress.of(Run.open(tmp_path / "small"))
     assert progress is not None
     assert not progress.growing
-    assert "to its end" in progress.sentence
+    assert "finished" in progress.sentence
 
 
 def test_a_damaged_probe_is_said_and_left_out(runs_folder: Path, tmp_path: Path) -> None:

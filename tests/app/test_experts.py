@@ -39,7 +39,7 @@ def test_numbers_say_what_they_are_of(runs_folder: Path) -> None:
     trace = Run.open(runs_folder / "small").probe(10)
     text = said(page).replace("\\", "")
     assert "Step 10." in text
-    assert "6 pairs of the split validation of emoji/base:1.0.0" in text
+    assert "6 pairs of the validation split of emoji/base:1.0.0" in text
     patches = int((trace.modality == 0).sum())
     assert f"{patches} patches and {trace.num_tokens - patches} pieces" in text
     assert "at most" in text  # the capacity
@@ -64,11 +64,11 @@ def test_the_bars_are_the_shares_of_the_layer(runs_folder: Path) -> None:
 
 def test_a_choice_of_view_is_kept_in_the_address(runs_folder: Path) -> None:
     page = open_page("experts", runs_folder)
-    page.segmented_control(key="experts.view").set_value("paths").run()
+    page.segmented_control(key="view").set_value("paths").run()
     address = dict(page.query_params.items())
     assert address["view"] == "paths"
     again = open_page("experts", runs_folder, **address)
-    assert again.segmented_control(key="experts.view").value == "paths"
+    assert again.segmented_control(key="view").value == "paths"
 
 
 def test_preferences_follow_the_address(runs_folder: Path) -> None:

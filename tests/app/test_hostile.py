@@ -78,7 +78,7 @@ def test_an_address_that_leads_elsewhere_is_answered_with_a_sentence(
     page = opened(folder, run=name)
     assert not page.exception
     assert "there is no run" in said(page)
-    assert page.selectbox(key="sidebar.run").value == "small"
+    assert page.selectbox(key="run").value == "small"
 
 
 def test_a_link_out_of_the_folder_of_runs_is_listed_as_unusable(
@@ -145,7 +145,7 @@ def test_a_run_that_is_deleted_while_it_is_shown_is_said(
     shutil.rmtree(folder / "small")
     page.run()
     assert not page.exception
-    assert page.selectbox(key="sidebar.run").value == "other"
+    assert page.selectbox(key="run").value == "other"
     shutil.rmtree(folder / "other")
     page.run()
     assert not page.exception
@@ -181,7 +181,7 @@ def test_a_run_that_grows_shows_its_new_step(folder: Path) -> None:
     run.save_probe(30, run.probe(20))
     page.run()
     assert not page.exception
-    assert list(page.select_slider(key="sidebar.step").options)[-1] == "30"
+    assert list(page.select_slider(key="step").options)[-1] == "30"
 
 
 def test_a_run_that_is_replaced_by_another_is_read_anew(folder: Path, runs_folder: Path) -> None:
@@ -216,7 +216,7 @@ def test_a_folder_whose_name_cannot_be_asked_for_is_listed_as_unusable(
         shutil.copytree(folder / "small", folder / name)
     page = opened(folder)
     assert not page.exception
-    assert page.selectbox(key="sidebar.run").options == ["small"]
+    assert page.selectbox(key="run").options == ["small"]
     listed = "\n".join(text.value for text in page.sidebar.caption).replace("\\", "")
     assert "invoice[U+202E]gpj.exe" in listed
     assert "\u202e" not in listed
@@ -256,10 +256,10 @@ def test_captions_with_hostile_texts_are_shown_as_text(folder: Path, module: str
 
 def test_ten_megabytes_of_typed_text_are_cut_and_it_is_said(folder: Path) -> None:
     page = open_page("routing", folder)
-    page.text_input(key="pair.text").set_value(MARKUP + "\0" + "apple " * 1_700_000).run()
+    page.text_input(key="text").set_value(MARKUP + "\0" + "apple " * 1_700_000).run()
     assert not page.exception
     assert f"Only the first {LONGEST_TEXT:,} characters" in said(page)
-    assert len(page.text_input(key="pair.text").value) <= LONGEST_TEXT
+    assert len(page.text_input(key="text").value) <= LONGEST_TEXT
 
 
 @pytest.mark.parametrize(

@@ -18,13 +18,13 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 import analysis
-from app.components.gallery import contact_sheet
+from app.components.contact_sheet import contact_sheet
 from app.components.routing import Group, payload
 from app.components.routing.payload import direction
 from app.parts import pictures
 from app.views.routing.page import _spread
 from app.views.routing.pair import first_example
-from limoe_core.model.moe import capacity
+from limoe_core.model.assignment import capacity
 from limoe_core.runs.directory import Run
 from limoe_core.trace import RoutingTrace
 from tests.app.example_runs import PAIRS, picture, small_config
@@ -43,7 +43,7 @@ def figure(page: AppTest) -> dict[str, Any]:
 
 
 def type_text(page: AppTest, text: str) -> AppTest:
-    return page.text_input(key="pair.text").set_value(text).run()
+    return page.text_input(key="text").set_value(text).run()
 
 
 @pytest.fixture(scope="session")
@@ -217,7 +217,7 @@ def test_stepping_through_training_shows_the_same_pair(
 ) -> None:
     page = opened(runs_folder, example="2")
     for step in (0, 10, 20):
-        page.select_slider(key="sidebar.step").set_value(step).run()
+        page.select_slider(key="step").set_value(step).run()
         data = figure(page)
         assert data["caption"] == PAIRS[2][0]
         assert data["expert"] == small.probe(step).select([2]).expert.tolist()
@@ -261,7 +261,7 @@ def test_at_a_step_without_parameters_the_nearest_is_used_and_said(
 
 def test_routed_alone_as_in_training_there_is_a_limit(opened: Opened, runs_folder: Path) -> None:
     page = opened(runs_folder)
-    page.selectbox(key="routing.way").set_value("alone-as-in-training").run()
+    page.selectbox(key="routed").set_value("alone-as-in-training").run()
     data = figure(page)
     tokens = len(data["tokens"])
     factor = small_config().model.capacity_factor
@@ -296,7 +296,7 @@ def test_ten_thousand_characters_are_cut_and_said(opened: Opened, runs_folder: P
     assert sum(token["m"] for token in data["tokens"]) == 12
     assert "The model reads 12 pieces" in said(page)
     assert "Cut off:" in said(page)
-    assert "left out of the address" in said(page)
+    assert "too long for the address bar" in said(page)
     assert "text" not in page.query_params
 
 
@@ -341,14 +341,14 @@ def test_a_damaged_probe_is_said_and_the_other_steps_can_be_seen(
     (run.path / "probes" / "20.npz").write_bytes(b"PK\x03\x04 no more")
     page = opened(tmp_path)
     assert "damaged" in said(page)
-    page.select_slider(key="sidebar.step").set_value(10).run()
+    page.select_slider(key="step").set_value(10).run()
     assert figure(page)["caption"] == PAIRS[0][0]
 
 
 def test_two_readers_do_not_disturb_each_other(opened: Opened, runs_folder: Path) -> None:
     one, other = opened(runs_folder), opened(runs_folder)
     type_text(one, "a blue dog")
-    other.select_slider(key="sidebar.step").set_value(0).run()
+    other.select_slider(key="step").set_value(0).run()
     assert figure(other)["caption"] == PAIRS[0][0]
     one.run()
     assert figure(one)["caption"] == "a blue dog"

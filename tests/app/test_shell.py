@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -24,6 +25,15 @@ def said(page: AppTest) -> str:
     """All sentences in boxes, as a reader sees them: without the escapes."""
     boxes = [*page.error, *page.warning, *page.info]
     return "\n".join(box.value for box in boxes).replace("\\", "")
+
+
+def corrected(page: AppTest) -> dict[str, str] | None:
+    """What the browser is told to make of the address of the page that was just opened."""
+    for element in page.get("bidi_component"):
+        if element.proto.component_name == "limoe_lens.address":
+            parameters: dict[str, str] = json.loads(element.proto.json)["parameters"]
+            return parameters
+    return None
 
 
 # ---- the command line
@@ -65,7 +75,7 @@ def test_broken_runs_are_listed_with_their_reason_and_the_others_can_be_used(
     opened: Opened, runs_folder: Path
 ) -> None:
     page = opened(runs_folder)
-    assert page.selectbox(key="sidebar.run").value == "small"
+    assert page.selectbox(key="run").value == "small"
     listed = "\n".join(text.value for text in page.sidebar.caption).replace("\\", "")
     for name, reason in (
         ("torn", "not whole, valid JSON"),
@@ -73,7 +83,7 @@ def test_broken_runs_are_listed_with_their_reason_and_the_others_can_be_used(
         ("from-the-future", "written by a newer version"),
     ):
         assert any(name in line and reason in line for line in listed.splitlines()), listed
-    assert page.selectbox(key="sidebar.run").options == ["dense", "just-started", "small"]
+    assert page.selectbox(key="run").options == ["dense", "just-started", "small"]
 
 
 def test_only_broken_runs(opened: Opened, tmp_path: Path) -> None:
@@ -95,7 +105,7 @@ def test_a_name_from_the_address_that_leads_out_is_refused(
 ) -> None:
     page = opened(runs_folder, run="../runs/small")
     assert "there is no run '../runs/small'" in said(page)
-    assert page.selectbox(key="sidebar.run").value == "small"
+    assert page.selectbox(key="run").value == "small"
 
 
 def test_a_dense_twin_says_that_it_has_no_experts(opened: Opened, runs_folder: Path) -> None:
@@ -118,23 +128,23 @@ def test_a_choice_is_written_to_the_address_with_what_a_default_may_not_be_tomor
     opened: Opened, runs_folder: Path
 ) -> None:
     page = opened(runs_folder)
-    page.select_slider(key="sidebar.step").set_value(10).run()
+    page.select_slider(key="step").set_value(10).run()
     address = dict(page.query_params)
     assert address == {"run": "small", "step": "10", "layer": "2", "example": "0"}
 
 
 def test_the_address_decides_what_is_shown(opened: Opened, runs_folder: Path) -> None:
     page = opened(runs_folder, run="small", step="0")
-    assert page.select_slider(key="sidebar.step").value == 0
+    assert page.select_slider(key="step").value == 0
 
 
 @pytest.mark.parametrize(
     ("name", "value", "sentence"),
     [
-        ("step", "15", "there is no step 15 here; there is 0, 10, 20"),
+        ("step", "15", "there is no step 15 here; choose one of 0, 10, 20"),
         ("step", "<script>", "'<script>' is not a whole number"),
         ("step", "²", "is not a whole number"),
-        ("layer", "7", "there is no MoE layer 7 here; there is 1, 2"),
+        ("layer", "7", "there is no MoE layer 7 here; choose one of 1, 2"),
         ("example", "99999999999", "there is no example 99999999999"),
         ("routed", "sideways", ""),
         ("token", "x9", "token 'x9' is unknown"),
@@ -146,7 +156,7 @@ def test_a_bad_value_in_the_address_is_answered_with_a_sentence_and_the_default(
     page = opened(runs_folder, **{name: value})
     assert not page.exception
     assert sentence in said(page)
-    assert page.select_slider(key="sidebar.step").value == 20
+    assert page.select_slider(key="step").value == 20
 
 
 def test_a_step_that_another_run_lacks_falls_back_in_silence() -> None:
@@ -157,7 +167,7 @@ def test_a_step_that_another_run_lacks_falls_back_in_silence() -> None:
 
         state.begin("page")
         steps = st.session_state.get("steps", [1, 2, 3])
-        st.session_state["found"] = state.get("step", state.number_among(steps, "step"), steps[-1])
+        st.session_state["found"] = state.get("step", state.among(steps, "step"), steps[-1])
         state.publish()
 
     page = AppTest.from_function(script)
@@ -187,7 +197,15 @@ def test_turning_to_another_page_empties_the_address_and_loses_nothing() -> None
     page.query_params.clear()
     page.run()
     assert page.session_state["found"] == "mine"
-    assert page.query_params["run"] == "mine"
+    assert corrected(page) == {"run": "mine"}
+    page.run()  # the browser has not heard of the correction yet
+    assert page.session_state["found"] == "mine"
+    page.query_params["run"] = "mine"
+    page.run()
+    assert page.session_state["found"] == "mine"
+    page.query_params.clear()  # and now the reader goes back on this page
+    page.run()
+    assert page.session_state["found"] == "default"
 
 
 def test_going_back_on_the_same_page_to_where_a_value_was_not_named_unsets_it() -> None:
@@ -240,11 +258,12 @@ def test_a_long_text_stays_out_of_the_address() -> None:
         state.publish()
 
     page = AppTest.from_function(script).run()
-    assert dict(page.query_params) == {"short": "y"}
+    assert corrected(page) == {"short": "y"}
+    assert dict(page.run().query_params) == {"short": "y"}
 
 
-def test_number_among_takes_numbers_alone() -> None:
-    parse = state.number_among([1, 2], "step")
+def test_a_choice_among_numbers_takes_numbers_alone() -> None:
+    parse = state.among([1, 2], "step")
     assert parse("2") == 2
     for text in ("", "2.0", "-1", "+2", " 2", "1e0", "٢", "x", "0x2", "9" * 30):
         with pytest.raises(state.BadValue):

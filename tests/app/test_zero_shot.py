@@ -11,11 +11,14 @@ from PIL import Image
 
 import analysis
 from analysis.classification import classify
+from analysis.picture_sets import picture_set
+from analysis.recipes import constant, record
 from app.parts.messages import plain
 from app.views.zero_shot.accuracy import is_twin
 from app.views.zero_shot.labels import MOST, Labels, cut_note, read_template
-from app.views.zero_shot.pictures import Pool, of_pairs, on_white, spread, valid_id
-from limoe_core.config import dense_twin, preset
+from app.views.zero_shot.pool import Pool, of_set, on_white, spread, valid_id
+from limoe_core.data.pairs import PairSet
+from limoe_core.presets import dense_twin, preset
 from limoe_core.runs.directory import Run
 from limoe_core.runs.predictions import Predictions
 from tests.app.evaluated_runs import make_evaluated, some_pairs
@@ -25,7 +28,7 @@ from tests.app.one_page import figures, frames, open_page, said
 @pytest.fixture(autouse=True)
 def no_data_set(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the pages show must not depend on what this machine happens to have built."""
-    monkeypatch.setattr("app.views.zero_shot.pictures.is_built", lambda config: False)
+    monkeypatch.setattr("app.views.zero_shot.pool.is_built", lambda config: False)
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +109,7 @@ def test_a_pool_knows_each_picture_by_concept_and_style() -> None:
     assert pool.names[place] == "dog"
     assert pool.categories[place] == "Animals"
     assert pool.splits[-1] == "validation"
-    assert np.array_equal(pool.raw[12], second.pictures[0])
+    assert np.array_equal(pool.source.value.pictures[12], second.pictures[0])
     assert pool.texts["ar"][2] == "كلب"
 
 
@@ -118,8 +121,9 @@ def test_the_gallery_has_every_category_before_any_has_a_second() -> None:
 
 
 def test_the_gallery_begins_with_the_first_split() -> None:
-    pool = of_pairs([some_pairs("validation"), some_pairs("test_style")])
-    assert {pool.splits[i] for i in spread(pool, 8)} == {"test_style"}
+    for splits in (("test_style", "validation"), ("validation", "test_style")):
+        pool = of_pairs([some_pairs(split) for split in splits])
+        assert {pool.splits[i] for i in spread(pool, 8)} == {splits[0]}
 
 
 @pytest.mark.parametrize("text", ["../../etc", "1F34E", "a.b.c", "<b>.x", "1F34E.open moji", ""])
@@ -165,10 +169,10 @@ def test_labels_with_markup_stay_text(runs_folder: Path) -> None:
 
 def test_no_labels_one_label_and_labels_twice(runs_folder: Path) -> None:
     page = open_page("zero_shot", runs_folder)
-    area = page.text_area(key="zero_shot.labels")
+    area = page.text_area(key="labels")
     area.set_value("").run()
     assert not page.exception
-    assert "type a label" in said(page)
+    assert "type some labels" in said(page)
     area.set_value("dog").run()
     assert "With a single label" in said(page)
     area.set_value("dog\ndog\ncat").run()
@@ -178,16 +182,16 @@ def test_no_labels_one_label_and_labels_twice(runs_folder: Path) -> None:
 
 def test_ten_thousand_characters(runs_folder: Path) -> None:
     page = open_page("zero_shot", runs_folder)
-    page.text_area(key="zero_shot.labels").set_value("dog\n" + "very " * 2000 + "long").run()
+    page.text_area(key="labels").set_value("dog\n" + "very " * 2000 + "long").run()
     assert not page.exception
     assert "it did not see" in said(page).replace("\\", "")
-    assert "left out of the address" in said(page)
+    assert "too long for the address bar" in said(page)
     assert "labels" not in page.query_params
 
 
 def test_labels_are_kept_in_the_address(runs_folder: Path) -> None:
     page = open_page("zero_shot", runs_folder)
-    page.text_area(key="zero_shot.labels").set_value("كلب\nperro").run()
+    page.text_area(key="labels").set_value("كلب\nperro").run()
     assert page.query_params["labels"] == "كلب\nperro"
 
 
@@ -229,9 +233,9 @@ def test_pictures_found_are_the_nearest(runs_folder: Path) -> None:
 
 def test_an_empty_search(runs_folder: Path) -> None:
     page = open_page("zero_shot", runs_folder, show="search")
-    page.text_input(key="zero_shot.q").set_value("  ").run()
+    page.text_input(key="q").set_value("  ").run()
     assert not page.exception
-    assert "nothing to look for" in said(page)
+    assert "Type a text to search" in said(page)
 
 
 def test_texts_found_are_the_nearest(runs_folder: Path) -> None:
@@ -253,7 +257,7 @@ def test_texts_found_are_the_nearest(runs_folder: Path) -> None:
 def test_accuracy_stands_beside_the_dense_twin(evaluated: Path) -> None:
     page = open_page("zero_shot", evaluated, show="accuracy", run="small")
     assert not page.exception
-    assert page.selectbox(key="zero_shot.versus").value == "dense"
+    assert page.selectbox(key="versus").value == "dense"
     wanted = analysis.accuracy_frame(Run.open(evaluated / "small"), 20)
     head = wanted.query("group == 'headline' and k == 1").iloc[0]
     text = said(page).replace("\\", "")
@@ -273,7 +277,7 @@ def test_accuracy_by_group(evaluated: Path, group: str) -> None:
 def test_confusions_lead_to_their_pictures(
     evaluated: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.views.zero_shot.pictures.of_run", lambda run: of_pairs([some_pairs()]))
+    monkeypatch.setattr("app.views.zero_shot.pool.of_run", lambda run: of_pairs([some_pairs()]))
     page = open_page("zero_shot", evaluated, show="confusions", run="small")
     assert not page.exception
     predictions = Predictions.load(evaluated / "small", "zero_shot_test_style", 20)
@@ -287,7 +291,7 @@ def test_confusions_lead_to_their_pictures(
 def test_pictures_that_are_not_on_this_machine_are_said(
     evaluated: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.views.zero_shot.pictures.of_run", lambda run: _without(some_pairs()))
+    monkeypatch.setattr("app.views.zero_shot.pool.of_run", lambda run: _without(some_pairs()))
     page = open_page("zero_shot", evaluated, show="confusions", run="small")
     assert not page.exception
     assert "not on this machine" in said(page)
@@ -320,6 +324,12 @@ def test_a_dense_twin_is_known_by_its_settings() -> None:
         dense_twin(tiny), train=dataclasses.replace(tiny.train, steps=tiny.train.steps + 1)
     )
     assert not is_twin(tiny, longer)
+
+
+def of_pairs(sets: list[PairSet]) -> Pool:
+    """The pool of a data set of these splits."""
+    call = record(analysis.data_pictures, constant(None, "config"))
+    return of_set(call.through(lambda _: picture_set(sets)))
 
 
 def _without(pairs) -> Pool:  # type: ignore[no-untyped-def]

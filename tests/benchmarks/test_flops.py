@@ -14,9 +14,10 @@ import pytest
 from benchmarks.flops import forward_products, muon_flops, total, training_flops
 from benchmarks.machine import Product, with_gradients
 from benchmarks.training import Tokens
-from limoe_core.config import Config, OptimizerConfig, dense_twin, preset
+from limoe_core.config import Config, OptimizerConfig
 from limoe_core.losses import contrastive_loss
 from limoe_core.model.functional import FunctionalModel, Params
+from limoe_core.presets import dense_twin, preset
 from limoe_core.training.optimizer import make_optimizer
 
 PAIRS = 8
@@ -95,8 +96,9 @@ def test_dropped_tokens_and_padding_do_not_count() -> None:
 @pytest.mark.parametrize("rule", ["muon", "adamw"])
 def test_the_optimizers_products_are_those_of_its_traced_update(name: str, rule: Any) -> None:
     config = dataclasses.replace(config_named(name), optimizer=OptimizerConfig(name=rule))
-    optimizer = make_optimizer(config.optimizer, 10)
-    params = FunctionalModel.of(config).shapes
+    functional = FunctionalModel.of(config)
+    optimizer = make_optimizer(config.optimizer, 10, functional.roles)
+    params = functional.shapes
     state = jax.eval_shape(optimizer.init, params)
     traced = traced_flops(lambda g, s, p: optimizer.update(g, s, p)[0], params, state, params)
     assert muon_flops(config) == traced

@@ -27,9 +27,9 @@ from benchmarks import (
     tracing,
 )
 from benchmarks.measure import Line
-from limoe_core.config import preset
 from limoe_core.data.batches import training_batches
 from limoe_core.data.source import load_pairs
+from limoe_core.presets import preset
 
 DEBUG = "debug"
 ROOT = Path(__file__).resolve().parents[2]

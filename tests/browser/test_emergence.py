@@ -87,7 +87,7 @@ def test_it_plays(visit: Visit, page_server: str, page_runs: Path) -> None:
 
 def test_two_runs_stand_side_by_side(visit: Visit, page_server: str) -> None:
     page = drawn(visit, f"{page_server}/emergence?run=small")
-    choose(page, "Beside it", "sparse")
+    choose(page, "Compare with", "sparse")
     expect(page).to_have_url(re.compile("versus=sparse"))
     settled(page)
     no_error(page)
@@ -107,7 +107,7 @@ def test_a_link_with_a_linear_axis(visit: Visit, page_server: str) -> None:
     page = drawn(visit, f"{page_server}/emergence?run=small&axis=linear&layer=1")
     timeline = page.locator(".js-plotly-plot").nth(1)
     assert timeline.evaluate("plot => plot._fullLayout.xaxis.type") == "linear"
-    expect(page.get_by_text("Loss and routers of block 1 on one time axis")).to_be_visible()
+    expect(page.get_by_text("Loss and router metrics of block 1")).to_be_visible()
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])

@@ -75,7 +75,7 @@ def test_cards_show_crops_and_words_of_every_expert(
         expect(mine).to_contain_text(f"(n = {row.image_tokens:,})")
         assert mine.locator(".patch").count() == min(12, _pictures_of(page_runs, row.expert))
         if row.text_tokens == 0:
-            expect(mine).to_contain_text("No piece of text chooses it.")
+            expect(mine).to_contain_text("No piece of text is routed here.")
 
 
 def _pictures_of(runs: Path, expert: int) -> int:
@@ -119,11 +119,11 @@ def test_the_zoom_of_patches_asks_no_server(visit: Visit, page_server: str) -> N
 def test_an_expert_is_picked_by_mouse_or_keyboard(visit: Visit, page_server: str) -> None:
     page = settled(visit(f"{page_server}/experts?run=small&view=closely"))
     card(page, 2).locator(".head").click()
-    expect(page.get_by_text("E2 of block 2, more closely")).to_be_visible()
+    expect(page.get_by_text("E2 of block 2 in detail")).to_be_visible()
     expect(page).to_have_url(re.compile("expert=2"))
     card(page, 1).locator(".head").focus()
     page.keyboard.press("Enter")
-    expect(page.get_by_text("E1 of block 2, more closely")).to_be_visible()
+    expect(page.get_by_text("E1 of block 2 in detail")).to_be_visible()
 
 
 def test_patches_are_walked_with_the_arrow_keys(visit: Visit, page_server: str) -> None:
@@ -171,7 +171,7 @@ def test_a_figure_leaves_as_svg_png_and_csv(
     download.value.save_as(tmp_path / "figure.png")
     assert (tmp_path / "figure.png").read_bytes()[:4] == b"\x89PNG"
 
-    page.get_by_text("Take this figure away: data and code").first.click()
+    page.get_by_text("Export", exact=True).first.click()
     with page.expect_download() as download:
         page.get_by_role("button", name="Data as CSV").first.click()
     download.value.save_as(tmp_path / "data.csv")

@@ -110,9 +110,9 @@ def test_markup_and_scripts_in_labels_are_text(page: Page) -> None:
 
 def test_no_label_one_label_the_same_label(page: Page) -> None:
     type_labels(page, "")
-    expect(page.get_by_text("type a label, one a line")).to_be_visible()
+    expect(page.get_by_text("type some labels, one per line")).to_be_visible()
     type_labels(page, "dog")
-    expect(page.get_by_text("With a single label every picture gets it")).to_be_visible()
+    expect(page.get_by_text("With a single label, every picture gets it")).to_be_visible()
     type_labels(page, "dog\ndog\nhouse")
     expect(page.get_by_text("counted once")).to_be_visible()
     assert sorted(labels(page)) == ["dog", "house"]
@@ -221,7 +221,7 @@ def test_a_picture_finds_texts(visit: Visit, page_server: str) -> None:
 def test_accuracy_beside_the_dense_twin(visit: Visit, page_server: str, page_runs: Path) -> None:
     page = settled(visit(f"{page_server}/zero-shot?run=small&show=accuracy"))
     no_error(page)
-    beside = page.locator('[data-testid="stSelectbox"]', has_text="Beside it")
+    beside = page.locator('[data-testid="stSelectbox"]', has_text="Compare with")
     expect(beside.locator("input")).to_have_value("dense (dense twin)")
     frame = analysis.accuracy_frame(Run.open(page_runs / "small"), 20)
     head = frame.query("group == 'headline' and k == 1").iloc[0]
@@ -245,7 +245,7 @@ def test_a_confusion_is_picked_in_the_table(
     page.mouse.click(box["x"] + 20, box["y"] + 35 * 2.5)  # the second row, below the heading
     expect(page).to_have_url(re.compile("confusion="))
     settled(page)
-    expect(page.get_by_text("Its pictures", exact=True)).to_be_visible()
+    expect(page.get_by_text("Misclassified pictures", exact=True)).to_be_visible()
     named = page.get_by_text(re.compile("^Pictures of (?!the category)"))
     expect(named.first).to_contain_text(frame["concept"].iloc[1])
 

@@ -18,10 +18,8 @@ from limoe_core.config import (
     ModelConfig,
     OptimizerConfig,
     TrainConfig,
-    dense_twin,
-    preset,
 )
-from limoe_core.presets import PRESETS
+from limoe_core.presets import PRESETS, dense_twin, finer, preset
 
 positive = st.floats(1e-6, 10.0)
 
@@ -81,6 +79,43 @@ def test_the_dense_twin_differs_in_nothing_but_its_experts() -> None:
     assert restored == sparse
 
 
+def test_the_dense_twin_of_several_experts_is_as_wide_as_what_a_token_passes() -> None:
+    base = preset("debug")
+    sparse = dataclasses.replace(
+        base, model=dataclasses.replace(base.model, top_k=3, expert_dim=20, shared_dim=12)
+    )
+    twin = dense_twin(sparse)
+    assert twin.model.expert_hidden == twin.model.active_hidden == 3 * 20 + 12
+    assert twin.model.mlp_dim == sparse.model.mlp_dim, "that of the other blocks"
+    assert dense_twin(twin) == twin
+
+
+def test_finer_experts_keep_what_a_token_passes() -> None:
+    base = preset("debug")
+    cut = finer(base, 4).model
+    assert (cut.experts, cut.top_k, cut.expert_hidden) == (16, 4, 16)
+    assert cut.active_hidden == base.model.active_hidden
+    assert finer(base, 1) == base
+    assert dense_twin(finer(base, 4)) == dense_twin(base)
+    with pytest.raises(ConfigError, match="hidden width 64 cannot be cut into 5"):
+        finer(base, 5)
+    with pytest.raises(ConfigError, match="no experts"):
+        finer(dense_twin(base), 2)
+
+
+def test_balancing_needs_a_rate() -> None:
+    with pytest.raises(ConfigError, match=r"model\.balance_rate"):
+        ModelConfig(balance="all", balance_rate=0.0)
+    ModelConfig(balance_rate=0.0)
+
+
+def test_the_old_name_of_a_layout_is_read() -> None:
+    """Runs from before segments were called so."""
+    assert Config.from_dict({"model": {"expert_layout": "runs"}}) == Config(
+        model=ModelConfig(expert_layout="segments")
+    )
+
+
 def test_missing_settings_take_their_defaults() -> None:
     assert Config.from_dict({}) == Config()
     assert Config.from_dict({"train": {"steps": 5}}).train == TrainConfig(steps=5)
@@ -118,6 +153,8 @@ def test_what_is_not_a_config_is_named(values: dict, words: str) -> None:
         (ModelConfig, "experts", -1),
         (ModelConfig, "top_k", 0),
         (ModelConfig, "top_k", 9),
+        (ModelConfig, "expert_dim", -1),
+        (ModelConfig, "shared_dim", -1),
         (ModelConfig, "capacity_factor", 0.0),
         (ModelConfig, "eval_capacity_factor", -1.0),
         (ModelConfig, "vocab_size", 256),

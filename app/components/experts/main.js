@@ -125,7 +125,7 @@ function patchList(ui, expert) {
 function wordList(expert) {
   const list = element("ul", { class: "words", "aria-label": `Words of ${expert.label}` });
   for (const word of expert.words) {
-    const title = `${word.tokens} of the ${word.total} tokens of this word come here, ${word.lift.toFixed(1)} times the base rate`;
+    const title = `${word.tokens} of the ${word.total} tokens of this word are routed here, ${word.lift.toFixed(1)} times the base rate`;
     list.append(
       element(
         "li",
@@ -142,7 +142,7 @@ function card(ui, expert, choose) {
   const node = element("section", { class: "card", "data-expert": expert.number, style: { "--colour": expert.colour, "--ink": expert.ink } });
   const head = element(
     "button",
-    { class: "head", type: "button", "aria-pressed": String(expert.number === ui.data.chosen), title: `Look at ${expert.label} more closely below` },
+    { class: "head", type: "button", "aria-pressed": String(expert.number === ui.data.chosen), title: `Show ${expert.label} in detail below` },
     element("span", { class: "name", text: expert.label }),
     element("span", { class: "role", text: expert.role }),
     element("span", {
@@ -154,9 +154,9 @@ function card(ui, expert, choose) {
   node.classList.toggle("chosen", expert.number === ui.data.chosen);
   node.append(head);
   if (expert.patches.length) node.append(patchList(ui, expert));
-  else node.append(element("p", { class: "none faint", text: ui.data.pictures ? "No patch chooses it." : "The run has no pictures of its probe pairs." }));
+  else node.append(element("p", { class: "none faint", text: ui.data.pictures ? "No patch is routed here." : "The run has no pictures of its probe pairs." }));
   if (expert.words.length) node.append(wordList(expert));
-  else node.append(element("p", { class: "none faint", text: expert.text.tokens ? "No word that it gets more of than its base rate." : "No piece of text chooses it." }));
+  else node.append(element("p", { class: "none faint", text: expert.text.tokens ? "No word has a lift above 1." : "No piece of text is routed here." }));
   return node;
 }
 
@@ -197,7 +197,7 @@ export default function (component) {
     data,
     root,
     zoom: before?.zoom ?? "around",
-    image: data.sheet ? `url("${data.sheet.url}")` : "none",
+    image: data.sheet ? `url("${data.sheet.src}")` : "none",
     redraw: [],
     tip: element("div", { class: "tip", hidden: true, role: "tooltip" }),
   };

@@ -1,4 +1,4 @@
-// What is known of a token: in passing (the tip under the pointer), and of the one being followed.
+// Details of a token: in the tip while hovering, and in the panel for the followed one.
 
 class Detail {
   constructor(root, tokens) {
@@ -33,8 +33,8 @@ class Detail {
       html("thead", {}, html("tr", {}, ...head.map((text) => html("th", { scope: "col", text })))),
       html("tbody", {}, ...rows),
     );
-    const hint = "Point at a token for its gate distribution. Click one to follow it through all layers.";
-    const keys = "Keys: arrows move, Enter follows, Esc lets go, 1–9 change the layer.";
+    const hint = "Hover over a token for its gate distribution. Click one to follow it through all layers.";
+    const keys = "Keys: arrows to move, Enter to follow a token, Esc to deselect, 1–9 to switch layers.";
     return [table, html("p", { class: "hint", text: hint }), html("p", { class: "hint keys", text: keys })];
   }
 
@@ -42,7 +42,7 @@ class Detail {
     const { tokens } = this;
     const { data } = tokens;
     const t = ui.selected;
-    const close = html("button", { type: "button", class: "action", "data-action": "release", text: "Let go", title: "Esc" });
+    const close = html("button", { type: "button", class: "action", "data-action": "release", text: "Deselect", title: "Esc" });
     const heading = html("div", { class: "who" }, tokens.title(t), close);
     const path = html("div", { class: "path", role: "group", "aria-label": "This token's experts, layer by layer" });
     data.layers.forEach((block, l) => {
@@ -64,7 +64,7 @@ class Detail {
     });
     const e = tokens.first(ui.layer, t);
     const { patches, pieces } = tokens.counts(ui.layer, e);
-    const shared = `In block ${data.layers[ui.layer]} it is with ${data.experts[e].label}, as are ${plural(patches, "patch")} and ${plural(pieces, "piece")} of this pair (itself counted).`;
+    const shared = `In block ${data.layers[ui.layer]}, ${data.experts[e].label} gets ${plural(patches, "patch")} and ${plural(pieces, "piece")} of this pair, this token included.`;
     const width = Math.max(220, Math.min(520, this.panel.clientWidth - 4 || 420));
     return [
       heading,

@@ -1,4 +1,4 @@
-// The experts of a layer: colour, name, and what they got of this pair. Hover lights up, click pins.
+// The experts of a layer: colour, name and token counts. Hover highlights, click pins.
 
 class Legend {
   constructor(root, title, tokens) {
@@ -27,7 +27,7 @@ class Legend {
   paint(ui, lit) {
     const { tokens } = this;
     const { group, experts, layers } = tokens.data;
-    this.title.textContent = `Experts of block ${layers[ui.layer]}, with the patches + pieces of this pair that each got`;
+    this.title.textContent = `Experts of block ${layers[ui.layer]}: patches + pieces of this pair sent to each`;
     this.chips.forEach((chip, e) => {
       const { patches, pieces } = tokens.counts(ui.layer, e);
       chip.counts.textContent = `${patches} + ${pieces}`;
@@ -36,8 +36,8 @@ class Legend {
       const places = group.capacity;
       said.push(
         places === null
-          ? `${taken.toLocaleString("en")} tokens of the whole routing group; no limit`
-          : `${taken.toLocaleString("en")} of ${places.toLocaleString("en")} places taken in the whole routing group`,
+          ? `${taken.toLocaleString("en")} tokens of the whole routing group; no capacity limit`
+          : `${taken.toLocaleString("en")} of ${places.toLocaleString("en")} slots filled by the whole routing group`,
       );
       chip.bar.style.width = `${Math.min(100, (100 * taken) / (places ?? Math.max(1, group.tokens)))}%`;
       chip.node.title = said.join("\n");

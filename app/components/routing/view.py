@@ -1,15 +1,14 @@
-"""The routing view on the page."""
+"""The routing view as a Streamlit component."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
 from app.components import define
-from app.shell import state
 
 _VIEW = define(
     "routing",
@@ -22,33 +21,40 @@ _VIEW = define(
 
 
 def routing_view(
-    data: Mapping[str, Any], *, layer: int, token: str, address: Mapping[str, str], key: str
+    data: Mapping[str, Any],
+    *,
+    layer: int,
+    token: str,
+    address: Mapping[str, str],
+    opened: int,
+    on_view: Callable[[int | None, str | None], None],
+    key: str,
 ) -> None:
     """Draws a pair's routing.
 
     Layer and token are the reader's to change in the browser, address bar included, without a
-    script run. The session hears of them (`layer` and `token` of `app.shell.state`) when the reader
-    leaves the figure. (This is no fragment: the browser would take a click elsewhere that follows
-    at once for a part of it, and the page would miss it.)
+    script run. The server hears of them when the reader leaves the figure. (This is not a fragment:
+    a click elsewhere right after would be taken for a part of it, and the page would miss it.)
 
     Args:
       data: what `payload` made.
       layer: block number to begin with.
       token: token to follow at first, as in the address bar ("i12" a patch, "t3" a piece), or "".
       address: what else a link to this view must name.
+      opened: changes when a link was opened: layer and token are then those given here.
+      on_view: called with the layer and token left in view, before the script runs again.
     """
 
     def remember() -> None:
         view = st.session_state[key].get("view") or {}
-        state.put("layer", view.get("layer"))
-        state.put("token", view.get("token"))
+        on_view(view.get("layer"), view.get("token"))
 
     _VIEW(
         key=key,
         data={
             **data,
             "address": {k: v for k, v in address.items() if k not in {"layer", "token"}},
-            "view": {"layer": layer, "token": token, "opened": state.links_opened()},
+            "view": {"layer": layer, "token": token, "opened": opened},
         },
         on_view_change=remember,
     )

@@ -11,20 +11,20 @@ import streamlit as st
 from jaxtyping import UInt8
 
 from app.components import define
-from app.components.gallery.gallery import contact_sheet
+from app.components.contact_sheet import contact_sheet
 
 _TILES = define("tiles", Path(__file__).parent, scripts=("tiles",))
 
 
 @dataclass(frozen=True)
 class Tile:
-    """What is said of one picture. All of it is shown as text."""
+    """The words about one picture, all shown as plain text."""
 
     id: str
     caption: str
     detail: str = ""
     hint: str = ""
-    """More, on hovering."""
+    """Shown on hovering."""
     marked: bool = False
 
 
@@ -57,7 +57,7 @@ def tiles(
         key=key,
         data={
             "items": [asdict(item) for item in items],
-            "sheet": asdict(contact_sheet(pictures, pictures.shape[1])),
+            "sheet": asdict(contact_sheet(pictures)),
             "label": label,
             "action": action,
             "clickable": on_pick is not None,

@@ -1,6 +1,6 @@
-// One pair through training. The routing view on the page says which layer and token are shown.
+// One pair over training. The routing view on the page says which layer and token are shown.
 
-const strips = new WeakMap(); // where it is mounted -> Strip
+const strips = new WeakMap(); // by mount point: Strip
 
 class Strip {
   constructor(root) {
@@ -42,7 +42,7 @@ class Strip {
       patches: numbers.filter((t) => data.tokens[t].m === 0),
       pieces: numbers.filter((t) => data.tokens[t].m === 1),
     };
-    this.root.querySelector(".heading").textContent = `This pair through training, block ${view.layer}`;
+    this.root.querySelector(".heading").textContent = `This pair over training, block ${view.layer}`;
     this.stages = data.steps.map(({ step, expert, dropped }) => {
       const look = (t) => ({ colour: data.colours[expert[l][t]], dropped: dropped[l][t] });
       const { drawing, marks } = miniature(tokens, look);

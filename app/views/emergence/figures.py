@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
+import plotly.graph_objects as go
 import streamlit as st
 
+import analysis
 from analysis import figures as drawn
+from analysis.recipes import record
 from app.parts import figures, messages
 from app.parts.glossary import TERMS, help_text
-from app.views.emergence import recipes
 from app.views.emergence.history import SAMPLES, History, Progress, history
 from limoe_core.runs.directory import Run
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 def draw(runs: Sequence[Run], layer: int, *, log: bool) -> None:
@@ -23,10 +21,10 @@ def draw(runs: Sequence[Run], layer: int, *, log: bool) -> None:
     histories = [past for past in map(_past, runs) if past is not None]
     if not histories:
         return
-    beside = [past for past in histories if layer in set(past.shares["layer"])]
+    beside = [past for past in histories if layer in set(past.shares.value["layer"])]
     for past in histories:
         if past not in beside:
-            have = ", ".join(str(block) for block in sorted(past.shares["layer"].unique()))
+            have = ", ".join(str(block) for block in sorted(past.shares.value["layer"].unique()))
             messages.say(
                 "info", f"{past.run.name} has no experts in block {layer}; it has them in {have}."
             )
@@ -50,7 +48,7 @@ def draw(runs: Sequence[Run], layer: int, *, log: bool) -> None:
 
 
 def _past(run: Run) -> History | None:
-    """The run's history, with what must be said about it."""
+    """The run's history, with messages about missing or damaged traces."""
     past = history(run)
     if past is None:
         messages.say(
@@ -68,7 +66,7 @@ def _past(run: Run) -> History | None:
     st.caption(
         f"**{messages.plain(run.name)}** · "
         f"{messages.counted(len(past.steps), 'probe trace')} from step {past.steps[0]:,} to "
-        f"{past.steps[-1]:,} · n = {messages.counted(past.pairs, 'pair')} of the split validation, "
+        f"{past.steps[-1]:,} · n = {messages.counted(past.pairs, 'pair')} of the validation split, "
         "the same at every step"
         + (f" · {messages.plain(progress.sentence)}" if progress is not None else "")
     )
@@ -77,28 +75,20 @@ def _past(run: Run) -> History | None:
 
 def _shares(histories: Sequence[History], layer: int) -> None:
     st.subheader(
-        f"Who takes what in block {layer}, step by step",
+        f"Token share per expert over training, block {layer}",
         anchor=False,
         help=TERMS["modality share"],
     )
-    largest = max(
-        float(
-            past.shares.loc[past.shares["layer"] == layer, ["image_share", "text_share"]]
-            .max()
-            .max()
-        )
-        for past in histories
-    )
+    of_layer = [past.shares.value.query(f"layer == {layer}") for past in histories]
+    largest = max(float(shares[["image_share", "text_share"]].max().max()) for shares in of_layer)
     largest = round(1.08 * max(largest, 0.05), 4)
     for column, past in zip(st.columns(len(histories)), histories, strict=True):
         with column:
             _name(past, histories)
-            figure = drawn.emergence_figure(past.shares, layer)
-            figure.update_yaxes(range=[-largest, largest])
+            figure = record(drawn.emergence_figure, past.shares, layer)
             figures.show(
-                figure,
+                record(go.Figure.update_yaxes, figure, range=[-largest, largest]),
                 past.shares,
-                recipes.emergence(past.run.path, layer, largest),
                 file=f"emergence-{past.run.name}-block{layer}",
                 note="Share of all image tokens (up) and of all text tokens (down, hatched) whose "
                 "first choice is the expert. ▶ plays the run, the slider moves through its steps.",
@@ -107,43 +97,35 @@ def _shares(histories: Sequence[History], layer: int) -> None:
 
 def _timeline(histories: Sequence[History], layer: int, log: bool) -> None:
     st.subheader(
-        f"Loss and routers of block {layer} on one time axis",
+        f"Loss and router metrics of block {layer}",
         anchor=False,
         help=help_text("specialisation", "router entropies", "dropped", "saturation"),
     )
     frames = {past.run.name: past.timeline for past in histories}
     figures.show(
-        drawn.timeline_figure(frames, layer, log=log),
-        lambda: _joined(histories),
-        recipes.timeline([past.run.path for past in histories], layer, log),
+        record(drawn.timeline_figure, frames, layer, log=log),
+        record(analysis.join_runs, frames),
         file="timeline-" + "-".join(past.run.name for past in histories) + f"-block{layer}",
         note="Contrastive loss: of the training batches. Validation: zero-shot top-1 among the "
-        "names of the validation concepts, in the first language. The others: of the probe pairs, "
-        f"at the capacity of training. Band: 95 % interval, {SAMPLES} resamples of pairs. "
-        "Saturation: against the last step that there is.",
-    )
-
-
-def _joined(histories: Sequence[History]) -> pd.DataFrame:
-    import pandas as pd
-
-    return pd.concat(
-        [past.timeline.assign(run=past.run.name) for past in histories], ignore_index=True
+        "names of the validation concepts, in the first language. The others: on the probe pairs, "
+        f"at training capacity. Band: 95 % interval, {SAMPLES} resamples of pairs. "
+        "Saturation: relative to the last recorded step.",
     )
 
 
 def _bands(histories: Sequence[History], layer: int, log: bool) -> None:
     st.subheader(
-        f"The tokens of each modality in block {layer}", anchor=False, help=TERMS["modality share"]
+        f"Tokens of each modality by expert, block {layer}",
+        anchor=False,
+        help=TERMS["modality share"],
     )
     for past in histories:
         _name(past, histories)
         for column, modality in zip(st.columns(2), ("image", "text"), strict=True):
             with column:
                 figures.show(
-                    drawn.shares_over_steps_figure(past.shares, layer, modality, log=log),
+                    record(drawn.shares_over_steps_figure, past.shares, layer, modality, log=log),
                     past.shares,
-                    recipes.bands(past.run.path, layer, modality, log),
                     file=f"bands-{modality}-{past.run.name}-block{layer}",
                     note=f"Share of all {modality} tokens, stacked by expert.",
                 )

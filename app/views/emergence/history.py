@@ -1,4 +1,4 @@
-"""What a run's probe traces and metrics say of its past, measured once for each step."""
+"""A run's history from its probe traces and metrics, measured once per step."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 import analysis
+from analysis.recipes import Recorded, record
 from analysis.timeline import join_timeline
-from app.server import measures, runs
+from app.server import recorded, runs
 from limoe_core.runs.directory import Run, RunError
 
 if TYPE_CHECKING:
@@ -34,19 +35,16 @@ class History:
     damaged: tuple[int, ...]
     """Steps with one that cannot."""
     pairs: int
-    shares: pd.DataFrame
+    shares: Recorded[pd.DataFrame]
     """`analysis.shares_over_steps`."""
-    timeline: pd.DataFrame
+    timeline: Recorded[pd.DataFrame]
     """`analysis.timeline_frame`."""
 
 
 def history(run: Run) -> History | None:
-    """The run's past as it is on disk now; None if it has no readable probe trace."""
-    marks = tuple(
-        (step, measures.stamp(measures.probe_path(run, step))) for step in run.probe_steps()
-    )
-    metrics = measures.stamp(run.path / "metrics.jsonl")
-    return _history(run, str(run.path), marks, metrics)
+    """The run's history as on disk now; None if it has no readable probe trace."""
+    marks = tuple((step, run.stamp("probe", step)) for step in run.probe_steps())
+    return _history(run, str(run.path), marks, run.stamp("metrics"))
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
@@ -65,33 +63,39 @@ def _history(
     if not traces:
         return None
 
-    def over_steps(measure: Any) -> pd.DataFrame:
+    def over_steps(measure: Any, **options: Any) -> pd.DataFrame:
         frames = []
         for step in traces:  # each step from the cache where it was measured before
-            frame = measures.of_probe(measure, _run, step)
+            frame = recorded.measured(measure, recorded.probe(_run, step), **options).value
             frame.insert(0, "step", step)
             frames.append(frame)
         return pd.concat(frames, ignore_index=True)
 
+    run = recorded.opened(_run)
+    recorded_traces = record(analysis.probe_traces, run, *([list(traces)] if damaged else []))
+    shares = over_steps(analysis.roles)
     settled = analysis.router_saturation(traces).drop(columns="tokens")
     health = over_steps(analysis.router_health).merge(settled, on=["step", "layer", "modality"])
+    timeline = join_timeline(
+        analysis.metrics_frame(_run),
+        health,
+        over_steps(analysis.modality_specialisation, samples=SAMPLES),
+    )
     return History(
         run=_run,
         steps=tuple(traces),
         damaged=tuple(damaged),
         pairs=next(iter(traces.values())).num_pairs,
-        shares=over_steps(analysis.roles),
-        timeline=join_timeline(analysis.metrics_frame(_run), health, over_steps(_specialisation)),
+        shares=record(analysis.shares_over_steps, recorded_traces).through(lambda _: shares),
+        timeline=record(analysis.timeline_frame, run, recorded_traces, samples=SAMPLES).through(
+            lambda _: timeline
+        ),
     )
-
-
-def _specialisation(trace: RoutingTrace) -> pd.DataFrame:
-    return analysis.modality_specialisation(trace, samples=SAMPLES)
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far training is, by the last line of metrics.jsonl."""
+    """Training progress, from the last line of the run's metrics."""
 
     step: int
     steps: int
@@ -101,7 +105,7 @@ class Progress:
     @classmethod
     def of(cls, run: Run) -> Progress | None:
         """None for a run that has logged nothing."""
-        last = _last_line(str(run.path), measures.stamp(run.path / "metrics.jsonl"), run)
+        last = _last_line(str(run.path), run.stamp("metrics"), run)
         if last is None:
             return None
         logged = last.get("time")
@@ -115,9 +119,9 @@ class Progress:
 
     @property
     def sentence(self) -> str:
-        """In words."""
+        """Progress in words."""
         if self.step >= self.steps:
-            return f"Trained to its end, step {self.steps:,}."
+            return f"Training finished at step {self.steps:,}."
         if self.age is None:
             return f"Step {self.step:,} of {self.steps:,}."
         if self.growing:

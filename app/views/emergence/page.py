@@ -10,8 +10,8 @@ from analysis.errors import AnalysisError
 from app.parts import figures, messages
 from app.parts.glossary import TERMS
 from app.server.runs import Runs
-from app.shell import sidebar, state
-from app.views.emergence import figures as view
+from app.shell import controls, sidebar
+from app.views.emergence.figures import draw
 from app.views.emergence.history import Progress
 from limoe_core.runs.directory import Run, RunError
 
@@ -24,8 +24,8 @@ def show(run: Run) -> None:
     if not run.config.model.experts:
         messages.say(
             "info",
-            f"{run.name} is a dense twin: it has no experts that could emerge. Choose a run with "
-            "experts in the sidebar.",
+            f"{run.name} is a dense twin: it has no experts. Choose a run with experts in the "
+            "sidebar.",
         )
         return
     layer = sidebar.choose_layer([block + 1 for block in run.config.model.moe_layers])
@@ -34,31 +34,28 @@ def show(run: Run) -> None:
     log, live = _choose_axis(run)
     shown = [run] if other is None else [run, other]
 
-    def draw() -> None:
+    def redraw() -> None:
         try:
-            view.draw(shown, layer, log=log)
+            draw(shown, layer, log=log)
         except (RunError, AnalysisError) as error:
             messages.say("error", f"This cannot be shown: {error}")
         except OSError as error:  # it is drawn again by itself, when the run may be gone
             messages.say("error", messages.file_trouble(run.name, error))
 
-    st.fragment(draw, run_every=_EVERY if live else None)()
+    st.fragment(redraw, run_every=_EVERY if live else None)()
 
 
 def _choose_other(run: Run) -> Run | None:
-    """A second run to set beside the first."""
+    """Draws the choice of a second run to compare with; None for none."""
     runs = Runs.of(Path(run.path).parent)
     names = [name for name in runs.usable if name != run.name and _has_history(runs, name)]
-    # In silence: after a change of the run, the second one may be the first.
-    chosen = state.get("versus", state.one_of([_NONE, *names], "run to compare"), _NONE, say=True)
     with st.sidebar:
-        st.session_state["emergence.versus"] = chosen
-        st.selectbox(
-            "Beside it",
+        chosen = controls.choice(
+            "versus",
+            "Compare with",
             [_NONE, *names],
-            key="emergence.versus",
-            format_func=messages.visible,
-            on_change=state.bind("versus", "emergence.versus"),
+            noun="run to compare",
+            words=messages.visible,
             help="A second run with experts, drawn on the same axes: for example one without the "
             "entropy losses.",
         )
@@ -67,7 +64,7 @@ def _choose_other(run: Run) -> Run | None:
     try:
         return runs.open(chosen)
     except RunError as error:  # it went away since it was listed
-        messages.say("error", f"{chosen} cannot be shown beside it: {error}")
+        messages.say("error", f"{chosen} cannot be compared: {error}")
         return None
 
 
@@ -80,28 +77,22 @@ def _has_history(runs: Runs, name: str) -> bool:
 
 
 def _choose_axis(run: Run) -> tuple[bool, bool]:
-    """Whether the time axis is logarithmic, and whether the page follows the run."""
-    axis = state.get("axis", state.one_of(["log", "linear"], "time axis"), "log")
+    """Draws the choices of a logarithmic time axis and of following the run."""
     progress = Progress.of(run)
-    growing = progress is not None and progress.growing
-    default = "on" if growing else "off"
-    live = state.get("live", state.one_of(["on", "off"], "value of live"), default)
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
-        st.session_state["emergence.axis"] = axis
-        st.segmented_control(
+        axis = controls.choice(
+            "axis",
             "Steps",
             ["log", "linear"],
-            key="emergence.axis",
-            required=True,
-            format_func={"log": "log steps", "linear": "linear steps"}.__getitem__,
-            on_change=state.bind("axis", "emergence.axis"),
+            noun="time axis",
+            words={"log": "log steps", "linear": "linear steps"},
+            look="buttons",
             label_visibility="collapsed",
         )
-        st.session_state["emergence.live"] = live == "on"
-        st.toggle(
-            "Follow the run while it grows",
-            key="emergence.live",
-            on_change=state.bind("live", "emergence.live", lambda on: "on" if on else "off"),
-            help=f"Looks at the run's folder every {_EVERY:g} seconds.\n\n" + TERMS["step"],
+        live = controls.toggle(
+            "live",
+            "Follow the run while it trains",
+            default=progress is not None and progress.growing,
+            help=f"Checks the run's folder every {_EVERY:g} seconds.\n\n" + TERMS["step"],
         )
-    return axis == "log", live == "on"
+    return axis == "log", live

@@ -1,4 +1,4 @@
-"""Causal specialisation: switch an expert off for one modality and see whose quality falls."""
+"""Causal specialisation: the loss increase when an expert is off for one modality."""
 
 from __future__ import annotations
 
@@ -12,99 +12,101 @@ import analysis
 from analysis import causal
 from analysis import figures as drawn
 from analysis.causal import Variant
-from analysis.pairs import Pairs, data_pairs, probe_pairs
+from analysis.pairs import Pairs
+from analysis.recipes import Recorded, record
 from app.parts import figures, messages
 from app.parts.glossary import TERMS
-from app.server import jobs, models
-from app.shell import state
+from app.server import jobs, recorded
+from app.server.datasets import is_built
+from app.shell import controls
 from app.views.experts import parameters
 from app.views.experts.probe_view import Source
-from app.views.zero_shot.pictures import is_built
 from limoe_core.runs.directory import Run
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _DATA, _PROBES = "data", "probes"
-#: What the loss is measured on, by its name in the address.
+#: Sets of pairs to measure the loss on, by name in the address bar.
 _MEASURED_ON = {
-    _DATA: "learned concepts in drawings that training never saw",
-    _PROBES: "probe pairs, of concepts that training never saw",
+    _DATA: "known concepts in art styles held out from training",
+    _PROBES: "probe pairs: concepts held out from training",
 }
 _VARIANTS = {
     "next best": "its tokens go to their next-best expert",
-    "none": "its tokens get nothing from the layer",
+    "none": "its tokens get no output from the layer",
 }
 
 
 def show(source: Source) -> None:
     """Draws the view."""
     step = parameters.step_with_parameters(source)
-    chosen = state.get("variant", state.one_of(list(_VARIANTS), "variant"), "next best")
-    variant = cast(Variant, chosen)
-    st.session_state["experts.variant"] = variant
-    st.segmented_control(
+    chosen = controls.choice(
+        "variant",
         "When an expert is off",
         list(_VARIANTS),
-        key="experts.variant",
-        required=True,
-        format_func=_VARIANTS.__getitem__,
-        on_change=state.bind("variant", "experts.variant"),
+        noun="variant",
+        words=_VARIANTS,
+        look="buttons",
         help=TERMS["causal specialisation"],
     )
+    variant = cast(Variant, chosen)
     measured_on = _choose_pairs(source.run)
-    frame = _measured(source, step, variant, measured_on)
+    call = _call(source.run, step, variant, measured_on)
+    frame = _measured(source, step, variant, measured_on, call)
     if frame is None:
         return
+    measured = call.through(lambda _: frame)
     pairs, baseline = int(frame["pairs"].iloc[0]), float(frame["baseline"].iloc[0])
-    recipe = analysis.recipe("causal", source.run.path, step, variant=variant)
-    if measured_on == _DATA:
-        recipe = recipe.replace("probe_pairs(run)", "data_pairs(run)")
-    st.subheader("Whose loss rises", anchor=False, help=TERMS["causal specialisation"])
+    st.subheader(
+        "Loss increase when an expert is off", anchor=False, help=TERMS["causal specialisation"]
+    )
     figures.show(
-        drawn.causal_figure(frame),
-        frame,
-        recipe,
+        record(drawn.causal_figure, measured),
+        measured,
         file=f"causal-{variant}-{measured_on}-{source.run.name}-step{step}",
-        note=f"Rise of the contrastive loss ({baseline:.3f} nats with nothing changed) on "
-        f"n = {pairs:,} pairs ({_MEASURED_ON[measured_on]}; no concept and no text twice) when the "
-        f"expert is off for the tokens of one modality alone. Step {step:,}, no limit of capacity. "
+        note=f"Increase of the contrastive loss ({baseline:.3f} nats with all experts on) on "
+        f"n = {pairs:,} pairs ({_MEASURED_ON[measured_on]}; each concept and text once) when the "
+        f"expert is off for the tokens of one modality alone. Step {step:,}, unlimited capacity. "
         "95 % intervals over pairs.",
     )
     _table(source, frame)
 
 
 def _choose_pairs(run: Run) -> str:
-    """What to measure on: pictures of the data set, where it is on this machine, or the probes."""
+    """Draws the choice of pairs: of the data set, if it is on this machine, or the probes."""
     offered = [_DATA, _PROBES] if is_built(run.config.data) else [_PROBES]
-    # In silence: a link may come from a machine that has the data set.
-    chosen = state.get("pairs", state.one_of(offered, "set of pairs"), offered[0], say=False)
-    if len(offered) > 1:
-        st.session_state["experts.pairs"] = chosen
-        st.segmented_control(
-            "Measured on",
-            offered,
-            key="experts.pairs",
-            required=True,
-            format_func=_MEASURED_ON.__getitem__,
-            on_change=state.bind("pairs", "experts.pairs"),
-        )
-    return chosen
-
-
-def _pairs(run: Run, measured_on: str) -> Pairs:
-    if measured_on == _PROBES:
-        return probe_pairs(run)
-    return jobs.result(
-        ("causal pairs", str(run.path)), lambda progress: data_pairs(run), "Reading the pairs"
+    return controls.choice(
+        "pairs",
+        "Measured on",
+        offered,
+        noun="set of pairs",
+        words=_MEASURED_ON,
+        look="buttons",
+        say=False,  # a link may come from a machine that has the data set
+        shown=len(offered) > 1,
     )
 
 
-def _measured(source: Source, step: int, variant: Variant, measured_on: str) -> pd.DataFrame | None:
-    """The measurement from disk, or made now if the reader wants it; None before that."""
-    model = models.load(source.run, step)
-    images, texts, _ = _pairs(source.run, measured_on)
-    for folder in (source.run.path / "causal", _cache()):
+def _pairs(run: Run, measured_on: str) -> Recorded[Pairs]:
+    if measured_on == _PROBES:
+        return record(analysis.probe_pairs, recorded.opened(run))
+    return recorded.worked(record(analysis.data_pairs, recorded.opened(run)), "Reading the pairs")
+
+
+def _call(run: Run, step: int, variant: Variant, measured_on: str) -> Recorded[pd.DataFrame]:
+    """The measurement, not made yet."""
+    model = recorded.model(run, step)
+    images, texts, _ = _pairs(run, measured_on).unpacked("images", "texts", "meta")
+    return record(analysis.causal_specialisation, model, images, texts, variant=variant)
+
+
+def _measured(
+    source: Source, step: int, variant: Variant, measured_on: str, call: Recorded[pd.DataFrame]
+) -> pd.DataFrame | None:
+    """The measurement from disk, or made on demand; None before that."""
+    model, images, texts = (argument.value for argument in call.arguments)
+    for folder in (source.run.path_of("causal"), _cache()):
         stored = causal.stored_causal_specialisation(model, images, texts, folder, variant=variant)
         if stored is not None:
             return stored
@@ -117,8 +119,8 @@ def _measured(source: Source, step: int, variant: Variant, measured_on: str) -> 
             st.markdown(
                 f"Not measured yet for step {step:,}. It takes {passes:,} forward passes of "
                 f"{messages.counted(len(texts), 'pair')}, one for each layer, expert and modality: "
-                "seconds to minutes. The result is kept on this machine, and you may go elsewhere "
-                "meanwhile."
+                "seconds to minutes. The result is kept on this machine, and you can leave this "
+                "page meanwhile."
             )
             if not st.button("Measure now", type="primary", icon=":material/science:"):
                 return None
@@ -129,15 +131,13 @@ def _measured(source: Source, step: int, variant: Variant, measured_on: str) -> 
             return causal.cached_causal_specialisation(
                 model, images, texts, _cache(), variant=variant, progress=progress
             )
-        return causal.causal_specialisation(
-            model, images, texts, variant=variant, progress=progress
-        )
+        return call.compute(progress=progress)
 
-    return jobs.result(key, work, "Switching experts off, one after the other")
+    return jobs.result(key, work, "Switching experts off one by one")
 
 
 def _cache() -> Path:
-    """Where results are kept, apart from runs: those may be shared, or under version control."""
+    """Folder of kept results, apart from runs, which may be shared or version-controlled."""
     return Path.home() / ".cache" / "limoe-lens" / "causal"
 
 
@@ -150,7 +150,7 @@ def _can_write(folder: Path) -> bool:
 
 
 def _table(source: Source, frame: pd.DataFrame) -> None:
-    roles = source.measure(analysis.roles)[["layer", "expert", "role"]]
+    roles = source.measure(analysis.roles).value[["layer", "expert", "role"]]
     table = frame.merge(roles, on=["layer", "expert"], how="left")
     table["expert"] = [analysis.expert_label(int(e)) for e in table["expert"]]
     number = st.column_config.NumberColumn
@@ -184,6 +184,7 @@ def _table(source: Source, frame: pd.DataFrame) -> None:
         },
     )
     st.caption(
-        "Role: correlational, by who chooses the expert. Causal index: 0 if both modalities need "
-        "it alike, 1 if only one does; empty where switching it off changes nothing."
+        "Role: correlational, from the tokens routed to the expert. Causal index: 0 if both "
+        "modalities need it equally, 1 if only one does; empty where switching it off changes "
+        "nothing."
     )

@@ -1,35 +1,35 @@
-"""A look at each expert: its surest patches, its words, and what it prefers."""
+"""Each expert in detail: patches with the highest gates, words, preferences."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
+import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 
 import analysis
 from analysis import figures as drawn
 from analysis.errors import AnalysisError
 from analysis.gallery import patches_of_experts, words_of_experts
-from app.components.contact_sheet import Sheet
+from analysis.recipes import Recorded, record, rows
+from app.components.contact_sheet import Sheet, contact_sheet
 from app.components.experts import expert_cards
 from app.components.experts.payload import payload
 from app.parts import figures, messages
 from app.parts.export import take_away
 from app.parts.glossary import TERMS
-from app.server import measures, runs
+from app.server import runs
 from app.shell import state
 from app.views.experts.probe_view import Source
 from limoe_core.runs.directory import Run, RunError
 
 if TYPE_CHECKING:
     import numpy as np
-    import pandas as pd
-
-    from limoe_core.trace import RoutingTrace
 
 _PATCHES, _WORDS = 12, 8
-#: What is asked of one expert, by modality: label of `analysis.token_labels`, heading.
+#: Tables of one expert: modality, label of `analysis.token_labels`, heading.
 _ASKED = (
     ("image", "category", "Patches by category of the picture"),
     ("text", "language", "Pieces by language of the text"),
@@ -40,8 +40,8 @@ _ASKED = (
 def show(source: Source) -> None:
     """Draws the view."""
     experts = source.run.config.model.experts
-    chosen = state.get("expert", state.number_among(range(experts), "expert"), 0)
-    roles = source.measure(analysis.roles)
+    chosen = state.get("expert", state.among(range(experts), "expert"), 0)
+    roles = source.measure(analysis.roles).value
     of_layer = roles[roles["layer"] == source.layer]
     patches = source.measure(patches_of_experts, source.layer, _PATCHES, 1)
     words = source.measure(words_of_experts, source.layer, "word", _WORDS)
@@ -50,8 +50,8 @@ def show(source: Source) -> None:
         payload(
             source.trace,
             of_layer,
-            patches,
-            words,
+            patches.value,
+            words.value,
             sheet=_sheet(source),
             chosen=chosen,
             href=lambda pair: _address(source, pair),
@@ -60,10 +60,10 @@ def show(source: Source) -> None:
         on_choose=lambda expert: state.put("expert", expert),
     )
     st.caption(
-        f"Patches: the {_PATCHES} with the highest gate, at most one of each picture. Words: those "
-        "that the expert gets more of than its base rate, ordered by tokens · ln(lift); × is the "
-        "lift and n the tokens that come here. Hatched: dropped. Pick an expert to see more of it "
-        "below; a patch opens its pair on the page Routing."
+        f"Patches: the {_PATCHES} with the highest gate, at most one per picture. Words: those "
+        "with a lift above 1, ordered by tokens · ln(lift); × is the lift and n the number of "
+        "tokens routed here. Hatched: dropped. Select an expert for details below; click a patch "
+        "to open its pair on the Routing page."
     )
     _take_cards_away(source, patches, words)
     _one_expert(source, chosen)
@@ -71,7 +71,7 @@ def show(source: Source) -> None:
 
 def _one_expert(source: Source, expert: int) -> None:
     name = analysis.expert_label(expert)
-    st.subheader(f"{name} of block {source.layer}, more closely", anchor=False)
+    st.subheader(f"{name} of block {source.layer} in detail", anchor=False)
     left, right = st.columns(2)
     with left:
         _positions(source, expert)
@@ -84,17 +84,14 @@ def _one_expert(source: Source, expert: int) -> None:
 
 def _positions(source: Source, expert: int) -> None:
     frame = source.measure(analysis.position_frame, source.layer)
-    mine = frame[frame["expert"] == expert]
-    highest = float(mine["share"].max())
+    mine = rows(frame, f"expert == {expert}")
+    highest = float(mine.value["share"].max())
     grid = source.trace.grid
     st.markdown(f"**Where in the picture** ({grid} × {grid} patches)")
-    path, step, layer = source.run.path, source.step, source.layer
+    figure = record(drawn.position_figure, mine, columns=1)
     figures.show(
-        drawn.position_figure(mine, columns=1).update_layout(height=330),
+        record(go.Figure.update_layout, figure, height=330),
         mine,
-        analysis.recipe("positions", path, step, layer)
-        + f"frame = frame.query('expert == {expert}')\n"
-        + "figure = figures.position_figure(frame, columns=1)\n",
         file=source.file(f"positions-E{expert}", layer=True),
         note=f"Share of the {source.trace.num_pairs:,} patches at each place whose first choice is "
         f"the expert: up to {highest:.0%}, the strongest colour.",
@@ -103,10 +100,10 @@ def _positions(source: Source, expert: int) -> None:
 
 def _words(source: Source, expert: int) -> None:
     st.markdown("**Words**", help=TERMS["lift"])
-    frame = source.measure(words_of_experts, source.layer, "word", None)
+    frame = source.measure(words_of_experts, source.layer, "word", None).value
     mine = frame[frame["expert"] == expert].drop(columns="expert")
     if mine.empty:
-        st.caption("It gets no word more often than its base rate.")
+        st.caption("No word has a lift above 1.")
         return
     st.dataframe(
         mine[["value", "lift", "share", "base", "tokens", "total", "weight"]],
@@ -118,12 +115,12 @@ def _words(source: Source, expert: int) -> None:
             "share": st.column_config.NumberColumn("here", format="percent", width=60),
             "base": st.column_config.NumberColumn("base rate", format="percent", width=75),
             "tokens": st.column_config.NumberColumn("n here", width=60),
-            "total": st.column_config.NumberColumn("n in all", width=65),
+            "total": st.column_config.NumberColumn("n total", width=65),
             "weight": st.column_config.NumberColumn("tokens · ln lift", format="%.1f", width=95),
         },
     )
     st.caption(
-        f"{messages.counted(len(mine), 'word')} with lift over 1. n counts pieces: a word of "
+        f"{messages.counted(len(mine), 'word')} with a lift above 1. n counts pieces: a word of "
         "three pieces counts three times."
     )
 
@@ -131,7 +128,7 @@ def _words(source: Source, expert: int) -> None:
 def _labels(source: Source, expert: int, modality: str, by: str, heading: str) -> None:
     st.markdown(f"**{heading}**", help=TERMS["lift"])
     try:
-        frame = source.measure(_preferences, source.layer, by, modality)
+        frame = source.measure(analysis.expert_preferences, source.layer, by, modality).value
     except AnalysisError as error:
         st.caption(messages.plain(error))
         return
@@ -150,49 +147,29 @@ def _labels(source: Source, expert: int, modality: str, by: str, heading: str) -
             "share": st.column_config.NumberColumn("here", format="percent", width=58),
             "interval": st.column_config.TextColumn("95 %", width=74),
             "tokens": st.column_config.NumberColumn("n here", width=60),
-            "total": st.column_config.NumberColumn("n in all", width=65),
+            "total": st.column_config.NumberColumn("n total", width=65),
         },
     )
 
 
-def _preferences(trace: RoutingTrace, layer: int, by: str, modality: str) -> pd.DataFrame:
-    return analysis.expert_preferences(trace, layer, by, modality)
-
-
-def _take_cards_away(source: Source, patches: pd.DataFrame, words: pd.DataFrame) -> None:
-    path, step, layer = str(source.run.path), source.step, source.layer
-    lines = f"""\
-from analysis.gallery import patches_of_experts, words_of_experts
-from limoe_core.runs.directory import Run
-
-run = Run.open({path!r})
-trace = run.probe({step})
-"""
+def _take_cards_away(
+    source: Source, patches: Recorded[pd.DataFrame], words: Recorded[pd.DataFrame]
+) -> None:
     left, right = st.columns(2)
     with left:
-        take_away(
-            lambda: patches,
-            lines + f"frame = patches_of_experts(trace, {layer}, {_PATCHES}, 1)\n",
-            file=source.file("patches", layer=True),
-            what="the patches",
-        )
+        take_away(patches, file=source.file("patches", layer=True), what="the patches")
     with right:
-        take_away(
-            lambda: words,
-            lines + f"frame = words_of_experts(trace, {layer}, 'word', {_WORDS})\n",
-            file=source.file("words", layer=True),
-            what="the words",
-        )
+        take_away(words, file=source.file("words", layer=True), what="the words")
 
 
 def _address(source: Source, pair: int) -> str:
-    """Address of a probe pair on the page Routing, seen from this page."""
+    """Link from this page to a probe pair on the Routing page."""
     view = {"run": source.run.name, "step": source.step, "layer": source.layer, "example": pair}
     return f"./?{urlencode(view)}"
 
 
 def _sheet(source: Source) -> Sheet | None:
-    """The probe pictures on one sheet; None, with a sentence, if they cannot be shown."""
+    """The probe pictures on one sheet; None, with a message, if they cannot be shown."""
     try:
         pictures = runs.probe_pictures(source.run)
     except RunError as error:
@@ -200,10 +177,10 @@ def _sheet(source: Source) -> Sheet | None:
         return None
     if pictures is None or len(pictures) != source.trace.num_pairs:
         return None
-    stamp = measures.stamp(source.run.path / "probes" / "pictures.npz")
+    stamp = source.run.stamp("probe pictures")
     return _sheet_of(source.run, str(source.run.path), stamp, pictures)
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
 def _sheet_of(_run: Run, path: str, changed: tuple[int, int], _pictures: np.ndarray) -> Sheet:
-    return Sheet.of(_pictures)
+    return contact_sheet(_pictures, lossless=True)

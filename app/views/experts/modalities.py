@@ -1,23 +1,20 @@
-"""How the experts of each layer share the two modalities."""
+"""Shares of the two modalities per expert and layer."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+import pandas as pd
 import streamlit as st
 
 import analysis
 from analysis import figures as drawn
+from analysis.recipes import record, rows
 from app.parts import facts, figures
 from app.parts.export import take_away
 from app.parts.facts import Fact
 from app.parts.glossary import TERMS
 from app.views.experts.probe_view import Source
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-#: How roles are called on the page, and in which order.
+#: Names of the roles on the page, in order.
 _ROLES = {
     "text": "Text experts",
     "image": "Image experts",
@@ -26,7 +23,7 @@ _ROLES = {
     "leaning image": "Lean to images",
     "dead": "Dead",
 }
-#: Roles that are named even if no expert has them.
+#: Roles listed even if no expert has them.
 _ALWAYS = ("text", "image", "mixed", "dead")
 _MOST_NAMED = 8
 
@@ -36,17 +33,18 @@ def show(source: Source) -> None:
     roles = source.measure(analysis.roles)
     nmi = source.measure(analysis.modality_specialisation)
     health = source.measure(analysis.router_health)
-    _headline(source, roles, nmi, health)
+    _headline(source, roles.value, nmi.value, health.value)
     wide, narrow = st.columns([3, 2])
     with wide:
         st.subheader(
-            f"Who takes what in block {source.layer}", anchor=False, help=TERMS["modality share"]
+            f"Token share per expert, block {source.layer}",
+            anchor=False,
+            help=TERMS["modality share"],
         )
-        mine = roles[roles["layer"] == source.layer]
+        mine = rows(roles, f"layer == {source.layer}")
         figures.show(
-            drawn.shares_figure(mine),
+            record(drawn.shares_figure, mine),
             mine,
-            analysis.recipe("shares of a layer", source.run.path, source.step, source.layer),
             file=source.file("shares", layer=True),
             note="Share of all image tokens (up) and of all text tokens (down, hatched) whose "
             "first choice is the expert. Token counts and roles on hovering.",
@@ -54,37 +52,34 @@ def show(source: Source) -> None:
     with narrow:
         st.subheader("Specialisation by layer", anchor=False, help=TERMS["specialisation"])
         figures.show(
-            drawn.specialisation_figure(nmi),
+            record(drawn.specialisation_figure, nmi),
             nmi,
-            analysis.recipe("specialisation", source.run.path, source.step),
             file=source.file("specialisation"),
             note=f"Correlational. 95 % intervals: bootstrap over the "
-            f"{int(nmi['pairs'].iloc[0]):,} pairs.",
+            f"{int(nmi.value['pairs'].iloc[0]):,} pairs.",
         )
     st.subheader("All layers", anchor=False, help=TERMS["layer"])
     figures.show(
-        drawn.shares_figure(roles),
+        record(drawn.shares_figure, roles),
         roles,
-        analysis.recipe("shares", source.run.path, source.step),
         file=source.file("shares"),
-        note="As above, a row for each MoE layer. Experts of different layers have nothing to do "
-        "with each other, whatever their number.",
+        note="As above, one row per MoE layer. Experts of different layers are unrelated, even "
+        "where they share a number.",
     )
     left, right = st.columns([3, 2])
     with left:
-        _roles_table(roles)
+        _roles_table(roles.value)
     with right:
-        _health_table(health)
+        _health_table(health.value)
     take_away(
-        lambda: health,
-        analysis.recipe("router health", source.run.path, source.step),
+        health,
         file=source.file("router-health"),
         what="the table of entropies and drops",
     )
 
 
 def _headline(source: Source, roles: pd.DataFrame, nmi: pd.DataFrame, health: pd.DataFrame) -> None:
-    """The layer in a few words: how specialised, which expert is what, what was dropped."""
+    """Draws the layer's facts: specialisation, roles of its experts, drop rates."""
     here = nmi[nmi["layer"] == source.layer].iloc[0]
     of_layer = roles[roles["layer"] == source.layer]
     dropped = health[health["layer"] == source.layer].set_index("modality")["drop_rate"]
@@ -115,7 +110,7 @@ def _headline(source: Source, roles: pd.DataFrame, nmi: pd.DataFrame, health: pd
 
 
 def _roles_table(roles: pd.DataFrame) -> None:
-    st.caption("Every expert of every layer", help=TERMS["role"])
+    st.caption("All experts of all layers", help=TERMS["role"])
     share = st.column_config.ProgressColumn
     table = roles.assign(expert=[analysis.expert_label(int(e)) for e in roles["expert"]])
     st.dataframe(
@@ -139,10 +134,10 @@ def _roles_table(roles: pd.DataFrame) -> None:
             "image_share": share("of patches", format="percent", min_value=0, max_value=1),
             "text_share": share("of pieces", format="percent", min_value=0, max_value=1),
             "image_purity": st.column_config.NumberColumn(
-                "image part", format="percent", help="Modalities weighted equally."
+                "image purity", format="percent", help="Modalities weighted equally."
             ),
             "text_purity": st.column_config.NumberColumn(
-                "text part", format="percent", help="Modalities weighted equally."
+                "text purity", format="percent", help="Modalities weighted equally."
             ),
             "image_tokens": st.column_config.NumberColumn("patches", format="localized"),
             "text_tokens": st.column_config.NumberColumn("pieces", format="localized"),

@@ -8,20 +8,20 @@ import streamlit as st
 
 from analysis.errors import AnalysisError
 from app.parts import figures, messages
-from app.shell import sidebar, state
+from app.shell import controls, sidebar
 from app.views.experts.probe_view import Source
 from limoe_core.config import ConfigError
 from limoe_core.runs.directory import Run, RunError
 
-#: The views, by their name in the address: what the switch says. Each is a module of
-#: `app.experts` with `show(source)`, imported when it is opened.
+#: The views by their name in the address bar: title, and the module of this folder whose
+#: `show(source)` draws it, imported when it is opened.
 _VIEWS = {
-    "modalities": "Modalities",
-    "closely": "Each expert",
-    "preferences": "Preferences",
-    "paths": "Paths",
-    "causal": "Causal",
-    "sceptic": "Sceptic's check",
+    "modalities": ("Modalities", "modalities"),
+    "closely": ("Each expert", "each_expert"),
+    "preferences": ("Preferences", "preferences"),
+    "paths": ("Paths", "paths"),
+    "causal": ("Causal", "causal"),
+    "sceptic": ("Sceptic's check", "sceptic"),
 }
 
 
@@ -30,8 +30,8 @@ def show(run: Run) -> None:
     if not run.config.model.experts:
         messages.say(
             "info",
-            f"{run.name} is a dense twin: it has no experts to look at. Choose a run with experts "
-            "in the sidebar.",
+            f"{run.name} is a dense twin: it has no experts. Choose a run with experts in the "
+            "sidebar.",
         )
         return
     steps = run.probe_steps()
@@ -49,20 +49,18 @@ def show(run: Run) -> None:
     view = _choose_view()
     try:
         st.caption(messages.plain(source.sentence, longest=600))
-        importlib.import_module(f"app.views.experts.{view}").show(source)
+        _, module = _VIEWS[view]
+        importlib.import_module(f"app.views.experts.{module}").show(source)
     except (RunError, AnalysisError, ConfigError) as error:
         messages.say("error", f"This cannot be shown: {error}")
 
 
 def _choose_view() -> str:
-    view = state.get("view", state.one_of(list(_VIEWS), "view"), "modalities")
-    st.session_state["experts.view"] = view
-    st.segmented_control(
+    return controls.choice(
+        "view",
         "View",
         list(_VIEWS),
-        key="experts.view",
-        format_func=_VIEWS.__getitem__,
-        on_change=state.bind("view", "experts.view"),
+        words=lambda view: _VIEWS[view][0],
+        look="buttons",
         label_visibility="collapsed",
     )
-    return view

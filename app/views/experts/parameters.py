@@ -1,4 +1,4 @@
-"""Views that need the model itself, and not only its recorded routing."""
+"""Helpers for views that need the model's parameters, not only recorded routing."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from limoe_core.runs.directory import RunError
 
 
 def step_with_parameters(source: Source) -> int:
-    """The step that is looked at, or the nearest whose parameters are there, which is said.
+    """The chosen step, or with a message the nearest step that has parameters.
 
     Raises:
       RunError: there are none at all.
     """
     stored = source.run.steps()
     if not stored:
-        raise RunError(f"{source.run.name} holds no parameters, and this has to ask the model")
+        raise RunError(f"{source.run.name} holds no parameters, which this view needs")
     nearest = min(stored, key=lambda step: abs(step - source.step))
     if nearest != source.step:
         messages.say(
             "info",
-            f"Step {source.step:,} has a probe trace but no parameters; what follows is of step "
-            f"{nearest:,}, the nearest that has them.",
+            f"Step {source.step:,} has a probe trace but no parameters; what follows uses step "
+            f"{nearest:,}, the nearest with parameters.",
         )
     return nearest
 
 
 def mark(source: Source, step: int) -> tuple[str, int, tuple[int, int]]:
-    """Names the model in the key of a job."""
+    """Identity of the model for the key of a job."""
     return str(source.run.path), step, runs.model_stamp(source.run, step)

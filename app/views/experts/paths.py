@@ -1,4 +1,4 @@
-"""Paths of tokens through the experts of one layer after the other."""
+"""Paths of tokens through the experts of successive layers."""
 
 from __future__ import annotations
 
@@ -6,47 +6,37 @@ import streamlit as st
 
 import analysis
 from analysis import figures as drawn
+from analysis.recipes import record
 from app.parts import figures, messages
 from app.parts.export import take_away
 from app.parts.glossary import TERMS
-from app.shell import state
-from app.views.experts.probe_view import Source
+from app.views.experts.probe_view import Source, choose_modality
 
 
 def show(source: Source) -> None:
     """Draws the view."""
     if source.trace.num_layers < 2:
-        messages.say("info", "This run has one MoE layer, so there is no path to follow.")
+        messages.say("info", "This run has only one MoE layer, so there is no path to follow.")
         return
-    modality = state.get("tokens", state.one_of(["image", "text"], "modality"), "image")
-    st.session_state["experts.paths"] = modality
-    st.segmented_control(
-        "Tokens",
-        ["image", "text"],
-        key="experts.paths",
-        required=True,
-        format_func={"image": "patches", "text": "pieces of text"}.__getitem__,
-        on_change=state.bind("tokens", "experts.paths"),
-        help=TERMS["modality"],
-    )
+    modality = choose_modality()
     wide, narrow = st.columns([3, 2])
     with wide:
         flows = source.measure(analysis.transitions)
         st.subheader("From layer to layer", anchor=False, help=TERMS["path"])
         figures.show(
-            drawn.paths_figure(flows, modality),
+            record(drawn.paths_figure, flows, modality),
             flows,
-            analysis.recipe("paths", source.run.path, source.step, modality=modality),
             file=source.file(f"paths-{modality}"),
-            note="First choices; the width is the number of tokens. Experts of one colour in two "
-            "layers share a number and nothing else.",
+            note="First choices; the width is the number of tokens. The same colour in two layers "
+            "means the same expert number, nothing more.",
         )
     with narrow:
         _table(source, modality)
 
 
 def _table(source: Source, modality: str) -> None:
-    frame = source.measure(analysis.expert_paths, modality)
+    paths = source.measure(analysis.expert_paths, modality)
+    frame = paths.value
     st.subheader("Whole paths", anchor=False, help=TERMS["path"])
     st.dataframe(
         frame[["path", "share", "independent", "tokens", "pairs"]],
@@ -66,10 +56,7 @@ def _table(source: Source, modality: str) -> None:
     tokens = int(frame["tokens"].sum())
     st.caption(f"{messages.counted(len(frame), 'path')}, n = {tokens:,} tokens.")
     take_away(
-        lambda: frame,
-        "import analysis\nfrom limoe_core.runs.directory import Run\n\n"
-        f"run = Run.open({str(source.run.path)!r})\ntrace = run.probe({source.step})\n"
-        f"frame = analysis.expert_paths(trace, {modality!r})\n",
+        paths,
         file=source.file(f"whole-paths-{modality}"),
         what="the paths",
     )

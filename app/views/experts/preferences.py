@@ -1,25 +1,19 @@
-"""What the experts of a layer prefer: by category, language, script, style, place."""
+"""Preferences of a layer's experts by category, language, script, style or place."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 import streamlit as st
 
 import analysis
 from analysis import figures as drawn
+from analysis.recipes import record
 from app.parts import figures, messages
 from app.parts.glossary import TERMS
-from app.shell import state
-from app.views.experts.probe_view import Source
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from limoe_core.trace import RoutingTrace
+from app.shell import controls
+from app.views.experts.probe_view import Source, choose_modality
 
 _POSITION = "position"
-#: What can be asked of the tokens of each modality; what lies in the trace is offered.
+#: Labels for the tokens of each modality; those that the trace has are offered.
 _LABELS = {
     "image": ("category", "style", _POSITION),
     "text": ("category", "language", "script", "place", "word", "piece"),
@@ -43,33 +37,21 @@ def show(source: Source) -> None:
 
 
 def _choose(source: Source) -> tuple[str, str]:
-    modality = state.get("tokens", state.one_of(list(_LABELS), "modality"), "image")
+    left, right = st.columns([1, 3])
+    with left:
+        modality = choose_modality()
     offered = [
         label for label in _LABELS[modality] if label in _ALWAYS or label in source.trace.meta
     ]
-    # In silence: the labels of patches are not those of text.
-    by = state.get("by", state.one_of(offered, "label"), offered[0], say=False)
-    left, right = st.columns([1, 3])
-    st.session_state["experts.tokens"] = modality
-    st.session_state["experts.by"] = by
-    with left:
-        st.segmented_control(
-            "Tokens",
-            list(_LABELS),
-            key="experts.tokens",
-            required=True,
-            format_func={"image": "patches", "text": "pieces of text"}.__getitem__,
-            on_change=state.bind("tokens", "experts.tokens"),
-            help=TERMS["modality"],
-        )
     with right:
-        st.segmented_control(
-            "Compared by",
+        by = controls.choice(
+            "by",
+            "Group by",
             offered,
-            key="experts.by",
-            required=True,
-            format_func=lambda label: {"place": "place in the text"}.get(label, label),
-            on_change=state.bind("by", "experts.by"),
+            noun="label",
+            words=lambda label: {"place": "place in the text"}.get(label, label),
+            look="buttons",
+            say=False,  # the labels of patches are not those of text
             help="Category, style and language are those of the pair; script, word and piece those "
             "of the piece of text itself.",
         )
@@ -77,17 +59,15 @@ def _choose(source: Source) -> tuple[str, str]:
 
 
 def _preferences(source: Source, modality: str, by: str) -> None:
-    frame = source.measure(_measure, source.layer, by, modality)
+    preferences = source.measure(analysis.expert_preferences, source.layer, by, modality)
+    frame = preferences.value
     labels = frame["value"].nunique()
     st.subheader(f"Experts of block {source.layer} by {by}", anchor=False, help=TERMS["lift"])
     tokens = int(frame.drop_duplicates("value")["total"].sum())
-    shown = f" The {_MOST_ROWS} most frequent of {labels} are drawn." if labels > _MOST_ROWS else ""
+    shown = f" The {_MOST_ROWS} most frequent of {labels} are shown." if labels > _MOST_ROWS else ""
     figures.show(
-        drawn.preference_figure(frame, count=_MOST_ROWS),
-        frame,
-        analysis.recipe(
-            "preferences", source.run.path, source.step, source.layer, by=by, modality=modality
-        ).replace("preference_figure(frame)", f"preference_figure(frame, count={_MOST_ROWS})"),
+        record(drawn.preference_figure, preferences, count=_MOST_ROWS),
+        preferences,
         file=source.file(f"preferences-{modality}-{by}", layer=True),
         note=f"Of the tokens with the label (number in brackets), the share whose first choice is "
         f"the expert. Colour: lift, blue above the base rate, orange below. n = {tokens:,} "
@@ -95,18 +75,13 @@ def _preferences(source: Source, modality: str, by: str) -> None:
     )
 
 
-def _measure(trace: RoutingTrace, layer: int, by: str, modality: str) -> pd.DataFrame:
-    return analysis.expert_preferences(trace, layer, by, modality)
-
-
 def _positions(source: Source) -> None:
     grid = source.trace.grid
     frame = source.measure(analysis.position_frame, source.layer)
     st.subheader(f"Where in the picture, block {source.layer}", anchor=False, help=TERMS["patch"])
     figures.show(
-        drawn.position_figure(frame),
+        record(drawn.position_figure, frame),
         frame,
-        analysis.recipe("positions", source.run.path, source.step, source.layer),
         file=source.file("positions", layer=True),
         note=f"For each expert, its share of the {source.trace.num_pairs:,} patches at each of the "
         f"{grid} × {grid} places; all maps have the same scale.",
@@ -115,11 +90,10 @@ def _positions(source: Source) -> None:
 
 def _agreement(source: Source) -> None:
     frame = source.measure(analysis.agreement_with_labels)
-    st.subheader("What routing knows of", anchor=False, help=TERMS["agreement"])
+    st.subheader("Routing–label mutual information", anchor=False, help=TERMS["agreement"])
     figures.show(
-        drawn.agreement_figure(frame),
+        record(drawn.agreement_figure, frame),
         frame,
-        analysis.recipe("agreement", source.run.path, source.step),
         file=source.file("agreement"),
         note="Adjusted mutual information of expert and label, by modality and layer: 0 is chance, "
         "1 is full agreement. " + messages.counted(source.trace.num_tokens, "token") + ".",

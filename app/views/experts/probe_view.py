@@ -1,4 +1,4 @@
-"""The probe trace that the page Experts is about, and what must be said about it."""
+"""The probe trace behind the Experts page, and the caption about it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
 
+from analysis.recipes import Recorded
 from app.components.routing import Group
 from app.parts import messages
-from app.server import measures, runs
+from app.parts.glossary import TERMS
+from app.server import recorded, runs
+from app.shell import controls
 from limoe_core.runs.directory import Run
 from limoe_core.trace import IMAGE, TEXT, RoutingTrace
 
@@ -18,7 +21,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """A run's probe trace at one step, and the layer that is looked at."""
+    """A run's probe trace at one step, and the chosen layer."""
 
     run: Run
     step: int
@@ -33,9 +36,14 @@ class Source:
         """
         return runs.probe(self.run, self.step)
 
-    def measure(self, measure: Callable[..., T], *options: object) -> T:
+    @cached_property
+    def recorded(self) -> Recorded[RoutingTrace]:
+        """`trace`, for what is made of it."""
+        return recorded.probe(self.run, self.step)
+
+    def measure(self, measure: Callable[..., T], *options: object) -> Recorded[T]:
         """`measure(trace, *options)`, once per server."""
-        return measures.of_probe(measure, self.run, self.step, *options)
+        return recorded.measured(measure, self.recorded, *options)
 
     def file(self, name: str, *, layer: bool = False) -> str:
         """Name of a saved file."""
@@ -44,7 +52,7 @@ class Source:
 
     @property
     def sentence(self) -> str:
-        """What all numbers on the page are of: n, split, step, and the capacity they were under."""
+        """Caption for all numbers on the page: n, split, step and capacity."""
         trace = self.trace
         patches = int((trace.modality == IMAGE).sum())
         pieces = int((trace.modality == TEXT).sum())
@@ -52,9 +60,22 @@ class Source:
         group = Group.of(trace, model, model.capacity_factor, self.step)
         data = self.run.info.get("data")
         name = data.get("name", "") if isinstance(data, dict) else ""
-        room = "" if group.capacity is None else f", at most {group.capacity:,} tokens an expert"
+        room = "" if group.capacity is None else f", at most {group.capacity:,} tokens per expert"
         return (
-            f"Step {self.step:,}. n = {messages.counted(trace.num_pairs, 'pair')} of the split "
-            f"validation{f' of {name}' if name else ''}, {patches:,} patches and {pieces:,} "
-            f"pieces of text, routed as one group at the capacity of training{room}."
+            f"Step {self.step:,}. n = {messages.counted(trace.num_pairs, 'pair')} of the "
+            f"validation split{f' of {name}' if name else ''}, {patches:,} patches and {pieces:,} "
+            f"pieces of text, routed as one group at training capacity{room}."
         )
+
+
+def choose_modality() -> str:
+    """Draws the choice of the tokens to look at: "image" or "text"."""
+    return controls.choice(
+        "tokens",
+        "Tokens",
+        ["image", "text"],
+        noun="modality",
+        words={"image": "patches", "text": "pieces of text"},
+        look="buttons",
+        help=TERMS["modality"],
+    )

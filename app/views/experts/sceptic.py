@@ -1,4 +1,4 @@
-"""The sceptic's check: how much of the specialisation does the geometry of the inputs explain?"""
+"""Sceptic's check: how much specialisation the geometry of the inputs explains."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import streamlit as st
 
 import analysis
 from analysis import figures as drawn
+from analysis.recipes import Recorded, record
 from app.parts import figures
 from app.parts.glossary import TERMS
-from app.server import jobs, models
-from app.shell import state
+from app.server import recorded
+from app.shell import controls
 from app.views.experts import parameters
 from app.views.experts.probe_view import Source
 from limoe_core.runs.directory import Run
@@ -24,43 +25,38 @@ def show(source: Source) -> None:
     """Draws the view."""
     step = parameters.step_with_parameters(source)
     st.markdown(TERMS["sceptic's check"])
-    model, run = models.load(source.run, step), source.run
-    frame = jobs.result(
-        ("sceptic", *parameters.mark(source, step)),
-        lambda progress: _check(run, model, progress),
-        "Clustering the routers' inputs",
-    )
+    check = _check(source.run, step)
+    frame = check.value
     measures = list(frame["measure"].unique())
-    measure = state.get("measure", state.one_of(measures, "measure"), measures[0], say=False)
-    st.session_state["experts.measure"] = measure
-    st.selectbox(
-        "Compared by",
+    measure = controls.choice(
+        "measure",
+        "Measure",
         measures,
-        key="experts.measure",
-        on_change=state.bind("measure", "experts.measure"),
+        noun="measure",
+        say=False,
         help=TERMS["specialisation"] + "\n\n" + TERMS["agreement"],
         width=380,
     )
     _in_words(source, frame, measure)
-    recipe = analysis.recipe("sceptic", source.run.path, step)
     figures.show(
-        drawn.sceptic_figure(frame, measure),
-        frame,
-        recipe.replace("sceptic_figure(frame)", f"sceptic_figure(frame, {measure!r})"),
+        record(drawn.sceptic_figure, check, measure),
+        check,
         file=f"sceptic-{source.run.name}-step{step}",
-        note="Trained: the model's own routers. k-means: clusters of the very same inputs, as many "
-        "as there are experts, with equal weight for both modalities. Random: routers of Gaussian "
-        "weights; centred: after the inputs' mean is taken off. Whiskers: 95 % of the draws. "
-        f"Step {step:,}; probe pairs, no concept and no text twice.",
+        note="Trained: the model's own routers. k-means: clusters of the same inputs, as many as "
+        "there are experts, with the modalities weighted equally. Random: routers with Gaussian "
+        "weights; centred: after subtracting the mean of the inputs. Whiskers: 95 % of the draws. "
+        f"Step {step:,}; probe pairs, each concept and text once.",
     )
 
 
-def _check(run: Run, model: object, progress: jobs.Progress) -> pd.DataFrame:
-    from analysis.pairs import probe_pairs
+def _check(run: Run, step: int) -> Recorded[pd.DataFrame]:
+    from limoe_core.inference import LoadedModel  # here, since it imports JAX
 
-    images, texts, meta = probe_pairs(run)
-    trace = model.trace(images, texts, hidden=True, meta=meta)  # type: ignore[attr-defined]
-    return analysis.sceptics_check(trace)
+    model = recorded.model(run, step)
+    pairs = record(analysis.probe_pairs, recorded.opened(run))
+    images, texts, meta = pairs.unpacked("images", "texts", "meta")
+    trace = record(LoadedModel.trace, model, images, texts, hidden=True, meta=meta)
+    return recorded.worked(record(analysis.sceptics_check, trace), "Clustering the routers' inputs")
 
 
 def _in_words(source: Source, frame: pd.DataFrame, measure: str) -> None:

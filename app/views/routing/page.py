@@ -1,34 +1,33 @@
-"""Routing: what happened to each token of one pair."""
+"""The Routing page: the route of each token of one pair."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 import streamlit as st
 from jaxtyping import UInt8
 
+import analysis
+from analysis.recipes import Recorded, record
 from app.components.routing import Group, payload, routing_view
 from app.components.training import training_strip
 from app.parts import messages, pictures
 from app.parts.export import file_name, take_away
 from app.parts.glossary import help_text
-from app.server import runs
-from app.shell import sidebar, state
+from app.server import recorded, runs
+from app.shell import controls, sidebar, state
 from app.views.routing import tracing
 from app.views.routing.pair import Pair, choose_example, choose_parts
 from limoe_core.runs.directory import Run, RunError
 from limoe_core.trace import TEXT, RoutingTrace
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-#: With what a pair is routed, by its name in the address bar.
+#: Routing group of the pair, by name in the address bar.
 _TOGETHER, _ALONE, _TRAINING = "together", "alone", "alone-as-in-training"
 
-#: Most steps in the strip through training.
+#: Maximum number of steps in the strip over training.
 _STAGES = 24
 
 _WORDS = (
@@ -38,14 +37,18 @@ _WORDS = (
 
 @dataclass(frozen=True, eq=False)
 class Routed:
-    """A pair's routing, and how it came about."""
+    """A pair's routing with its group and pictures."""
 
-    trace: RoutingTrace
+    recorded: Recorded[RoutingTrace]
     group: Group
     picture: str | None
-    """What the model saw, as a data address."""
+    """The model's input as a data URL."""
     sharp: str | None
-    recipe: str
+
+    @property
+    def trace(self) -> RoutingTrace:
+        """The routing itself."""
+        return self.recorded.value
 
 
 def show(run: Run) -> None:
@@ -95,6 +98,8 @@ def show(run: Run) -> None:
         layer=layer,
         token=token,
         address=state.address(),
+        opened=state.links_opened(),
+        on_view=_remember_view,
         key="routing",
     )
     if pair.is_example:
@@ -102,8 +107,7 @@ def show(run: Run) -> None:
     with st.expander("What the words mean", icon=":material/help:"):
         st.markdown(help_text(*_WORDS))
     take_away(
-        lambda: _frame(routed.trace),
-        routed.recipe,
+        record(analysis.to_frame, routed.recorded),
         file=f"routing-{run.name}-step{routed.group.step}",
         what="this routing",
         more="SVG and PNG: the buttons above the figure.",
@@ -111,8 +115,13 @@ def show(run: Run) -> None:
     tracing.warm_up(run)
 
 
+def _remember_view(layer: int | None, token: str | None) -> None:
+    state.put("layer", layer)
+    state.put("token", token)
+
+
 def _through_training(run: Run, pair: Pair, layer: int, step: int) -> None:
-    """The example at the probe steps of the run, side by side."""
+    """Draws the example at the run's probe steps, side by side."""
     steps = _spread(run.probe_steps(), _STAGES)
     if pair.example is None or len(steps) < 2:
         return
@@ -131,7 +140,7 @@ def _through_training(run: Run, pair: Pair, layer: int, step: int) -> None:
 
 
 def _spread(steps: list[int], most: int) -> list[int]:
-    """At most so many of the steps, evenly by place, the first and the last among them."""
+    """At most `most` of the steps, evenly spaced, with the first and the last."""
     if len(steps) <= most:
         return steps
     return [steps[round(i * (len(steps) - 1) / (most - 1))] for i in range(most)]
@@ -141,7 +150,7 @@ def _spread(steps: list[int], most: int) -> list[int]:
 
 
 def _probe_near(run: Run, step: int) -> RoutingTrace | None:
-    """The probe trace of the step, or of the nearest one that has it, for its pairs."""
+    """The probe trace of the nearest step that has one."""
     probed = run.probe_steps()
     if not probed:
         return None
@@ -155,9 +164,9 @@ def _routed(
     probe: RoutingTrace | None,
     shown: UInt8[np.ndarray, "n s s 3"] | None,
 ) -> Routed | None:
-    """The pair's routing; None, with a sentence on the page, if there is none."""
+    """The pair's routing; None, with a message on the page, if there is none."""
     if not pair.with_picture and not pair.text.strip():
-        messages.say("info", "There is nothing to route: type a text, or bring a picture.")
+        messages.say("info", "There is nothing to route: type a text or upload a picture.")
         return None
     if pair.with_picture and not pair.text.strip():
         messages.say("info", "The text is empty: the picture is routed alone.")
@@ -171,31 +180,27 @@ def _routed(
         messages.say("error", f"This pair cannot be routed by the model: {error}")
     if probe is None or pair.example is None or step not in run.probe_steps():
         return None
-    messages.say("info", "Shown instead: the example, as it was recorded in training.")
+    messages.say("info", "Shown instead: the example as recorded during training.")
     return _recorded(run, step, probe, pair.example, shown)
 
 
 def _choose_way(recorded: bool, probe: RoutingTrace | None) -> str:
-    """Whether the pair competes with the probe pairs or alone."""
-    ways = {_ALONE: "alone, no limit, as in use", _TRAINING: "alone, capacity as in training"}
+    """Draws the choice of the routing group: the probe pairs, or the pair alone."""
+    ways = {_ALONE: "alone, unlimited capacity (inference)", _TRAINING: "alone, training capacity"}
     if recorded and probe is not None:
         ways = {_TOGETHER: f"with all {probe.num_pairs} probe pairs", **ways}
-    first = next(iter(ways))
-    # In silence: a text of one's own cannot be routed with the probe pairs.
-    way = state.get("routed", state.one_of(list(ways), "way of routing"), first, say=False)
     with st.sidebar:
-        st.session_state["routing.way"] = way
-        st.selectbox(
+        return controls.choice(
+            "routed",
             "Routed",
             list(ways),
-            key="routing.way",
-            format_func=ways.__getitem__,
-            on_change=state.bind("routed", "routing.way"),
+            noun="way of routing",
+            words=ways,
+            say=False,  # a text of one's own cannot be routed with the probe pairs
             help="Tokens compete for capacity with all others of their routing group. Examples "
-            "were recorded as one group, at the capacity of training; a pair of your own is "
-            "routed alone.\n\n" + help_text("capacity", "dropped"),
+            "were recorded as one group at training capacity; a pair of your own is routed "
+            "alone.\n\n" + help_text("capacity", "dropped"),
         )
-    return way
 
 
 def _recorded(
@@ -205,18 +210,11 @@ def _recorded(
     example: int,
     shown: UInt8[np.ndarray, "n s s 3"] | None,
 ) -> Routed:
-    recipe = f"""import analysis
-from limoe_core.runs.directory import Run
-
-run = Run.open({runs.written_path(run)!r})
-trace = run.probe({step}).select([{example}])
-frame = analysis.to_frame(trace)"""
     return Routed(
-        trace=probe.select([example]),
+        recorded=record(RoutingTrace.select, recorded.probe(run, step), [example]),
         group=Group.of(probe, run.config.model, run.config.model.capacity_factor, step),
         picture=_blank(probe) if shown is None else pictures.data_address(shown[example]),
         sharp=None,
-        recipe=recipe,
     )
 
 
@@ -228,7 +226,7 @@ def _computed(
     *,
     training: bool,
 ) -> Routed:
-    """The routing by the model itself.
+    """The routing computed by the model.
 
     Raises:
       RunError: there are no parameters, or no picture.
@@ -242,37 +240,32 @@ def _computed(
         messages.say(
             "info",
             f"Step {step:,} has a probe trace but no parameters, so your pair is routed by step "
-            f"{nearest:,}, the nearest that has them.",
+            f"{nearest:,}, the nearest with parameters.",
         )
     factor = model.capacity_factor if training else model.eval_capacity_factor
-    pixels, sharp, opened = None, None, "None"
+    picture: Recorded[Any] | None = None
+    pixels, sharp = None, None
     if pair.with_picture and pair.upload is not None:
         prepared = pictures.prepare(pair.upload, model.image_size)
         for note in prepared.notes:
             messages.say("info", note)
         pixels, sharp = prepared.pixels, prepared.sharp
-        opened = f"PIL.Image.open({pair.upload.name!r})"
+        picture = pictures.recorded(pair.upload)
     elif pair.with_picture and pair.example is not None:
         if shown is None:
             raise RunError("the run keeps no pictures of its examples; upload one")
         pixels = pictures.to_pixels(shown[pair.example])
-        opened = f"model.run.probe_pictures()[{pair.example}]"
+        kept = record(Run.probe_pictures, recorded.opened(run)).through(lambda _: shown)
+        picture = kept[pair.example]
     with st.spinner("Routing … (the model is loaded the first time)"):
-        trace = tracing.route(run, nearest, pixels, pair.text, factor)
+        routed = tracing.route(run, nearest, picture, pair.text, factor)
+        trace = routed.value
     _say_what_was_cut(run, nearest, pair.text)
-    recipe = f"""import analysis
-import limoe_core
-{"import PIL.Image" if "PIL" in opened else ""}
-model = limoe_core.load({runs.written_path(run)!r}, step={nearest})
-picture = {opened}
-trace = model.trace([picture], [{pair.text!r}], capacity_factor={factor!r})
-frame = analysis.to_frame(trace)"""
     return Routed(
-        trace=trace,
+        recorded=routed,
         group=Group.of(trace, model, factor, nearest),
         picture=None if pixels is None else pictures.data_address(pictures.to_bytes(pixels)),
         sharp=sharp,
-        recipe=recipe,
     )
 
 
@@ -287,7 +280,7 @@ def _say_what_was_cut(run: Run, step: int, text: str) -> None:
         )
     if len(text) > state.LONGEST_IN_ADDRESS:
         messages.say(
-            "info", "So long a text is left out of the address: a link shows the example's caption."
+            "info", "This text is too long for the address bar: a link shows the example's caption."
         )
 
 
@@ -301,8 +294,8 @@ def _note_on_text(trace: RoutingTrace) -> str:
     if not count:
         return ""
     return (
-        f"{messages.counted(count, 'piece')} of this text stand for one byte each: the vocabulary "
-        "lacks these characters, so they fall back to the bytes of their UTF-8 code."
+        f"{messages.counted(count, 'piece')} of this text stand for one byte each: characters "
+        "that the vocabulary lacks fall back to their UTF-8 bytes."
     )
 
 
@@ -319,12 +312,6 @@ def _token(text: str) -> str:
 
 
 def _blank(trace: RoutingTrace) -> str:
-    """White, where the run keeps no pictures."""
+    """A white picture, for runs that keep none."""
     size = trace.image_size
     return pictures.data_address(np.full((size, size, 3), 255, np.uint8))
-
-
-def _frame(trace: RoutingTrace) -> pd.DataFrame:
-    import analysis
-
-    return analysis.to_frame(trace)

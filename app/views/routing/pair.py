@@ -1,4 +1,4 @@
-"""The pair to route: an example of the run, a picture that was uploaded, a text that was typed."""
+"""The pair to route: an example of the run, an uploaded picture, a typed text."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import numpy as np
 import streamlit as st
 from jaxtyping import UInt8
 
-from app.components.gallery import Item, contact_sheet, gallery
-from app.components.gallery.gallery import Sheet
+from app.components.contact_sheet import Sheet, contact_sheet
+from app.components.gallery import Item, gallery
 from app.parts import messages, pictures
 from app.server import runs
-from app.shell import state
+from app.shell import controls, state
 from limoe_core.trace import TEXT, RoutingTrace
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ _UPLOADER = "pair.uploader"  # session: counts up to empty the widget
 
 @dataclass(frozen=True)
 class Pair:
-    """What is to be routed."""
+    """A picture and a text to route."""
 
     example: int | None
     """The example that it is, or is made from; None where the run has none."""
@@ -41,7 +41,7 @@ class Pair:
 
     @property
     def is_example(self) -> bool:
-        """Whether it is an example as it is: its routing was recorded in training."""
+        """Whether this is an unchanged example, whose routing was recorded in training."""
         return (
             self.example is not None
             and self.upload is None
@@ -53,11 +53,11 @@ class Pair:
 def choose_example(
     run: Run, probe: RoutingTrace | None, shown: UInt8[np.ndarray, "n s s 3"] | None
 ) -> int | None:
-    """Draws the gallery of the run's probe pairs; the index of the one picked."""
+    """Draws the gallery of the run's probe pairs and returns the chosen index."""
     if probe is None or not probe.num_pairs:
         return None
     indices = range(probe.num_pairs)
-    parse = state.number_among(indices, "example")
+    parse = state.among(indices, "example")
     chosen = state.get("example", parse, first_example(probe), pinned=True)
 
     def pick(item: str) -> None:
@@ -83,7 +83,7 @@ def choose_example(
 
 
 def choose_parts(example: int | None, caption: str, size: int) -> Pair:
-    """Draws the fields for a text and a picture of the reader's own."""
+    """Draws the fields for the reader's own text and picture."""
     with st.container(key="pair-parts", horizontal=True, vertical_alignment="center"):
         text = _type_text(caption)
         if example is not None and text != caption:
@@ -107,7 +107,7 @@ def choose_parts(example: int | None, caption: str, size: int) -> Pair:
 
 
 def first_example(probe: RoutingTrace) -> int:
-    """The example to open with: in English, of a few pieces, and a thing that all know.
+    """The example to open with: English, a few pieces long, a familiar thing.
 
     The first that has all of it, or most of it. Nothing is looked up about its routing.
     """
@@ -138,36 +138,27 @@ def _item(probe: RoutingTrace, i: int) -> Item:
 
 @st.cache_data(max_entries=16, show_spinner=False)
 def _sheet(path: str, pictures: np.ndarray) -> Sheet:
-    return contact_sheet(pictures)
+    return contact_sheet(pictures, side=64)
 
 
 def _type_text(caption: str) -> str:
-    def read(text: str) -> str:
-        return messages.cleaned(text, runs.LONGEST_TEXT)
-
-    text = state.get("text", read, caption)
-    if len(text) == runs.LONGEST_TEXT:
-        messages.say("info", f"Only the first {len(text):,} characters of a text are read.")
-    st.session_state["pair.text"] = text
-
-    def store() -> None:
-        typed = read(st.session_state["pair.text"] or "")
-        state.put("text", None if typed == caption else typed)
-
-    st.text_input(
+    text = controls.text(
+        "text",
         "Text, in any language",
-        key="pair.text",
+        caption,
+        clean=runs.clean,
         label_visibility="collapsed",
         icon=":material/translate:",
-        on_change=store,
         placeholder="Type a text for this picture in any language, then press Enter",
     )
+    if len(text) == runs.LONGEST_TEXT:
+        messages.say("info", f"Only the first {len(text):,} characters of a text are read.")
     return text
 
 
 def _bring_picture(size: int, has_example: bool) -> bool:
-    """Draws the picture's controls; whether the pair has a picture."""
-    kept = state.get("picture", state.one_of(["yes", "none"], "picture"), "yes") == "yes"
+    """Draws the controls of the picture and returns whether the pair has one."""
+    kept = not _leave_out(shown=False)
     upload = st.session_state.get(_UPLOAD)
     label = "Picture: none" if not kept else "Picture: yours" if upload else "Your picture"
     with st.popover(label, icon=":material/add_photo_alternate:", width="content"):
@@ -176,23 +167,25 @@ def _bring_picture(size: int, has_example: bool) -> bool:
             key=f"{_UPLOADER}.{st.session_state.get(_UPLOADER, 0)}",
             on_change=_take_upload,
             args=(size,),
-            help="PNG, JPEG, WebP, GIF and others, of any shape; it is put on a white square. It "
-            "stays in this session and is not stored.",
+            help="PNG, JPEG, WebP, GIF and others, of any shape, padded to a white square. "
+            "Kept for this session only, never stored.",
         )
         if upload is not None:
             st.caption(f"In use: {messages.plain(upload.name)}")
             if has_example:
                 st.button("Back to the example's picture", on_click=_forget_upload)
-        st.session_state["pair.without"] = not kept
-        st.toggle(
-            "Leave the picture out",
-            key="pair.without",
-            on_change=lambda: state.put(
-                "picture", "none" if st.session_state["pair.without"] else None
-            ),
-            help="Route the text alone.",
-        )
+        _leave_out(shown=True)
     return kept
+
+
+def _leave_out(*, shown: bool) -> bool:
+    return controls.toggle(
+        "picture",
+        "Leave the picture out",
+        words=("yes", "none"),
+        shown=shown,
+        help="Route the text alone.",
+    )
 
 
 def _take_upload(size: int) -> None:

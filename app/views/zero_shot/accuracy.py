@@ -1,4 +1,4 @@
-"""Stored accuracies: by task, language, category and style, beside the dense twin."""
+"""Stored accuracies by task, language, category and style, with the dense twin's."""
 
 from __future__ import annotations
 
@@ -10,21 +10,23 @@ import streamlit as st
 
 import analysis
 from analysis import figures as drawn
+from analysis.recipes import record
 from app.parts import figures, messages
 from app.parts.export import take_away
 from app.parts.glossary import TERMS, help_text
-from app.server import measures
+from app.server import recorded
 from app.server.runs import Runs
-from app.shell import state
-from app.views.zero_shot.page import evaluated_steps
-from limoe_core.config import Config, LossConfig, dense_twin
+from app.shell import controls
+from app.views.zero_shot.tasks import accuracies, choose_task, evaluated_steps, in_order
+from limoe_core.config import Config, LossConfig
+from limoe_core.presets import dense_twin
 from limoe_core.runs.directory import Run, RunError
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _NONE = "none"
-#: Groups of `analysis.accuracy_frame`, and how they are called.
+#: Groups of `analysis.accuracy_frame` with their names on the page.
 _GROUPS = {
     "language": "language",
     "category": "category",
@@ -36,14 +38,13 @@ _GROUPS = {
 
 def show(run: Run, step: int) -> None:
     """Draws the view."""
-    frame = accuracies(run, step)
     compared = _choose_twin(run, step)
-    frames = {run.name: frame}
-    paths = {run.name: (run, step)}
+    frames = {run.name: accuracies(run, step)}
     if compared is not None:
         other, at = compared
         frames[other.name] = accuracies(other, at)
-        paths[other.name] = compared
+    frame = frames[run.name].value
+    joined = record(analysis.join_runs, frames)
     tasks = in_order(frame)
     left, middle, right = st.columns([5, 3, 1])
     with left:
@@ -52,25 +53,23 @@ def show(run: Run, step: int) -> None:
         group = _choose_group(frame, task)
     with right:
         k = _choose_k()
-    _numbers(frames, task, k)
+    _numbers({name: each.value for name, each in frames.items()}, task, k)
     wide, narrow = st.columns([3, 2])
     with wide:
         st.subheader(
             f"Top-{k} by {_GROUPS[group]}", anchor=False, help=help_text("top-k", "ceiling")
         )
         figures.show(
-            drawn.accuracy_figure(frames, task, group, k=k),
-            lambda: _joined(frames),
-            _recipe(paths, f"accuracy_figure(frames, {task!r}, {group!r}, k={k})"),
+            record(drawn.accuracy_figure, frames, task, group, k=k),
+            joined,
             file=f"accuracy-{task}-{group}-{run.name}-step{step}",
             note=_note(frame, task, group),
         )
     with narrow:
-        st.subheader("Every task", anchor=False, help=TERMS["zero-shot"])
+        st.subheader("All tasks", anchor=False, help=TERMS["zero-shot"])
         figures.show(
-            drawn.tasks_figure(frames, k=k),
-            lambda: _joined(frames),
-            _recipe(paths, f"tasks_figure(frames, k={k})"),
+            record(drawn.tasks_figure, frames, k=k),
+            joined,
             file=f"tasks-{run.name}-step{step}",
             note="Headline: in the first language. Hatched: the mean over languages. Whiskers: "
             "95 % intervals over concepts.",
@@ -78,99 +77,31 @@ def show(run: Run, step: int) -> None:
     _retrieval(run, step)
 
 
-def accuracies(run: Run, step: int) -> pd.DataFrame:
-    """`analysis.accuracy_frame` of a step, read once while the file stays the same."""
-    stamp = measures.stamp(run.path / "evaluations.json")
-    return _accuracies(str(run.path), step, stamp, run)
-
-
-@st.cache_data(max_entries=64, show_spinner=False)
-def _accuracies(path: str, step: int, changed: tuple[int, int], _run: Run) -> pd.DataFrame:
-    return analysis.accuracy_frame(_run, step)
-
-
-def choose_task(tasks: list[str]) -> str:
-    """Draws the choice of a stored task."""
-    task = state.get("task", state.one_of(tasks, "task"), tasks[0], say=False)
-    st.session_state["zero_shot.task"] = task
-    st.selectbox(
-        "Task",
-        tasks,
-        key="zero_shot.task",
-        format_func=task_name,
-        on_change=state.bind("task", "zero_shot.task"),
-        help=TERMS["zero-shot"],
-    )
-    return task
-
-
-def task_name(task: str) -> str:
-    """A task in words: which pictures, which classes."""
-    pictures = {
-        "test_style": "test style: concepts seen, drawn in a style kept out",
-        "test_concept": "test concept: concepts never seen",
-        "validation": "validation: concepts never seen",
-    }
-    name = task.removeprefix("zero_shot_")
-    for split, words in pictures.items():
-        if name == split:
-            return words
-        if name == f"{split}_all":
-            return f"{words}, among all names"
-        if name == f"{split}_split":
-            return f"{words}, among the split's names"
-    return name
-
-
-def in_order(frame: pd.DataFrame) -> list[str]:
-    """The tasks of an accuracy frame, those of learned concepts first."""
-    return sorted(map(str, frame["task"].unique()), key=_order)
-
-
-def _order(task: str) -> tuple[int, str]:
-    for place, split in enumerate(("test_style", "test_concept", "validation")):
-        if split in task:
-            return place, task
-    return 9, task
-
-
 def _choose_group(frame: pd.DataFrame, task: str) -> str:
     have = set(frame.loc[frame["task"] == task, "group"])
     groups = [group for group in _GROUPS if group in have] or ["language"]
-    group = state.get("group", state.one_of(groups, "grouping"), groups[0], say=False)
-    st.session_state["zero_shot.group"] = group
-    st.selectbox(
+    return controls.choice(
+        "group",
         "By",
         groups,
-        key="zero_shot.group",
-        format_func=_GROUPS.__getitem__,
-        on_change=state.bind("group", "zero_shot.group"),
+        noun="grouping",
+        words=_GROUPS,
+        say=False,
         help="Categories and styles: in the first language, or as the mean over all languages.",
     )
-    return group
 
 
 def _choose_k() -> int:
-    k = state.get("k", state.number_among([1, 5], "k"), 1)
-    st.session_state["zero_shot.k"] = k
-    st.segmented_control(
-        "Top",
-        [1, 5],
-        key="zero_shot.k",
-        required=True,
-        on_change=state.bind("k", "zero_shot.k"),
-        help=TERMS["top-k"],
-    )
-    return k
+    return controls.choice("k", "Top", [1, 5], noun="k", look="buttons", help=TERMS["top-k"])
 
 
 def _numbers(frames: dict[str, pd.DataFrame], task: str, k: int) -> None:
-    """The headline of each run in a sentence."""
+    """Draws the headline accuracy of each run."""
     for name, frame in frames.items():
         rows = frame[(frame["task"] == task) & (frame["k"] == k)]
         of_group = {str(row["group"]): row for row in rows.to_dict("records")}
         if "headline" not in of_group:
-            messages.say("info", f"{name} has no stored result of this task.")
+            messages.say("info", f"{name} has no stored result for this task.")
             continue
         head, mean = of_group["headline"], of_group["mean over languages"]
         ensemble = ""
@@ -204,7 +135,7 @@ def _note(frame: pd.DataFrame, task: str, group: str) -> str:
 
 
 def _choose_twin(run: Run, step: int) -> tuple[Run, int] | None:
-    """A run to set beside this one: by default its dense twin, if there is one."""
+    """Draws the choice of a run to compare with; the dense twin by default, if there is one."""
     runs = Runs.of(run.path.parent)
     others = {}
     for name in runs.usable:
@@ -214,21 +145,19 @@ def _choose_twin(run: Run, step: int) -> tuple[Run, int] | None:
             other = runs.open(name)
         except RunError:
             continue
-        if (other.path / "evaluations.json").exists():
+        if other.has("evaluations"):
             others[name] = other
     twins = [name for name, other in others.items() if is_twin(run.config, other.config)]
     default = twins[0] if twins else _NONE
-    chosen = state.get(
-        "versus", state.one_of([_NONE, *others], "run to compare"), default, say=False
-    )
     with st.sidebar:
-        st.session_state["zero_shot.versus"] = chosen
-        st.selectbox(
-            "Beside it",
+        chosen = controls.choice(
+            "versus",
+            "Compare with",
             [_NONE, *others],
-            key="zero_shot.versus",
-            format_func=lambda name: f"{name} (dense twin)" if name in twins else name,
-            on_change=state.bind("versus", "zero_shot.versus"),
+            default=default,
+            noun="run to compare",
+            words=lambda name: messages.visible(name) + (" (dense twin)" if name in twins else ""),
+            say=False,
             help=TERMS["dense twin"],
         )
     if chosen == _NONE:
@@ -241,14 +170,14 @@ def _choose_twin(run: Run, step: int) -> tuple[Run, int] | None:
 
 
 def is_twin(config: Config, other: Config) -> bool:
-    """Whether one is the dense twin of the other: alike in all that a dense model has."""
+    """Whether one is the dense twin of the other: equal in all settings of a dense model."""
     if bool(config.model.experts) == bool(other.model.experts):
         return False
     return _dense(config) == _dense(other)
 
 
 def _dense(config: Config) -> Config:
-    """The settings that matter without experts."""
+    """The settings that matter to a dense model; the others at their defaults."""
     twin = dense_twin(config)
     plain = type(twin.model)()
     routers = {
@@ -260,6 +189,9 @@ def _dense(config: Config) -> Config:
             "eval_capacity_factor",
             "batch_priority",
             "router_noise",
+            "router",
+            "balance",
+            "balance_rate",
         )
     }
     loss = LossConfig(
@@ -290,30 +222,9 @@ def _dense(config: Config) -> Config:
 # ---- what leaves
 
 
-def _joined(frames: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    import pandas as pd
-
-    return pd.concat([frame.assign(run=name) for name, frame in frames.items()], ignore_index=True)
-
-
-def _recipe(paths: dict[str, tuple[Run, int]], call: str) -> str:
-    opened = ", ".join(f"({str(run.path)!r}, {step})" for run, step in paths.values())
-    return f"""import analysis
-from analysis import figures
-from limoe_core.runs.directory import Run
-
-runs = [{opened}]
-frames = {{
-    run.name: analysis.accuracy_frame(run, step)
-    for run, step in ((Run.open(path), step) for path, step in runs)
-}}
-frame = next(iter(frames.values()))
-figure = figures.{call}
-"""
-
-
 def _retrieval(run: Run, step: int) -> None:
-    frame = analysis.retrieval_frame(run, step)
+    results = record(analysis.retrieval_frame, recorded.opened(run), step)
+    frame = results.value
     if frame.empty:
         return
     st.subheader(
@@ -334,8 +245,7 @@ def _retrieval(run: Run, step: int) -> None:
     st.dataframe(table.reset_index(), hide_index=True, height=260)
     st.caption("With 95 % intervals.")
     take_away(
-        lambda: frame,
-        analysis.recipe("retrieval", run.path, step),
+        results,
         file=f"retrieval-{run.name}-step{step}",
         what="the retrieval results",
     )

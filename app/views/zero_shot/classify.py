@@ -6,26 +6,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
 import streamlit as st
 
+from analysis import figures as drawn
 from analysis.classification import SLOT, classification_frame, prompts, temperature
-from analysis.figures.classification import classification_figure
+from analysis.picture_sets import PictureSet
+from analysis.recipes import Recorded, constant, record
 from app.parts import figures, messages
 from app.parts.export import take_away
 from app.parts.glossary import TERMS
-from app.server import models
-from app.shell import state
-from app.views.zero_shot import embeddings
-from app.views.zero_shot import pictures as pool
-from app.views.zero_shot import selection as chosen
+from app.server import recorded, runs
+from app.shell import controls, state
+from app.views.zero_shot import embeddings, pool, selection
 from app.views.zero_shot.labels import LONGEST, Labels, cut_note, read_template
-from app.views.zero_shot.pictures import Pool
+from app.views.zero_shot.pool import Pool
 from app.views.zero_shot.selection import Chosen
 from limoe_core.runs.directory import Run
 
 if TYPE_CHECKING:
     import pandas as pd
+    import plotly.graph_objects as go
 
 _TYPED, _ALL = "typed", "all"
 _PICTURES = "pictures"  # in the address bar
@@ -33,20 +33,18 @@ _KEY = "zero_shot.gallery"
 #: Labels and pictures that the page opens with.
 _LABELS_AT_FIRST, _PICTURES_AT_FIRST = 9, 4
 _BARS = 8
-_BY_HAND = "the labels typed"
+_BY_HAND = "your labels"
 
 
 @dataclass(frozen=True)
 class Classes:
-    """What to choose from."""
+    """The classes to choose from."""
 
-    labels: tuple[str, ...]
-    texts: tuple[str, ...]
-    template: str
+    labels: Recorded[Sequence[str]]
+    texts: Recorded[list[str]]
+    """The labels in the prompt template."""
     what: str
-    """In words, for the note under the figure."""
-    recipe: str
-    """Python that makes `labels`."""
+    """The classes in words, for the note under the figure."""
 
 
 def show(run: Run, step: int) -> None:
@@ -61,34 +59,38 @@ def show(run: Run, step: int) -> None:
     if classes is None:
         return
     if not looked_at:
-        messages.say("info", "Pick a picture above, or bring one of your own.")
+        messages.say("info", "Select a picture above, or upload your own.")
         return
     _say_what_was_cut(run, step, classes)
     frame = _classified(run, step, looked_at, classes)
-    recipe = _recipe(run, step, pictures, looked_at, classes)
-    tau = temperature(models.load(run, step))
+    labels = classes.labels.value
+    tau = temperature(runs.load_model(run, step))
     st.caption(
-        f"Probability: softmax over {messages.counted(len(classes.labels), 'class', 'classes')} "
+        f"Probability: softmax over {messages.counted(len(labels), 'class', 'classes')} "
         f"({classes.what}) of cosine similarity / τ, with the learned temperature τ = {tau:.4f}. "
         f"Step {step:,}.",
         help=TERMS["zero-shot"] + "\n\n" + TERMS["temperature"],
     )
-    if len(classes.labels) == 1:
+    if len(labels) == 1:
         messages.say(
             "info",
-            "With a single label every picture gets it, whatever it shows; add others to choose "
-            "from, or look at the cosine similarity on hovering.",
+            "With a single label, every picture gets it, whatever it shows. Add other labels, or "
+            "hover over the bar for the cosine similarity.",
         )
+    answers = [
+        record(drawn.classification_figure, frame, number, count=_BARS)
+        for number in range(len(looked_at))
+    ]
     for start in range(0, len(looked_at), 2):  # row by row, so that a phone keeps the order
         columns = st.columns(2, gap="medium")
         for column, number in zip(
             columns, range(start, min(start + 2, len(looked_at))), strict=False
         ):
             with column:
-                _answer(number, looked_at[number], frame)
+                _answer(number, looked_at[number], frame.value, answers[number])
     take_away(
-        lambda: frame,
-        recipe,
+        frame,
+        *answers,
         file=f"classification-{run.name}-step{step}",
         what="all probabilities",
     )
@@ -98,46 +100,39 @@ def show(run: Run, step: int) -> None:
 
 
 def _choose_classes(run: Run, step: int, pictures: Pool) -> Classes | None:
-    ways = {_TYPED: "labels I type"}
+    ways = {_TYPED: "my own labels"}
     if pictures.texts:
-        ways[_ALL] = f"all {len(pictures.text_keys):,} names"
-    way = state.get("against", state.one_of(list(ways), "kind of classes"), _TYPED)
-    st.session_state["zero_shot.against"] = way
-    st.segmented_control(
-        "Choose among",
+        ways[_ALL] = f"all {len(next(iter(pictures.texts.values()))):,} names"
+    way = controls.choice(
+        "against",
+        "Classes",
         list(ways),
-        key="zero_shot.against",
-        required=True,
-        format_func=ways.__getitem__,
-        on_change=state.bind("against", "zero_shot.against"),
+        noun="kind of classes",
+        words=ways,
+        look="buttons",
         help=TERMS["zero-shot"],
     )
     if way == _ALL:
-        labels, what, recipe = _all_names(pictures)
+        labels, what = _all_names(pictures)
     else:
-        labels, what, recipe = _typed(pictures)
+        labels, what = _typed(pictures)
     template, wrong = read_template(_type_template())
     if wrong:
         messages.say("warning", wrong)
-    if not labels:
-        messages.say("info", "There is nothing to choose from: type a label, one a line.")
+    if not len(labels.value):
+        messages.say("info", "There are no classes: type some labels, one per line.")
         return None
-    return Classes(labels, tuple(prompts(labels, template)), template, what, recipe)
+    return Classes(labels, record(prompts, labels, template).named("texts"), what)
 
 
-def _typed(pictures: Pool) -> tuple[tuple[str, ...], str, str]:
+def _typed(pictures: Pool) -> tuple[Recorded[Sequence[str]], str]:
     default = "\n".join(dict.fromkeys(_names_at_first(pictures)))
-    text = state.get("labels", lambda text: text.replace("\0", ""), default)
-    st.session_state["zero_shot.labels"] = text
-
-    def store() -> None:
-        typed = st.session_state["zero_shot.labels"] or ""
-        state.put("labels", None if typed == default else typed)
-
-    st.text_area(
-        "Labels, one a line, in any language",
-        key="zero_shot.labels",
-        on_change=store,
+    text = controls.text(
+        "labels",
+        "Labels, one per line, in any language",
+        default,
+        clean=lambda text: text.replace("\0", ""),
+        lines=True,
         height=180,
         placeholder="a red apple\nun gato negro\n青い車",
         help="Press Ctrl+Enter, or click elsewhere, to classify.",
@@ -146,56 +141,40 @@ def _typed(pictures: Pool) -> tuple[tuple[str, ...], str, str]:
     for note in found.notes:
         messages.say("info", note)
     if len(text) > state.LONGEST_IN_ADDRESS:
-        messages.say("info", "So many labels are left out of the address: a link has none of them.")
-    return found.names, _BY_HAND, f"labels = {list(found.names)!r}"
+        messages.say(
+            "info", "These labels are too long for the address bar: a link leaves them out."
+        )
+    return constant(list(found.names), "labels"), _BY_HAND
 
 
 def _names_at_first(pictures: Pool) -> list[str]:
     return [
-        pictures.names[pictures.place[i]] for i in chosen.default_picks(pictures, _LABELS_AT_FIRST)
+        pictures.names[pictures.place[i]]
+        for i in selection.default_picks(pictures, _LABELS_AT_FIRST)
     ]
 
 
-def _all_names(pictures: Pool) -> tuple[tuple[str, ...], str, str]:
+def _all_names(pictures: Pool) -> tuple[Recorded[Sequence[str]], str]:
     languages = list(pictures.texts)
-    language = state.get("language", state.one_of(languages, "language"), languages[0])
-    st.session_state["zero_shot.language"] = language
-    st.selectbox(
-        "Language of the names",
-        languages,
-        key="zero_shot.language",
-        on_change=state.bind("language", "zero_shot.language"),
-    )
-    recipe = (
-        "from limoe_core.data.source import load_pairs\n\n"
-        "table = load_pairs(model.config.data, 'validation').concepts\n"
-        f"labels = list(dict.fromkeys(str(name) for name in table.names[{language!r}]))"
-    )
-    names = tuple(dict.fromkeys(pictures.texts[language]))
-    return names, f"all names of the data set in {language}, each once", recipe
+    language = controls.choice("language", "Language of the names", languages, noun="language")
+    names = record(PictureSet.names, pictures.source, [language])
+    return names["text"].named("labels"), f"all names of the data set in {language}, each once"
 
 
 def _type_template() -> str:
-    template = state.get("template", lambda text: text[:LONGEST], SLOT)
-    st.session_state["zero_shot.template"] = template
-
-    def store() -> None:
-        typed = (st.session_state["zero_shot.template"] or "").strip()
-        state.put("template", typed or None)
-
-    st.text_input(
+    return controls.text(
+        "template",
         "Prompt template",
-        key="zero_shot.template",
-        on_change=store,
+        SLOT,
+        clean=lambda text: text.strip()[:LONGEST] or SLOT,
         help="Each label takes the place of {} before it is embedded, as in: a picture of {}",
     )
-    return template
 
 
 def _say_what_was_cut(run: Run, step: int, classes: Classes) -> None:
     if classes.what != _BY_HAND:
         return
-    cut = embeddings.cut_texts(run, step, classes.texts)
+    cut = embeddings.cut_texts(run, step, classes.texts.value)
     note = cut_note(cut, run.config.model.text_length)
     if note:
         messages.say("warning", note)
@@ -205,20 +184,20 @@ def _say_what_was_cut(run: Run, step: int, classes: Classes) -> None:
 
 
 def _choose_pictures(run: Run, pictures: Pool) -> list[Chosen]:
-    default = chosen.default_picks(pictures, _PICTURES_AT_FIRST)
-    ids = chosen.picked(pictures, _PICTURES, default)
-    chosen.remember_shown(_KEY, ids)
-    chosen.show_gallery(
+    default = selection.default_picks(pictures, _PICTURES_AT_FIRST)
+    ids = selection.picked(pictures, _PICTURES, default)
+    selection.remember_shown(_KEY, ids)
+    selection.show_gallery(
         pictures,
         label="Pictures",
         selected=ids[0] if ids else None,
         key=_KEY,
         name=_PICTURES,
-        most=chosen.MOST,
+        most=selection.MOST,
     )
     bring, clear = st.columns([3, 2])
     with bring:
-        chosen.bring_pictures(run.config.model.image_size, most=chosen.MOST)
+        selection.bring_pictures(run.config.model.image_size, most=selection.MOST)
     with clear:
         st.button(
             "Clear all",
@@ -226,51 +205,46 @@ def _choose_pictures(run: Run, pictures: Pool) -> list[Chosen]:
             width="stretch",
             key="zero_shot.clear",
             on_click=_clear,
-            help=f"A click on a picture adds it; the newest {chosen.MOST} are classified.",
+            help=f"Click a picture to add it; the latest {selection.MOST} are classified.",
         )
-    sample = f"{chosen.SHOWN} of " if len(pictures) > chosen.SHOWN else ""
+    sample = f"{selection.SHOWN} of " if len(pictures) > selection.SHOWN else ""
     others = "; Search finds the others" if sample else ""
     st.caption(messages.plain(f"{sample}{len(pictures):,} {pictures.title}{others}."))
     size = run.config.model.image_size
-    brought = [chosen.of_upload(upload, size) for upload in chosen.uploads()]
-    return [*brought, *(chosen.of_pool(pictures, pictures.place[i]) for i in ids)][: chosen.MOST]
+    brought = [selection.of_upload(upload, size) for upload in selection.uploads()]
+    picked = [selection.of_pool(pictures, pictures.place[i]) for i in ids]
+    return [*brought, *picked][: selection.MOST]
 
 
 def _clear() -> None:
     state.put(_PICTURES, ",")
-    chosen.forget_uploads()
+    selection.forget_uploads()
 
 
 # ---- answers
 
 
-def _classified(run: Run, step: int, looked_at: Sequence[Chosen], classes: Classes) -> pd.DataFrame:
-    pictures = np.stack([picture.embed(run, step) for picture in looked_at])
-    if len(classes.texts) > 256:
-        texts = embeddings.of_names(run, step, classes.texts, "the names")
-    else:
-        texts = embeddings.of_texts(run, step, classes.texts)
-    return classification_frame(
-        pictures,
-        texts,
-        temperature(models.load(run, step)),
+def _classified(
+    run: Run, step: int, looked_at: Sequence[Chosen], classes: Classes
+) -> Recorded[pd.DataFrame]:
+    return record(
+        classification_frame,
+        embeddings.of_pictures(run, step, [picture.recorded for picture in looked_at]),
+        embeddings.of_texts(run, step, classes.texts, "the names"),
+        record(temperature, recorded.model(run, step)),
         names=[picture.name for picture in looked_at],
         labels=classes.labels,
         texts=classes.texts,
     )
 
 
-def _answer(number: int, picture: Chosen, frame: pd.DataFrame) -> None:
+def _answer(number: int, picture: Chosen, frame: pd.DataFrame, figure: Recorded[go.Figure]) -> None:
     mine = frame[frame["picture"] == number]
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.image(picture.shown, width=72, output_format="PNG")
             st.markdown(f"**{messages.plain(picture.name, 120)}**  \n{_about(picture, mine)}")
-        st.plotly_chart(
-            classification_figure(frame, number, count=_BARS),
-            key=f"figure.answer.{number}",
-            config=figures.config(f"classification-{picture.name}"),
-        )
+        figures.draw(figure, key=f"answer.{number}", file=f"classification-{picture.name}")
 
 
 def _about(picture: Chosen, mine: pd.DataFrame) -> str:
@@ -280,21 +254,4 @@ def _about(picture: Chosen, mine: pd.DataFrame) -> str:
     same = mine[[str(label).casefold() == picture.truth.casefold() for label in mine["label"]]]
     if same.empty:
         return f":small[{words}]"
-    return f":small[{words} · the right name has rank {int(same['rank'].iloc[0]):,}]"
-
-
-def _recipe(
-    run: Run, step: int, pictures: Pool, looked_at: Sequence[Chosen], classes: Classes
-) -> str:
-    images = ", ".join(picture.recipe for picture in looked_at)
-    lines = ["import limoe_core", "from analysis.classification import classify"]
-    lines.append("from analysis.figures.classification import classification_figure")
-    if "PIL." in images:
-        lines.insert(0, "import PIL.Image")
-    lines += ["", f"model = limoe_core.load({str(run.path)!r}, step={step})"]
-    if "pictures[" in images:
-        lines.append(pictures.recipe)
-    lines.append(classes.recipe)
-    lines.append(f"frame = classify(model, [{images}], labels, template={classes.template!r})")
-    lines.append(f"figure = classification_figure(frame, 0, count={_BARS})")
-    return "\n".join(lines) + "\n"
+    return f":small[{words} · the correct name is at rank {int(same['rank'].iloc[0]):,}]"

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import importlib
 
-import streamlit as st
-
 from analysis.errors import AnalysisError
 from app.parts import figures, messages
-from app.shell import sidebar, state
+from app.shell import controls, sidebar
+from app.views.zero_shot.tasks import evaluated_steps
 from limoe_core.config import ConfigError
 from limoe_core.runs.directory import Run, RunError
 
-#: The views, by their name in the address: what the switch says. Each is a module of
-#: `app.zero_shot` with `show(run, step)`, imported when it is opened.
+#: The views by their name in the address bar, with their titles. Each is drawn by `show(run, step)`
+#: of the module of that name in this folder, imported when it is opened.
 _VIEWS = {
     "classify": "Classify",
     "search": "Search",
@@ -26,15 +25,12 @@ _OF_THE_MODEL = ("classify", "search")
 
 def show(run: Run) -> None:
     """Draws the page."""
-    view = state.get("show", state.one_of(list(_VIEWS), "view"), "classify")
-    st.session_state["zero_shot.view"] = view
-    st.segmented_control(
+    view = controls.choice(
+        "show",
         "View",
         list(_VIEWS),
-        key="zero_shot.view",
-        required=True,
-        format_func=_VIEWS.__getitem__,
-        on_change=state.bind("show", "zero_shot.view"),
+        words=_VIEWS,
+        look="buttons",
         label_visibility="collapsed",
     )
     steps = run.steps() if view in _OF_THE_MODEL else evaluated_steps(run)
@@ -49,29 +45,11 @@ def show(run: Run) -> None:
         messages.say("error", f"This cannot be shown: {error}")
 
 
-def evaluated_steps(run: Run) -> list[int]:
-    """Steps with a stored zero-shot evaluation, rising; none, said, if the file is damaged."""
-    try:
-        stored = run.evaluations()
-    except RunError as error:
-        messages.say("error", f"The evaluations of {run.name} cannot be read: {error}")
-        return []
-    return sorted(
-        {
-            int(step)
-            for task, by_step in stored.items()
-            if task.startswith("zero_shot_") and isinstance(by_step, dict)
-            for step in by_step
-            if step.isascii() and step.isdigit()
-        }
-    )
-
-
 def _nothing(run: Run, view: str) -> None:
     if view in _OF_THE_MODEL:
         messages.say(
             "info",
-            f"{run.name} has no checkpoint yet, so there is no model to ask. If it is being "
+            f"{run.name} has no checkpoint yet, so there is no model to use. If it is being "
             "trained, come back in a moment.",
         )
     else:

@@ -1,23 +1,23 @@
-"""The pictures that the reader has picked or brought."""
+"""The pictures that the reader has selected or uploaded."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import streamlit as st
-from jaxtyping import Float, UInt8
+from jaxtyping import UInt8
 
-from app.components.gallery import Item, contact_sheet, gallery
-from app.components.gallery.gallery import Sheet
+from analysis.recipes import Recorded
+from app.components.contact_sheet import Sheet, contact_sheet
+from app.components.gallery import Item, gallery
 from app.parts import messages, pictures
 from app.shell import state
-from app.views.zero_shot import embeddings
-from app.views.zero_shot.pictures import Pool, spread, valid_id
-from limoe_core.runs.directory import Run
+from app.views.zero_shot.pool import Pool, spread, valid_id
 
-#: Pictures in the gallery, and most that are looked at together.
+#: Pictures in the gallery, and the most that are classified together.
 SHOWN, MOST = 160, 8
 _UPLOADS = "zero_shot.uploads"  # session: Upload by name
 _REFUSED = "zero_shot.refused"  # session: sentences about files that could not be read
@@ -27,45 +27,33 @@ _LISTED = "zero_shot.listed"  # session: digest of each file that the widget lis
 
 @dataclass(frozen=True, eq=False)
 class Chosen:
-    """One picture to look at."""
+    """A selected picture."""
 
     name: str
-    """What it is called on the page."""
+    """Name on the page."""
     truth: str
-    """What it shows, in the data set's first language; "" where that is not known."""
+    """Concept name in the data set's first language; "" if unknown."""
     about: str
-    """Its style and split, or that it was brought."""
+    """Style and split, or that it was uploaded."""
     shown: UInt8[np.ndarray, "h w 3"]
-    content: np.ndarray
-    """What the model embeds: a picture, or with `pixels` its own input."""
-    pixels: bool
-    digest: str
-    recipe: str
-    """Python that opens it."""
-
-    def embed(self, run: Run, step: int) -> Float[np.ndarray, " d"]:
-        """Its embedding."""
-        return embeddings.of_picture(run, step, self.digest, self.content, pixels=self.pixels)
+    recorded: Recorded[Any]
+    """The picture itself, of any size."""
 
 
 def of_pool(pool: Pool, index: int) -> Chosen:
     """A picture of the pool."""
-    name = pool.ids[index]
     about = [part for part in (pool.styles[index], f"split {pool.splits[index]}") if part]
     return Chosen(
         name=pool.names[index],
         truth=pool.names[index],
         about=" · ".join(about),
         shown=pool.pictures[index],
-        content=pool.raw[index],
-        pixels=False,
-        digest=f"{pool.title}/{name}",
-        recipe=f"pictures[{index}]",
+        recorded=pool.source.attribute("pictures")[index],
     )
 
 
 def of_upload(upload: pictures.Upload, size: int) -> Chosen:
-    """A picture that the reader brought and that could be read."""
+    """A picture that the reader uploaded."""
     prepared = pictures.prepare(upload, size)
     notes = " ".join(prepared.notes)
     return Chosen(
@@ -73,20 +61,17 @@ def of_upload(upload: pictures.Upload, size: int) -> Chosen:
         truth="",
         about="your picture" + (f". {notes}" if notes else ""),
         shown=pictures.to_bytes(prepared.pixels),
-        content=prepared.pixels,
-        pixels=True,
-        digest=upload.digest,
-        recipe=f"PIL.Image.open({upload.name!r})",
+        recorded=pictures.recorded(upload),
     )
 
 
 def default_picks(pool: Pool, count: int) -> list[str]:
-    """What is shown before the reader picks anything."""
+    """Names of the pictures shown before the reader selects any."""
     return [pool.ids[index] for index in spread(pool, count)]
 
 
 def picked(pool: Pool, name: str, default: Sequence[str]) -> list[str]:
-    """The pool's pictures that the address bar or the reader names under `name`."""
+    """Names of the pool's pictures chosen under `name`, by address bar or click."""
 
     def parse(text: str) -> tuple[str, ...]:
         ids = [part for part in text.split(",") if part]
@@ -107,7 +92,7 @@ def picked(pool: Pool, name: str, default: Sequence[str]) -> list[str]:
 def show_gallery(
     pool: Pool, *, label: str, selected: str | None, key: str, name: str, most: int
 ) -> None:
-    """A strip of pictures; a click adds one to those under `name`, or replaces a single one."""
+    """Draws a strip of pictures; a click adds to those under `name`, or replaces the one."""
     shown = _in_gallery(pool.title, len(pool), pool)
 
     def pick(item: str) -> None:
@@ -143,11 +128,11 @@ def _in_gallery(title: str, count: int, _pool: Pool) -> list[int]:
 
 @st.cache_resource(max_entries=16, show_spinner=False)
 def _sheet(title: str, count: int, _pool: Pool) -> Sheet:
-    return contact_sheet(_pool.pictures[_in_gallery(title, count, _pool)])
+    return contact_sheet(_pool.pictures[_in_gallery(title, count, _pool)], side=64)
 
 
 def remember_shown(key: str, ids: Sequence[str]) -> None:
-    """Keeps what is shown now, for the gallery's clicks to add to."""
+    """Remembers the pictures shown, for clicks in the gallery to add to."""
     st.session_state[f"{key}.now"] = list(ids)
 
 
@@ -155,12 +140,12 @@ def remember_shown(key: str, ids: Sequence[str]) -> None:
 
 
 def uploads() -> list[pictures.Upload]:
-    """The readable pictures that the reader brought in this session, newest first."""
+    """Pictures that the reader uploaded in this session, newest first."""
     return list(st.session_state.get(_UPLOADS, {}).values())
 
 
 def bring_pictures(size: int, *, most: int) -> None:
-    """Draws the field for pictures of the reader's own."""
+    """Draws the field for uploading pictures."""
     widget = f"{_UPLOADER}.{st.session_state.get(_UPLOADER, 0)}"
 
     if not st.session_state.get(widget):  # a new widget: what it never listed stays
@@ -173,17 +158,17 @@ def bring_pictures(size: int, *, most: int) -> None:
             key=widget,
             on_change=_take,
             args=(widget, size, most),
-            help="PNG, JPEG, WebP, GIF and others, of any shape; each is put on a white square. "
-            f"Up to {most} are kept, in this session only.",
+            help="PNG, JPEG, WebP, GIF and others, of any shape, padded to a white square. Up to "
+            f"{most} are kept, for this session only.",
         )
         if uploads():
-            st.button("Forget your pictures", on_click=forget_uploads, key="zero_shot.forget")
+            st.button("Remove your pictures", on_click=forget_uploads, key="zero_shot.forget")
     for sentence in st.session_state.get(_REFUSED, []):
         messages.say("error", sentence)
 
 
 def _take(widget: str, size: int, most: int) -> None:
-    """Takes in the files that are new in the widget, and lets go of those taken off its list."""
+    """Takes in the widget's new files and drops those removed from it."""
     from limoe_core.data.preprocess import PictureError
 
     files = st.session_state.get(widget) or []
@@ -210,7 +195,7 @@ def _take(widget: str, size: int, most: int) -> None:
 
 
 def forget_uploads() -> None:
-    """Takes the reader's pictures away, and what was said of them."""
+    """Removes the uploaded pictures and the messages about them."""
     for key in (_UPLOADS, _REFUSED, _LISTED):
         st.session_state.pop(key, None)
     st.session_state[_UPLOADER] = st.session_state.get(_UPLOADER, 0) + 1

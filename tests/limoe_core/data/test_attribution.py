@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from limoe_core.data.attribution import ATTRIBUTIONS
 from limoe_core.data.emoji.art import FULL_STYLES
+from limoe_core.data.emoji.attribution import ATTRIBUTIONS
 
 
 def test_every_style_has_one_attribution() -> None:

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from limoe_core.config import Config, ConfigError, preset
+from limoe_core.config import Config, ConfigError
 from limoe_core.data.batches import BatchSource, CaptionTable, epoch_batches, training_batches
 from limoe_core.data.pairs import ArrayPictures, ConceptTable, PairSet
+from limoe_core.presets import preset
 from limoe_core.tokenizer import Tokenizer
 
 LENGTH = 16

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from limoe_core.data.emoji.art import PACKAGES, has_full_art, tarball_name
-from limoe_core.data.emoji.builder import art_folder
-from limoe_core.data.fetch import FetchError, fetch_art
+from limoe_core.data.emoji.art import PACKAGES, art_folder, has_full_art, tarball_name
+from limoe_core.data.emoji.fetch import fetch_art
+from limoe_core.data.npm import FetchError
 
 from .icon_packages import write_full_art
 

@@ -11,13 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from limoe_core.config import ModelConfig
 from limoe_core.data.preprocess import (
     MAX_PIXELS,
     PictureError,
     fit_square,
     open_picture,
-    patch_boxes,
     to_model_input,
 )
 
@@ -285,16 +283,3 @@ def test_bands_leave_no_seam(height: int, width: int) -> None:
 def test_other_arrays_are_refused_by_name(array: object, complaint: str) -> None:
     with pytest.raises(PictureError, match=complaint):
         to_model_input(array, 8)  # type: ignore[arg-type]
-
-
-def test_patches_are_counted_row_by_row() -> None:
-    boxes = patch_boxes(ModelConfig(image_size=32, patch_size=8))
-    assert boxes.shape == (16, 4)
-    assert boxes.dtype == np.int32
-    assert boxes[0].tolist() == [0, 0, 8, 8]
-    assert boxes[1].tolist() == [8, 0, 16, 8]
-    assert boxes[4].tolist() == [0, 8, 8, 16]
-    covered = np.zeros((32, 32), int)
-    for left, top, right, bottom in boxes:
-        covered[top:bottom, left:right] += 1
-    assert (covered == 1).all()

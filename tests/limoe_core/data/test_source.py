@@ -15,11 +15,13 @@ import pytest
 from PIL import Image
 
 from limoe_core.config import ConfigError, DataConfig
-from limoe_core.data.emoji.builder import art_folder
+from limoe_core.data.emoji import EMOJI
+from limoe_core.data.emoji.art import art_folder
 from limoe_core.data.emoji.concepts import bare, module_folder
 from limoe_core.data.emoji.splits import SPLITS, split_of
 from limoe_core.data.pairs import ConceptTable, PairSet, name_ceiling
-from limoe_core.data.source import load_pairs, resolve_config
+from limoe_core.data.registry import data_set
+from limoe_core.data.source import load_pairs
 
 from .icon_packages import write_full_art
 
@@ -29,6 +31,10 @@ LOAD = (
     "from limoe_core.data.source import load_pairs; "
     "print(len(load_pairs(DataConfig(config='base', dir=sys.argv[1]), 'train')))"
 )
+
+
+def resolve_config(config: DataConfig) -> str:
+    return data_set(config).resolve(config)
 
 
 def start_build(folder: Path) -> subprocess.Popen[str]:
@@ -107,6 +113,7 @@ def test_the_concept_table_is_the_same_in_every_split(splits: dict[str, PairSet]
         table = pairs.concepts
         assert table.keys.tolist() == first.keys.tolist()
         assert list(table.names) == [*("en es de fr pt it ja ko zh ru tr id ar fa".split())]
+        assert tuple(table.names) == EMOJI.languages
         np.testing.assert_array_equal(pairs.category, table.category[pairs.concept])
 
 
@@ -232,7 +239,7 @@ def test_names_of_the_emoji_set_are_almost_all_distinct(splits: dict[str, PairSe
 
 
 def test_reading_keeps_pngs_exact() -> None:
-    from limoe_core.data.source import _decode
+    from limoe_core.data.emoji.reading import decode_pngs
 
     rng = np.random.default_rng(0)
     pictures = rng.integers(0, 256, (3, 72, 72, 4), dtype=np.uint8)
@@ -241,7 +248,7 @@ def test_reading_keeps_pngs_exact() -> None:
         out = io.BytesIO()
         Image.fromarray(picture).save(out, "PNG")
         encoded.append(out.getvalue())
-    np.testing.assert_array_equal(_decode(encoded), pictures)
+    np.testing.assert_array_equal(decode_pngs(encoded), pictures)
 
 
 def test_auto_takes_a_full_set_that_is_built_already(tmp_path: Path) -> None:

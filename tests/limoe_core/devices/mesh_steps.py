@@ -17,10 +17,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from limoe_core.config import Config, DataConfig, ModelConfig, TrainConfig, preset
+from limoe_core.config import Config, DataConfig, ModelConfig, TrainConfig
 from limoe_core.devices import processes
 from limoe_core.devices.mesh import MeshShape, fetch, make_mesh, shardings
 from limoe_core.model.functional import FunctionalModel, initial_params
+from limoe_core.presets import preset
 from limoe_core.training.placement import Placer
 from limoe_core.training.step import TrainState, loss_and_gradients
 
@@ -35,6 +36,7 @@ def settings(groups: int) -> Config:
     model = ModelConfig(
         image_size=32, text_length=LENGTH, vocab_size=300, width=16, layers=1, heads=2, mlp_dim=24,
         embed_dim=16, experts=8, moe_every=1, capacity_factor=1.25,
+        shared_dim=8, balance="modality", balance_rate=0.01,
     )  # fmt: skip
     return dataclasses.replace(
         base,
@@ -61,13 +63,14 @@ def walk(mesh_text: str, groups: int) -> dict[str, np.ndarray]:
     mesh = make_mesh(MeshShape.parse(mesh_text, jax.device_count()))
     placer = Placer(config, mesh)
     functional = FunctionalModel.of(config)
-    params = initial_params(config, 0, shardings(functional.shapes, mesh))
+    params = initial_params(config, 0, shardings(functional.shapes, mesh, functional.roles))
 
     @jax.jit
     def step_of(params: Any, batch: Any, step: Any) -> Any:
         state = TrainState(params, None, step)
         gradients, metrics = loss_and_gradients(functional, config, PATCHES, state, batch)
         after = jax.tree.map(lambda p, g: p - RATE * g, params, gradients)
+        after = functional.after_update(after, metrics["choices"])
         return after, gradients, metrics
 
     found: dict[str, np.ndarray] = {}

@@ -17,9 +17,10 @@ import numpy as np
 import pytest
 
 import limoe_core
-from limoe_core.config import ConfigError, preset
+from limoe_core.config import ConfigError
 from limoe_core.devices.mesh import EXPERT, MeshShape, parameter_spec
 from limoe_core.model.functional import FunctionalModel
+from limoe_core.presets import preset
 from limoe_core.runs.directory import Run
 from tests.conftest import ROOT
 
@@ -205,11 +206,12 @@ def test_groups_make_a_difference(walked: Walked) -> None:
 
 
 def test_only_experts_are_spread() -> None:
-    leaves = jax.tree_util.tree_leaves_with_path(FunctionalModel.of(preset("emoji-tiny")).shapes)
+    functional = FunctionalModel.of(preset("emoji-tiny"))
+    leaves = jax.tree_util.tree_leaves_with_path(functional.shapes)
     spread = {
         jax.tree_util.keystr(path, simple=True, separator=".")
         for path, leaf in leaves
-        if EXPERT in parameter_spec(path, leaf)
+        if EXPERT in parameter_spec(path, leaf, functional.roles)
     }
     assert spread == {
         f"blocks.{block}.mlp.{name}"

@@ -17,9 +17,12 @@ import limoe_core
 from limoe_core import evaluate
 from limoe_core.data.source import ConceptTable, PairSet, load_pairs
 from limoe_core.evaluation import scoring
+from limoe_core.evaluation.embedding import embed_ensemble, embed_names
+from limoe_core.evaluation.splits import evaluate_split
 from limoe_core.evaluation.table import tables
+from limoe_core.evaluation.zero_shot import NameEmbeddings, classify
+from limoe_core.runs import RunError
 from limoe_core.runs.directory import Run
-from limoe_core.runs.files import RunError
 from limoe_core.runs.predictions import Predictions
 
 ENGLISH = ["red heart", "Polish", "polish", "dog", "cat", "red heart"]
@@ -101,8 +104,8 @@ def test_zero_shot_agrees_with_asking_one_by_one(pairs, class_set):
             category=pairs.category[keep],
         )
     model = Words()
-    names = evaluate.NameEmbeddings(evaluate.embed_names(model, pairs.concepts))
-    results, answers = evaluate.evaluate_split(model, pairs, names, (class_set,))
+    names = NameEmbeddings(embed_names(model, pairs.concepts))
+    results, answers = evaluate_split(model, pairs, names, (class_set,))
     result = results["zero_shot_test_style"]
     classes = np.unique(pairs.concept) if class_set == "split" else np.arange(6)
     assert result["ways"] == len(classes)
@@ -133,8 +136,8 @@ def test_zero_shot_agrees_with_asking_one_by_one(pairs, class_set):
 
 def test_the_ceiling_is_what_namesakes_leave_to_chance(pairs):
     model = Words()
-    names = evaluate.NameEmbeddings(evaluate.embed_names(model, pairs.concepts))
-    result, _ = evaluate.classify(model.encode_images(pairs.pictures.all), pairs, names)
+    names = NameEmbeddings(embed_names(model, pairs.concepts))
+    result, _ = classify(model.encode_images(pairs.pictures.all), pairs, names)
     # Two red hearts share a name; "Polish" and "polish" do but for the letter case.
     share = {0: 1 / 2, 5: 1 / 2, 1: 1 / 2, 2: 1 / 2, 3: 1, 4: 1}
     assert result["languages"]["en"]["ceiling"] == pytest.approx(
@@ -146,19 +149,19 @@ def test_the_ceiling_is_what_namesakes_leave_to_chance(pairs):
 def test_a_namesake_is_a_right_answer_but_another_concept_is_not(pairs):
     model = Words()
     model.concepts = model.encode_texts(ENGLISH)  # a perfect model, up to names that coincide
-    names = evaluate.NameEmbeddings(evaluate.embed_names(model, pairs.concepts))
-    result, answers = evaluate.classify(model.encode_images(pairs.pictures.all), pairs, names)
+    names = NameEmbeddings(embed_names(model, pairs.concepts))
+    result, answers = classify(model.encode_images(pairs.pictures.all), pairs, names)
     assert result["top1"]["value"] == 1
     assert answers.top[0, 0, 0] in (0, 5)
     model.concepts = np.roll(model.concepts, 1, axis=0)
-    result, _ = evaluate.classify(model.encode_images(pairs.pictures.all), pairs, names)
+    result, _ = classify(model.encode_images(pairs.pictures.all), pairs, names)
     assert result["top1"]["value"] < 0.5
 
 
 def test_retrieval_agrees_with_asking_one_by_one(pairs):
     model = Words(seed=2)
-    names = evaluate.NameEmbeddings(evaluate.embed_names(model, pairs.concepts))
-    result = evaluate.evaluate_split(model, pairs, names)[0]["retrieval_test_style"]
+    names = NameEmbeddings(embed_names(model, pairs.concepts))
+    result = evaluate_split(model, pairs, names)[0]["retrieval_test_style"]
     images = model.encode_images(pairs.pictures.all)
     texts = sorted({name.casefold() for name in ENGLISH})
     vectors = model.encode_texts(texts)
@@ -181,7 +184,7 @@ def test_retrieval_agrees_with_asking_one_by_one(pairs):
 
 def test_the_prompt_ensemble_is_the_mean_direction_of_all_templates():
     model = Words()
-    found = evaluate.embed_ensemble(model, ["cat", "dog"], ("{}", "a {}"))
+    found = embed_ensemble(model, ["cat", "dog"], ("{}", "a {}"))
     for row, name in enumerate(("cat", "dog")):
         mean = model.encode_texts([name])[0] + model.encode_texts([f"a {name}"])[0]
         assert found[row] == pytest.approx(mean / np.linalg.norm(mean), abs=1e-6)
@@ -195,8 +198,8 @@ def test_classes_must_hold_every_picture_s_concept():
 
 def test_predictions_are_equal_after_a_round_trip(pairs, tmp_path):
     model = Words()
-    names = evaluate.NameEmbeddings(evaluate.embed_names(model, pairs.concepts))
-    _, made = evaluate.classify(model.encode_images(pairs.pictures.all), pairs, names)
+    names = NameEmbeddings(embed_names(model, pairs.concepts))
+    _, made = classify(model.encode_images(pairs.pictures.all), pairs, names)
     made.save(tmp_path, "zero_shot_test_style", 20)
     read = Predictions.load(tmp_path, "zero_shot_test_style", 20)
     for name, value in vars(made).items():
@@ -210,12 +213,12 @@ def test_predictions_are_equal_after_a_round_trip(pairs, tmp_path):
 
 def test_results_are_plain_json(pairs):
     model = Words()
-    names = evaluate.NameEmbeddings(
-        evaluate.embed_names(model, pairs.concepts),
-        evaluate.embed_ensemble(model, ENGLISH, ("{}", "a {}")),
+    names = NameEmbeddings(
+        embed_names(model, pairs.concepts),
+        embed_ensemble(model, ENGLISH, ("{}", "a {}")),
         ("{}", "a {}"),
     )
-    results, _ = evaluate.evaluate_split(model, pairs, names, ("all", "split"))
+    results, _ = evaluate_split(model, pairs, names, ("all", "split"))
     assert set(results) == {
         "zero_shot_test_style",
         "zero_shot_test_style_split",

@@ -14,14 +14,17 @@ from tensorflow_datasets.core.read_only_builder import builder_from_files
 
 import limoe_core
 from limoe_core import evaluate
-from limoe_core.config import Config, preset
-from limoe_core.data.catalogue import KNOWN, asked
+from limoe_core.config import Config, DataConfig
+from limoe_core.data.catalogue import KNOWN, Part
 from limoe_core.data.preprocess import fit_square
+from limoe_core.data.registry import asked, data_set
 from limoe_core.evaluation import scoring
 from limoe_core.evaluation.intervals import wilson_interval
+from limoe_core.evaluation.retrieval import caption_retrieval_result
+from limoe_core.presets import preset
 from limoe_core.runs.directory import Run
 from limoe_core.runs.predictions import Predictions
-from limoe_core.train import train
+from limoe_core.training.loop import train
 from tests.limoe_core.data.small_sets import (
     CIFAR,
     SYNSETS,
@@ -114,7 +117,7 @@ def test_zero_shot_agrees_with_asking_one_by_one(
     names = [label.replace("_", " ") for label in CIFAR]
     result = report["results"]["zero_shot_cifar100"]
     assert (result["n"], result["ways"], result["resampled"]) == (20, 4, "pictures")
-    templates = KNOWN["cifar100"].templates
+    templates = data_set(DataConfig(name="cifar100")).templates
     assert result["prompt_ensemble"]["templates"] == list(templates)
     plain = [model.encode_texts([name])[0] for name in names]
     ensemble = []
@@ -181,7 +184,7 @@ def test_recall_among_many_captions_agrees_with_sorting_by_hand() -> None:
     owners = np.repeat(np.arange(150), rng.integers(1, 8, size=150))
     texts = (pictures[owners] + rng.integers(-2, 3, size=(len(owners), 3))).astype(np.float32)
     assert len(texts) > 512
-    result = scoring.caption_retrieval_result(pictures, texts, owners, seed=0)
+    result = caption_retrieval_result(pictures, texts, owners, seed=0)
     for (way, k), value in recall_by_hand(pictures, texts, owners.tolist()).items():
         estimate = result[way][f"r{k}"]
         assert estimate["value"] == pytest.approx(value), (way, k)
@@ -245,17 +248,28 @@ def test_a_missing_set_is_said_before_anything_is_computed(
 
 
 def test_a_part_of_a_set_can_be_asked_alone() -> None:
-    assert asked("cifar100") == ("cifar100", ("zero_shot", "linear_probe"))
-    assert asked("linear_probe_cifar100") == ("cifar100", ("linear_probe",))
-    assert asked("retrieval_cifar100") is None
-    assert asked("test_style") is None
-    assert evaluate.default_tasks("emoji") == ("test_style", "test_concept", "validation")
-    assert evaluate.default_tasks("coco_captions") == ("coco_captions",)
+    def found(task: str) -> tuple[str, tuple[Part, ...]] | None:
+        about = asked(task)
+        return about and (about[0].name, about[1])
+
+    assert found("cifar100") == ("cifar100", ("zero_shot", "linear_probe"))
+    assert found("linear_probe_cifar100") == ("cifar100", ("linear_probe",))
+    assert found("retrieval_cifar100") is None
+    assert found("test_style") is None
 
 
-@pytest.mark.parametrize("name", [name for name in KNOWN if KNOWN[name].templates])
+def test_a_run_is_asked_by_default_what_its_data_set_says() -> None:
+    def default_tasks(name: str) -> tuple[str, ...]:
+        return data_set(DataConfig(name=name)).default_tasks
+
+    assert default_tasks("emoji") == ("test_style", "test_concept", "validation")
+    assert default_tasks("coco_captions") == ("coco_captions",)
+    assert default_tasks("of_someone_else") == ("validation",)
+
+
+@pytest.mark.parametrize("name", ["emoji", "of_someone_else", *(known.name for known in KNOWN)])
 def test_templates_hold_the_name_once(name: str) -> None:
-    for template in KNOWN[name].templates:
+    for template in data_set(DataConfig(name=name)).templates:
         assert template.count("{}") == 1
 
 

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from limoe_core.model.experts import Chunks, ExpertWeights, in_buffers, in_runs
+from limoe_core.model.experts import Chunks, ExpertWeights, in_buffers, in_segments
 
 EXPERTS, WIDTH, HIDDEN = 3, 6, 10
-#: Runs of one chunk at most, and runs of several; grains so small that tests meet every case.
+#: Segments of one chunk at most, and of several; grains so small that tests meet every case.
 CHUNKS = [Chunks(grain=2, most=4, one=True), Chunks(grain=2, most=3, one=False)]
 
 lengths = st.lists(st.integers(0, 8), min_size=EXPERTS, max_size=EXPERTS)
@@ -39,11 +39,11 @@ def rows_of(starts: np.ndarray, lengths: list[int]) -> list[np.ndarray]:
 
 
 @functools.partial(jax.jit, static_argnums=3)
-def runs(
+def segments(
     sent: jax.Array, starts: jax.Array, lengths: jax.Array, chunks: Chunks, mask: jax.Array
 ) -> tuple[jax.Array, tuple[jax.Array, ExpertWeights]]:
     def loss(sent: jax.Array, weights: ExpertWeights) -> tuple[jax.Array, jax.Array]:
-        out = in_runs(sent, starts, lengths, weights, chunks)
+        out = in_segments(sent, starts, lengths, weights, chunks)
         return jnp.sum(jnp.where(mask, jnp.sin(out), 0.0)), out
 
     (_, out), gradients = jax.value_and_grad(loss, argnums=(0, 1), has_aux=True)(
@@ -66,7 +66,7 @@ def one_at_a_time(
 
 @pytest.mark.parametrize("chunks", CHUNKS)
 @given(lengths, st.integers(0, 2**31))
-def test_runs_give_every_token_what_its_expert_gives(
+def test_segments_give_every_token_what_its_expert_gives(
     chunks: Chunks, lengths: list[int], seed: int
 ) -> None:
     starts = np.asarray(chunks.starts(jnp.asarray(lengths)))
@@ -75,7 +75,7 @@ def test_runs_give_every_token_what_its_expert_gives(
     mask, owner = np.zeros((total, 1), bool), np.zeros(total, np.int32)
     for e, rows in enumerate(rows_of(starts, lengths)):
         mask[rows], owner[rows] = True, e
-    out, (of_sent, of_weights) = runs(sent, starts, np.asarray(lengths), chunks, mask)
+    out, (of_sent, of_weights) = segments(sent, starts, np.asarray(lengths), chunks, mask)
     for e, rows in enumerate(rows_of(starts, lengths)):
         np.testing.assert_allclose(np.asarray(out)[rows], by_hand(sent[rows], e), atol=1e-4)
     wanted_sent, wanted_weights = one_at_a_time(sent, owner, mask)
@@ -86,7 +86,7 @@ def test_runs_give_every_token_what_its_expert_gives(
 
 
 @given(lengths, st.integers(1, 128))
-def test_runs_start_at_grains_and_never_overlap(lengths: list[int], grain: int) -> None:
+def test_segments_start_at_grains_and_never_overlap(lengths: list[int], grain: int) -> None:
     chunks = Chunks(grain, 4, one=False)
     starts = np.asarray(chunks.starts(jnp.asarray(lengths)))
     assert np.all(starts % grain == 0)

@@ -11,11 +11,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from limoe_core.config import Config, ModelConfig, dense_twin, preset
+from limoe_core.config import Config, ModelConfig
 from limoe_core.data.packing import pack_windows
 from limoe_core.model.dispatch import gather_rows
 from limoe_core.model.functional import FunctionalModel, Params, initial_params
 from limoe_core.model.limoe import Output
+from limoe_core.presets import dense_twin, preset
 from limoe_core.training.optimizer import decay_mask, learning_rate
 
 CONFIG = Config(
@@ -267,7 +268,7 @@ def test_gather_rows_has_the_gradient_of_a_plain_gather() -> None:
 
 
 def test_biases_norms_positions_and_temperature_do_not_decay() -> None:
-    mask = decay_mask(FUNCTIONAL.shapes)
+    mask = decay_mask(FUNCTIONAL.roles)(FUNCTIONAL.shapes)
     block = mask["blocks"][0]
     assert block["attention"]["qkv"] == {"kernel": True, "bias": False}
     assert block["norm_mlp"] == {"scale": False, "bias": False}

@@ -17,7 +17,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from limoe_core.config import ModelConfig
-from limoe_core.model.moe import Intervention, MoE, _capacity_of, assign, capacity
+from limoe_core.model.assignment import assign, capacity, capacity_of
+from limoe_core.model.moe import MoE
+from limoe_core.model.router import Intervention
 
 SHAPES = st.sampled_from([(1, 2), (4, 3), (9, 4), (24, 8)])  # few, since each one compiles
 TIES = st.sampled_from([0.0, 0.25, 0.5, 1.0])
@@ -49,7 +51,7 @@ def assign_by_hand(case: Case) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Tokens come to the counter one at a time, once for each rank of choice."""
     n, experts = case.gates.shape
     expert = np.full((n, case.top_k), -1)
-    position = np.full((n, case.top_k), -1)
+    slot = np.full((n, case.top_k), -1)
     kept = np.zeros((n, case.top_k), bool)
     real = [i for i in range(n) if case.valid[i]]
     if case.batch_priority:
@@ -61,9 +63,9 @@ def assign_by_hand(case: Case) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
             e = best[rank]
             expert[i, rank] = e
             if taken[e] < case.capacity:
-                position[i, rank], kept[i, rank] = taken[e], True
+                slot[i, rank], kept[i, rank] = taken[e], True
                 taken[e] += 1
-    return expert, position, kept
+    return expert, slot, kept
 
 
 _compiled = jax.jit(assign, static_argnums=(2, 4))
@@ -74,7 +76,7 @@ def run(case: Case) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     found = _compiled(
         case.gates, case.valid, case.top_k, jnp.int32(case.capacity), case.batch_priority
     )
-    return np.asarray(found.expert), np.asarray(found.position), np.asarray(found.kept)
+    return np.asarray(found.expert), np.asarray(found.slot), np.asarray(found.kept)
 
 
 # ---- assign
@@ -83,26 +85,26 @@ def run(case: Case) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 @given(cases())
 def test_assignment_agrees_with_the_queue(case: Case) -> None:
     for name, found, wanted in zip(
-        ("expert", "position", "kept"), run(case), assign_by_hand(case), strict=True
+        ("expert", "slot", "kept"), run(case), assign_by_hand(case), strict=True
     ):
         np.testing.assert_array_equal(found, wanted, err_msg=name)
 
 
 @given(cases())
 def test_no_expert_over_capacity_and_no_place_used_twice(case: Case) -> None:
-    expert, position, kept = run(case)
-    places = list(zip(expert[kept], position[kept], strict=True))
+    expert, slot, kept = run(case)
+    places = list(zip(expert[kept], slot[kept], strict=True))
     assert len(set(places)) == len(places)
-    assert np.all((position[kept] >= 0) & (position[kept] < case.capacity))
-    assert np.all(position[~kept] == -1)
+    assert np.all((slot[kept] >= 0) & (slot[kept] < case.capacity))
+    assert np.all(slot[~kept] == -1)
     assert np.bincount(expert[kept], minlength=1).max(initial=0) <= case.capacity
 
 
 @given(cases())
 def test_places_fill_from_the_first_and_nothing_is_dropped_while_there_is_room(case: Case) -> None:
-    expert, position, kept = run(case)
+    expert, slot, kept = run(case)
     for e in range(case.gates.shape[1]):
-        used = sorted(position[kept & (expert == e)])
+        used = sorted(slot[kept & (expert == e)])
         assert used == list(range(len(used)))
         wanted = np.sum((expert == e) & case.valid[:, None])
         assert len(used) == min(wanted, case.capacity)
@@ -110,16 +112,16 @@ def test_places_fill_from_the_first_and_nothing_is_dropped_while_there_is_room(c
 
 @given(cases())
 def test_padding_goes_nowhere_and_changes_nothing(case: Case) -> None:
-    expert, position, kept = run(case)
+    expert, slot, kept = run(case)
     assert np.all(expert[~case.valid] == -1)
-    assert np.all(position[~case.valid] == -1)
+    assert np.all(slot[~case.valid] == -1)
     assert not np.any(kept[~case.valid])
     other = case._replace(gates=np.where(case.valid[:, None], case.gates, np.float32(7)))
-    for found, wanted in zip(run(other), (expert, position, kept), strict=True):
+    for found, wanted in zip(run(other), (expert, slot, kept), strict=True):
         np.testing.assert_array_equal(found, wanted)
     if case.valid.any():
         alone = case._replace(gates=case.gates[case.valid], valid=np.ones(case.valid.sum(), bool))
-        for found, wanted in zip(assign_by_hand(alone), (expert, position, kept), strict=True):
+        for found, wanted in zip(assign_by_hand(alone), (expert, slot, kept), strict=True):
             np.testing.assert_array_equal(found, wanted[case.valid])
 
 
@@ -166,7 +168,7 @@ def test_second_choices_wait_for_all_first_choices() -> None:
 def test_ties_go_to_the_earlier_token_and_the_lower_expert() -> None:
     found = assign(jnp.full((4, 3), 0.5), jnp.ones(4, bool), 2, 2)
     assert found.expert.tolist() == [[0, 1]] * 4
-    assert found.position.tolist() == [[0, 0], [1, 1], [-1, -1], [-1, -1]]
+    assert found.slot.tolist() == [[0, 0], [1, 1], [-1, -1], [-1, -1]]
 
 
 @settings(max_examples=20)
@@ -185,8 +187,8 @@ def test_zeros_of_either_sign_tie() -> None:
 
 def test_shapes_and_types() -> None:
     found = assign(jnp.zeros((5, 4)), jnp.ones(5, bool), 3, 2)
-    assert found.expert.shape == found.position.shape == found.kept.shape == (5, 3)
-    assert found.expert.dtype == found.position.dtype == jnp.int32
+    assert found.expert.shape == found.slot.shape == found.kept.shape == (5, 3)
+    assert found.expert.dtype == found.slot.dtype == jnp.int32
     assert found.kept.dtype == bool
 
 
@@ -207,7 +209,7 @@ def test_capacity_is_the_ceiling_of_a_share(
 def test_places_fit_the_buffer_of_a_large_group(tokens: int, factor: float) -> None:
     """A token with a place beyond its expert's buffer would land in the next expert's."""
     buffer = capacity(tokens, 1, factor, 2)
-    places = _capacity_of(jnp.int32(tokens), 1, factor, 2, buffer)
+    places = capacity_of(jnp.int32(tokens), 1, factor, 2, buffer)
     assert buffer - 1 <= places <= buffer
 
 
@@ -225,10 +227,10 @@ class Layer(NamedTuple):
 
 
 def make(
-    *, experts: int = 4, top_k: int = 1, width: int = 8, seed: int = 0, **options: str
+    *, experts: int = 4, top_k: int = 1, width: int = 8, seed: int = 0, **options: Any
 ) -> tuple[MoE, Layer]:
     """A layer with weights large enough for its routing to be uneven, and with biases."""
-    config = ModelConfig(width=width, heads=2, mlp_dim=12, experts=experts, top_k=top_k, **options)  # type: ignore[arg-type]
+    config = ModelConfig(width=width, heads=2, mlp_dim=12, experts=experts, top_k=top_k, **options)
     moe = MoE(config, rngs=nnx.Rngs(seed))
     rng = np.random.default_rng(seed)
     for name in Layer._fields:
@@ -297,7 +299,7 @@ def tokens(seed: int, n: int = 20, width: int = 8, padding: float = 0.25) -> tup
     return rng.normal(size=(n, width)).astype(np.float32), valid
 
 
-@pytest.mark.parametrize("layout", ["buffers", "runs"])
+@pytest.mark.parametrize("layout", ["buffers", "segments"])
 @pytest.mark.parametrize("top_k", [1, 2, 3])
 @pytest.mark.parametrize("priority", [True, False])
 @pytest.mark.parametrize("factor", [0.5, 1.0, 1.25, 8.0])
@@ -361,7 +363,7 @@ def test_padding_changes_no_output(seed: int) -> None:
         moe, np.concatenate([x, noise]), np.concatenate([valid, np.zeros(len(x), bool)])
     )
     np.testing.assert_allclose(longer[: len(x)], y, rtol=1e-6, atol=1e-6)
-    for name in ("expert", "position", "kept"):
+    for name in ("expert", "slot", "kept"):
         np.testing.assert_array_equal(
             getattr(longer_routing.assignment, name)[: len(x)], getattr(routing.assignment, name)
         )
@@ -481,3 +483,148 @@ def test_a_silenced_expert_gives_nothing_and_routing_stays() -> None:
     assert hit.any()
     assert np.all(np.asarray(y)[hit] == 0)
     np.testing.assert_array_equal(np.asarray(y)[~hit], np.asarray(plain)[~hit])
+
+
+# ---- balancing, the shared expert, finer experts
+
+
+def balanced_by_hand(
+    layer: Layer, bias: np.ndarray, x: np.ndarray, modality: np.ndarray, top_k: int, places: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Output and choices where a bias per modality chooses: one token after another, BPR."""
+    gates = probabilities(layer, x)
+    n, experts = gates.shape
+    expert = np.zeros((n, top_k), int)
+    for i in range(n):
+        scores = [gates[i, e] + bias[modality[i], e] for e in range(experts)]
+        expert[i] = sorted(range(experts), key=lambda e: -scores[e])[:top_k]
+    # The surest goes first, by the gate of its first choice: a bias gives no right of way.
+    order = sorted(range(n), key=lambda i: -gates[i, expert[i, 0]])
+    y, taken = np.zeros_like(x), [0] * experts
+    for rank in range(top_k):
+        for i in order:
+            e = expert[i, rank]
+            if taken[e] < places:
+                taken[e] += 1
+                y[i] += gates[i, e] * mlp(layer, e, x[i])
+    return y, expert
+
+
+@pytest.mark.parametrize("top_k", [1, 2])
+def test_a_balancing_bias_chooses_and_does_not_weigh(top_k: int) -> None:
+    moe, layer = make(top_k=top_k, balance="modality")
+    rng = np.random.default_rng(0)
+    bias = rng.normal(size=(2, 4)).astype(np.float32) * 0.3
+    moe.balance[...] = jnp.asarray(bias)
+    x, valid = tokens(8, n=40, padding=0)
+    modality = np.arange(40) % 2
+    plain, _ = make(top_k=top_k)
+    _, before = call(plain, x, valid, modality=modality)
+    y, routing = call(moe, x, valid, modality=modality, capacity_factor=1.0)
+    wanted, expert = balanced_by_hand(
+        layer, bias, x.astype(np.float64), modality, top_k, places=10 * top_k
+    )
+    np.testing.assert_array_equal(routing.assignment.expert, expert)
+    np.testing.assert_allclose(y, wanted, rtol=1e-5, atol=1e-5)
+    assert np.any(before.assignment.expert != expert), "the bias must change something"
+    np.testing.assert_array_equal(routing.probs, before.probs)
+    chosen = np.take_along_axis(probabilities(layer, x.astype(np.float64)), expert, axis=1)
+    np.testing.assert_allclose(routing.gate, chosen, rtol=1e-5)
+
+
+def test_a_bias_brings_back_no_expert_that_is_switched_off() -> None:
+    moe, _ = make(balance="all")
+    moe.balance[...] = jnp.zeros((2, 4)).at[:, 2].set(5.0)
+    x, valid = tokens(6, n=40, padding=0)
+    off = jnp.zeros((2, 4)).at[:, 2].set(-jnp.inf)
+    _, before = call(moe, x, valid)
+    switch = Intervention(bias=off, silence=jnp.zeros((2, 4), bool))
+    _, after = call(moe, x, valid, intervention=switch)
+    assert np.all(before.assignment.expert == 2)
+    assert not np.any(after.assignment.expert == 2)
+
+
+@pytest.mark.parametrize("balance", ["all", "modality"])
+def test_a_bias_moves_against_the_load(balance: str) -> None:
+    moe, _ = make(balance=balance, balance_rate=0.125)
+    start = np.array([[0.0, 1.0, 2.0, 3.0], [4.0, 5.0, 6.0, 7.0]])
+    choices = np.array([[9, 0, 3, 0], [0, 0, 5, 3]])
+    moe.balance[...] = jnp.asarray(start, jnp.float32)
+    moe.after_update(jnp.asarray(choices, jnp.float32))
+    wanted = start.copy()
+    for m in range(2):
+        counted = choices.sum(axis=0) if balance == "all" else choices[m]
+        for e in range(4):
+            even = counted.sum() / 4
+            wanted[m, e] += 0.125 if counted[e] < even else -0.125 if counted[e] > even else 0
+    np.testing.assert_array_equal(moe.balance[...], wanted)
+    assert (wanted[0] - start[0]).tolist() == (
+        [-0.125, 0.125, -0.125, 0.125] if balance == "all" else [-0.125, 0.125, 0.0, 0.125]
+    )
+
+
+def test_a_bias_of_a_modality_evens_out_its_load() -> None:
+    """Tokens that all prefer one expert are spread in the end, each modality by itself."""
+    moe, _ = make(balance="modality", balance_rate=0.01)
+    x, valid = tokens(9, n=400, padding=0)
+    x = x + np.asarray(moe.router[...])[:, 1]
+    moe.router[...] = 0.3 * moe.router[...]
+    modality = np.arange(400) % 2
+    counted = []
+    for _ in range(200):
+        _, routing = call(moe, x, valid, modality=modality, capacity_factor=0.0)
+        expert = np.asarray(routing.assignment.expert[:, 0])
+        counts = np.stack([np.bincount(expert[modality == m], minlength=4) for m in (0, 1)])
+        counted.append(counts)
+        moe.after_update(jnp.asarray(counts, jnp.float32))
+    assert counted[0].max() > 140
+    late = np.mean(counted[-20:], axis=0)
+    np.testing.assert_allclose(late, 50, atol=5)
+
+
+@pytest.mark.parametrize("layout", ["buffers", "segments"])
+def test_every_token_passes_the_shared_expert_dropped_or_not(layout: str) -> None:
+    moe, _ = make(shared_dim=10, expert_layout=layout)
+    plain, _ = make(expert_layout=layout)
+    x, valid = tokens(3)
+    y, routing = call(moe, x, valid, capacity_factor=0.5)
+    routed, _ = call(plain, x, valid, capacity_factor=0.5)
+    assert np.any(~np.asarray(routing.assignment.kept)[valid]), "some must be dropped"
+    w_in, w_out = moe.shared.w_in, moe.shared.w_out
+    kernels = [np.asarray(w.kernel[...], np.float64) for w in (w_in, w_out)]
+    assert kernels[0].shape == (8, 10)
+    wanted = np.asarray(routed, np.float64)
+    for i in np.flatnonzero(valid):
+        wanted[i] += gelu(x[i].astype(np.float64) @ kernels[0]) @ kernels[1]
+    np.testing.assert_allclose(y, wanted, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("layout", ["buffers", "segments"])
+def test_finer_experts_agree_with_experts_one_at_a_time(layout: str) -> None:
+    moe, layer = make(experts=8, top_k=4, expert_dim=3, expert_layout=layout)
+    assert layer.w_in.shape == (8, 8, 3)
+    x, valid = tokens(12)
+    y, _ = call(moe, x, valid)
+    wanted = moe_by_hand(layer, x.astype(np.float64), valid, 4, 1.25, True)
+    np.testing.assert_allclose(y, wanted, rtol=1e-5, atol=1e-5)
+
+
+def test_an_expert_cut_in_two_gives_the_same_in_halves() -> None:
+    """The halves of a hidden layer add up to the whole: what `finer` rests on."""
+    moe, whole = make(experts=2, top_k=1)
+    halves, _ = make(experts=4, top_k=2, expert_dim=6)
+    cut = {"router": np.repeat(whole.router, 2, axis=1)}
+    for name, axis in (("w_in", 2), ("b_in", 1), ("w_out", 1)):
+        parts = np.split(getattr(whole, name), 2, axis=axis)
+        cut[name] = np.stack(parts, axis=1).reshape(4, *parts[0].shape[1:])
+    cut["b_out"] = np.repeat(whole.b_out / 2, 2, axis=0)
+    for name, values in cut.items():
+        getattr(halves, name)[...] = jnp.asarray(values, jnp.float32)
+    x, valid = tokens(2)
+    y, routing = call(moe, x, valid, capacity_factor=0.0)
+    z, finer = call(halves, x, valid, capacity_factor=0.0)
+    np.testing.assert_array_equal(
+        finer.assignment.expert // 2, routing.assignment.expert.repeat(2, 1)
+    )
+    # Each half weighs as much as half of the whole: the gate is shared between them.
+    np.testing.assert_allclose(2 * np.asarray(z), y, rtol=1e-4, atol=1e-5)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from typing import Any
 
 import jax
 import pytest
 
 from limoe_core import plan
-from limoe_core.config import Config, preset
+from limoe_core.config import Config
 from limoe_core.devices.mesh import MeshShape
 from limoe_core.planning import cost
-from limoe_core.presets import PRESETS
+from limoe_core.presets import PRESETS, dense_twin, finer, preset
 
 
 @pytest.mark.parametrize(
@@ -46,6 +47,40 @@ def test_a_twin_has_the_active_parameters_without_routers(name: str) -> None:
     assert twin.experts == 0
 
 
+def finely_cut(name: str, **settings: Any) -> Config:
+    config = finer(preset(name), 4)
+    return dataclasses.replace(config, model=dataclasses.replace(config.model, **settings))
+
+
+@pytest.mark.parametrize("settings", [{}, {"shared_dim": 96}, {"moe_blocks": (2,)}])
+def test_finer_experts_and_a_shared_one_cost_what_their_twin_costs(settings: dict) -> None:
+    config = finely_cut("emoji-tiny", **settings)
+    twin = dense_twin(config)
+    tokens = cost.Tokens.of(config)
+    model = config.model
+    routers = len(model.moe_layers) * 2 * tokens.total * model.width * model.experts
+    found = cost.forward_flops(config, tokens, padding=False)
+    assert found - routers == cost.forward_flops(twin, tokens, padding=False)
+    # Parameters are alike but for the routers, and one bias of the output for K of them.
+    counted, other = cost.Parameters.of(config), cost.Parameters.of(twin)
+    more = model.top_k + bool(model.shared_dim) - 1
+    extra = len(model.moe_layers) * model.width * (model.experts + more)
+    assert counted.active - other.active == extra
+    assert other.experts == 0
+
+
+def test_finer_experts_have_the_parameters_of_whole_ones() -> None:
+    whole, cut = preset("emoji-tiny"), finely_cut("emoji-tiny")
+    tokens, layers = cost.Tokens.of(whole), len(whole.model.moe_layers)
+    wide = layers * whole.model.width
+    of_whole, of_cut = cost.Parameters.of(whole), cost.Parameters.of(cut)
+    biases_and_router = wide * 2 * (cut.model.experts - whole.model.experts)
+    assert of_cut.total - of_whole.total == biases_and_router
+    routers = 2 * tokens.total * wide * (cut.model.experts - whole.model.experts)
+    difference = cost.forward_flops(cut, tokens) - cost.forward_flops(whole, tokens)
+    assert difference == pytest.approx(routers)
+
+
 def test_presets_survive_json() -> None:
     for config in PRESETS.values():
         assert Config.from_dict(json.loads(json.dumps(config.to_dict()))) == config
@@ -61,14 +96,15 @@ def test_experts_that_are_spread_take_their_share_of_memory() -> None:
     assert spread.parameters == 4 * (parameters.total - parameters.experts * 31 / 32)
 
 
-def test_flops_agree_with_xla() -> None:
+@pytest.mark.parametrize("settings", [{}, {"top_k": 2, "expert_dim": 192, "shared_dim": 384}])
+def test_flops_agree_with_xla(settings: dict) -> None:
     """One device, nothing computed twice, so that every product counts once."""
     from limoe_core.planning.aot import compiled_cost
 
     base = preset("emoji-tiny")
     config = dataclasses.replace(
         base,
-        model=dataclasses.replace(base.model, vocab_size=512, layers=2),
+        model=dataclasses.replace(base.model, vocab_size=512, layers=2, **settings),
         optimizer=dataclasses.replace(base.optimizer, name="adamw"),
         data=dataclasses.replace(base.data, batch_size=16, augment=False),
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from limoe_core.runs.files import RunError
+from limoe_core.runs import RunError
 from limoe_core.runs.predictions import Predictions
 
 

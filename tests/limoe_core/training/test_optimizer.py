@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import typing
 
 import jax
 import jax.numpy as jnp
@@ -10,11 +11,19 @@ import numpy as np
 import optax
 import pytest
 
-from limoe_core.config import OptimizerConfig, preset
-from limoe_core.model.functional import Params, initial_params
-from limoe_core.training.optimizer import decay_mask, learning_rate, make_optimizer, takes_muon
+from limoe_core.config import OptimizerConfig
+from limoe_core.model.functional import FunctionalModel, Params, initial_params
+from limoe_core.presets import preset
+from limoe_core.training.optimizer import (
+    OPTIMIZERS,
+    decay_mask,
+    learning_rate,
+    make_optimizer,
+    takes_muon,
+)
 
 RATE = 0.01
+ROLES = FunctionalModel.of(preset("debug")).roles
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +45,7 @@ def gradients(params: Params) -> Params:
 
 def one_update(config: OptimizerConfig, params: Params, gradients: Params) -> Params:
     """The second update: at the first, the learning rate is still 0."""
-    optimizer = make_optimizer(config, steps=100)
+    optimizer = make_optimizer(config, 100, ROLES)
     state = optimizer.init(params)
     update = jax.jit(optimizer.update)
     for _ in range(2):
@@ -61,7 +70,7 @@ def config(name: str, **settings: float) -> OptimizerConfig:
 
 
 def test_muon_takes_the_matrices_of_the_blocks_and_nothing_else(params: Params) -> None:
-    for name, taken in named(takes_muon(params)).items():
+    for name, taken in named(takes_muon(ROLES)(params)).items():
         last = name.split(".")[-1]
         assert taken == (name.startswith("blocks.") and last in ("kernel", "w_in", "w_out")), name
 
@@ -100,7 +109,7 @@ def test_without_gradients_only_matrices_shrink(name: str, params: Params) -> No
     still = jax.tree.map(jnp.zeros_like, params)
     updates = one_update(config(name, weight_decay=0.1), ones, still)
     rate = float(learning_rate(config(name), 100)(1))
-    decays = named(decay_mask(params))
+    decays = named(decay_mask(ROLES)(params))
     for path, update in named(updates).items():
         wanted = -rate * 0.1 if decays[path] else 0.0
         np.testing.assert_allclose(update, wanted, rtol=1e-5, atol=1e-9, err_msg=path)
@@ -112,3 +121,8 @@ def test_the_gradient_is_clipped_over_all_parameters_together(params: Params) ->
     sgd = optax.chain(optax.clip_by_global_norm(1.0), optax.sgd(1.0))
     clipped, _ = sgd.update(ones, sgd.init(params))
     assert float(optax.global_norm(clipped)) == pytest.approx(1.0)
+
+
+def test_every_name_that_a_setting_may_have_is_an_optimizer() -> None:
+    names = typing.get_args(typing.get_type_hints(OptimizerConfig)["name"])
+    assert set(names) == set(OPTIMIZERS)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import jax
 import numpy as np
 
-from limoe_core.config import preset
 from limoe_core.data.packing import pack_windows
 from limoe_core.devices.mesh import MeshShape, make_mesh
+from limoe_core.presets import preset
 from limoe_core.training.placement import Placer
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -11,13 +12,18 @@ import numpy as np
 import pytest
 
 from limoe_core import losses
-from limoe_core.config import Config, ConfigError, DataConfig, TrainConfig, preset
+from limoe_core.config import Config, ConfigError, DataConfig, TrainConfig
 from limoe_core.devices.mesh import MeshShape, make_mesh
-from limoe_core.losses.router_sums import RouterSums
+from limoe_core.losses.router import AUXILIARY_SUMS
+from limoe_core.losses.sums import RoutedTokens, RouterSums
 from limoe_core.model.functional import FunctionalModel, Params, initial_params
 from limoe_core.model.limoe import Output
+from limoe_core.presets import preset
+from limoe_core.runs.directory import Run
+from limoe_core.training.optimizer import make_optimizer
 from limoe_core.training.placement import Placer
-from limoe_core.training.step import Batch, TrainState, loss_and_gradients
+from limoe_core.training.start import start_or_restore
+from limoe_core.training.step import Batch, TrainState, loss_and_gradients, make_train_step
 
 PICTURES, CAPTIONS, LENGTH = 16, 2, 16
 
@@ -162,7 +168,7 @@ def test_the_losses_are_of_the_whole_batch_and_not_means_over_groups(
     assert abs(found - np.mean(of_groups)) > 1e-3, "or this test could not tell them apart"
 
 
-def test_sums_of_parts_add_up_and_agree_with_the_losses(params: Params) -> None:
+def test_the_losses_of_a_model_are_those_of_the_public_functions(params: Params) -> None:
     config = settings(1)
     functional = FunctionalModel.of(config)
     rng = np.random.default_rng(1)
@@ -171,9 +177,8 @@ def test_sums_of_parts_add_up_and_agree_with_the_losses(params: Params) -> None:
     forward = jax.jit(lambda params, pixels, ids: functional.bind(params)(pixels, ids))
     output = forward(params, pixels, ids.astype(np.int32))
     routing, valid, modality = output.routings[0], output.valid, output.modality
-    sums = RouterSums.of(routing, valid, modality, 1)
-    twice = jax.tree.map(lambda x: jnp.stack([x, x]), sums).total()
-    assert_same(twice, jax.tree.map(lambda x: 2 * x, sums))
+    sums = RouterSums.of(RoutedTokens(routing, valid, modality), AUXILIARY_SUMS)
+    assert_same((sums + sums).by_name, jax.tree.map(lambda x: 2 * x, sums).by_name)
     told = losses.auxiliary_losses([sums], config.loss)
     text, image = valid & (modality == 1), valid & (modality == 0)
     probs, tau = routing.probs, config.loss.threshold("text", 4)
@@ -198,3 +203,111 @@ def test_settings_that_cannot_be_cut_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"not a multiple of loss.contrastive_block 5"):
         settings(groups=1, block=5)
     assert TrainConfig(micro_batches=4).groups == 4
+
+
+# ---- what changes parameters outside the gradient
+
+
+def test_beyond_its_bounds_the_gradient_brings_the_temperature_back(
+    loaded: dict[str, np.ndarray],
+) -> None:
+    """Of a hot start the loss falls when the temperature does, and a clip must not hide that."""
+    config = settings(1)
+    params = initial_params(config, 0)
+    for far, towards in ((np.log(30.0), -1), (np.log(1e-4), 1)):
+        there = {**params, "log_temperature": jnp.float32(far)}
+        gradients, told = gradients_of(config, there, placed(config, loaded))
+        slope = -float(gradients["log_temperature"])
+        assert np.sign(slope) == towards, (far, slope)
+        np.testing.assert_allclose(told["temperature"], np.exp(far), rtol=1e-5)
+
+
+@pytest.mark.parametrize(("start", "kept"), [(30.0, 1.0), (1e-4, 0.01), (0.3, 0.3)])
+def test_an_update_leaves_the_temperature_within_its_bounds(start: float, kept: float) -> None:
+    functional = FunctionalModel.of(settings(1))
+    params = {**initial_params(settings(1), 0), "log_temperature": jnp.log(jnp.float32(start))}
+    choices = [jnp.zeros((2, 4))] * 2
+    after = functional.after_update(params, choices)
+    np.testing.assert_allclose(np.exp(after["log_temperature"]), kept, rtol=1e-5)
+    same = {name: value for name, value in params.items() if name != "log_temperature"}
+    jax.tree.map(np.testing.assert_array_equal, same, {name: after[name] for name in same})
+
+
+def test_a_step_moves_the_bias_by_its_counts_and_no_frozen_router(
+    loaded: dict[str, np.ndarray],
+) -> None:
+    base = settings(4, micro_batches=2)
+    config = dataclasses.replace(
+        base,
+        model=dataclasses.replace(
+            base.model, top_k=2, balance="modality", balance_rate=0.25, router="frozen"
+        ),
+        optimizer=dataclasses.replace(base.optimizer, weight_decay=0.5, warmup_steps=0),
+    )
+    functional = FunctionalModel.of(config)
+    optimizer = make_optimizer(config.optimizer, 10, functional.roles)
+    start = initial_params(config, 0)
+    batch = placed(config, loaded)
+    # As a copy: the step gives the memory of its state away.
+    _, told = gradients_of_step(functional, config, start, batch)
+    state = TrainState(jax.tree.map(jnp.copy, start), optimizer.init(start), jnp.int32(0))
+    step = make_train_step(functional, optimizer, config, patches=8)
+    after, metrics = step(state, batch)
+    assert "choices" not in metrics, "which are not for the log"
+    tokens = np.count_nonzero(np.asarray(batch.texts))
+    for index, choices in enumerate(np.asarray(told["choices"])):
+        mlp, old = after.params["blocks"][index]["mlp"], start["blocks"][index]["mlp"]
+        assert choices.sum(axis=1).tolist() == [2 * PICTURES * 8, 2 * tokens]
+        wanted = np.zeros((2, 4))
+        for m in range(2):
+            for e in range(4):
+                difference = choices[m].sum() / 4 - choices[m, e]
+                wanted[m, e] = 0.25 * (difference > 0) - 0.25 * (difference < 0)
+        np.testing.assert_array_equal(mlp["balance"], wanted)
+        np.testing.assert_array_equal(mlp["router"], old["router"])
+        assert np.any(mlp["w_in"] != old["w_in"])
+
+
+def gradients_of_step(
+    functional: FunctionalModel, config: Config, params: Params, batch: Batch
+) -> tuple[Params, dict[str, Any]]:
+    """Of the very first step."""
+    run = jax.jit(
+        lambda params: loss_and_gradients(
+            functional, config, 8, TrainState(params, None, jnp.int32(0)), batch
+        )
+    )
+    return run(params)
+
+
+class NoInput:
+    """An input pipeline that has a place and no batches."""
+
+    def __init__(self) -> None:
+        self.place = {"taken": 3}
+
+    def get_state(self) -> dict[str, int]:
+        return self.place
+
+    def set_state(self, place: dict[str, int]) -> None:
+        assert place == self.place
+
+
+def test_a_bias_and_a_frozen_router_are_saved_and_resumed(tmp_path: Path) -> None:
+    base = settings(1)
+    model = dataclasses.replace(
+        base.model, balance="all", balance_rate=0.5, router="frozen", shared_dim=8
+    )
+    config = dataclasses.replace(base, model=model)
+    run, functional = Run.create(tmp_path / "run", config), FunctionalModel.of(config)
+    mesh = make_mesh(MeshShape(1, 1), jax.devices()[:1])
+    with run.checkpoints(keep=0) as store:
+        start = start_or_restore(run, store, functional, NoInput(), mesh)
+        assert int(start.step) == 0
+        choices = [jnp.arange(8.0).reshape(2, 4)] * 2
+        params = functional.after_update(start.params, choices)
+        store.save(3, params, start.opt_state, NoInput().get_state())
+        resumed = start_or_restore(run, store, functional, NoInput(), mesh)
+    assert int(resumed.step) == 3
+    assert resumed.params["blocks"][0]["mlp"]["balance"].tolist() == [[0.5, 0.5, -0.5, -0.5]] * 2
+    jax.tree.map(np.testing.assert_array_equal, resumed[:2], (params, start.opt_state))

@@ -19,10 +19,10 @@ import pytest
 
 import limoe_core
 from limoe_core import command
-from limoe_core.config import ConfigError, preset
+from limoe_core.config import ConfigError
+from limoe_core.presets import preset
 from limoe_core.runs.directory import Run
 from limoe_core.train import Command
-from limoe_core.training.probes import probe_steps
 from tests.conftest import ROOT
 
 STEPS = 12
@@ -250,16 +250,10 @@ def test_the_command_line_starts_from_the_preset() -> None:
     assert parsed.run == Path("somewhere")
     parsed = command.parse_with_preset(Command, ["--run", "r", "--model.experts", "16"])
     assert parsed.config.model.experts == 16
+    options = ["--run", "r", "--model.router", "frozen", "--model.balance", "modality"]
+    options += ["--model.shared-dim", "64", "--model.expert-dim", "32", "--model.top-k", "2"]
+    model = command.parse_with_preset(Command, options).config.model
+    assert (model.router, model.balance) == ("frozen", "modality")
+    assert (model.shared_dim, model.expert_dim, model.top_k) == (64, 32, 2)
     with pytest.raises(ConfigError):
         command.parse_with_preset(Command, ["--preset", "nothing", "--run", "r"])
-
-
-def test_probe_steps_are_dense_early_and_sparse_late() -> None:
-    steps = probe_steps(6000, 500)
-    assert steps[0] == 0
-    assert steps[-1] == 6000
-    assert set(range(500, 6001, 500)) <= set(steps)
-    gaps = np.diff(steps)
-    assert max(gaps) <= 500
-    assert sum(step <= 500 for step in steps) > 10
-    assert probe_steps(5, 500) == [0, 5]

@@ -1,4 +1,4 @@
-"""Losses against plain loops in float64, and what each of them must reward."""
+"""Router losses against plain loops in float64, and what each of them must reward."""
 
 from __future__ import annotations
 
@@ -105,22 +105,6 @@ def global_by_hand(probs: np.ndarray, mask: np.ndarray, threshold: float) -> flo
     return max(0.0, threshold - entropy(mean))
 
 
-def contrastive_by_hand(images: np.ndarray, texts: np.ndarray, temperature: float) -> float:
-    b = len(images)
-    similarity = [
-        [sum(float(x) * float(y) for x, y in zip(i, t, strict=True)) / temperature for t in texts]
-        for i in images
-    ]
-    total = 0.0
-    for i in range(b):
-        row = similarity[i]
-        column = [similarity[j][i] for j in range(b)]
-        for choices in (row, column):
-            top = max(choices)
-            total += top + math.log(sum(math.exp(c - top) for c in choices)) - similarity[i][i]
-    return total / (2 * b)
-
-
 def close(found: Any, wanted: float) -> None:
     assert found.shape == ()
     assert found.dtype == jnp.float32
@@ -134,7 +118,6 @@ load_loss = jax.jit(losses.load_loss, static_argnums=2)
 z_loss = jax.jit(losses.z_loss)
 local_entropy = jax.jit(losses.local_entropy)
 global_entropy = jax.jit(losses.global_entropy)
-contrastive_loss = jax.jit(losses.contrastive_loss)
 
 
 @given(routers())
@@ -169,22 +152,6 @@ def test_global_entropy_agrees(router: tuple, threshold: float) -> None:
     logits, _, mask = router
     probs = softmaxes(logits).astype(np.float32)
     close(global_entropy(probs, mask, threshold), global_by_hand(probs, mask, threshold))
-
-
-@given(
-    st.sampled_from([(1, 4), (2, 3), (7, 16), (32, 8)]),
-    st.integers(0, 2**32 - 1),
-    st.floats(0.05, 1),
-)
-def test_contrastive_loss_agrees(shape: tuple[int, int], seed: int, temperature: float) -> None:
-    rng = np.random.default_rng(seed)
-    images, texts = rng.normal(size=(2, *shape))
-    images = (images / np.linalg.norm(images, axis=1, keepdims=True)).astype(np.float32)
-    texts = (texts / np.linalg.norm(texts, axis=1, keepdims=True)).astype(np.float32)
-    close(
-        contrastive_loss(jnp.asarray(images), jnp.asarray(texts), temperature),
-        contrastive_by_hand(images, texts, temperature),
-    )
 
 
 # ---- gradients, against differences of the loops in float64
@@ -308,25 +275,6 @@ def test_certain_tokens_have_finite_gradients() -> None:
         assert np.all(np.isfinite(slope))
 
 
-def test_contrastive_loss_of_known_cases() -> None:
-    alike = np.ones((8, 4), np.float32) / 2
-    np.testing.assert_allclose(losses.contrastive_loss(alike, alike, 0.1), math.log(8), rtol=1e-5)
-    apart = np.eye(8, dtype=np.float32)
-    wanted = math.log(1 + 7 * math.exp(-1 / 0.5))
-    np.testing.assert_allclose(losses.contrastive_loss(apart, apart, 0.5), wanted, rtol=1e-5)
-    assert losses.contrastive_loss(apart, np.roll(apart, 1, axis=0), 0.1) > 9
-
-
-def test_contrastive_loss_treats_the_modalities_alike() -> None:
-    rng = np.random.default_rng(3)
-    images, texts = rng.normal(size=(2, 6, 4)).astype(np.float32)
-    np.testing.assert_allclose(
-        losses.contrastive_loss(images, texts, 0.7),
-        losses.contrastive_loss(texts, images, 0.7),
-        rtol=1e-6,
-    )
-
-
 def test_losses_are_float32_whatever_comes_in() -> None:
     half = jnp.asarray(np.random.default_rng(4).normal(size=(6, 4)), jnp.bfloat16)
     mask = jnp.ones(6, bool)
@@ -334,7 +282,6 @@ def test_losses_are_float32_whatever_comes_in() -> None:
     for found, wanted in (
         (losses.z_loss(half, mask), losses.z_loss(exact, mask)),
         (losses.load_loss(half, half, 1, mask), losses.load_loss(exact, exact, 1, mask)),
-        (losses.contrastive_loss(half, half, 0.1), losses.contrastive_loss(exact, exact, 0.1)),
     ):
         assert found.dtype == jnp.float32
         np.testing.assert_allclose(found, wanted, rtol=1e-6)

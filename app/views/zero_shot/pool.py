@@ -1,0 +1,178 @@
+"""Pictures to classify and to search.
+
+Those of the run's data set that training never saw, where it is on this machine, or else the probe
+pictures that every run brings along.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+import streamlit as st
+from jaxtyping import UInt8
+
+import analysis
+from analysis.picture_sets import PictureSet
+from analysis.recipes import Recorded, record
+from app.parts import messages
+from app.server import jobs, recorded
+from app.server.datasets import can_build, is_built
+from limoe_core.config import ConfigError, DataConfig
+from limoe_core.runs.directory import Run, RunError
+
+
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """n pictures with their names, categories, styles and splits."""
+
+    source: Recorded[PictureSet]
+    """What it is made of, for whoever records what is made of that."""
+    title: str
+    """The set in words, with the name of the data set."""
+    ids: tuple[str, ...]
+    """Names in the address bar: code points and style, as in "1F34E.openmoji"."""
+    names: tuple[str, ...]
+    """Concept names in the data set's first language."""
+    keys: tuple[str, ...]
+    """Code points of the concepts."""
+    categories: tuple[str, ...]
+    styles: tuple[str, ...]
+    splits: tuple[str, ...]
+    pictures: UInt8[np.ndarray, "n side side 3"]
+    """On white, as they are shown."""
+    texts: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Names of all concepts of the data set by language, where it is at hand."""
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @cached_property
+    def place(self) -> dict[str, int]:
+        """Index of each picture by its name in the address bar."""
+        return {name: index for index, name in enumerate(self.ids)}
+
+
+def of_run(run: Run) -> Pool:
+    """The pool of a run; loaded once per server, with progress.
+
+    Raises:
+      RunError: there is neither.
+      ConfigError: the data set cannot be read.
+    """
+    config = run.config.data
+    if is_built(config):
+        key: tuple[Hashable, ...] = ("pool", config.name, config.config, config.dir)
+        settings = recorded.opened(run).attribute("config").attribute("data")
+        source = record(analysis.data_pictures, settings).through(
+            lambda compute: jobs.result(
+                key,
+                lambda progress: compute(progress=progress),
+                "Reading the test pictures of the data set",
+            )
+        )
+    else:
+        stamp = run.stamp("probe pictures")
+        source = recorded.kept(record(analysis.probe_pictures, recorded.opened(run)), stamp)
+        key = source.key
+    try:
+        return replace(_pool(key, source), source=source.named("pictures"))
+    except analysis.AnalysisError as error:
+        raise RunError(f"{error}, and its data set is not on this machine") from error
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _pool(key: tuple[Hashable, ...], _source: Recorded[PictureSet]) -> Pool:
+    return of_set(_source)
+
+
+def of_set(source: Recorded[PictureSet]) -> Pool:
+    """The pool of a set of pictures."""
+    found = source.value
+    known = {column: tuple(map(str, values)) for column, values in found.known.items()}
+    if found.texts:
+        title = f"pictures of {found.name} held out from training"
+        named = zip(known["key"], known["style"], strict=True)
+        ids = tuple(f"{key}.{style}" for key, style in named)
+    else:
+        title = f"probe pictures of {found.name}"
+        ids = tuple(f"probe.{i}" for i in range(len(found.pictures)))
+    return Pool(
+        source=source,
+        title=title,
+        ids=ids,
+        names=known["name"],
+        keys=known["key"],
+        categories=known["category"],
+        styles=known["style"],
+        splits=known["split"],
+        pictures=on_white(found.pictures),
+        texts=found.texts,
+    )
+
+
+def offer_build(run: Run) -> None:
+    """Offers to build the data set if it is not on this machine."""
+    config = run.config.data
+    if not can_build(config):
+        return
+    left, right = st.columns([4, 1], vertical_alignment="center")
+    with left:
+        messages.say(
+            "info",
+            "The run's data set is not built on this machine, so the pictures here are the run's "
+            "own probe pictures. Building takes about a minute.",
+        )
+    with right:
+        wanted = st.button("Build the data set", key="pool.build", width="stretch")
+    key = ("build", config.name, config.config, config.dir)
+    if wanted or jobs.running(key):
+        try:
+            jobs.result(key, lambda progress: _build(config), "Building the data set")
+        except (ConfigError, OSError) as error:
+            messages.say("error", f"It cannot be built: {error}")
+            return
+        st.rerun()
+
+
+def _build(config: DataConfig) -> None:
+    from limoe_core.data.source import make_ready
+
+    make_ready(config, progress=False)
+
+
+def on_white(pictures: UInt8[np.ndarray, "n h w c"]) -> UInt8[np.ndarray, "n h w 3"]:
+    """Pictures without transparency, on white."""
+    if pictures.shape[-1] == 3:
+        return pictures
+    alpha = pictures[..., 3:].astype(np.uint16)
+    mixed = pictures[..., :3].astype(np.uint16) * alpha + 255 * (255 - alpha)
+    return ((mixed + 127) // 255).astype(np.uint8)
+
+
+def spread(pool: Pool, count: int) -> list[int]:
+    """Pictures for a gallery: from each category in turn, in a fixed random order.
+
+    Pictures of the pool's first split go first.
+    """
+    rng = np.random.default_rng(0)
+    shuffled = rng.permutation(len(pool))
+    rank = {split: place for place, split in enumerate(dict.fromkeys(pool.splits))}
+    order = sorted(shuffled, key=lambda i: rank[pool.splits[i]])
+    queues: dict[str, list[int]] = {}
+    for i in order:
+        queues.setdefault(pool.categories[i], []).append(int(i))
+    chosen: list[int] = []
+    while len(chosen) < min(count, len(pool)):
+        for category in sorted(queues):
+            if queues[category] and len(chosen) < count:
+                chosen.append(queues[category].pop(0))
+    return chosen
+
+
+def valid_id(text: str) -> bool:
+    """Whether this could name a picture of a pool."""
+    return bool(re.fullmatch(r"[A-Za-z0-9-]{1,80}\.[A-Za-z0-9-]{1,40}", text))

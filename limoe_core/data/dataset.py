@@ -1,0 +1,134 @@
+"""Data sets as objects that say what they can do.
+
+A built-in set is a folder in `limoe_core/data` and a line in `limoe_core.data.registry`. Training,
+evaluation and the dashboard ask the object, and never compare its name.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from jaxtyping import Integer
+
+from limoe_core.config import ConfigError, DataConfig
+from limoe_core.data.labelled import Labelled
+from limoe_core.data.pairs import SIDE, PairSet
+
+if TYPE_CHECKING:
+    from limoe_core.data.attribution import Attribution
+
+#: Which class names an answer is chosen from: those of all concepts of the data set, or of the
+#: split's own.
+ClassSet = Literal["all", "split"]
+
+
+class DataSet(ABC):
+    """A data set: its splits, its words, and how it comes onto this machine and is read.
+
+    Every method takes the settings, since they say which config of the set is meant and where it
+    lies. `train` and `validation` are splits of every set.
+    """
+
+    name: str
+    """What `--data.name` calls it."""
+    tasks: Mapping[str, tuple[ClassSet, ...]] = {"validation": ("all",)}
+    """Splits that an evaluation asks by default, with the classes to choose from."""
+    unseen: tuple[str, ...] = ()
+    """Splits that training never sees and whose pictures fit in memory, best to look at first; the
+    dashboard shows them."""
+    templates: tuple[str, ...] = ("{}", "a picture of {}", "a photo of a {}.", "a photo of the {}.")
+    """Sentences of the prompt ensemble that a class name is put into."""
+    languages: tuple[str, ...] = ("en",)
+    """Languages of its captions, English first where there is any."""
+    attributions: tuple[Attribution, ...] = ()
+    """Whose work it is, where its licences ask to say so."""
+    can_build: bool = False
+    """Whether `build` makes it from what is on this machine."""
+
+    @property
+    def default_tasks(self) -> tuple[str, ...]:
+        """Tasks of an evaluation of a run that was trained on this set."""
+        return tuple(self.tasks)
+
+    def class_sets(self, split: str) -> tuple[ClassSet, ...]:
+        """Classes that pictures of a split are told apart by; see `ClassSet`."""
+        return self.tasks.get(split, ("all",))
+
+    def resolve(self, config: DataConfig) -> str:
+        """The builder config that `config.config` stands for on this machine."""
+        return config.config
+
+    @abstractmethod
+    def is_ready(self, config: DataConfig) -> bool:
+        """Whether it can be read on this machine now."""
+
+    def missing(self, config: DataConfig) -> str:
+        """What to do where it is not ready, as a sentence."""
+        return f"the data set {self.name} is not on this machine"
+
+    def build(self, config: DataConfig, *, progress: bool = True) -> None:
+        """Makes it, whole or not at all; may be called by several processes at once.
+
+        Raises:
+          ConfigError: it cannot be made here; the message says what to do.
+        """
+        raise ConfigError(self.missing(config))
+
+    def fetch(self, data_dir: Path, *, progress: bool = True) -> list[Path]:
+        """Gets what further configs are built from over the network; nobody calls it unasked.
+
+        Returns:
+          the files that were fetched; none where nothing was missing.
+
+        Raises:
+          limoe_core.data.npm.FetchError: they cannot be had.
+        """
+        return []
+
+    @abstractmethod
+    def load(
+        self, config: DataConfig, split: str, *, side: int = SIDE, progress: bool = True
+    ) -> PairSet:
+        """The pairs of a split of a set that is ready.
+
+        Args:
+          side: of the square that pictures are fitted into, where they are not stored in one.
+
+        Raises:
+          ConfigError: the set or the split is not there; the message says what to do.
+        """
+
+    def probed(self, config: DataConfig, *, side: int = SIDE, progress: bool = True) -> Probed:
+        """What a linear probe of this set learns from and is tested on.
+
+        Raises:
+          ConfigError: the set has no labels.
+        """
+        raise ConfigError(needs_labels(self.name))
+
+
+@dataclass(frozen=True, eq=False)
+class Probed:
+    """Labelled pictures for a linear probe."""
+
+    train: Labelled
+    """Where examples are drawn."""
+    test: PairSet
+    labels: Integer[np.ndarray, " n"]
+    """Class of each test picture; -1 where it has none."""
+    classes: int
+    names: Sequence[str] = ()
+    """What the classes are called, where they are not the concepts of `test`."""
+
+
+def needs_labels(name: str) -> str:
+    """Why a set without labels cannot be probed."""
+    return (
+        f"linear_probe needs labels, and {name} has captions; a set with labels can be probed "
+        "whatever the run was trained on, as with --tasks linear_probe_cifar100"
+    )

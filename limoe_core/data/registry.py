@@ -1,0 +1,35 @@
+"""Which data sets there are, by name.
+
+To add one: a folder in `limoe_core/data` with a `DataSet`, and a line here.
+"""
+
+from __future__ import annotations
+
+from limoe_core.config import DataConfig
+from limoe_core.data.catalogue import KNOWN, Part, PreparedSet
+from limoe_core.data.dataset import DataSet
+from limoe_core.data.emoji import EMOJI
+
+#: Built-in sets, and those that models are commonly compared on.
+DATA_SETS: dict[str, DataSet] = {each.name: each for each in (EMOJI, *KNOWN)}
+
+
+def data_set(config: DataConfig) -> DataSet:
+    """The data set that the settings mean; one that is not registered is TFDS's own."""
+    return DATA_SETS.get(config.name) or PreparedSet(config.name)
+
+
+def asked(task: str) -> tuple[PreparedSet, tuple[Part, ...]] | None:
+    """The set that a task is about by its name, and what of it; None if the task is another's.
+
+    `cifar100` is all that is asked of the set, `linear_probe_cifar100` one part of it.
+    """
+    for known in DATA_SETS.values():
+        if not isinstance(known, PreparedSet) or not known.parts:
+            continue
+        if task == known.name:
+            return known, known.parts
+        for part in known.parts:
+            if task == f"{part}_{known.name}":
+                return known, (part,)
+    return None

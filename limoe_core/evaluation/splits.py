@@ -1,0 +1,142 @@
+"""Splits of a data set, asked one after the other."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from limoe_core.config import DataConfig
+from limoe_core.data.registry import data_set
+from limoe_core.data.source import load_pairs, make_ready
+from limoe_core.evaluation.embedding import Encoder, Progress, embed_pictures, silent
+from limoe_core.evaluation.known_sets import evaluate_known
+from limoe_core.evaluation.linear_probe import evaluate_linear_probe
+from limoe_core.evaluation.retrieval import retrieval_result
+from limoe_core.evaluation.zero_shot import NameEmbeddings, classify
+from limoe_core.runs.predictions import Predictions
+
+if TYPE_CHECKING:
+    from limoe_core.data.catalogue import Part, PreparedSet
+    from limoe_core.data.pairs import PairSet
+    from limoe_core.inference import LoadedModel
+
+#: Results by task name, and single answers by task name.
+Found = tuple[dict[str, dict[str, Any]], dict[str, Predictions]]
+
+
+@dataclass
+class Asker:
+    """Asks one model for one task after another."""
+
+    model: LoadedModel
+    data: DataConfig
+    side: int
+    seed: int
+    progress: Progress
+    bars: bool
+    _names: NameEmbeddings | None = None
+    _keys: list[str] = field(default_factory=list)
+
+    def known(self, known: PreparedSet, data: DataConfig, parts: Sequence[Part]) -> Found:
+        """A data set known by its name."""
+        return evaluate_known(
+            self.model,
+            known,
+            data,
+            parts,
+            side=self.side,
+            seed=self.seed,
+            progress=self.progress,
+            bars=self.bars,
+        )
+
+    def linear_probe(self) -> Found:
+        """The classes of the run's data set, or of the one given in its place."""
+        chosen = make_ready(self.data, progress=self.bars)
+        probed = chosen.probed(self.data, side=self.side, progress=self.bars)
+        found = evaluate_linear_probe(self.model, probed, seed=self.seed, progress=self.progress)
+        own = self.data.name == self._trained.name
+        return {_safe("linear_probe" if own else f"linear_probe_{self.data.name}"): found}, {}
+
+    def split(self, split: str) -> Found:
+        """A split of the run's data set, or of the one given in its place."""
+        chosen = data_set(self.data)
+        pairs = load_pairs(self.data, split, progress=self.bars, side=self.side)
+        keys = pairs.concepts.keys.tolist()
+        if self._names is None or self._keys != keys:  # Mostly, every split has the same concepts.
+            self._keys = keys
+            self._names = NameEmbeddings.of(
+                self.model, pairs.concepts, chosen.templates, progress=self.progress
+            )
+        return evaluate_split(
+            self.model,
+            pairs,
+            self._names,
+            chosen.class_sets(split),
+            label=_label(self._trained, self.data, split),
+            seed=self.seed,
+            progress=self.progress,
+        )
+
+    @property
+    def _trained(self) -> DataConfig:
+        return self.model.config.data
+
+
+def evaluate_split(
+    model: Encoder,
+    pairs: PairSet,
+    names: NameEmbeddings,
+    class_sets: Sequence[str] = ("all",),
+    *,
+    label: str | None = None,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> Found:
+    """Zero-shot and retrieval results of one split by task name, and the single answers.
+
+    Tasks are called `zero_shot_<label>` for the first of `class_sets`, `zero_shot_<label>_all` or
+    `_split` for the others, and `retrieval_<label>`; the label is the split's name by default.
+    """
+    label = label or pairs.split
+    pictures = embed_pictures(
+        model,
+        pairs.pictures,
+        np.arange(len(pairs)),
+        label=f"pictures of {pairs.split}",
+        progress=progress,
+    )
+    common = {"split": pairs.split, "data": pairs.name, "seed": seed}
+    results, answers = {}, {}
+    for place, class_set in enumerate(class_sets):
+        task = f"zero_shot_{label}" + (f"_{class_set}" if place else "")
+        classes = np.unique(pairs.concept) if class_set == "split" else None
+        result, answers[task] = classify(pictures, pairs, names, classes, seed=seed)
+        results[task] = {**common, "classes": class_set, **result}
+    table = pairs.concepts
+    results[f"retrieval_{label}"] = {
+        **common,
+        "n": len(pairs),
+        **retrieval_result(
+            pictures,
+            pairs.concept,
+            {language: np.asarray(values) for language, values in table.names.items()},
+            names.by_language,
+            seed=seed,
+        ),
+    }
+    return results, answers
+
+
+def _label(trained: DataConfig, data: DataConfig, split: str) -> str:
+    """Name of a split in task names, with the data set's where it is not the run's own."""
+    return _safe(split if data.name == trained.name else f"{data.name}_{split}")
+
+
+def _safe(label: str) -> str:
+    """A task's name as it can be part of a file's."""
+    return re.sub(r"[^A-Za-z0-9_]+", "_", label)

@@ -1,0 +1,121 @@
+"""The router: what each token's gate values are, and which experts it chooses."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Bool, Float, Int
+
+from limoe_core.config import ModelConfig
+from limoe_core.model.assignment import choose
+from limoe_core.roles import FROZEN, WEIGHT
+
+
+class Intervention(NamedTuple):
+    """A change to what routers do, for asking what an expert is for.
+
+    Rows are for image tokens and text tokens; with a leading axis of MoE layers at model level.
+    """
+
+    bias: Float[Array, "*L 2 E"]
+    """Added to the logits that choose; -inf sends an expert's tokens to their next best."""
+    silence: Bool[Array, "*L 2 E"]
+    """Experts that give a token nothing: it keeps its residual alone, as if it were dropped."""
+
+
+class Decision(NamedTuple):
+    """What a router makes of every token, before anyone asks for room."""
+
+    logits: Float[Array, "n E"]
+    """W_g x, without noise."""
+    noisy_logits: Float[Array, "n E"]
+    """The logits of the gates: with training noise, or with an intervention's bias."""
+    choice: Int[Array, "n K"]
+    """Chosen experts, best first."""
+    priority: Float[Array, " n"]
+    """Whose claims go first under Batch Priority Routing: the gate of the first choice."""
+    gate: Float[Array, "n K"]
+    """Gate value of each choice."""
+    weight: Float[Array, "n K"]
+    """Weight of each choice in the layer's output: its gate, or 0 for a silenced expert."""
+
+
+class Router(NamedTuple):
+    """Top-K routing by a linear map: x → `Decision`."""
+
+    config: ModelConfig
+    weights: Float[Array, "d E"]
+    balance: Float[Array, "2 E"] | None = None
+    """Added to each modality's gate values when they choose, and not when they weigh."""
+
+    def __call__(
+        self,
+        x: Float[Array, "n d"],
+        modality: Int[Array, " n"],
+        noise: jax.Array | None = None,
+        intervention: Intervention | None = None,
+    ) -> Decision:
+        """
+        Args:
+          x: tokens, images and text together.
+          modality: 0 for image tokens, 1 for text tokens; only a balance per modality and an
+            intervention look at it.
+          noise: key of the training noise; None for no noise.
+          intervention: one layer's, without the leading axis.
+        """
+        config = self.config
+        # In float32 whatever the rest runs in.
+        logits = x.astype(jnp.float32) @ self.weights
+        noisy = logits
+        if noise is not None:
+            deviation = config.router_noise / config.experts
+            noisy = noisy + deviation * jax.random.normal(noise, logits.shape, jnp.float32)
+        if intervention is not None:
+            noisy = noisy + intervention.bias[modality]
+        gates = jax.nn.softmax(noisy, axis=-1)
+        scores = gates
+        if self.balance is not None:
+            # An expert that an intervention switched off stays so, whatever its bias.
+            scores = jnp.where(jnp.isneginf(noisy), -jnp.inf, gates + self.balance[modality])
+        choice, priority = choose(scores, config.top_k)
+        gate = weight = jnp.take_along_axis(gates, choice, axis=-1)
+        if self.balance is not None:
+            priority = jax.lax.stop_gradient(gate[:, 0])
+        if intervention is not None:
+            silent = jnp.take_along_axis(intervention.silence[modality], choice, axis=-1)
+            weight = jnp.where(silent, 0.0, weight)
+        return Decision(logits, noisy, choice, priority, gate, weight)
+
+
+def router_weights(config: ModelConfig, rngs: nnx.Rngs) -> nnx.Param:
+    """Fresh router weights (d, E), which a frozen router keeps."""
+    small = jax.nn.initializers.normal(0.02)
+    values = small(rngs.params(), (config.width, config.experts), jnp.float32)
+    return nnx.Param(values, role=FROZEN if config.router == "frozen" else WEIGHT)
+
+
+def balancing_bias(config: ModelConfig) -> nnx.Param | None:
+    """The bias (2, E) of loss-free balancing, 0 at the start; None without it."""
+    if config.balance == "none":
+        return None
+    return nnx.Param(jnp.zeros((2, config.experts), jnp.float32), role=FROZEN)
+
+
+def rebalanced(
+    balance: Float[Array, "2 E"], choices: Float[Array, "2 E"], config: ModelConfig
+) -> Float[Array, "2 E"]:
+    """The bias of loss-free balancing after a step (Wang et al., arXiv 2408.15664).
+
+    It rises by a fixed rate for experts that were chosen less often than the average, and falls for
+    the others: by all tokens, or for each modality by its own.
+
+    Args:
+      choices: how often each modality's tokens chose each expert, over the whole batch.
+    """
+    if config.balance == "all":
+        choices = jnp.broadcast_to(jnp.sum(choices, axis=0), choices.shape)
+    even = jnp.mean(choices, axis=-1, keepdims=True)
+    return balance + config.balance_rate * jnp.sign(even - choices)

@@ -1,0 +1,125 @@
+"""The training loop: step after step, with what is due after each of them."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import jax
+from jax.sharding import Mesh
+
+from limoe_core.config import Config
+from limoe_core.data.batches import training_batches
+from limoe_core.data.pairs import stored_side
+from limoe_core.data.source import load_pairs
+from limoe_core.devices import processes
+from limoe_core.devices.host import keep_freed_memory
+from limoe_core.devices.mesh import MeshShape, make_mesh
+from limoe_core.model.functional import FunctionalModel
+from limoe_core.runs import Run
+from limoe_core.runs.checkpoints import StepStore
+from limoe_core.training.errors import explained_write_errors
+from limoe_core.training.observer import Observer
+from limoe_core.training.optimizer import make_optimizer
+from limoe_core.training.placement import Placer
+from limoe_core.training.progress import TrainProgress
+from limoe_core.training.start import start_or_restore, start_run
+from limoe_core.training.step import TrainState, TrainStep, make_train_step
+from limoe_core.training.termination import Termination
+
+
+def train(
+    path: Path,
+    config: Config,
+    *,
+    resume: bool = False,
+    mesh: str = "",
+    termination: Termination | None = None,
+) -> Run:
+    """Train to the end, from the start or from the newest checkpoint of a run.
+
+    A resumed run ends with bitwise the same parameters as one that was never stopped. Where there
+    are several processes, each must make the same call.
+
+    Args:
+      mesh: see `limoe_core.devices.mesh.MeshShape.parse`.
+      termination: once it is asked for, the step at hand is saved and is the last.
+
+    Raises:
+      ConfigError: for settings that cannot work with the data.
+      RunError: if the run directory cannot be used.
+      TrainingError: if training cannot go on; the message says what is safe.
+    """
+    keep_freed_memory()
+    if resume:
+        config = Run.open(path).config
+    devices = make_mesh(MeshShape.parse(mesh, jax.device_count()))
+    placer = Placer(config, devices)
+    pairs = load_pairs(config.data, "train", side=stored_side(config.model.image_size))
+    functional = FunctionalModel.of(config)
+    run = start_run(path, config, pairs, functional, resume=resume)
+    tokenizer = run.tokenizer()
+    batches = training_batches(pairs, tokenizer, config, placer.rows)
+    keep, keep_period = config.train.keep_checkpoints, config.train.keep_period
+    # One process holds the run for all of them.
+    held = run.held_for_training() if processes.is_first() else nullcontext()
+    with explained_write_errors(run), held:
+        with run.checkpoints(keep=keep, keep_period=keep_period) as store:
+            state = start_or_restore(run, store, functional, batches, devices)
+            observer = Observer(run, functional, tokenizer, devices)
+            stopping = termination or Termination()
+            loop(state, batches, placer, store, observer, functional, config, devices, stopping)
+    return run
+
+
+def loop(
+    state: TrainState,
+    batches: Any,
+    placer: Placer,
+    store: StepStore,
+    observer: Observer,
+    functional: FunctionalModel,
+    config: Config,
+    mesh: Mesh,
+    termination: Termination,
+) -> None:
+    """Step after step to the end, with what is due after each of them."""
+    steps = config.train.steps
+    start = int(state.step)
+    step_of = step_functions(functional, config)
+    with TrainProgress(observer.run.name, start, steps) as progress:
+        if start == 0:
+            observer.look(state, 0, progress)
+        for step, batch in zip(range(start + 1, steps + 1), batches, strict=False):
+            with jax.set_mesh(mesh):
+                state, metrics = step_of(step)(state, placer(batch))
+            leaving = step < steps and termination.agreed(step % config.train.log_every == 0)
+            due = step % config.train.checkpoint_every == 0 or step == steps or leaving
+            if step % config.train.log_every == 0 or step in (1, steps):
+                observer.log(step, metrics, progress)
+            elif due:
+                observer.check(step, float(metrics["loss"]))
+            observer.look(state, step, progress)
+            if due:
+                store.save(step, state.params, state.opt_state, batches.get_state())
+            if leaving:
+                return
+    termination.too_late = True
+
+
+def step_functions(functional: FunctionalModel, config: Config) -> Any:
+    """Gives the step function for each step: with some of the patches, or at the end with all."""
+    model, settings = config.model, config.train
+    optimizer = make_optimizer(config.optimizer, settings.steps, functional.roles)
+    some = max(1, round(settings.patch_keep * model.patches))
+    made: dict[int, TrainStep] = {}
+
+    def step_of(step: int) -> TrainStep:
+        ending = step > settings.steps - settings.full_patch_steps
+        patches = model.patches if ending else some
+        if patches not in made:
+            made[patches] = make_train_step(functional, optimizer, config, patches=patches)
+        return made[patches]
+
+    return step_of

@@ -1,0 +1,70 @@
+"""The start of training: a new run, or an old one where its newest checkpoint left it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, NamedSharding
+
+from limoe_core.config import Config
+from limoe_core.data.source import PairSet
+from limoe_core.devices import processes
+from limoe_core.devices.mesh import WHOLE, placed_shapes, shardings
+from limoe_core.model.functional import FunctionalModel, initial_params
+from limoe_core.runs import Run
+from limoe_core.runs.checkpoints import StepStore
+from limoe_core.tokenizer import Tokenizer
+from limoe_core.training.errors import explained_write_errors
+from limoe_core.training.optimizer import make_optimizer
+from limoe_core.training.step import TrainState
+
+
+def start_run(
+    path: Path, config: Config, pairs: PairSet, functional: FunctionalModel, *, resume: bool
+) -> Run:
+    """The run directory with its tokenizer, made by the first process, opened by the others."""
+    if processes.is_first():
+        if resume:
+            run = Run.open(path)
+        else:
+            data = {"name": pairs.name, "train_pictures": len(pairs)}
+            run = Run.create(path, config, data=data, parameters=functional.parameters)
+        if not run.has("tokenizer"):
+            tokenizer = Tokenizer.train(pairs.captions(), config.model.vocab_size)
+            with explained_write_errors(run):
+                run.save_tokenizer(tokenizer)
+    processes.wait_for_all("run directory")
+    return Run.open(path)
+
+
+def start_or_restore(
+    run: Run, store: StepStore, functional: FunctionalModel, batches: Any, mesh: Mesh
+) -> TrainState:
+    """The state after the newest checkpoint, with the input set to go on there; else a new one."""
+    config = run.config
+    roles = functional.roles
+    optimizer = make_optimizer(config.optimizer, config.train.steps, roles)
+    steps = store.steps()
+    if processes.is_first():
+        run.truncate_metrics(steps[-1] if steps else -1)
+    shapes = functional.shapes
+    opt_shapes = jax.eval_shape(optimizer.init, shapes)
+    if not steps:
+        params = initial_params(config, config.train.seed, shardings(shapes, mesh, roles))
+        places = shardings(opt_shapes, mesh, roles)
+        opt_state = jax.jit(optimizer.init, out_shardings=places)(params)
+        return TrainState(params, opt_state, _everywhere(0, mesh))
+    targets = {
+        "params": placed_shapes(shapes, mesh, roles),
+        "opt_state": placed_shapes(opt_shapes, mesh, roles),
+    }
+    restored = store.restore_all(steps[-1], targets)
+    batches.set_state(restored["input"])
+    return TrainState(restored["params"], restored["opt_state"], _everywhere(steps[-1], mesh))
+
+
+def _everywhere(step: int, mesh: Mesh) -> jax.Array:
+    return jax.device_put(np.int32(step), NamedSharding(mesh, WHOLE))

@@ -1,0 +1,48 @@
+"""Pictures of a data set that the dashboard has never heard of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import analysis
+from analysis.recipes import record
+from app.server import recorded
+from app.server.datasets import can_build, is_built
+from app.views.zero_shot import pool as pools
+from limoe_core.config import Config, DataConfig
+from limoe_core.data.registry import DATA_SETS
+from limoe_core.data.source import load_pairs
+from limoe_core.runs import Run
+from tests.limoe_core.data.made_up_set import Shapes, concepts
+
+
+def test_the_pool_holds_what_a_new_set_says_that_training_never_sees(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(DATA_SETS, Shapes.name, Shapes())
+    config = DataConfig(name=Shapes.name, dir=str(tmp_path))
+    assert can_build(config) and not is_built(config)
+    load_pairs(config, "train")
+    assert is_built(config) and not can_build(config)
+    run = Run.create(tmp_path / "run", Config(data=config))
+    settings = recorded.opened(run).attribute("config").attribute("data")
+    pool = pools.of_set(record(analysis.data_pictures, settings))
+    assert list(dict.fromkeys(pool.splits)) == ["new_hand", "new_shape"]
+    assert len(pool) == 12
+    assert list(pool.texts) == ["en", "de"]
+    assert pool.texts["de"] == tuple(concepts().names["de"])
+    first = load_pairs(config, "new_hand")
+    assert pool.names[0] == first.concepts.names["en"][first.concept[0]]
+    drawn = first.pictures[0]
+    white = np.where(drawn[..., 3:] > 0, drawn[..., :3], 255)
+    np.testing.assert_array_equal(pool.pictures[0], white)
+    shown = pools.spread(pool, 4)
+    assert [pool.categories[i] for i in shown] == ["bar", "frame", "square", "stripe"]
+
+
+def test_a_set_without_unseen_splits_has_no_pool(tmp_path: Path) -> None:
+    config = DataConfig(name="of_someone_else", dir=str(tmp_path))
+    assert not is_built(config) and not can_build(config)

@@ -1,0 +1,63 @@
+"""Errors of training: one sentence with what is safe, and nothing of libraries beside it."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from limoe_core.training.errors import (
+    TrainingError,
+    explained_write_errors,
+    last_good,
+    without_library_noise,
+)
+
+
+def run(*steps: int) -> Any:
+    return SimpleNamespace(path=Path("checkpoints/mine"), steps=lambda: list(steps))
+
+
+def test_the_last_good_step_is_the_newest_on_disk() -> None:
+    assert last_good(run(3, 6, 9)) == "The last good checkpoint is step 9."
+    assert last_good(run()) == "None was saved yet."
+
+
+def test_an_error_of_the_file_system_says_what_is_safe_and_what_to_do() -> None:
+    full = OSError(errno.ENOSPC, "No space left on device")
+    with pytest.raises(TrainingError) as caught, explained_write_errors(run(3, 6)):
+        raise full
+    told = str(caught.value)
+    for part in ("checkpoints/mine", "No space left on device", "step 6", "--resume"):
+        assert part in told
+    assert caught.value.__cause__ is full
+
+
+def test_other_errors_stay_as_they_are() -> None:
+    with pytest.raises(ZeroDivisionError), explained_write_errors(run()):
+        raise ZeroDivisionError
+
+
+def test_libraries_are_quiet_only_for_as_long_as_we_speak(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", told.append)
+    closed: Any = SimpleNamespace(exc_value=RuntimeError("Event loop is closed"))
+    other: Any = SimpleNamespace(exc_value=RuntimeError("something else"))
+    with without_library_noise():
+        logging.getLogger("absl").error("from within")
+        logging.getLogger("asyncio").error("from within")
+        logging.getLogger("limoe_core").error("of our own")
+        sys.unraisablehook(closed)
+        sys.unraisablehook(other)
+    assert told == [other]
+    logging.getLogger("absl").error("from after")
+    sys.unraisablehook(closed)
+    assert told == [other, closed]
+    assert caplog.messages == ["of our own", "from after"]
