@@ -1,21 +1,23 @@
 # Everything runs in .venv, which the first target that needs it sets up.
 #   make app         the dashboard            (RUNS=folder for runs of your own)
-#   make test        all tests                (ARGS='tests/limoe_core -k moe' for some)
+#   make test        every test that is not slow, in minutes  (ARGS='tests/limoe_core -k moe')
+#   make test-all    the slow ones too: meshes, processes, browser, notebooks, benchmarks
 #   make test-long   a thousand cases of each property, and more meshes: long
-#   make lint        ruff, mypy, and which way imports go
+#   make lint        ruff, mypy, spelling, and which way imports go
 #   make train       train emoji-tiny         (ARGS='--run checkpoints/other --train.steps 100')
 #   make bench       speed and memory
 #   make soak        attacks on runs and on the dashboard: an hour or more
 #   make data        fetch more art styles (needs npm)
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help app test test-long lint format train bench soak data requirements
+.PHONY: help app test test-all test-long lint format train bench soak data requirements
 
 ARGS ?=
 # Tests run in two processes; a file's tests stay together, so what they share is made once.
 JOBS ?= 2
 RUNS ?=
 BIN := .venv/bin
+TESTS = $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
 
@@ -26,17 +28,20 @@ app: .venv/app.stamp
 	$(BIN)/streamlit run app $(if $(RUNS),-- --runs "$(RUNS)")
 
 test: .venv/dev.stamp
-	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile $(ARGS)
+	$(TESTS) -m "not slow and not long" $(ARGS)
+
+test-all: .venv/dev.stamp
+	$(TESTS) $(ARGS)
 
 test-long: .venv/dev.stamp
-	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile \
-		-m "long or hypothesis" $(ARGS)
+	HYPOTHESIS_PROFILE=thorough $(TESTS) -m "long or hypothesis" $(ARGS)
 
 lint: .venv/dev.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/codespell
 
 format: .venv/dev.stamp
 	$(BIN)/ruff check --fix .
@@ -68,6 +73,7 @@ define install
 @$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
 @$(BIN)/python -m pip install --disable-pip-version-check --prefer-binary -r $(1)
 @touch $@
+@echo "Done. To type commands yourself: source $(BIN)/activate"
 endef
 
 # For maintainers, after a change of pyproject.toml: names and versions only, for every platform.

@@ -14,20 +14,14 @@ there is no second description of a figure that could come to differ from the fi
 
 from __future__ import annotations
 
-import inspect
 import keyword
-import math
 import operator
-import os
-import sys
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
-import numpy as np
-
 from analysis.errors import AnalysisError
+from analysis.written import Group, Home, flat, home_of, import_lines, layout, literal
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,8 +31,6 @@ T = TypeVar("T")
 #: Takes a computation and returns what it gives, from an earlier time if it is known.
 Store = Callable[[Callable[..., T]], T]
 
-_WIDTH = 88
-_INDENT = 4
 #: Variables for results that are named even where they are used once, by their type.
 _ALWAYS_NAMED = {
     "Run": "run",
@@ -136,7 +128,7 @@ class Recorded(Generic[T]):
     def __str__(self) -> str:
         """The call as one expression."""
         if self._written is None:
-            self._written = _flat(_Writer({}).call(self))
+            self._written = flat(_Writer({}).call(self))
         return self._written
 
 
@@ -166,6 +158,10 @@ def _same(value: Any) -> Any:
     return value
 
 
+#: What is written as an operator and not as a call: an item, an attribute, a plain value.
+_OPERATORS = (operator.getitem, getattr, _same)
+
+
 def rows(frame: Recorded[pd.DataFrame], condition: str) -> Recorded[pd.DataFrame]:
     """`frame.query(condition)`, recorded."""
     import pandas as pd
@@ -190,7 +186,7 @@ def python(**roots: Recorded[Any]) -> str:
     chained = {str(node.arguments[0]) for node in nodes if _goes_on(node)}
     chained = {expression for expression in chained if uses[expression] == 1}
     writer = _Writer(named)
-    homes = {home.name for node in nodes if (home := _home(node.function)) is not None}
+    homes = {home.name for node in nodes if (home := _import_of(node)) is not None}
     for root in roots.values():
         for node in _walk(root):
             expression = str(node)
@@ -204,9 +200,9 @@ def python(**roots: Recorded[Any]) -> str:
                 names = tuple(_free(name, taken, homes) for name in _names(node))
             taken.update(dict.fromkeys(names, expression))
             start = f"{', '.join(names)} = "
-            lines.append(start + _layout(writer.call(node), 0, len(start)))
+            lines.append(start + layout(writer.call(node), 0, len(start)))
             named[expression] = names
-    return "\n".join([*_imports(writer.imports), "", *lines, ""])
+    return "\n".join([*import_lines(writer.imports), "", *lines, ""])
 
 
 def _has_name(node: Recorded[Any], uses: Mapping[str, int]) -> bool:
@@ -240,9 +236,14 @@ def _returns(function: Callable[..., Any]) -> str:
     return name.rpartition(".")[2]
 
 
+def _import_of(node: Recorded[Any]) -> Home | None:
+    """Where what is called is imported from, if it has to be."""
+    return None if node.function in _OPERATORS else home_of(node.function)
+
+
 def _is_look(node: Recorded[Any]) -> bool:
     """Whether it is an item or an attribute of something, or a plain value."""
-    return node.function in (operator.getitem, getattr, _same) and not node._names
+    return node.function in _OPERATORS and not node._names
 
 
 def _goes_on(node: Recorded[Any]) -> bool:
@@ -250,18 +251,7 @@ def _goes_on(node: Recorded[Any]) -> bool:
     first = node.arguments[0] if node.arguments else None
     if not isinstance(first, Recorded) or first._names or _is_look(node):
         return False
-    return _home(node.function) is None and _returns(first.function) == _returns(node.function)
-
-
-def _imports(found: set[tuple[str, str]]) -> list[str]:
-    """Lines that import names from modules; "" for the module itself."""
-    lines = sorted(f"import {module}" for module, name in found if not name)
-    for module in sorted({module for module, name in found if name}):
-        names = tuple(("", name) for name in sorted(n for m, n in found if m == module and n))
-        one = f"from {module} import " + ", ".join(name for _, name in names)
-        several = _layout(_Group("(", names, ")"), 0, _WIDTH)
-        lines.append(one if len(one) <= _WIDTH else f"from {module} import {several}")
-    return lines
+    return _import_of(node) is None and _returns(first.function) == _returns(node.function)
 
 
 # ---- the graph
@@ -310,79 +300,7 @@ def _value(argument: Any) -> Any:
     return argument
 
 
-# ---- names
-
-
-@dataclass(frozen=True)
-class _Home:
-    """Where a function or class is imported from."""
-
-    module: str
-    imported: str
-    """From the module; "" for the module itself."""
-    written: str
-    """How the function is then called."""
-
-    @property
-    def name(self) -> str:
-        """What the import makes known."""
-        return self.imported or self.module
-
-
-def _home(function: Callable[..., Any]) -> _Home | None:
-    """The shortest way to import a function; None for a method, which needs none.
-
-    Raises:
-      AnalysisError: there is none.
-    """
-    if function in (operator.getitem, getattr, _same):
-        return None
-    if inspect.ismethod(function) and isinstance(function.__self__, type):
-        home = _home(function.__self__)
-        assert home is not None
-        return _Home(home.module, home.imported, f"{home.written}.{function.__name__}")
-    module = getattr(function, "__module__", None) or ""
-    qualname = getattr(function, "__qualname__", "")
-    name, _, method = qualname.partition(".")
-    if name.startswith("_") or not qualname.replace(".", "").isidentifier():
-        raise AnalysisError(f"{function!r} has no public name, so nobody could call it again")
-    target = getattr(sys.modules.get(module), name, None)
-    if method:
-        if not isinstance(target, type) or not callable(getattr(target, method, None)):
-            raise AnalysisError(f"{module}.{qualname} cannot be imported by its name")
-        return None
-    if target is not function:
-        raise AnalysisError(f"{module}.{qualname} cannot be imported by its name")
-    package = next(each for each in _packages(module) if _has(each, name, function))
-    parent, _, last = package.rpartition(".")
-    if isinstance(function, type) or not hasattr(sys.modules[package], "__path__"):
-        return _Home(package, name, name)
-    if not parent:
-        return _Home(package, "", f"{package}.{name}")
-    return _Home(parent, last, f"{last}.{name}")
-
-
-def _packages(module: str) -> Iterator[str]:
-    """The packages around a module, outermost first, and the module itself."""
-    parts = module.split(".")
-    return (".".join(parts[: end + 1]) for end in range(len(parts)))
-
-
-def _has(package: str, name: str, function: object) -> bool:
-    return getattr(sys.modules.get(package), name, None) is function
-
-
 # ---- writing
-
-
-@dataclass(frozen=True)
-class _Group:
-    """What can be written on one line, or with each item on a line of its own."""
-
-    before: str
-    items: tuple[tuple[str, str | _Group], ...]
-    """Prefix, such as `k=`, and the item."""
-    after: str
 
 
 class _Writer:
@@ -392,7 +310,7 @@ class _Writer:
         self.named = named
         self.imports: set[tuple[str, str]] = set()
 
-    def call(self, node: Recorded[Any]) -> str | _Group:
+    def call(self, node: Recorded[Any]) -> str | Group:
         """The call itself, whatever variable its result has."""
         arguments = node.arguments
         if node.function is _same:
@@ -400,8 +318,8 @@ class _Writer:
         if node.function is getattr:
             return f"{self._receiver(arguments[0])}.{arguments[1]}"
         if node.function is operator.getitem:
-            return f"{self._receiver(arguments[0])}[{_flat(self.term(arguments[1]))}]"
-        home = _home(node.function)
+            return f"{self._receiver(arguments[0])}[{flat(self.term(arguments[1]))}]"
+        home = _import_of(node)
         if home is None:
             if not arguments:
                 raise AnalysisError(f"{node.function.__qualname__} was called on nothing")
@@ -412,23 +330,23 @@ class _Writer:
             written = home.written
         items = [("", self.term(argument)) for argument in arguments]
         items += [(f"{name}=", self.term(option)) for name, option in node.options.items()]
-        return _Group(f"{written}(", tuple(items), ")")
+        return Group(f"{written}(", tuple(items), ")")
 
-    def term(self, argument: Any) -> str | _Group:
+    def term(self, argument: Any) -> str | Group:
         """An argument: a record by its variable or in full, anything else as a literal."""
         if isinstance(argument, Recorded):
             return self._result(argument)
         if isinstance(argument, list):
-            return _Group("[", tuple(("", self.term(item)) for item in argument), "]")
+            return Group("[", tuple(("", self.term(item)) for item in argument), "]")
         if isinstance(argument, tuple):
             after = ",)" if len(argument) == 1 else ")"
-            return _Group("(", tuple(("", self.term(item)) for item in argument), after)
+            return Group("(", tuple(("", self.term(item)) for item in argument), after)
         if isinstance(argument, dict):
-            items = ((f"{_literal(key)}: ", self.term(item)) for key, item in argument.items())
-            return _Group("{", tuple(items), "}")
-        return _literal(argument)
+            items = ((f"{literal(key)}: ", self.term(item)) for key, item in argument.items())
+            return Group("{", tuple(items), "}")
+        return literal(argument)
 
-    def _result(self, node: Recorded[Any]) -> str | _Group:
+    def _result(self, node: Recorded[Any]) -> str | Group:
         if names := self.named.get(str(node)):
             return names[0]
         if node.function is operator.getitem and isinstance(node.arguments[0], Recorded):
@@ -438,46 +356,7 @@ class _Writer:
         return self.call(node)
 
     def _receiver(self, argument: Any) -> str:
-        return _flat(self.term(argument))
-
-
-def _literal(value: Any) -> str:
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, os.PathLike):
-        value = os.fspath(value)
-    if isinstance(value, float) and not math.isfinite(value):
-        return f"float({str(value)!r})"
-    if value is None or isinstance(value, bool | int | float | str):
-        return repr(value)
-    raise AnalysisError(
-        f"a {type(value).__name__} cannot be written as Python; record how it is made"
-    )
-
-
-def _flat(written: str | _Group) -> str:
-    if isinstance(written, str):
-        return written
-    inside = ", ".join(prefix + _flat(item) for prefix, item in written.items)
-    return written.before + inside + written.after
-
-
-def _layout(written: str | _Group, indent: int, used: int) -> str:
-    """Over several lines where one would be too long.
-
-    Args:
-      indent: columns before the line.
-      used: columns that stand in it already, and after it.
-    """
-    flat = _flat(written)
-    if isinstance(written, str) or indent + used + len(flat) <= _WIDTH or not written.items:
-        return flat
-    deeper = indent + _INDENT
-    items = [
-        " " * deeper + prefix + _layout(item, deeper, len(prefix) + 1) + ","
-        for prefix, item in written.items
-    ]
-    return "\n".join([written.before, *items, " " * indent + written.after.lstrip(",")])
+        return flat(self.term(argument))
 
 
 __all__ = ["Recorded", "Store", "constant", "python", "record", "rows"]

@@ -21,7 +21,7 @@ _ICON = Path(__file__).with_name("icon.svg")
 
 
 def main() -> None:
-    """One script run: the shell, and within it the page that the reader is on."""
+    """Runs the script once: the frame, and in it the current page."""
     st.set_page_config("LIMoE Lens", str(_ICON), layout="wide")
     styles.apply()
     pages = [

@@ -158,6 +158,16 @@ class ModelConfig:
         return self.expert_blocks if self.experts else ()
 
     @property
+    def summary(self) -> str:
+        """One line, such as `6 blocks of width 128; 8 experts in blocks 2, 4, 6, top 1`."""
+        if self.moe_layers:
+            blocks = ", ".join(str(layer + 1) for layer in self.moe_layers)
+            experts = f"{self.experts} experts in blocks {blocks}, top {self.top_k}"
+        else:
+            experts = "no experts"
+        return f"{self.layers} blocks of width {self.width}; {experts}"
+
+    @property
     def expert_blocks(self) -> tuple[int, ...]:
         """Indices, from 0, of the blocks where a mixture of experts is, or would be in the twin."""
         if self.moe_blocks:

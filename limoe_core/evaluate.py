@@ -17,6 +17,7 @@ from typing import Annotated, Any
 
 import tyro
 
+from limoe_core import command
 from limoe_core.config import ConfigError, DataConfig
 from limoe_core.evaluation.embedding import Progress, silent
 from limoe_core.runs import RunError
@@ -60,6 +61,23 @@ class Arguments:
     """Keep the results in the run (evaluations.json and predictions/)."""
     seed: int = 0
     """Of the bootstrap."""
+
+
+HELP = command.Help(
+    "limoe_core.evaluate",
+    """
+    # the test splits of the run's data
+    {program} --run checkpoints/my-run
+    # one split, at one step
+    {program} --run checkpoints/my-run --tasks test_style --step 2000
+    # a ten-shot linear probe of the run's classes
+    {program} --run checkpoints/my-run --tasks linear_probe
+    # other data sets, prepared on disk
+    {program} --run checkpoints/coco --tasks imagenet2012 cifar100
+    # leave the run as it is
+    {program} --run checkpoints/my-run --json --no-store > results.json
+    """,
+)
 
 
 def evaluate(arguments: Arguments, progress: Progress = silent) -> dict[str, Any]:
@@ -134,7 +152,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     from limoe_core.evaluation.table import tables
 
-    arguments = tyro.cli(Arguments, args=argv, prog="python -m limoe_core.evaluate")
+    arguments = command.parse(Arguments, list(argv) if argv is not None else None, HELP)
     errors = Console(stderr=True)
     try:
         report = evaluate(arguments, _bar(errors))

@@ -58,6 +58,20 @@ class LoadedModel:
     step: int
     run: Run | None = None
 
+    def __repr__(self) -> str:
+        model = self.config.model
+        info = self.run.info if self.run else {}
+        name = f"{self.run.name!r}, " if self.run else ""
+        data = (info.get("data") or {}).get("name", self.config.data.name)
+        lines = [
+            f"LoadedModel({name}step {self.step})",
+            f"{model.summary}; {self.functional.parameters:,} parameters",
+            f"{model.image_size}×{model.image_size} pixels in {model.patches} patches; "
+            f"up to {model.text_length} text tokens of {model.vocab_size:,} pieces",
+            f"trained on {data}",
+        ]
+        return "\n  ".join(lines)
+
     def encode_images(self, images: Sequence[Picture]) -> Float[np.ndarray, "n d"]:
         """Embed pictures of any size: float32, unit length. No token is dropped by default.
 

@@ -16,6 +16,7 @@ from typing import Annotated, Any
 
 import tyro
 
+from limoe_core import command
 from limoe_core.config import Config, ConfigError
 
 
@@ -24,8 +25,7 @@ class Command:
     """Count what a training step needs on each device."""
 
     config: Annotated[Config, tyro.conf.arg(name="")]
-    preset: str = "emoji-tiny"
-    """Named settings to start from."""
+    preset: command.PresetName = "emoji-tiny"
     mesh: str = "data=1,expert=1"
     """Devices along each axis, such as data=32,expert=32."""
     batch: int = 0
@@ -42,6 +42,20 @@ class Command:
     """Compile the step for virtual devices, and print XLA's count too."""
     json: bool = False
     """Print one JSON object."""
+
+
+HELP = command.Help(
+    "limoe_core.plan",
+    """
+    # one device
+    {program} --preset B/16 --batch 512
+    # 1,024 devices, with rates of your own
+    {program} --preset H/14 --mesh data=32,expert=32 \\
+        --tflops 300 --network-gbps 100
+    # with XLA's count beside it
+    {program} --preset S/32 --mesh data=2,expert=2 --batch 64 --compile
+    """,
+)
 
 
 def plan(options: Command) -> dict[str, Any]:
@@ -148,11 +162,9 @@ def _bytes(number: float) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line. Returns the exit code."""
-    from limoe_core import command
-
     os.environ.setdefault("JAX_PLATFORMS", "cpu")  # nothing is computed
     try:
-        options = command.parse_with_preset(Command, arguments)
+        options = command.parse_with_preset(Command, arguments, HELP)
         if options.compile:
             from limoe_core.devices.mesh import MeshShape
             from limoe_core.planning.aot import provide_devices

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import tyro
-
+from limoe_core import command
 from limoe_core.runs import Run, RunError
 
 
@@ -24,6 +23,16 @@ class Options:
     """Steps whose parameters go along; none for the newest alone."""
     dtype: Literal["bfloat16", "float32"] = "bfloat16"
     """How parameters are stored; they are loaded as float32 either way."""
+
+
+HELP = command.Help(
+    "limoe_core.ship",
+    """
+    # three steps and all probes
+    {program} --run checkpoints/my-run --to checkpoints/small \\
+        --steps 500 1000 4500
+    """,
+)
 
 
 def ship(options: Options) -> Run:
@@ -45,7 +54,7 @@ def ship(options: Options) -> Run:
 def main() -> int:
     """The command line. Returns the exit code."""
     try:
-        shipped = ship(tyro.cli(Options))
+        shipped = ship(command.parse(Options, None, HELP))
     except RunError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -128,6 +128,20 @@ class RoutingTrace:
         """Choices per token (K)."""
         return self.expert.shape[2]
 
+    def __repr__(self) -> str:
+        text = int((self.modality == TEXT).sum())
+        blocks = ", ".join(map(str, self.layers)) or "none"
+        lines = [
+            f"RoutingTrace(pairs={self.num_pairs}, tokens={self.num_tokens})",
+            f"{self.num_tokens - text:,} image tokens, {text:,} text tokens",
+            f"blocks {blocks}; {self.num_experts} experts, top {self.top_k}; "
+            f"{int(self.dropped.sum()):,} of {self.dropped.size:,} choices dropped",
+            f"each picture {self.image_size}×{self.image_size} pixels in {self.grid**2} patches",
+            f"about each pair: {', '.join(self.meta) or 'nothing more'}"
+            + ("; routers' inputs kept" if self.hidden is not None else ""),
+        ]
+        return "\n  ".join(lines)
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, RoutingTrace):
             return NotImplemented

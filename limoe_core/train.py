@@ -11,11 +11,8 @@ import tyro
 
 from limoe_core import command
 from limoe_core.config import Config, ConfigError
-from limoe_core.devices import processes
 from limoe_core.runs import RunError
 from limoe_core.training.errors import TrainingError, without_library_noise
-from limoe_core.training.loop import train
-from limoe_core.training.termination import Termination
 
 
 @dataclass(frozen=True)
@@ -25,14 +22,30 @@ class Command:
     run: Path
     """The run directory to write; its name is the run's name."""
     config: Annotated[Config, tyro.conf.arg(name="")]
-    preset: str = "emoji-tiny"
-    """Named settings to start from: emoji-tiny, emoji-dense or debug."""
+    preset: command.PresetName = "emoji-tiny"
     resume: bool = False
     """Go on with a run that was stopped, with the settings that it was started with."""
     mesh: str = ""
     """How many devices split the experts and how many more the batch, such as data=4,expert=2. By
     default every device takes a part of the batch and has all experts. May change on --resume."""
 
+
+HELP = command.Help(
+    "limoe_core.train",
+    """
+    # emoji-tiny, the default: an hour on two cores
+    {program} --run checkpoints/my-run
+    # go on after a stop, at any moment
+    {program} --run checkpoints/my-run --resume
+    # seconds, to see that it works
+    {program} --run checkpoints/try --preset debug
+    # a preset with some settings changed
+    {program} --run checkpoints/wide --model.experts 16 --train.steps 9000
+    # a model of the paper on eight devices
+    {program} --run checkpoints/coco --preset B/16 \\
+        --data.name coco_captions --mesh data=4,expert=2
+    """,
+)
 
 #: Exit codes: a shell says 128 plus the signal's number, and schedulers read it so.
 INTERRUPTED, TERMINATED = 130, 143
@@ -42,7 +55,13 @@ INTERRUPTED, TERMINATED = 130, 143
 def main(arguments: list[str] | None = None) -> int:
     """The command line. Returns the exit code."""
     try:
-        options = command.parse_with_preset(Command, arguments)
+        options = command.parse_with_preset(Command, arguments, HELP)
+
+        # Here, since JAX and Orbax take seconds, which --help need not wait for.
+        from limoe_core.devices import processes
+        from limoe_core.training.loop import train
+        from limoe_core.training.termination import Termination
+
         processes.join()
         with Termination() as termination:
             train(

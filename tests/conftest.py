@@ -1,19 +1,9 @@
-"""What all tests share: the platform, hypothesis profiles, a tiny trained run, a browser."""
+"""What all tests share: the platform, the compile cache, a tiny trained run, a browser."""
 
 from __future__ import annotations
 
-import os
-
-# Before anything imports jax. Most of what tests compile runs for less time than it compiles:
-# plainly compiled, the tests of the core take half as long.
-os.environ.setdefault("JAX_PLATFORMS", "cpu")
-os.environ.setdefault(
-    "XLA_FLAGS",
-    "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
-    " --xla_cpu_prefer_vector_width=128",
-)
-
 import fcntl
+import os
 import shutil
 import subprocess
 import sys
@@ -24,8 +14,21 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests import compile_cache, shapes
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
+
+# All of this comes before anything imports JAX. Most of what tests compile runs for less time than
+# it compiles: plainly compiled, the tests of the core take half as long.
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ.setdefault(
+    "XLA_FLAGS",
+    "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
+    " --xla_cpu_prefer_vector_width=128",
+)
+compile_cache.use()
+shapes.check_from_now_on()
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -39,6 +42,16 @@ settings.register_profile(
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
+#: Kinds of tests that `make test` leaves out; pyproject.toml says what each is.
+SLOW = ("benchmark", "browser", "mesh", "notebook", "processes", "training")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if any(item.get_closest_marker(kind) for kind in SLOW):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(scope="session")
 def common(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of this test run that all its worker processes have in common."""
@@ -46,13 +59,6 @@ def common(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "common"
     folder.mkdir(exist_ok=True)
     return folder
-
-
-@pytest.fixture(scope="session", autouse=True)
-def compiled(common: Path) -> None:
-    """What one process of this test run compiled, the others load."""
-    os.environ["JAX_COMPILATION_CACHE_DIR"] = str(common / "compiled")
-    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.3"
 
 
 @pytest.fixture(scope="session")

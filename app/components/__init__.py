@@ -16,10 +16,10 @@ from streamlit.components.v2.types import ComponentRenderer
 
 from app.parts import messages
 
-#: Longer texts are cut; pictures, as data addresses, are not.
+#: Longest text sent to the browser; pictures, as data URLs, may be longer.
 _LONGEST = 2000
 _PICTURE = "data:image/"
-#: A list of nothing else, as long ones are, is left as it is.
+#: Lists of these alone, the long ones, need no look at each element.
 _NUMBERS = {int, float, bool, type(None)}
 
 
@@ -48,7 +48,7 @@ def define(name: str, folder: Path, scripts: Sequence[str]) -> ComponentRenderer
 
 
 def as_text(value: Any) -> Any:
-    """Data for a component, with every text in it cut where needed and nothing in it unseen."""
+    """Data for a component, its texts shortened and their invisible characters made visible."""
     if isinstance(value, str):
         return value if value.startswith(_PICTURE) else messages.visible_lines(value, _LONGEST)
     if isinstance(value, dict):

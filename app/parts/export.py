@@ -1,4 +1,4 @@
-"""How every figure leaves the page: the data behind it as CSV, and the Python that makes it.
+"""Export of figures: the data as CSV, and the Python code that makes data and figure.
 
 Pictures (SVG, PNG) leave in the browser: by Plotly's own buttons, or by those of a component.
 """

@@ -1,4 +1,4 @@
-"""A figure on the page, with all the ways it can leave: SVG or PNG, data as CSV, Python."""
+"""Figures on the page, with their exports: SVG or PNG, data as CSV, Python."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     import pandas as pd
     import plotly.graph_objects as go
 
-#: What the camera above a figure can save.
+#: Formats that the camera above a figure can save.
 _FORMATS = ("svg", "png")
 
 
 def choose_format() -> None:
-    """Lets the reader say what the camera above every figure saves. Call it once a script run."""
+    """Draws the choice of the format that figures are saved in. Call it once per script run."""
     with st.sidebar:
         st.radio(
             "Figure format",

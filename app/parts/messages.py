@@ -1,4 +1,4 @@
-"""Sentences for the reader. Whatever comes from outside is shown as text, never as markup."""
+"""Messages to the reader. Text from outside is shown as text, never as markup."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _LONGEST = 300
 
 
 def plain(text: object, longest: int = _LONGEST) -> str:
-    """`text` so that Markdown shows it letter for letter, on one line, shortened if it is long."""
+    """`text` escaped for Markdown, on one line, shortened if it is long."""
     return _MARKUP.sub(r"\\\1", visible(text, longest))
 
 
 def visible(text: object, longest: int = _LONGEST) -> str:
-    """`text` on one line, shortened if it is long, and nothing in it unseen."""
+    """`text` on one line, shortened if it is long, its invisible characters made visible."""
     whole = str(text)
     words = " ".join(whole[: 4 * longest].split())  # before anything takes long
     if len(words) > longest or len(whole) > 4 * longest:
@@ -30,7 +30,7 @@ def visible(text: object, longest: int = _LONGEST) -> str:
 
 
 def visible_lines(text: str, longest: int) -> str:
-    """`visible`, with lines and blanks as they are."""
+    """`visible`, with line breaks and spaces kept."""
     cut = text if len(text) <= longest else text[: longest - 1] + "…"
     return seen(cut, keep="\n\t")
 
@@ -43,7 +43,7 @@ def say(kind: Kind, sentence: object) -> None:
 
 
 def file_trouble(run: str, error: OSError) -> str:
-    """What to say when a file of a run could not be read just now."""
+    """The message for a file of a run that could not be read."""
     file = f" ({error.filename})" if error.filename else ""
     return (
         f"A file of {run}{file} could not be read: {error.strerror or error}. If the run was "

@@ -1,4 +1,4 @@
-"""Pictures for the browser, and pictures that readers bring."""
+"""Pictures for the browser, and uploaded pictures."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ _SHOWN = 512
 
 @dataclass(frozen=True)
 class Upload:
-    """A picture that a reader brought, as its file."""
+    """An uploaded picture file."""
 
     name: str
     content: bytes
 
     @property
     def digest(self) -> str:
-        """Tells uploads apart."""
+        """SHA-256 of the file, as hexadecimal digits."""
         return hashlib.sha256(self.content).hexdigest()
 
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """A reader's picture, ready for the model and for the page."""
+    """An uploaded picture, ready for the model and for the page."""
 
     pixels: Float[np.ndarray, "size size 3"]
     """The model's input, in [-1, 1]."""
     sharp: str
     """The picture on its white square at a higher resolution, as a data address."""
     notes: tuple[str, ...]
-    """What was done to it, in sentences."""
+    """Sentences on changes that were made to it."""
 
 
 def prepare(upload: Upload, size: int) -> Prepared:

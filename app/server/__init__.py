@@ -1,1 +1,1 @@
-"""What lives once per server, for all its readers: runs, jobs, caches, confinement."""
+"""State of the server, shared by all sessions: runs, jobs, caches, confinement."""

@@ -1,4 +1,4 @@
-"""Keeps what is read as a run within the folder of runs.
+"""Confinement of all run files to the folder of runs.
 
 A symbolic link may lead to another place in that folder, as people do who keep a run under two
 names. One that leads out of it is refused: whoever may write into the folder, a training job on a
@@ -19,7 +19,7 @@ _DEPTH = 2
 
 
 def check(folder: Path, run: Path) -> None:
-    """Looks at the run's folder and at what is in it.
+    """Refuses a run with links that lead out of the folder of runs.
 
     Raises:
       RunError: something of it is a link that leads out of `folder`.

@@ -1,4 +1,4 @@
-"""Long work: done once per server in the background, with progress, for whoever asks.
+"""Background jobs: long computations with progress, each done once per server.
 
 A job goes on when its reader clicks elsewhere or leaves; the next one who asks the same question
 joins it, or finds its answer. Two jobs run at a time, so that many readers cannot take the whole
@@ -29,19 +29,19 @@ _LOOK_EVERY = 0.1  # seconds
 
 @dataclass(eq=False)
 class Job:
-    """Work under way or done."""
+    """A computation, running or done."""
 
     future: Future[Any] = field(default_factory=Future)
     done: int = 0
     total: int = 0
 
     def progress(self, done: int, total: int) -> None:
-        """Tells how far the work is."""
+        """Reports progress."""
         self.done, self.total = done, total
 
 
 class Board:
-    """The jobs of a server, newest last; old answers are forgotten."""
+    """The jobs of a server, newest last; old results are dropped."""
 
     def __init__(self) -> None:
         self._jobs: OrderedDict[Hashable, Job] = OrderedDict()
@@ -76,17 +76,17 @@ class Board:
 
 @st.cache_resource(show_spinner=False)
 def board() -> Board:
-    """The one board of this server."""
+    """The job board of this server."""
     return Board()
 
 
 def known(key: Hashable) -> bool:
-    """Whether the work was started, so that asking for it costs nothing new."""
+    """Whether the job was started before, so that asking again is free."""
     return board().find(key) is not None
 
 
 def result(key: Hashable, work: Callable[[Progress], T], label: str) -> T:
-    """What `work` returns, from an earlier time if it was asked before, else with a progress bar.
+    """The result of `work`: kept from an earlier call, or computed behind a progress bar.
 
     Args:
       key: names the question in full: the same key never gets another answer.
@@ -114,6 +114,6 @@ def _shown(job: Job, label: str) -> tuple[float, str]:
 
 
 def running(key: Hashable) -> bool:
-    """Whether somebody asked for this work, and it is not done."""
+    """Whether the job has been started and is not done."""
     job = board().find(key)
     return job is not None and not job.future.done()

@@ -1,4 +1,4 @@
-"""Runs for the pages: which there are, and what they hold, loaded once per server.
+"""Runs and their contents, loaded once per server.
 
 Names of runs come from the address bar; `limoe_core.runs.find_run` refuses any that is
 not a plain folder name. A folder or a file of a run that is a symbolic link is used only if it
@@ -34,7 +34,7 @@ LONGEST_TEXT = 20_000
 
 @dataclass(frozen=True)
 class Runs:
-    """The folder of runs: those that can be used, and the others with the reason."""
+    """The runs of a folder: the usable ones, and the others with a reason."""
 
     folder: Path
     usable: tuple[str, ...]
@@ -42,7 +42,7 @@ class Runs:
 
     @classmethod
     def of(cls, folder: Path) -> Runs:
-        """What is in `folder` now.
+        """The runs in `folder` now.
 
         Raises:
           RunError: it is missing or may not be read.
@@ -144,7 +144,7 @@ def load_model(run: Run, step: int) -> LoadedModel:
 
 
 def model_stamp(run: Run, step: int) -> tuple[int, int]:
-    """Changes when the parameters of a step do."""
+    """Stamp of the parameters of a step."""
     return run.stamp("parameters", step)
 
 

@@ -1,1 +1,1 @@
-"""What every page stands in: options, state and address bar, sidebar, styles."""
+"""Frame of every page: options, address bar, controls, sidebar, styles."""

@@ -1,4 +1,4 @@
-"""What every page shares: the run, the step and the layer."""
+"""The sidebar: run, step and layer, shared by all pages."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ import streamlit as st
 from app.parts import messages
 from app.parts.glossary import TERMS
 from app.server.runs import Run, RunError, Runs
-from app.shell import controls
+from app.shell import controls, options
 
 
 def find_runs(folder: Path) -> Runs | None:
-    """What runs there are; None, with a sentence on the page, if the folder cannot be read."""
+    """The runs of a folder; None, with a message on the page, if it cannot be read."""
     try:
         return Runs.of(folder)
     except RunError as error:
         messages.say("error", _sentence(error))
-        messages.say("info", "Start with another folder: streamlit run app -- --runs DIR")
+        messages.say("info", f"Start with another folder: {options.START} --runs DIR")
         return None
 
 
 def choose_run(runs: Runs) -> Run | None:
-    """The run to look at; None, with a sentence on the page, if there is none to look at."""
+    """Draws the choice of a run; None, with a message, if there is no usable one."""
     if not runs.usable:
         _nothing_usable(runs)
         return None
@@ -49,7 +49,7 @@ def choose_run(runs: Runs) -> Run | None:
 
 
 def show_page(show: Callable[[Run], None], run: Run) -> None:
-    """Draws a page; says so where the run changed under its feet, and keeps what was drawn."""
+    """Draws a page, with a message below if files of the run went away meanwhile."""
     try:
         show(run)
     except RunError as error:
@@ -61,7 +61,7 @@ def show_page(show: Callable[[Run], None], run: Run) -> None:
 def choose_step(
     steps: Sequence[int], *, default: int | None = None, help_text: str = TERMS["step"]
 ) -> int:
-    """The training step, one of `steps` (rising, at least one); by default the last."""
+    """Draws the choice of a training step from `steps` (rising); the last by default."""
     if default is None:
         default = steps[-1]
     with st.sidebar:
@@ -82,7 +82,7 @@ def choose_step(
 
 
 def choose_layer(layers: Sequence[int], *, shown: bool = True) -> int:
-    """The MoE layer, by its block number counted from 1; by default the last.
+    """Draws the choice of an MoE layer, by block number from 1; the last by default.
 
     Args:
       layers: block numbers of the run's MoE layers, rising, at least one.
@@ -103,7 +103,7 @@ def choose_layer(layers: Sequence[int], *, shown: bool = True) -> int:
 
 
 def list_broken(runs: Runs) -> None:
-    """At the foot of the sidebar: the folders that are no usable runs, and why."""
+    """Lists the unusable folders with their reasons at the foot of the sidebar."""
     if not runs.broken or not runs.usable:
         return
     with st.sidebar.expander(f"{messages.counted(len(runs.broken), 'folder')} not usable"):
@@ -117,7 +117,7 @@ def list_broken(runs: Runs) -> None:
 
 
 def describe(run: Run) -> str:
-    """A line about a run: its experts, its size, its data."""
+    """One line about a run: experts, size, data."""
     model = run.config.model
     shared = " and a shared one" if model.shared_dim else ""
     parts = [
@@ -150,7 +150,7 @@ def _nothing_usable(runs: Runs) -> None:
     messages.say(
         "info",
         "Train one with: python -m limoe_core.train --preset emoji-tiny --run checkpoints/my-run; "
-        "or start with another folder: streamlit run app -- --runs DIR",
+        f"or start with another folder: {options.START} --runs DIR",
     )
 
 

@@ -1,4 +1,4 @@
-"""The state of the page, kept in the session and in the address bar, so that a view can be sent.
+"""Page state, kept in the session and in the address bar, so that a view can be shared.
 
 A value comes, in this order, from
 
@@ -8,9 +8,10 @@ A value comes, in this order, from
 3. the default.
 
 At the end of a script run `publish` writes the address: nothing while every value is its default;
-otherwise what differs, and what a default may not be tomorrow (the newest step). Values are checked
-by the page that asks for them; a bad one in the address bar is answered with a sentence and the
-default.
+otherwise what differs, and what a default may not be tomorrow (the newest step). A choice adds an
+entry to the browser's history, so that Back undoes it; a page just opened corrects its own entry.
+Values are checked by the page that asks for them; a bad one in the address bar is answered with a
+sentence and the default.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import TypeVar
 
 import streamlit as st
 
+from app.components import address as address_bar
 from app.parts import messages
 
 T = TypeVar("T")
@@ -31,22 +33,24 @@ _FRESH = "state.fresh"  # names whose value came from the address bar in this sc
 _ASKED = "state.asked"  # name -> (value, default, pinned) of this script run, in the order asked
 _CHOSEN = "state.chosen"  # names that callbacks have set since the last script run
 _PAGE = "state.page"
+_TURNED = "state.turned"  # whether this script run opened the page
+_CORRECTED = "state.corrected"  # the address before and after a correction under way
 _LINKS = "state.links"
 
-#: Longer values (typed text) stay out of the address bar.
+#: Longest value, in characters, in the address bar.
 LONGEST_IN_ADDRESS = 400
 
 
 class BadValue(ValueError):
-    """A value that makes no sense, with a sentence that says what would."""
+    """An invalid value, with a sentence that says what is valid."""
 
 
 def begin(page: str) -> None:
-    """Takes in the address bar. Call it once, before anything asks for a value."""
+    """Reads the address bar. Call it once, before any `get`."""
     values: dict[str, str] = st.session_state.setdefault(_VALUES, {})
     seen: dict[str, str] = st.session_state.setdefault(_SEEN, {})
     came_from = st.session_state.get(_PAGE)
-    address = st.query_params.to_dict()
+    address = _in_the_bar(came_from == page)
     before = dict(values)
     # What was chosen on the page just now is newer than what a figure wrote into the address.
     chosen = st.session_state.pop(_CHOSEN, set())
@@ -62,6 +66,7 @@ def begin(page: str) -> None:
     st.session_state[_SEEN] = address
     st.session_state[_FRESH] = fresh
     st.session_state[_ASKED] = {}
+    st.session_state[_TURNED] = came_from != page
     st.session_state[_PAGE] = page
     st.session_state[_LINKS] = st.session_state.get(_LINKS, 0) + (values != before)
 
@@ -112,7 +117,7 @@ def bind(name: str, widget: str, write: Callable[[T], str] = str) -> Callable[[]
 
 
 def address() -> dict[str, str]:
-    """What the address bar should say about the values asked for in this script run, in full."""
+    """Parameters that a link to the values of this script run needs, defaults included."""
     asked: dict[str, tuple[str, str, bool]] = st.session_state.get(_ASKED, {})
     return {
         name: value
@@ -122,17 +127,31 @@ def address() -> dict[str, str]:
 
 
 def publish() -> None:
-    """Writes the address bar, if it would change. Call it once, at the end."""
+    """Updates the address bar if needed. Call it once, at the end."""
     asked: dict[str, tuple[str, str, bool]] = st.session_state.get(_ASKED, {})
     changed = any(value != default for value, default, _ in asked.values())
     wanted = address() if changed else {}
-    if wanted != st.query_params.to_dict():
+    shown = st.query_params.to_dict()
+    if st.session_state.get(_TURNED):
+        if wanted != shown:
+            st.session_state[_CORRECTED] = shown, wanted
+            address_bar.correct(wanted)
+    elif wanted != shown:
         st.query_params.from_dict(wanted)
     st.session_state[_SEEN] = wanted
 
 
+def _in_the_bar(same_page: bool) -> dict[str, str]:
+    """Parameters in the address bar, or in its correction that is under way."""
+    address = st.query_params.to_dict()
+    before, after = st.session_state.pop(_CORRECTED, (None, {}))
+    if same_page and address == before:  # the reader was faster than the correction
+        return dict(after)
+    return address
+
+
 def links_opened() -> int:
-    """How often the address bar brought something new: a component's own state then gives way."""
+    """Number of links opened so far: a change resets state that a component keeps itself."""
     return st.session_state.get(_LINKS, 0)
 
 
@@ -161,7 +180,7 @@ def among(options: Collection[T], noun: str) -> Callable[[str], T]:
 
 
 def _instead(options: Collection[str]) -> str:
-    """What to choose instead of a bad value."""
+    """Valid options in words, for a sentence about a bad value."""
     known = list(options)
     if not known:
         return "there is none at all"

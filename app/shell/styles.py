@@ -1,4 +1,4 @@
-"""The few rules of our own for Streamlit's page: the figure should start near the top."""
+"""Our few style rules for Streamlit's page: figures start near the top."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _RULES = """
 
 
 def apply() -> None:
-    """Adds the rules to the page. The text is ours alone: nothing from outside goes in."""
+    """Adds the style rules to the page; they contain no text from outside."""
     st.html(_RULES)
 
 
 def heading(title: str, question: str) -> None:
-    """A page's title with the question that it answers, on one line where there is room."""
+    """Draws a page's title and the question it answers, on one line if there is room."""
     with st.container(horizontal=True, key="heading"):
         st.title(title, anchor=False, width="content")
         st.caption(question, width="content")

@@ -23,7 +23,7 @@ class Entry:
     """Module in `app.views`, and the page's path in the address."""
     title: str
     question: str
-    """What the page answers, shown under its title."""
+    """The question that the page answers, shown beside its title."""
     icon: str
 
     @property

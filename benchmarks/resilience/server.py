@@ -1,4 +1,4 @@
-"""The dashboard as a process of its own, on a free port of this machine."""
+"""The dashboard in its own process, on a free port."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True)
 class Server:
-    """A dashboard that answers."""
+    """A running dashboard."""
 
     address: str
     process: int
@@ -27,21 +27,29 @@ class Server:
     log: Path
 
     def complaints(self) -> list[str]:
-        """Lines of its log that name an exception."""
+        """Lines of the log that name an exception."""
         lines = self.log.read_text(errors="replace").splitlines()
         return [line for line in lines if line.startswith("Traceback") or "Uncaught" in line]
 
 
 @contextmanager
 def dashboard(
-    runs: Path, log: Path, options: Mapping[str, str] | None = None, *, seconds: float = 180
+    runs: Path,
+    log: Path,
+    options: Mapping[str, str] | None = None,
+    *,
+    seconds: float = 180,
+    folder: Path = _ROOT,
+    command: Sequence[str] = ("-m", "streamlit", "run", str(_ROOT / "app"), "--"),
 ) -> Iterator[Server]:
-    """Starts the dashboard on a folder of runs, with the project's own settings.
+    """Start the dashboard on a folder of runs, with the project's own settings.
 
     Args:
-      log: file for what it writes.
+      log: file for its output.
       options: further settings, as environment variables.
-      seconds: how long it may take to answer.
+      seconds: time limit for its first answer.
+      folder: working directory.
+      command: arguments of Python; the folder of runs is added to them.
     """
     with socket.socket() as free:
         free.bind(("localhost", 0))
@@ -49,8 +57,8 @@ def dashboard(
     settings = {"STREAMLIT_SERVER_PORT": str(port), "STREAMLIT_SERVER_HEADLESS": "true"}
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "streamlit", "run", "app", "--", "--runs", str(runs)],
-            cwd=_ROOT,
+            [sys.executable, *command, "--runs", str(runs)],
+            cwd=folder,
             env={**os.environ, **settings, **(options or {})},
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -24,15 +24,13 @@ if TYPE_CHECKING:
     from limoe_core.data.pairs import PairSet
     from limoe_core.inference import LoadedModel
 
+#: Results by task name, and single answers by task name.
 Found = tuple[dict[str, dict[str, Any]], dict[str, Predictions]]
 
 
 @dataclass
 class Asker:
-    """Asks one model for one task after another.
-
-    `Found` is what each answers: results by task name, and single answers by task name.
-    """
+    """Asks one model for one task after another."""
 
     model: LoadedModel
     data: DataConfig
@@ -98,7 +96,7 @@ def evaluate_split(
     label: str | None = None,
     seed: int = 0,
     progress: Progress = silent,
-) -> tuple[dict[str, dict[str, Any]], dict[str, Predictions]]:
+) -> Found:
     """Zero-shot and retrieval results of one split by task name, and the single answers.
 
     Tasks are called `zero_shot_<label>` for the first of `class_sets`, `zero_shot_<label>_all` or

@@ -14,8 +14,14 @@ from limoe_core.model.assignment import Assignment, assign_choices, capacity, ca
 from limoe_core.model.dispatch import Dispatch
 from limoe_core.model.experts import ExpertWeights
 from limoe_core.model.layers import MLP
-from limoe_core.model.router import Intervention, Router, rebalanced
-from limoe_core.roles import EXPERT_MATRIX, EXPERT_VECTOR, FROZEN, WEIGHT
+from limoe_core.model.router import (
+    Intervention,
+    Router,
+    balancing_bias,
+    rebalanced,
+    router_weights,
+)
+from limoe_core.roles import EXPERT_MATRIX, EXPERT_VECTOR
 
 
 class Routing(NamedTuple):
@@ -44,17 +50,14 @@ class MoE(nnx.Module):
         dense = jax.nn.initializers.variance_scaling(
             1.0, "fan_in", "truncated_normal", in_axis=-2, out_axis=-1, batch_axis=0
         )
-        small = jax.nn.initializers.normal(0.02)
-        role = FROZEN if config.router == "frozen" else WEIGHT
-        self.router = nnx.Param(small(rngs.params(), (d, experts), jnp.float32), role=role)
+        self.router = router_weights(config, rngs)
         w_in = dense(rngs.params(), (experts, d, hidden), jnp.float32)
         w_out = dense(rngs.params(), (experts, hidden, d), jnp.float32)
         self.w_in = nnx.Param(w_in, role=EXPERT_MATRIX)
         self.b_in = nnx.Param(jnp.zeros((experts, hidden), jnp.float32), role=EXPERT_VECTOR)
         self.w_out = nnx.Param(w_out, role=EXPERT_MATRIX)
         self.b_out = nnx.Param(jnp.zeros((experts, d), jnp.float32), role=EXPERT_VECTOR)
-        bias = nnx.Param(jnp.zeros((2, experts), jnp.float32), role=FROZEN)
-        self.balance = None if config.balance == "none" else bias
+        self.balance = balancing_bias(config)
         self.shared = MLP(config, config.shared_dim, rngs=rngs) if config.shared_dim else None
 
     def __call__(

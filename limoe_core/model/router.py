@@ -6,10 +6,12 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
 from limoe_core.config import ModelConfig
 from limoe_core.model.assignment import choose
+from limoe_core.roles import FROZEN, WEIGHT
 
 
 class Intervention(NamedTuple):
@@ -86,6 +88,20 @@ class Router(NamedTuple):
             silent = jnp.take_along_axis(intervention.silence[modality], choice, axis=-1)
             weight = jnp.where(silent, 0.0, weight)
         return Decision(logits, noisy, choice, priority, gate, weight)
+
+
+def router_weights(config: ModelConfig, rngs: nnx.Rngs) -> nnx.Param:
+    """Fresh router weights (d, E), which a frozen router keeps."""
+    small = jax.nn.initializers.normal(0.02)
+    values = small(rngs.params(), (config.width, config.experts), jnp.float32)
+    return nnx.Param(values, role=FROZEN if config.router == "frozen" else WEIGHT)
+
+
+def balancing_bias(config: ModelConfig) -> nnx.Param | None:
+    """The bias (2, E) of loss-free balancing, 0 at the start; None without it."""
+    if config.balance == "none":
+        return None
+    return nnx.Param(jnp.zeros((2, config.experts), jnp.float32), role=FROZEN)
 
 
 def rebalanced(

@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import analysis
@@ -115,6 +116,23 @@ def test_answers_and_confusions_count_every_wrong_picture_once(answered):
         assert first["count"] == wrong["count"].max()
     with pytest.raises(analysis.AnalysisError, match="'xx'"):
         analysis.answers_frame(predictions, "xx")
+
+
+def test_confusions_of_a_category_are_those_of_its_pictures(answered):
+    predictions = answered[1]
+    answers = analysis.answers_frame(predictions)
+    parts = []
+    for category in sorted(set(map(str, predictions.category))):
+        found = analysis.confusions(predictions, None, category)
+        mine = answers[(answers["category"] == category) & ~answers["right"]]
+        assert found["count"].sum() == len(mine)
+        assert set(found["key"]) == set(mine["key"])
+        parts.append(found)
+    whole = analysis.confusions(predictions)
+    joined = pd.concat(parts).sort_values(
+        ["count", "concept", "answer"], ascending=[False, True, True], ignore_index=True
+    )
+    pd.testing.assert_frame_equal(joined, whole)
 
 
 def test_category_confusions_share_out_each_category(answered):

@@ -5,11 +5,20 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.classification import classification_frame, nearest, probabilities, prompts
+from analysis.classification import (
+    classification_frame,
+    embed_pictures,
+    embed_texts,
+    nearest,
+    nearest_frame,
+    probabilities,
+    prompts,
+)
 from analysis.errors import AnalysisError
 from analysis.figures.classification import classification_figure, similarity_figure
 
@@ -58,7 +67,7 @@ def test_labels_go_where_the_template_says() -> None:
     ("labels", "template", "sentence"),
     [
         ([], "{}", "at least one label"),
-        (["a", "b", "a"], "{}", "'a' is there twice"),
+        (["a", "b", "a"], "{}", "'a' is given twice"),
         (["a"], "a picture", "must hold {} once"),
         (["a"], "{} and {}", "must hold {} once"),
     ],
@@ -77,6 +86,55 @@ def test_the_nearest_are_those_of_a_plain_sort(seed: int, candidates: int, count
     wanted = sorted(range(candidates), key=lambda i: -plain[i])[:count]
     assert best.tolist() == wanted
     assert similarity == pytest.approx([plain[i] for i in wanted])
+
+
+def test_the_nearest_keep_what_is_known_of_them() -> None:
+    rng = np.random.default_rng(2)
+    query, others = unit(rng, 5), unit(rng, 9, 5)
+    known = pd.DataFrame({"name": [f"text {i}" for i in range(9)]})
+    frame = nearest_frame(query, others, known, 4)
+    best, similarity = nearest(query, others, 4)
+    assert frame.columns.tolist() == ["rank", "name", "similarity"]
+    assert frame.index.tolist() == best.tolist()
+    assert frame["name"].tolist() == [f"text {i}" for i in best]
+    assert frame["rank"].tolist() == [1, 2, 3, 4]
+    assert frame["similarity"].tolist() == similarity.tolist()
+
+
+class Portions:
+    """Embeds a picture or a text as its own number, and notes how many come at once."""
+
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+
+    def encode_texts(self, texts: list[str]) -> np.ndarray:
+        self.sizes += [len(texts)] if texts else []
+        return np.array([[float(text or -1)] for text in texts]).reshape(-1, 1)
+
+    encode_images = encode_texts
+
+
+@given(st.integers(0, 40), st.integers(1, 17))
+def test_texts_are_embedded_in_order_in_portions_of_one_size(count: int, portion: int) -> None:
+    model, texts = Portions(), [str(i) for i in range(count)]
+    found = embed_texts(model, texts, portion=portion)  # type: ignore[arg-type]
+    assert found[:, 0].tolist() == list(range(count))
+    assert set(model.sizes) <= {portion}
+
+
+@given(st.integers(0, 20), st.integers(1, 7))
+def test_pictures_are_embedded_in_order(count: int, portion: int) -> None:
+    model, told = Portions(), []
+    pictures = list(range(1, count + 1))
+    found = embed_pictures(
+        model,  # type: ignore[arg-type]
+        pictures,
+        portion=portion,
+        progress=lambda *done: told.append(done),
+    )
+    assert found[:, 0].tolist() == pictures
+    assert sum(model.sizes) == count
+    assert told == [(start, count) for start in range(0, count, portion)]
 
 
 def frame_of(labels: list[str]):  # type: ignore[no-untyped-def]

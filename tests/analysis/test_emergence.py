@@ -60,6 +60,13 @@ def test_frames_over_steps_hold_each_step_s_own_frame(trace_of):
     assert len(health) == 3 * 2 * 2
 
 
+def test_traces_of_some_steps_alone(trace_of):
+    run = FakeRun({step: trace_of(step) for step in (0, 20, 40)})
+    assert list(analysis.probe_traces(run, [20, 40])) == [20, 40]
+    with pytest.raises(analysis.AnalysisError, match="no probe traces"):
+        analysis.probe_traces(run, [])
+
+
 def test_a_run_without_probes_is_said():
     with pytest.raises(analysis.AnalysisError, match="no probe traces"):
         analysis.probe_traces(FakeRun({}))

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
+import pandas as pd
 import pytest
 
 import analysis
@@ -49,3 +52,21 @@ def test_a_trace_without_pairs_gives_an_empty_frame(trace):
     frame = analysis.to_frame(trace.select([]))
     assert len(frame) == 0
     assert "category" in frame.columns
+
+
+def test_frames_of_several_runs_stand_under_each_other():
+    one, two = pd.DataFrame({"x": [1, 2]}), pd.DataFrame({"x": [3]})
+    joined = analysis.join_runs({"a": one, "<b>": two})
+    assert joined.to_dict("list") == {"x": [1, 2, 3], "run": ["a", "a", "<b>"]}
+
+
+def test_a_readable_trace_has_no_text_that_a_browser_refuses(trace):
+    assert analysis.readable(trace) == trace
+    captions = trace.captions.astype(object)
+    captions[0], captions[1] = "half \ud800 of\0 one", "x" * 50
+    odd = dataclasses.replace(trace, captions=captions.astype(str))
+    found = analysis.readable(odd, 20)
+    assert found.captions[0] == "half ? of one"
+    assert found.captions[1] == "x" * 19 + "…"
+    assert found.captions[2:].tolist() == [c[:19] + "…" if len(c) > 20 else c for c in captions[2:]]
+    assert analysis.to_frame(found).equals(analysis.to_frame(trace))

@@ -64,7 +64,7 @@ def test_the_timeline_is_that_of_analysis(runs_folder: Path) -> None:
     past = history(run)
     assert past is not None
     wanted = analysis.timeline_frame(run)
-    assert past.timeline.equals(wanted)
+    assert past.timeline.value.equals(wanted)
 
 
 def test_a_growing_run_shows_its_growth(runs_folder: Path, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def server(runs_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 def test_the_settings_that_ship_bind_to_this_machine_and_keep_protection_on() -> None:
-    settings = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text())
+    settings = tomllib.loads((ROOT / "app" / ".streamlit" / "config.toml").read_text())
     assert settings["server"]["address"] == "localhost"
     assert settings["server"]["enableXsrfProtection"] is True
     assert settings["server"].get("enableCORS", True) is True
@@ -38,6 +38,36 @@ def test_a_started_server_listens_on_this_machine_alone(server: Server) -> None:
     listening = _listening(port)
     assert listening
     assert listening <= {"127.0.0.1", "::1"}
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("-m", "streamlit", "run", str(ROOT / "app"), "--"),
+        ("-m", "streamlit", "run", str(ROOT / "app" / "streamlit_app.py"), "--"),
+        ("-m", "limoe_lens"),
+    ],
+    ids=["streamlit run app", "streamlit run app/streamlit_app.py", "limoe-lens"],
+)
+def test_started_from_a_folder_with_other_settings_it_keeps_to_its_own(
+    command: tuple[str, ...],
+    runs_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / ".streamlit").mkdir()
+    (tmp_path / ".streamlit" / "config.toml").write_text(
+        '[server]\naddress = "0.0.0.0"\n[browser]\ngatherUsageStats = true\n'
+    )
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    log = tmp_path / "log.txt"
+    with dashboard(runs_folder, log, folder=tmp_path, command=command) as server:
+        listening = _listening(urlsplit(server.address).port)
+        assert listening
+        assert listening <= {"127.0.0.1", "::1"}
+        with Client(server.address) as reader:
+            reader.open()
+            assert reader.gathers_statistics is False
 
 
 def test_an_upload_without_the_token_is_refused(server: Server) -> None:

@@ -11,10 +11,13 @@ from PIL import Image
 
 import analysis
 from analysis.classification import classify
+from analysis.picture_sets import picture_set
+from analysis.recipes import constant, record
 from app.parts.messages import plain
 from app.views.zero_shot.accuracy import is_twin
 from app.views.zero_shot.labels import MOST, Labels, cut_note, read_template
-from app.views.zero_shot.pool import Pool, of_pairs, on_white, spread, valid_id
+from app.views.zero_shot.pool import Pool, of_set, on_white, spread, valid_id
+from limoe_core.data.pairs import PairSet
 from limoe_core.presets import dense_twin, preset
 from limoe_core.runs.directory import Run
 from limoe_core.runs.predictions import Predictions
@@ -106,7 +109,7 @@ def test_a_pool_knows_each_picture_by_concept_and_style() -> None:
     assert pool.names[place] == "dog"
     assert pool.categories[place] == "Animals"
     assert pool.splits[-1] == "validation"
-    assert np.array_equal(pool.raw[12], second.pictures[0])
+    assert np.array_equal(pool.source.value.pictures[12], second.pictures[0])
     assert pool.texts["ar"][2] == "كلب"
 
 
@@ -321,6 +324,12 @@ def test_a_dense_twin_is_known_by_its_settings() -> None:
         dense_twin(tiny), train=dataclasses.replace(tiny.train, steps=tiny.train.steps + 1)
     )
     assert not is_twin(tiny, longer)
+
+
+def of_pairs(sets: list[PairSet]) -> Pool:
+    """The pool of a data set of these splits."""
+    call = record(analysis.data_pictures, constant(None, "config"))
+    return of_set(call.through(lambda _: picture_set(sets)))
 
 
 def _without(pairs) -> Pool:  # type: ignore[no-untyped-def]

@@ -171,7 +171,7 @@ def test_a_figure_leaves_as_svg_png_and_csv(
     download.value.save_as(tmp_path / "figure.png")
     assert (tmp_path / "figure.png").read_bytes()[:4] == b"\x89PNG"
 
-    page.get_by_text("Take this figure away: data and code").first.click()
+    page.get_by_text("Export", exact=True).first.click()
     with page.expect_download() as download:
         page.get_by_role("button", name="Data as CSV").first.click()
     download.value.save_as(tmp_path / "data.csv")

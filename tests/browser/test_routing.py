@@ -301,6 +301,26 @@ def test_going_back_shows_what_was_shown_before(page: Page) -> None:
     expect(page.locator(".item[aria-selected=true]")).to_have_attribute("data-id", "3")
 
 
+def test_back_leads_over_a_page_turn_to_what_was_shown_before(page: Page) -> None:
+    page.locator(".stage").first.click()
+    expect(page).to_have_url(re.compile("step=0"))
+    expect(page.locator(".stage[aria-selected=true]")).to_have_attribute("data-step", "0")
+    before = page.url
+    page.get_by_role("link", name="Experts").click()
+    expect(page).to_have_url(re.compile(r"/experts\?.*step=0\b"))
+    expect(page.get_by_text("Step 0. n = 6 pairs")).to_be_visible()
+    page.go_back()
+    expect(page).to_have_url(before)
+    expect(page.locator(".stage[aria-selected=true]")).to_have_attribute("data-step", "0")
+    page.go_back()
+    expect(page.locator(".stage[aria-selected=true]")).to_have_attribute("data-step", "20")
+    page.go_forward()
+    expect(page.locator(".stage[aria-selected=true]")).to_have_attribute("data-step", "0")
+    page.go_forward()
+    expect(page).to_have_url(re.compile(r"/experts\?.*step=0\b"))
+    expect(page.get_by_text("Step 0. n = 6 pairs")).to_be_visible()
+
+
 def test_a_stage_of_training_can_be_picked(page: Page, run: Run) -> None:
     expect(page.locator(".stage")).to_have_count(3)
     page.locator(".stage").first.click()
@@ -472,7 +492,7 @@ def test_the_view_leaves_as_svg_and_png(page: Page, first: RoutingTrace, tmp_pat
 
 
 def test_the_data_leave_as_csv(page: Page, first: RoutingTrace, tmp_path: Path) -> None:
-    page.get_by_text("Take this routing away").click()
+    page.get_by_text("Export this routing").click()
     with page.expect_download() as download:
         page.get_by_role("button", name="Data as CSV").click()
     download.value.save_as(tmp_path / "data.csv")

@@ -1,4 +1,4 @@
-"""Cards of a layer's experts: each one's surest patches and the words it is known by."""
+"""Cards of a layer's experts: the patches with the highest gates, the words of highest lift."""
 
 from app.components.experts.view import expert_cards
 

@@ -1,4 +1,4 @@
-"""What the cards are given, as JSON."""
+"""JSON data for the expert cards."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from analysis.colours import expert_colour, expert_label, text_colour
 from app.components.contact_sheet import Sheet
 from limoe_core.trace import RoutingTrace
 
-#: How roles of `analysis.roles` are called where a word alone would say too little.
+#: Names of the roles of `analysis.roles` on the cards.
 ROLE_NAMES = {
     "image": "image expert",
     "text": "text expert",

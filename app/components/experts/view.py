@@ -1,4 +1,4 @@
-"""The cards on the page."""
+"""The expert cards as a Streamlit component."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 // A strip of pictures to pick from. Filters and arrow keys work in the browser; a pick is a trigger.
 
-const strips = new WeakMap(); // where it is mounted -> Strip
+const strips = new WeakMap(); // by mount point: Strip
 
 function make(tag, name, text = "") {
   const node = document.createElement(tag);

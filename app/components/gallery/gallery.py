@@ -16,12 +16,12 @@ _GALLERY = define("gallery", Path(__file__).parent, scripts=("gallery",))
 
 @dataclass(frozen=True)
 class Item:
-    """A picture of the gallery, and what is said of it. All of it is shown as text."""
+    """A picture of the gallery with its words, all shown as plain text."""
 
     id: str
     caption: str
     detail: str = ""
-    """More, on hovering."""
+    """Shown on hovering."""
     tags: dict[str, str] = field(default_factory=dict)
     """Values to filter by, by the name of the filter."""
 

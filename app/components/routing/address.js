@@ -1,4 +1,4 @@
-// The address bar follows the view without a word to the server.
+// The address bar follows the view without a round trip to the server.
 
 function viewAddress(tokens, ui) {
   const { address, layers } = tokens.data;

@@ -1,4 +1,4 @@
-// What is known of a token: in passing (the tip under the pointer), and of the one being followed.
+// Details of a token: in the tip while hovering, and in the panel for the followed one.
 
 class Detail {
   constructor(root, tokens) {

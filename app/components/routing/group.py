@@ -1,4 +1,4 @@
-"""The routing group: the tokens that competed for the same places."""
+"""The routing group: the tokens that competed for the same slots."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from limoe_core.trace import RoutingTrace
 
 @dataclass(frozen=True, eq=False)
 class Group:
-    """What a pair was routed together with, and what room there was."""
+    """The tokens that a pair was routed with, and the capacity they shared."""
 
     pairs: int
     tokens: int
@@ -25,12 +25,12 @@ class Group:
     factor: float
     """Capacity factor; 0 for no limit."""
     load: Integer[np.ndarray, "L E"]
-    """Places taken in each expert's buffer."""
+    """Slots filled in each expert's buffer."""
     step: int
 
     @classmethod
     def of(cls, trace: RoutingTrace, model: ModelConfig, factor: float, step: int) -> Group:
-        """The group that `trace` is the whole of."""
+        """The group that consists of all tokens of `trace`."""
         layers, _, choices = trace.expert.shape
         load = np.zeros((layers, trace.num_experts), np.int64)
         for layer in range(layers):
@@ -43,13 +43,13 @@ class Group:
         """Most tokens that an expert takes, ⌈K · n · factor / E⌉; None without a limit."""
         if not self.factor:
             return None
-        # The same guard against a product such as 6 that comes out as 6.0000001 as in the router.
+        # As in the router: a product that comes out as 6.0000001 counts as 6.
         share = self.top_k * self.tokens * self.factor / self.experts
         return max(1, min(self.tokens, math.ceil(share * (1 - 1e-6))))
 
     @property
     def sentence(self) -> str:
-        """Who competed for how many places."""
+        """The group in words: who competed for how many slots."""
         tokens = counted(self.tokens, "token")
         if self.pairs == 1:
             who = f"Routed alone: its {tokens} competed only with each other"

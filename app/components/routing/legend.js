@@ -1,4 +1,4 @@
-// The experts of a layer: colour, name, and what they got of this pair. Hover lights up, click pins.
+// The experts of a layer: colour, name and token counts. Hover highlights, click pins.
 
 class Legend {
   constructor(root, title, tokens) {

@@ -1,7 +1,7 @@
 // The routing view: one pair, every MoE layer. All that the reader does here stays in the browser;
 // the server hears which layer and token were left in view only when the reader leaves the figure.
 
-const views = new WeakMap(); // where it is mounted -> View
+const views = new WeakMap(); // by mount point: View
 
 class View {
   constructor(root) {

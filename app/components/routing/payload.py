@@ -1,4 +1,4 @@
-"""What the routing view is given: everything about one pair, as JSON."""
+"""JSON data for the routing view: everything about one pair."""
 
 from __future__ import annotations
 

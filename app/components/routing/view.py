@@ -1,4 +1,4 @@
-"""The routing view on the page."""
+"""The routing view as a Streamlit component."""
 
 from __future__ import annotations
 

@@ -18,13 +18,13 @@ _TILES = define("tiles", Path(__file__).parent, scripts=("tiles",))
 
 @dataclass(frozen=True)
 class Tile:
-    """What is said of one picture. All of it is shown as text."""
+    """The words about one picture, all shown as plain text."""
 
     id: str
     caption: str
     detail: str = ""
     hint: str = ""
-    """More, on hovering."""
+    """Shown on hovering."""
     marked: bool = False
 
 

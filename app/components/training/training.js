@@ -1,6 +1,6 @@
-// One pair through training. The routing view on the page says which layer and token are shown.
+// One pair over training. The routing view on the page says which layer and token are shown.
 
-const strips = new WeakMap(); // where it is mounted -> Strip
+const strips = new WeakMap(); // by mount point: Strip
 
 class Strip {
   constructor(root) {

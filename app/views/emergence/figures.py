@@ -48,7 +48,7 @@ def draw(runs: Sequence[Run], layer: int, *, log: bool) -> None:
 
 
 def _past(run: Run) -> History | None:
-    """The run's history, with what must be said about it."""
+    """The run's history, with messages about missing or damaged traces."""
     past = history(run)
     if past is None:
         messages.say(

@@ -1,4 +1,4 @@
-"""What a run's probe traces and metrics say of its past, measured once for each step."""
+"""A run's history from its probe traces and metrics, measured once per step."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class History:
 
 
 def history(run: Run) -> History | None:
-    """The run's past as it is on disk now; None if it has no readable probe trace."""
+    """The run's history as on disk now; None if it has no readable probe trace."""
     marks = tuple((step, run.stamp("probe", step)) for step in run.probe_steps())
     return _history(run, str(run.path), marks, run.stamp("metrics"))
 
@@ -95,7 +95,7 @@ def _history(
 
 @dataclass(frozen=True)
 class Progress:
-    """How far training is, by the last line of its metrics."""
+    """Training progress, from the last line of the run's metrics."""
 
     step: int
     steps: int
@@ -119,7 +119,7 @@ class Progress:
 
     @property
     def sentence(self) -> str:
-        """In words."""
+        """Progress in words."""
         if self.step >= self.steps:
             return f"Training finished at step {self.steps:,}."
         if self.age is None:

@@ -46,7 +46,7 @@ def show(run: Run) -> None:
 
 
 def _choose_other(run: Run) -> Run | None:
-    """A second run to set beside the first."""
+    """Draws the choice of a second run to compare with; None for none."""
     runs = Runs.of(Path(run.path).parent)
     names = [name for name in runs.usable if name != run.name and _has_history(runs, name)]
     with st.sidebar:
@@ -77,7 +77,7 @@ def _has_history(runs: Runs, name: str) -> bool:
 
 
 def _choose_axis(run: Run) -> tuple[bool, bool]:
-    """Whether the time axis is logarithmic, and whether the page follows the run."""
+    """Draws the choices of a logarithmic time axis and of following the run."""
     progress = Progress.of(run)
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         axis = controls.choice(

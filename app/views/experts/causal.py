@@ -1,4 +1,4 @@
-"""Causal specialisation: switch an expert off for one modality and see whose quality falls."""
+"""Causal specialisation: the loss increase when an expert is off for one modality."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _DATA, _PROBES = "data", "probes"
-#: What the loss is measured on, by its name in the address.
+#: Sets of pairs to measure the loss on, by name in the address bar.
 _MEASURED_ON = {
     _DATA: "known concepts in art styles held out from training",
     _PROBES: "probe pairs: concepts held out from training",
@@ -74,7 +74,7 @@ def show(source: Source) -> None:
 
 
 def _choose_pairs(run: Run) -> str:
-    """What to measure on: pictures of the data set, where it is on this machine, or the probes."""
+    """Draws the choice of pairs: of the data set, if it is on this machine, or the probes."""
     offered = [_DATA, _PROBES] if is_built(run.config.data) else [_PROBES]
     return controls.choice(
         "pairs",
@@ -104,7 +104,7 @@ def _call(run: Run, step: int, variant: Variant, measured_on: str) -> Recorded[p
 def _measured(
     source: Source, step: int, variant: Variant, measured_on: str, call: Recorded[pd.DataFrame]
 ) -> pd.DataFrame | None:
-    """The measurement from disk, or made now if the reader wants it; None before that."""
+    """The measurement from disk, or made on demand; None before that."""
     model, images, texts = (argument.value for argument in call.arguments)
     for folder in (source.run.path_of("causal"), _cache()):
         stored = causal.stored_causal_specialisation(model, images, texts, folder, variant=variant)
@@ -137,7 +137,7 @@ def _measured(
 
 
 def _cache() -> Path:
-    """Where results are kept, apart from runs: those may be shared, or under version control."""
+    """Folder of kept results, apart from runs, which may be shared or version-controlled."""
     return Path.home() / ".cache" / "limoe-lens" / "causal"
 
 

@@ -1,4 +1,4 @@
-"""A look at each expert: its surest patches, its words, and what it prefers."""
+"""Each expert in detail: patches with the highest gates, words, preferences."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 _PATCHES, _WORDS = 12, 8
-#: What is asked of one expert, by modality: label of `analysis.token_labels`, heading.
+#: Tables of one expert: modality, label of `analysis.token_labels`, heading.
 _ASKED = (
     ("image", "category", "Patches by category of the picture"),
     ("text", "language", "Pieces by language of the text"),
@@ -163,13 +163,13 @@ def _take_cards_away(
 
 
 def _address(source: Source, pair: int) -> str:
-    """Address of a probe pair on the page Routing, seen from this page."""
+    """Link from this page to a probe pair on the Routing page."""
     view = {"run": source.run.name, "step": source.step, "layer": source.layer, "example": pair}
     return f"./?{urlencode(view)}"
 
 
 def _sheet(source: Source) -> Sheet | None:
-    """The probe pictures on one sheet; None, with a sentence, if they cannot be shown."""
+    """The probe pictures on one sheet; None, with a message, if they cannot be shown."""
     try:
         pictures = runs.probe_pictures(source.run)
     except RunError as error:

@@ -1,4 +1,4 @@
-"""How the experts of each layer share the two modalities."""
+"""Shares of the two modalities per expert and layer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from app.parts.facts import Fact
 from app.parts.glossary import TERMS
 from app.views.experts.probe_view import Source
 
-#: How roles are called on the page, and in which order.
+#: Names of the roles on the page, in order.
 _ROLES = {
     "text": "Text experts",
     "image": "Image experts",
@@ -23,7 +23,7 @@ _ROLES = {
     "leaning image": "Lean to images",
     "dead": "Dead",
 }
-#: Roles that are named even if no expert has them.
+#: Roles listed even if no expert has them.
 _ALWAYS = ("text", "image", "mixed", "dead")
 _MOST_NAMED = 8
 
@@ -79,7 +79,7 @@ def show(source: Source) -> None:
 
 
 def _headline(source: Source, roles: pd.DataFrame, nmi: pd.DataFrame, health: pd.DataFrame) -> None:
-    """The layer in a few words: how specialised, which expert is what, what was dropped."""
+    """Draws the layer's facts: specialisation, roles of its experts, drop rates."""
     here = nmi[nmi["layer"] == source.layer].iloc[0]
     of_layer = roles[roles["layer"] == source.layer]
     dropped = health[health["layer"] == source.layer].set_index("modality")["drop_rate"]

@@ -1,4 +1,4 @@
-"""Views that need the model itself, and not only its recorded routing."""
+"""Helpers for views that need the model's parameters, not only recorded routing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from limoe_core.runs.directory import RunError
 
 
 def step_with_parameters(source: Source) -> int:
-    """The step that is looked at, or the nearest whose parameters are there, which is said.
+    """The chosen step, or with a message the nearest step that has parameters.
 
     Raises:
       RunError: there are none at all.
@@ -28,5 +28,5 @@ def step_with_parameters(source: Source) -> int:
 
 
 def mark(source: Source, step: int) -> tuple[str, int, tuple[int, int]]:
-    """Names the model in the key of a job."""
+    """Identity of the model for the key of a job."""
     return str(source.run.path), step, runs.model_stamp(source.run, step)

@@ -1,4 +1,4 @@
-"""Paths of tokens through the experts of one layer after the other."""
+"""Paths of tokens through the experts of successive layers."""
 
 from __future__ import annotations
 

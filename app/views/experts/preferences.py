@@ -1,4 +1,4 @@
-"""What the experts of a layer prefer: by category, language, script, style, place."""
+"""Preferences of a layer's experts by category, language, script, style or place."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from app.shell import controls
 from app.views.experts.probe_view import Source, choose_modality
 
 _POSITION = "position"
-#: What can be asked of the tokens of each modality; what lies in the trace is offered.
+#: Labels for the tokens of each modality; those that the trace has are offered.
 _LABELS = {
     "image": ("category", "style", _POSITION),
     "text": ("category", "language", "script", "place", "word", "piece"),

@@ -1,4 +1,4 @@
-"""The probe trace that the page Experts is about, and what must be said about it."""
+"""The probe trace behind the Experts page, and the caption about it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """A run's probe trace at one step, and the layer that is looked at."""
+    """A run's probe trace at one step, and the chosen layer."""
 
     run: Run
     step: int
@@ -52,7 +52,7 @@ class Source:
 
     @property
     def sentence(self) -> str:
-        """What all numbers on the page are of: n, split, step, and the capacity they were under."""
+        """Caption for all numbers on the page: n, split, step and capacity."""
         trace = self.trace
         patches = int((trace.modality == IMAGE).sum())
         pieces = int((trace.modality == TEXT).sum())

@@ -1,4 +1,4 @@
-"""The sceptic's check: how much of the specialisation does the geometry of the inputs explain?"""
+"""Sceptic's check: how much specialisation the geometry of the inputs explains."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Routing: what happened to each token of one pair."""
+"""The Routing page: the route of each token of one pair."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from app.views.routing.pair import Pair, choose_example, choose_parts
 from limoe_core.runs.directory import Run, RunError
 from limoe_core.trace import TEXT, RoutingTrace
 
-#: With what a pair is routed, by its name in the address bar.
+#: Routing group of the pair, by name in the address bar.
 _TOGETHER, _ALONE, _TRAINING = "together", "alone", "alone-as-in-training"
 
-#: Most steps in the strip through training.
+#: Maximum number of steps in the strip over training.
 _STAGES = 24
 
 _WORDS = (
@@ -37,12 +37,12 @@ _WORDS = (
 
 @dataclass(frozen=True, eq=False)
 class Routed:
-    """A pair's routing, and how it came about."""
+    """A pair's routing with its group and pictures."""
 
     recorded: Recorded[RoutingTrace]
     group: Group
     picture: str | None
-    """What the model saw, as a data address."""
+    """The model's input as a data URL."""
     sharp: str | None
 
     @property
@@ -121,7 +121,7 @@ def _remember_view(layer: int | None, token: str | None) -> None:
 
 
 def _through_training(run: Run, pair: Pair, layer: int, step: int) -> None:
-    """The example at the probe steps of the run, side by side."""
+    """Draws the example at the run's probe steps, side by side."""
     steps = _spread(run.probe_steps(), _STAGES)
     if pair.example is None or len(steps) < 2:
         return
@@ -140,7 +140,7 @@ def _through_training(run: Run, pair: Pair, layer: int, step: int) -> None:
 
 
 def _spread(steps: list[int], most: int) -> list[int]:
-    """At most so many of the steps, evenly by place, the first and the last among them."""
+    """At most `most` of the steps, evenly spaced, with the first and the last."""
     if len(steps) <= most:
         return steps
     return [steps[round(i * (len(steps) - 1) / (most - 1))] for i in range(most)]
@@ -150,7 +150,7 @@ def _spread(steps: list[int], most: int) -> list[int]:
 
 
 def _probe_near(run: Run, step: int) -> RoutingTrace | None:
-    """The probe trace of the step, or of the nearest one that has it, for its pairs."""
+    """The probe trace of the nearest step that has one."""
     probed = run.probe_steps()
     if not probed:
         return None
@@ -164,7 +164,7 @@ def _routed(
     probe: RoutingTrace | None,
     shown: UInt8[np.ndarray, "n s s 3"] | None,
 ) -> Routed | None:
-    """The pair's routing; None, with a sentence on the page, if there is none."""
+    """The pair's routing; None, with a message on the page, if there is none."""
     if not pair.with_picture and not pair.text.strip():
         messages.say("info", "There is nothing to route: type a text or upload a picture.")
         return None
@@ -185,7 +185,7 @@ def _routed(
 
 
 def _choose_way(recorded: bool, probe: RoutingTrace | None) -> str:
-    """Whether the pair competes with the probe pairs or alone."""
+    """Draws the choice of the routing group: the probe pairs, or the pair alone."""
     ways = {_ALONE: "alone, unlimited capacity (inference)", _TRAINING: "alone, training capacity"}
     if recorded and probe is not None:
         ways = {_TOGETHER: f"with all {probe.num_pairs} probe pairs", **ways}
@@ -226,7 +226,7 @@ def _computed(
     *,
     training: bool,
 ) -> Routed:
-    """The routing by the model itself.
+    """The routing computed by the model.
 
     Raises:
       RunError: there are no parameters, or no picture.
@@ -312,6 +312,6 @@ def _token(text: str) -> str:
 
 
 def _blank(trace: RoutingTrace) -> str:
-    """White, where the run keeps no pictures."""
+    """A white picture, for runs that keep none."""
     size = trace.image_size
     return pictures.data_address(np.full((size, size, 3), 255, np.uint8))

@@ -1,4 +1,4 @@
-"""The pair to route: an example of the run, a picture that was uploaded, a text that was typed."""
+"""The pair to route: an example of the run, an uploaded picture, a typed text."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _UPLOADER = "pair.uploader"  # session: counts up to empty the widget
 
 @dataclass(frozen=True)
 class Pair:
-    """What is to be routed."""
+    """A picture and a text to route."""
 
     example: int | None
     """The example that it is, or is made from; None where the run has none."""
@@ -41,7 +41,7 @@ class Pair:
 
     @property
     def is_example(self) -> bool:
-        """Whether it is an example as it is: its routing was recorded in training."""
+        """Whether this is an unchanged example, whose routing was recorded in training."""
         return (
             self.example is not None
             and self.upload is None
@@ -53,7 +53,7 @@ class Pair:
 def choose_example(
     run: Run, probe: RoutingTrace | None, shown: UInt8[np.ndarray, "n s s 3"] | None
 ) -> int | None:
-    """Draws the gallery of the run's probe pairs; the index of the one picked."""
+    """Draws the gallery of the run's probe pairs and returns the chosen index."""
     if probe is None or not probe.num_pairs:
         return None
     indices = range(probe.num_pairs)
@@ -83,7 +83,7 @@ def choose_example(
 
 
 def choose_parts(example: int | None, caption: str, size: int) -> Pair:
-    """Draws the fields for a text and a picture of the reader's own."""
+    """Draws the fields for the reader's own text and picture."""
     with st.container(key="pair-parts", horizontal=True, vertical_alignment="center"):
         text = _type_text(caption)
         if example is not None and text != caption:
@@ -107,7 +107,7 @@ def choose_parts(example: int | None, caption: str, size: int) -> Pair:
 
 
 def first_example(probe: RoutingTrace) -> int:
-    """The example to open with: in English, of a few pieces, and a thing that all know.
+    """The example to open with: English, a few pieces long, a familiar thing.
 
     The first that has all of it, or most of it. Nothing is looked up about its routing.
     """
@@ -157,7 +157,7 @@ def _type_text(caption: str) -> str:
 
 
 def _bring_picture(size: int, has_example: bool) -> bool:
-    """Draws the picture's controls; whether the pair has a picture."""
+    """Draws the controls of the picture and returns whether the pair has one."""
     kept = not _leave_out(shown=False)
     upload = st.session_state.get(_UPLOAD)
     label = "Picture: none" if not kept else "Picture: yours" if upload else "Your picture"

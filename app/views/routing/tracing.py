@@ -1,4 +1,4 @@
-"""The routing of a reader's own pair, computed by the model, and only once."""
+"""Routing of the reader's own pair by the model, computed once."""
 
 from __future__ import annotations
 

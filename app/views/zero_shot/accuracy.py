@@ -1,4 +1,4 @@
-"""Stored accuracies: by task, language, category and style, beside the dense twin."""
+"""Stored accuracies by task, language, category and style, with the dense twin's."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _NONE = "none"
-#: Groups of `analysis.accuracy_frame`, and how they are called.
+#: Groups of `analysis.accuracy_frame` with their names on the page.
 _GROUPS = {
     "language": "language",
     "category": "category",
@@ -96,7 +96,7 @@ def _choose_k() -> int:
 
 
 def _numbers(frames: dict[str, pd.DataFrame], task: str, k: int) -> None:
-    """The headline of each run in a sentence."""
+    """Draws the headline accuracy of each run."""
     for name, frame in frames.items():
         rows = frame[(frame["task"] == task) & (frame["k"] == k)]
         of_group = {str(row["group"]): row for row in rows.to_dict("records")}
@@ -135,7 +135,7 @@ def _note(frame: pd.DataFrame, task: str, group: str) -> str:
 
 
 def _choose_twin(run: Run, step: int) -> tuple[Run, int] | None:
-    """A run to set beside this one: by default its dense twin, if there is one."""
+    """Draws the choice of a run to compare with; the dense twin by default, if there is one."""
     runs = Runs.of(run.path.parent)
     others = {}
     for name in runs.usable:
@@ -170,14 +170,14 @@ def _choose_twin(run: Run, step: int) -> tuple[Run, int] | None:
 
 
 def is_twin(config: Config, other: Config) -> bool:
-    """Whether one is the dense twin of the other: alike in all that a dense model has."""
+    """Whether one is the dense twin of the other: equal in all settings of a dense model."""
     if bool(config.model.experts) == bool(other.model.experts):
         return False
     return _dense(config) == _dense(other)
 
 
 def _dense(config: Config) -> Config:
-    """The settings that matter without experts."""
+    """The settings that matter to a dense model; the others at their defaults."""
     twin = dense_twin(config)
     plain = type(twin.model)()
     routers = {

@@ -38,13 +38,13 @@ _BY_HAND = "your labels"
 
 @dataclass(frozen=True)
 class Classes:
-    """What to choose from."""
+    """The classes to choose from."""
 
     labels: Recorded[Sequence[str]]
     texts: Recorded[list[str]]
     """The labels in the prompt template."""
     what: str
-    """In words, for the note under the figure."""
+    """The classes in words, for the note under the figure."""
 
 
 def show(run: Run, step: int) -> None:

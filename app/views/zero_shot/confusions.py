@@ -1,4 +1,4 @@
-"""What is taken for what, down to the pictures."""
+"""Confusions: which concepts are taken for which, with their pictures."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def _categories(
 def _table(
     run: Run, task: str, step: int, stored: Recorded[Predictions], language: str
 ) -> tuple[str, str] | None:
-    """The table of confusions; the pair of keys that the reader picked."""
+    """Draws the table of confusions and returns the keys of the selected pair."""
     st.subheader("Most confused pairs", anchor=False)
     categories = sorted({str(category) for category in stored.value.category})
     category = controls.choice(
@@ -142,7 +142,7 @@ def _table(
 
 
 def _pictures(run: Run, answers: pd.DataFrame, key: str, answer: str) -> None:
-    """The pictures of one confusion, and what the answer looks like."""
+    """Draws the pictures of one confusion, and pictures of the answer."""
     mine = answers[(answers["key"] == key) & (answers["answer_key"] == answer) & ~answers["right"]]
     if mine.empty:
         return

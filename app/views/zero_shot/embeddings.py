@@ -52,7 +52,7 @@ def of_texts(
 
 
 def cut_texts(run: Run, step: int, texts: Sequence[str]) -> dict[str, str]:
-    """What the model does not read of texts that are too long for it, by text."""
+    """Ends of texts that are too long for the model to read, by text."""
     model = runs.load_model(run, step)
     length = model.config.model.text_length
     # A piece has at least a character, so a shorter text always fits unless it falls back to bytes.

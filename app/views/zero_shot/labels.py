@@ -15,7 +15,7 @@ LONGEST = 2000
 
 @dataclass(frozen=True)
 class Labels:
-    """Labels to classify by, and what had to be said about them."""
+    """Labels to classify by, and notes about them."""
 
     names: tuple[str, ...]
     notes: tuple[str, ...]
@@ -44,7 +44,7 @@ class Labels:
 
 
 def read_template(text: str) -> tuple[str, str | None]:
-    """The template, or the plain label with a sentence about what was wrong."""
+    """The template; if it is invalid, the plain label and a sentence about the fault."""
     template = " ".join(text.split())[:LONGEST]
     if not template:
         return SLOT, None
@@ -56,7 +56,7 @@ def read_template(text: str) -> tuple[str, str | None]:
 
 
 def cut_note(cut: dict[str, str], length: int) -> str | None:
-    """A sentence about labels that the model could not read to the end.
+    """A sentence about labels that are too long for the model.
 
     Args:
       cut: the text that did not fit, by label.

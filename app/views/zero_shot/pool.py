@@ -27,18 +27,18 @@ from limoe_core.runs.directory import Run, RunError
 
 @dataclass(frozen=True, eq=False)
 class Pool:
-    """n pictures, and what is known of each."""
+    """n pictures with their names, categories, styles and splits."""
 
     source: Recorded[PictureSet]
     """What it is made of, for whoever records what is made of that."""
     title: str
-    """What they are, with the name of the data set."""
+    """The set in words, with the name of the data set."""
     ids: tuple[str, ...]
-    """Name of each in the address bar: code points and style, "1F34E.openmoji"."""
+    """Names in the address bar: code points and style, as in "1F34E.openmoji"."""
     names: tuple[str, ...]
-    """What each shows, in the data set's first language."""
+    """Concept names in the data set's first language."""
     keys: tuple[str, ...]
-    """Code points of what each shows."""
+    """Code points of the concepts."""
     categories: tuple[str, ...]
     styles: tuple[str, ...]
     splits: tuple[str, ...]
@@ -94,7 +94,7 @@ def of_set(source: Recorded[PictureSet]) -> Pool:
     found = source.value
     known = {column: tuple(map(str, values)) for column, values in found.known.items()}
     if found.texts:
-        title = f"pictures of {found.name} that training never saw"
+        title = f"pictures of {found.name} held out from training"
         named = zip(known["key"], known["style"], strict=True)
         ids = tuple(f"{key}.{style}" for key, style in named)
     else:
@@ -115,7 +115,7 @@ def of_set(source: Recorded[PictureSet]) -> Pool:
 
 
 def offer_build(run: Run) -> None:
-    """Where the data set is not on this machine: says so, and offers to build it."""
+    """Offers to build the data set if it is not on this machine."""
     config = run.config.data
     if not can_build(config):
         return
@@ -154,7 +154,7 @@ def on_white(pictures: UInt8[np.ndarray, "n h w c"]) -> UInt8[np.ndarray, "n h w
 
 
 def spread(pool: Pool, count: int) -> list[int]:
-    """Some pictures for a gallery: by turns from each category, in an order that no one chose.
+    """Pictures for a gallery: from each category in turn, in a fixed random order.
 
     Pictures of the pool's first split go first.
     """

@@ -154,7 +154,7 @@ def _choose_picture(run: Run, pictures: Pool) -> Chosen | None:
 
 
 def _candidates(pictures: Pool) -> tuple[Recorded[pd.DataFrame], str]:
-    """The texts to find the nearest of, and what they are."""
+    """Texts to search among, and their description."""
     if not pictures.texts:
         return record(PictureSet.names, pictures.source), "names of the probe pairs"
     languages = list(pictures.texts)

@@ -1,4 +1,4 @@
-"""The pictures that the reader has picked or brought."""
+"""The pictures that the reader has selected or uploaded."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from app.parts import messages, pictures
 from app.shell import state
 from app.views.zero_shot.pool import Pool, spread, valid_id
 
-#: Pictures in the gallery, and most that are looked at together.
+#: Pictures in the gallery, and the most that are classified together.
 SHOWN, MOST = 160, 8
 _UPLOADS = "zero_shot.uploads"  # session: Upload by name
 _REFUSED = "zero_shot.refused"  # session: sentences about files that could not be read
@@ -27,14 +27,14 @@ _LISTED = "zero_shot.listed"  # session: digest of each file that the widget lis
 
 @dataclass(frozen=True, eq=False)
 class Chosen:
-    """One picture to look at."""
+    """A selected picture."""
 
     name: str
-    """What it is called on the page."""
+    """Name on the page."""
     truth: str
-    """What it shows, in the data set's first language; "" where that is not known."""
+    """Concept name in the data set's first language; "" if unknown."""
     about: str
-    """Its style and split, or that it was brought."""
+    """Style and split, or that it was uploaded."""
     shown: UInt8[np.ndarray, "h w 3"]
     recorded: Recorded[Any]
     """The picture itself, of any size."""
@@ -53,7 +53,7 @@ def of_pool(pool: Pool, index: int) -> Chosen:
 
 
 def of_upload(upload: pictures.Upload, size: int) -> Chosen:
-    """A picture that the reader brought and that could be read."""
+    """A picture that the reader uploaded."""
     prepared = pictures.prepare(upload, size)
     notes = " ".join(prepared.notes)
     return Chosen(
@@ -66,12 +66,12 @@ def of_upload(upload: pictures.Upload, size: int) -> Chosen:
 
 
 def default_picks(pool: Pool, count: int) -> list[str]:
-    """What is shown before the reader picks anything."""
+    """Names of the pictures shown before the reader selects any."""
     return [pool.ids[index] for index in spread(pool, count)]
 
 
 def picked(pool: Pool, name: str, default: Sequence[str]) -> list[str]:
-    """The pool's pictures that the address bar or the reader names under `name`."""
+    """Names of the pool's pictures chosen under `name`, by address bar or click."""
 
     def parse(text: str) -> tuple[str, ...]:
         ids = [part for part in text.split(",") if part]
@@ -92,7 +92,7 @@ def picked(pool: Pool, name: str, default: Sequence[str]) -> list[str]:
 def show_gallery(
     pool: Pool, *, label: str, selected: str | None, key: str, name: str, most: int
 ) -> None:
-    """A strip of pictures; a click adds one to those under `name`, or replaces a single one."""
+    """Draws a strip of pictures; a click adds to those under `name`, or replaces the one."""
     shown = _in_gallery(pool.title, len(pool), pool)
 
     def pick(item: str) -> None:
@@ -132,7 +132,7 @@ def _sheet(title: str, count: int, _pool: Pool) -> Sheet:
 
 
 def remember_shown(key: str, ids: Sequence[str]) -> None:
-    """Keeps what is shown now, for the gallery's clicks to add to."""
+    """Remembers the pictures shown, for clicks in the gallery to add to."""
     st.session_state[f"{key}.now"] = list(ids)
 
 
@@ -140,12 +140,12 @@ def remember_shown(key: str, ids: Sequence[str]) -> None:
 
 
 def uploads() -> list[pictures.Upload]:
-    """The readable pictures that the reader brought in this session, newest first."""
+    """Pictures that the reader uploaded in this session, newest first."""
     return list(st.session_state.get(_UPLOADS, {}).values())
 
 
 def bring_pictures(size: int, *, most: int) -> None:
-    """Draws the field for pictures of the reader's own."""
+    """Draws the field for uploading pictures."""
     widget = f"{_UPLOADER}.{st.session_state.get(_UPLOADER, 0)}"
 
     if not st.session_state.get(widget):  # a new widget: what it never listed stays
@@ -168,7 +168,7 @@ def bring_pictures(size: int, *, most: int) -> None:
 
 
 def _take(widget: str, size: int, most: int) -> None:
-    """Takes in the files that are new in the widget, and lets go of those taken off its list."""
+    """Takes in the widget's new files and drops those removed from it."""
     from limoe_core.data.preprocess import PictureError
 
     files = st.session_state.get(widget) or []
@@ -195,7 +195,7 @@ def _take(widget: str, size: int, most: int) -> None:
 
 
 def forget_uploads() -> None:
-    """Takes the reader's pictures away, and what was said of them."""
+    """Removes the uploaded pictures and the messages about them."""
     for key in (_UPLOADS, _REFUSED, _LISTED):
         st.session_state.pop(key, None)
     st.session_state[_UPLOADER] = st.session_state.get(_UPLOADER, 0) + 1

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def evaluated_steps(run: Run) -> list[int]:
-    """Steps with a stored zero-shot evaluation, rising; none, said, if the file is damaged."""
+    """Steps with a stored zero-shot evaluation, rising; none, with a message, if damaged."""
     try:
         stored = run.evaluations()
     except RunError as error:
@@ -48,7 +48,7 @@ def choose_task(tasks: list[str]) -> str:
 
 
 def task_name(task: str) -> str:
-    """A task in words: which pictures, which classes."""
+    """A task in words: its pictures and classes."""
     pictures = {
         "test_style": "test style: known concepts in a held-out art style",
         "test_concept": "test concept: held-out concepts",

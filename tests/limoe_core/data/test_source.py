@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from limoe_core.config import ConfigError, DataConfig
+from limoe_core.data.emoji import EMOJI
 from limoe_core.data.emoji.art import art_folder
 from limoe_core.data.emoji.concepts import bare, module_folder
 from limoe_core.data.emoji.splits import SPLITS, split_of
@@ -112,6 +113,7 @@ def test_the_concept_table_is_the_same_in_every_split(splits: dict[str, PairSet]
         table = pairs.concepts
         assert table.keys.tolist() == first.keys.tolist()
         assert list(table.names) == [*("en es de fr pt it ja ko zh ru tr id ar fa".split())]
+        assert tuple(table.names) == EMOJI.languages
         np.testing.assert_array_equal(pairs.category, table.category[pairs.concept])
 
 

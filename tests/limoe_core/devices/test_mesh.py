@@ -64,7 +64,7 @@ def free_port() -> int:
 
 def start(out: Path, *names: str, **environment: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.limoe_core.mesh_steps", str(out), *names],
+        [sys.executable, "-m", "tests.limoe_core.devices.mesh_steps", str(out), *names],
         cwd=ROOT,
         env={**os.environ, "JAX_PLATFORMS": "cpu", **environment},
         stdout=subprocess.PIPE,

@@ -11,7 +11,9 @@ from limoe_core.config import Config
 from limoe_core.runs import Run, RunError
 from limoe_core.runs.checkpoints import read_all
 from limoe_core.runs.export import export_params
-from tests.limoe_core.runs.examples import assert_same, params_at, shapes
+from limoe_core.ship import Options, ship
+from limoe_core.tokenizer import Tokenizer
+from tests.limoe_core.runs.examples import assert_same, params_at, shapes, small_trace
 
 
 def test_exported_parameters_are_small_and_come_back_in_float32(run: Run) -> None:
@@ -55,3 +57,30 @@ def test_export_never_mixes_runs(run: Run) -> None:
     Run.create(run.path.parent / "other", Config())
     with pytest.raises(RunError, match="other settings"):
         export_params(run, 1, run.path.parent / "other")
+
+
+def test_what_ships_is_read_like_the_run_and_has_no_evaluations(run: Run) -> None:
+    for step in (1, 2):
+        with run.checkpoints(keep=0) as store:
+            store.save(step, params_at(step), {"m": jnp.zeros(3)}, {"at": step})
+        run.append_metrics({"step": step, "loss": 1 / step})
+        run.save_probe(step, small_trace(step))
+    pictures = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3), np.uint8)
+    run.save_probe_pictures(pictures)
+    run.save_tokenizer(Tokenizer.train(["red cat", "blue cat", "red dog"], 270))
+    run.store_evaluation("test_style", 2, {"top1": 0.5})
+    target = run.path.parent / "shipped"
+
+    assert ship(Options(run.path, target)).steps() == [2]
+    shipped = ship(Options(run.path, target, steps=(1, 2)))
+    assert shipped.steps() == [1, 2]
+    assert shipped.metrics() == run.metrics()
+    assert [shipped.probe(step) for step in shipped.probe_steps()] == [run.probe(1), run.probe(2)]
+    np.testing.assert_array_equal(shipped.probe_pictures(), pictures)
+    texts = ["red dog", "cat"]
+    np.testing.assert_array_equal(
+        shipped.tokenizer().encode(texts, 8), run.tokenizer().encode(texts, 8)
+    )
+    assert shipped.evaluations() == {}
+    with pytest.raises(RunError, match="no step 7; it has 1, 2"):
+        ship(Options(run.path, target, steps=(7,)))

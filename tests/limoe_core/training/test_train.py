@@ -250,5 +250,10 @@ def test_the_command_line_starts_from_the_preset() -> None:
     assert parsed.run == Path("somewhere")
     parsed = command.parse_with_preset(Command, ["--run", "r", "--model.experts", "16"])
     assert parsed.config.model.experts == 16
+    options = ["--run", "r", "--model.router", "frozen", "--model.balance", "modality"]
+    options += ["--model.shared-dim", "64", "--model.expert-dim", "32", "--model.top-k", "2"]
+    model = command.parse_with_preset(Command, options).config.model
+    assert (model.router, model.balance) == ("frozen", "modality")
+    assert (model.shared_dim, model.expert_dim, model.top_k) == (64, 32, 2)
     with pytest.raises(ConfigError):
         command.parse_with_preset(Command, ["--preset", "nothing", "--run", "r"])
