@@ -25,7 +25,7 @@ from limoe_core.losses.sums import RoutedTokens, RouterSums, TokenSum, gates, su
 
 def importance_loss(probs: Float[Array, "n E"], valid: Bool[Array, " n"]) -> Float[Array, ""]:
     """Squared coefficient of variation of the experts' total gate values (V-MoE, appendix A.2)."""
-    return _squared_variation(sum_over(valid, probs))
+    return _squared_variation(_total(probs, valid))
 
 
 def _squared_variation(x: Float[Array, " E"]) -> Float[Array, ""]:
@@ -110,7 +110,7 @@ def local_entropy(probs: Float[Array, "n E"], mask: Bool[Array, " n"]) -> Float[
 
     Low where tokens are sure of their expert. `mask` picks the tokens of one modality.
     """
-    return _mean(sum_over(mask, entropy(probs.astype(jnp.float32))), _count(mask))
+    return _mean(_total(entropy(probs.astype(jnp.float32)), mask), _count(mask))
 
 
 def global_entropy(
@@ -121,7 +121,7 @@ def global_entropy(
     `max(0, τ + Ω_global)` with `Ω_global = −H(p̃)`, p̃ the mean of `probs` over `mask`, and
     `threshold` τ = log S in nats: 0 once the modality spreads over the like of S experts.
     """
-    return _too_narrow(sum_over(mask, probs), _count(mask), threshold)
+    return _too_narrow(_total(probs, mask), _count(mask), threshold)
 
 
 def entropy(p: Float[Array, "*b E"]) -> Float[Array, "*b"]:
@@ -147,6 +147,12 @@ def _too_narrow(
 def _mean(total: Float[Array, "*E"], count: Float[Array, ""]) -> Float[Array, "*E"]:
     """The mean of `count` terms; 0 of none."""
     return total / jnp.maximum(count, 1.0)
+
+
+def _total(x: Float[Array, " n *E"], mask: Bool[Array, " n"]) -> Float[Array, "*E"]:
+    """The sum of `x` over the tokens in the mask, whatever the others hold."""
+    kept = mask.reshape(-1, *[1] * (x.ndim - 1))
+    return jnp.sum(jnp.where(kept, jnp.asarray(x, jnp.float32), 0.0), axis=0)
 
 
 def _count(mask: Bool[Array, " n"]) -> Float[Array, ""]:

@@ -81,9 +81,9 @@ class RouterSums:
         return jax.tree.map(lambda x: jnp.sum(x, axis=parts), self)
 
 
-def sum_over(masks: Shaped[Array, "*m n"], x: Shaped[Array, " n *E"]) -> Float[Array, " ..."]:
+def sum_over(masks: Float[Array, "m n"], x: Shaped[Array, " n *E"]) -> Float[Array, " m *E"]:
     """The sum of `x` over the tokens of each mask, in float32."""
-    return jnp.asarray(masks, jnp.float32) @ jnp.asarray(x, jnp.float32)
+    return masks @ x.astype(jnp.float32)
 
 
 # ---- sums of several uses; those of one loss or statistic are defined beside it

@@ -21,7 +21,7 @@ def random_tokens(seed: int, n: int = 12, experts: int = 4, top_k: int = 2) -> R
     kept = valid[:, None] & (rng.random((n, top_k)) < 0.7)
     assignment = Assignment(
         expert=jnp.asarray(np.where(valid[:, None], order, -1)),
-        position=jnp.asarray(np.where(kept, 0, -1).astype(np.int32)),
+        slot=jnp.asarray(np.where(kept, 0, -1).astype(np.int32)),
         kept=jnp.asarray(kept),
     )
     gates = np.asarray(jax.nn.softmax(noisy))

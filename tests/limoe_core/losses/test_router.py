@@ -217,6 +217,15 @@ def test_what_padding_holds_does_not_matter(name: str) -> None:
     np.testing.assert_allclose(value, ours(jnp.asarray(logits[:5]), mask[:5]), rtol=1e-6)
 
 
+def test_padding_may_hold_no_numbers_at_all() -> None:
+    rng = np.random.default_rng(1)
+    logits = jnp.asarray(rng.normal(size=(8, 4)), jnp.float32)
+    mask = jnp.arange(8) < 5
+    nothing = jnp.where(mask[:, None], logits, jnp.nan)
+    for name, (ours, _) in LOSSES_OF_LOGITS.items():
+        np.testing.assert_allclose(ours(nothing, mask), ours(logits, mask), rtol=1e-6, err_msg=name)
+
+
 @pytest.mark.parametrize("name", sorted(LOSSES_OF_LOGITS))
 def test_order_of_tokens_and_names_of_experts_do_not_matter(name: str) -> None:
     ours, _ = LOSSES_OF_LOGITS[name]

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from limoe_core.config import preset
 from limoe_core.model.functional import FunctionalModel
+from limoe_core.presets import preset
 from limoe_core.training import loop
 
 
