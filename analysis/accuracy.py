@@ -1,4 +1,4 @@
-"""Stored evaluations of runs as tidy frames, and what they got wrong."""
+"""Stored evaluations of runs as tidy frames: accuracies, answers, confusions."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _GROUPS = {"categories": "category", "styles": "style"}
 
 
 class EvaluatedRun(Protocol):
-    """What is read of a `limoe_core.runs.directory.Run`."""
+    """The part of a `limoe_core.runs.directory.Run` that is read here."""
 
     def evaluations(self) -> dict[str, dict[str, Any]]: ...
 
@@ -32,14 +32,14 @@ class EvaluatedRun(Protocol):
 def accuracy_frame(run: EvaluatedRun, step: int | None = None) -> pd.DataFrame:
     """Zero-shot accuracies that `limoe_core.evaluate` stored in the run.
 
-    One row a task, step, group member and k, with columns
+    One row per task, step, group member and k, with columns
       task, split, step, k (1 or 5), value, low, high (95 % interval over concepts);
       group: "headline" (the first language), "prompt ensemble", "mean over languages", "language",
         "category" or "style" (the last two in the first language; their means over languages are
         groups "category, mean over languages" and "style, mean over languages");
       name: which language, category or style; the language in the headline group;
       n (pictures), concepts (distinct ones), ways (classes), chance (k / ways);
-      ceiling: top-1 of perfect knowledge if the exact concept had to be named; NaN where not known;
+      ceiling: top-1 of perfect knowledge when the exact concept must be named; NaN if not known;
       data: data set and version.
 
     Args:
@@ -88,10 +88,10 @@ def _accuracies(task: str, step: int, result: Mapping[str, Any]) -> Iterator[dic
 
 
 def retrieval_frame(run: EvaluatedRun, step: int | None = None) -> pd.DataFrame:
-    """Recall at k both ways that `limoe_core.evaluate` stored in the run.
+    """Recall at k in both directions that `limoe_core.evaluate` stored in the run.
 
     Columns: task, split, step, language, direction ("image to text" or "text to image"), k, value,
-    low, high (95 % interval), images and texts (how many there are to find), data.
+    low, high (95 % interval), images and texts (numbers of candidates), data.
     """
     rows = [
         {
@@ -125,14 +125,14 @@ def _results(
 
 
 def answers_frame(predictions: Predictions, language: str | None = None) -> pd.DataFrame:
-    """Every picture's answer: one row a picture.
+    """The model's answer to every picture, one row per picture.
 
     Columns: picture (index in its split), key, concept (name), category, style, right, rank (wrong
     classes before the right one), and answer, answer_key, similarity for the best, answer_2 … for
     the next ones. Names are in the data set's first language, whatever the language asked.
 
     Raises:
-      AnalysisError: if the evaluation did not ask in that language.
+      AnalysisError: the evaluation did not ask in that language.
     """
     row = _language_row(predictions, language)
     top, similarity = predictions.top[row], predictions.similarity[row]
@@ -157,10 +157,10 @@ def answers_frame(predictions: Predictions, language: str | None = None) -> pd.D
 def confusions(
     predictions: Predictions, language: str | None = None, category: str | None = None
 ) -> pd.DataFrame:
-    """Which concept is taken for which, most often first.
+    """Pairs of a concept and its wrong answer, most frequent first.
 
     Args:
-      category: only pictures of this one.
+      category: count only pictures of this category.
 
     Columns: key, concept, answer_key, answer, count (pictures), total (pictures of the concept),
     styles (in which, joined by commas), pictures (their indices in the split, joined by commas).
@@ -189,29 +189,29 @@ def confusions(
 def accuracy_difference(
     predictions: Predictions, others: Predictions, language: str | None = None, k: int = 1
 ) -> Estimate:
-    """Top-k accuracy of one run less that of another, on the same pictures.
+    """Top-k accuracy of one run minus that of another, on the same pictures.
 
-    With a 95 % interval that resamples concepts, both runs' answers to a picture together: what
-    makes a picture hard for both does not blur the comparison.
+    The 95 % interval resamples concepts and keeps both runs' answers to a picture together, so that
+    a picture that is hard for both does not blur the comparison.
 
     Args:
       language: of the class names; None takes the mean over all languages.
 
     Raises:
-      AnalysisError: the two were not asked the same.
+      AnalysisError: the two evaluations did not ask the same questions.
     """
     for name in ("data", "split", "picture", "concept", "languages"):
         if not np.array_equal(getattr(predictions, name), getattr(others, name)):
-            raise AnalysisError(f"the two evaluations differ in {name}, so nothing can be paired")
+            raise AnalysisError(f"the two evaluations differ in {name}, so they cannot be compared")
     rows = slice(None) if language is None else [_language_row(predictions, language)]
     gained = (predictions.ranks[rows] < k).mean(axis=0) - (others.ranks[rows] < k).mean(axis=0)
     found = cluster_estimate(gained, predictions.concept)
-    # Where no picture tells the two apart, as far as either may be ahead.
+    # Where no picture tells the two apart, the interval says how far ahead either may be.
     return found if gained.any() else Estimate(0.0, -found.high, found.high)
 
 
 def category_confusions(predictions: Predictions, language: str | None = None) -> pd.DataFrame:
-    """How pictures of each category are answered, by the category of the answer.
+    """Answers to the pictures of each category, counted by the answer's category.
 
     Columns: category, answer_category, count, share (of the category's pictures). In predictions of
     earlier versions, categories of concepts that none of the pictures shows are "other".

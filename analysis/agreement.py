@@ -1,4 +1,4 @@
-"""Does routing agree with what a token is: category, language, script, position?"""
+"""Agreement of routing with labels of tokens: category, language, script, position."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sklearn.metrics import adjusted_mutual_info_score
 from analysis.labels import token_labels
 from limoe_core.trace import IMAGE, MODALITIES, TEXT, RoutingTrace
 
-#: What tokens of each modality are compared with, as far as the trace has it.
+#: Labels that each modality's tokens are compared with, as far as the trace has them.
 LABELS = {
     IMAGE: ("category", "style", "concept", "position"),
     TEXT: ("category", "language", "script", "concept", "place", "piece"),
@@ -22,7 +22,7 @@ def agreement_with_labels(trace: RoutingTrace) -> pd.DataFrame:
     """Adjusted mutual information of expert and label, per layer, modality and label.
 
     Columns: layer, modality, label, ami, values (distinct labels), tokens. Adjusted for chance:
-    about 0 for routing that knows nothing of the label, 1 if one decides the other; many distinct
+    about 0 if the expert is independent of the label, 1 if one determines the other; many distinct
     labels do not raise it by themselves. Tokens without the label are left out.
     """
     rows = []
@@ -48,12 +48,12 @@ def agreement_with_labels(trace: RoutingTrace) -> pd.DataFrame:
 
 
 def ami(one: np.ndarray, other: np.ndarray) -> float:
-    """Adjusted mutual information of two labellings; 0 where either says nothing, NaN for none."""
+    """Adjusted mutual information of two labellings; 0 for a constant, NaN if empty."""
     if len(one) == 0:
         return float("nan")
     if len(np.unique(one)) == 1 or len(np.unique(other)) == 1:
         return 0.0
     with warnings.catch_warnings():
-        # Many distinct labels are what pieces and concepts are; nothing is wrong with them.
+        # scikit-learn warns of many distinct labels; pieces and concepts are many.
         warnings.filterwarnings("ignore", message="The number of unique classes")
         return float(adjusted_mutual_info_score(one, other))

@@ -1,14 +1,14 @@
-"""Causal specialisation: switch an expert off for one modality and see whose quality falls.
+"""Causal specialisation: the loss when an expert is off for one modality.
 
-For each expert and modality the routing of that modality's tokens is changed, everything else is
-left alone, and the rise of the contrastive loss on fixed pairs is measured. Two ways:
+For each expert and modality, the routing of that modality's tokens is changed and nothing else;
+what is measured is the rise of the contrastive loss on fixed pairs. There are two variants:
 
 - "next best": the expert's logit is -inf for these tokens, so they go to the best of the other
   experts, over which the gate distribution is renormalised.
 - "none": tokens that choose the expert get nothing from the layer and keep their residual alone,
   as if they were dropped.
 
-No token is dropped for want of room, so that the measure is of experts and not of capacity.
+No token is dropped for lack of capacity, so that experts are measured and not their buffers.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
+from scipy.special import logsumexp
 
 from analysis.errors import AnalysisError
 from analysis.halves import Halves
@@ -69,24 +70,24 @@ def causal_specialisation(
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> pd.DataFrame:
-    """Rise of the contrastive loss when an expert is off for image, or for text, tokens.
+    """Rise of the contrastive loss when an expert is off for image or for text tokens.
 
     Args:
-      images, texts: pairs, no text twice, since its pictures would be false negatives.
+      images, texts: pairs; no text twice, since its pictures would be false negatives.
       layers: block numbers; all MoE layers by default.
       samples: bootstrap resamples of pairs for the intervals.
       progress: called with (done, total) forward passes.
 
-    Returns: one row a layer and expert with columns layer, expert, variant; delta_image and
+    Returns: one row per layer and expert, with columns layer, expert, variant; delta_image and
       delta_text (rise of the loss in nats when the expert is off for that modality, with _low and
       _high ends of a 95 % interval over pairs, the negatives of each held fixed); index (|δ_image −
-      δ_text| / (|δ_image| + |δ_text|): 0 if both need it alike, 1 if only one does; NaN for an
+      δ_text| / (|δ_image| + |δ_text|): 0 if both need it equally, 1 if only one does; NaN for an
       expert that changes nothing, with _low and _high); image_tokens, text_tokens (tokens that
       choose it); baseline (the loss with nothing changed); pairs.
 
     Raises:
-      AnalysisError: for a dense twin, an unknown layer or variant, fewer than two pairs, or a text
-        that is there twice.
+      AnalysisError: for a dense twin, an unknown layer or variant, fewer than two pairs, or a
+        repeated text.
     """
     if variant not in VARIANTS:
         raise AnalysisError(f"variant must be one of {', '.join(VARIANTS)}, not {variant!r}")
@@ -155,15 +156,11 @@ def pair_losses(
     text_embeddings: Float[np.ndarray, "N d"],
     temperature: float,
 ) -> Float[np.ndarray, " N"]:
-    """Each pair's part of the contrastive loss in nats; their mean is the loss."""
+    """Each pair's contribution to the contrastive loss, in nats; the mean is the loss."""
     similarity = image_embeddings.astype(np.float64) @ text_embeddings.astype(np.float64).T
     scaled = similarity / temperature
-    own = np.diagonal(scaled)
-    highest = scaled.max()
-    exponent = np.exp(scaled - highest)
-    to_text = np.log(exponent.sum(axis=1)) + highest - own
-    to_image = np.log(exponent.sum(axis=0)) + highest - own
-    return 0.5 * (to_text + to_image)
+    to_text, to_image = logsumexp(scaled, axis=1), logsumexp(scaled, axis=0)
+    return 0.5 * (to_text + to_image) - np.diagonal(scaled)
 
 
 def specialisation_index(
@@ -206,7 +203,7 @@ def cached_causal_specialisation(
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> pd.DataFrame:
-    """`causal_specialisation` of all layers, kept as JSON in `folder` and read from there again.
+    """`causal_specialisation` of all layers, cached as JSON in `folder`.
 
     The file's name holds a digest of the run, its step, the pairs and the settings, so another
     question never gets this one's answer. A damaged file is computed anew.
@@ -235,7 +232,7 @@ def stored_causal_specialisation(
     samples: int = 1000,
     seed: int = 0,
 ) -> pd.DataFrame | None:
-    """What `cached_causal_specialisation` keeps in `folder` of this question; None if nothing."""
+    """The result that `cached_causal_specialisation` keeps in `folder`, or None."""
     return _read(_path(model, images, texts, folder, variant, samples, seed))
 
 

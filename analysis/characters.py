@@ -1,25 +1,25 @@
-"""Characters that nobody sees, made visible or left out."""
+"""Invisible characters, made visible or removed."""
 
 from __future__ import annotations
 
 import unicodedata
 
-#: Embeddings, overrides and isolates of direction; marks that only letters feel are left alone.
+#: Embeddings, overrides and isolates of direction; not the marks that affect only one letter.
 _TURNS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 def cleaned(text: str, longest: int) -> str:
-    """`text` with its lines and blanks, cut if it is long, and without halves of characters."""
+    """Text cut to `longest` characters, without NULs and lone surrogates."""
     text = text.replace("\0", "")
     cut = text if len(text) <= longest else text[: longest - 1] + "…"
     return cut.encode("utf-8", "replace").decode("utf-8")
 
 
 def seen(text: str, keep: str = "") -> str:
-    """`text` with control characters and those that turn the direction shown by their number.
+    """Text with control and direction-changing characters shown as "[U+202E]".
 
-    So that no name can pass for another one. Halves of characters, which no message to a browser
-    may hold, are shown alike.
+    So no name can pass for another one. Lone surrogates, which cannot be sent to a browser, are
+    shown in the same way.
 
     Args:
       keep: characters that are left as they are.

@@ -1,4 +1,4 @@
-"""Zero-shot classification and search by hand: any pictures, any labels, any template."""
+"""Zero-shot classification and search with any pictures, labels and template."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from jaxtyping import Float, Integer
+from scipy.special import softmax
 
 from analysis.errors import AnalysisError
 
@@ -26,18 +27,20 @@ def classify(
     template: str = SLOT,
     names: Sequence[str] | None = None,
 ) -> pd.DataFrame:
-    """Probabilities of labels for pictures: softmax over cosine similarity / learned temperature.
+    """Probabilities of labels for pictures.
+
+    The softmax, over the labels, of cosine similarity / learned temperature.
 
     Args:
       images: pictures of any size, as `model.encode_images` takes them.
       labels: the classes, in any language, none twice.
       template: prompt with one `{}` where the label goes.
-      names: what to call the pictures; their numbers by default.
+      names: names of the pictures; their numbers by default.
 
     Returns: see `classification_frame`.
 
     Raises:
-      AnalysisError: for no label, a label twice, or a template without `{}`.
+      AnalysisError: for no label, a repeated label, or a template without `{}`.
     """
     labels = list(labels)
     texts = prompts(labels, template)
@@ -98,17 +101,17 @@ def embed_texts(
 
 
 def prompts(labels: Sequence[str], template: str = SLOT) -> list[str]:
-    """The texts that are embedded: each label in the template.
+    """The texts to embed: each label put into the template.
 
     Raises:
-      AnalysisError: for no label, a label twice, or a template without exactly one `{}`.
+      AnalysisError: for no label, a repeated label, or a template without exactly one `{}`.
     """
     labels = list(labels)
     if not labels:
         raise AnalysisError("classification needs at least one label")
     twice = [label for place, label in enumerate(labels) if label in labels[:place]]
     if twice:
-        raise AnalysisError(f"the label {twice[0]!r} is there twice; each class needs its own text")
+        raise AnalysisError(f"the label {twice[0]!r} is given twice; each class needs its own text")
     if template.count(SLOT) != 1:
         raise AnalysisError(
             f"the template {template!r} must hold {{}} once, where the label goes, as in "
@@ -132,7 +135,7 @@ def classification_frame(
     labels: Sequence[str],
     texts: Sequence[str],
 ) -> pd.DataFrame:
-    """One row a picture and label, the most probable first, from unit vectors.
+    """One row per picture and label, the most probable first, from unit vectors.
 
     Columns: picture (its number), name, rank (from 1), label, text (the prompt), similarity
     (cosine), probability (over the labels given; they sum to 1 for each picture).
@@ -159,10 +162,8 @@ def classification_frame(
 def probabilities(
     similarity: Float[np.ndarray, "n c"], temperature: float
 ) -> Float[np.ndarray, "n c"]:
-    """softmax over each row of similarity / temperature."""
-    scaled = similarity / temperature
-    shifted = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-    return shifted / shifted.sum(axis=1, keepdims=True)
+    """Softmax over each row of similarity / temperature."""
+    return softmax(similarity / temperature, axis=1)
 
 
 def nearest(

@@ -1,7 +1,7 @@
 """One colour and one name per expert, the same on every page and in every figure.
 
-The first eight colours were found by search: the pair that is hardest to tell apart is as far
-apart as could be had in the Oklab space, for full colour vision and for each of the three kinds of
+The first eight colours were found by search: the two most similar ones are as far apart as could
+be had in the Oklab space, for full colour vision and for each of the three kinds of
 dichromacy (simulated with the matrices of Machado, Oliveira and Fernandes 2009), among colours
 that stand out from a white and from a near-black page. The others follow greedily, each as far as
 possible from those before it. Beyond eight no set of colours is safe for every eye, so a figure
@@ -48,7 +48,7 @@ def expert_label(expert: int) -> str:
 
 
 def text_colour(background: str) -> str:
-    """Black or white as "#RRGGBB", whichever reads better on this background (WCAG contrast)."""
+    """Black or white as "#RRGGBB", whichever has the better contrast on this background."""
     light = luminance(background)
     return "#000000" if (light + 0.05) ** 2 > 0.05 * 1.05 else "#FFFFFF"
 

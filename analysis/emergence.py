@@ -1,4 +1,4 @@
-"""When did it happen? A run's probe traces and metrics as frames over training steps."""
+"""A run's probe traces and metrics as frames over training steps."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from limoe_core.trace import RoutingTrace
 
 
 class ProbedRun(Protocol):
-    """What is read of a `limoe_core.runs.directory.Run`."""
+    """The part of a `limoe_core.runs.directory.Run` that is read here."""
 
     def probe_steps(self) -> list[int]: ...
     def probe(self, step: int) -> RoutingTrace: ...
@@ -23,13 +23,13 @@ class ProbedRun(Protocol):
 
 
 def probe_traces(run: ProbedRun, steps: Sequence[int] | None = None) -> dict[int, RoutingTrace]:
-    """Every probe trace of the run by its step.
+    """The run's probe traces, by step.
 
     Args:
-      steps: only these; all by default.
+      steps: only these steps; all by default.
 
     Raises:
-      AnalysisError: if there is none (yet).
+      AnalysisError: the run has none yet.
     """
     traces = {step: run.probe(step) for step in (run.probe_steps() if steps is None else steps)}
     if not traces:
@@ -38,12 +38,12 @@ def probe_traces(run: ProbedRun, steps: Sequence[int] | None = None) -> dict[int
 
 
 def shares_over_steps(traces: Mapping[int, RoutingTrace]) -> pd.DataFrame:
-    """`analysis.roles` (shares, purity and role of each expert) with a column step before it."""
+    """`analysis.roles` (shares, purity and role of each expert) by step."""
     return _over_steps(traces, roles)
 
 
 def health_over_steps(traces: Mapping[int, RoutingTrace]) -> pd.DataFrame:
-    """`analysis.router_health` (drops, entropies) by step, with router saturation beside it."""
+    """`analysis.router_health` (drops, entropies) by step, with router saturation."""
     health = _over_steps(traces, router_health)
     settled = router_saturation(traces).drop(columns="tokens")
     return health.merge(settled, on=["step", "layer", "modality"], validate="one_to_one")
@@ -70,10 +70,10 @@ def _over_steps(
 
 
 def metrics_frame(run: ProbedRun) -> pd.DataFrame:
-    """metrics.jsonl as a frame, one row a step, sorted; nested names joined by dots.
+    """metrics.jsonl as a frame: one row per step, sorted; nested names joined by dots.
 
-    Lists become one column an entry: `routers.0.dropped.image`. What several lines say of one step
-    (losses in one, validation in another) is joined; the later line wins where they differ.
+    Lists become one column per entry: `routers.0.dropped.image`. Several lines about one step
+    (losses in one, validation in another) are joined; the later line wins where they differ.
     """
     steps: dict[int, dict[str, Any]] = {}
     for line in run.metrics():
@@ -85,12 +85,12 @@ def metrics_frame(run: ProbedRun) -> pd.DataFrame:
 
 
 def training_routers(run: ProbedRun) -> pd.DataFrame:
-    """What the routers did with the training batches themselves, from metrics.jsonl.
+    """Routing of the training batches themselves, from metrics.jsonl.
 
-    One row a step, layer, modality and expert with columns step, layer, modality, expert, share (of
+    One row per step, layer, modality and expert. Columns: step, layer, modality, expert, share (of
     the modality's tokens, by first choice), and, the same for all experts of a layer, dropped,
-    local_entropy and global_entropy (nats). With training noise and capacity, on other pairs at
-    each step; the probe traces are the same pairs throughout.
+    local_entropy and global_entropy (nats). Noise and capacity are those of training, and each step
+    has other pairs; the probe traces show the same pairs throughout.
     """
     rows: dict[tuple[int, int, str, int], dict[str, Any]] = {}
     for line in run.metrics():

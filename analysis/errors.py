@@ -4,4 +4,4 @@ from __future__ import annotations
 
 
 class AnalysisError(ValueError):
-    """What was asked does not fit the trace or run, said in a sentence the user can act on."""
+    """A question that the trace or run cannot answer, in a sentence to act on."""

@@ -1,4 +1,4 @@
-"""A routing trace as a tidy pandas frame: one row a MoE layer, token and choice."""
+"""A routing trace as a tidy pandas frame."""
 
 from __future__ import annotations
 
@@ -8,24 +8,25 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
+from scipy.special import entr
 
 from analysis.characters import cleaned
 from limoe_core.trace import IMAGE, MODALITIES, RoutingTrace
 
 
 def to_frame(trace: RoutingTrace) -> pd.DataFrame:
-    """One row for each MoE layer, token and choice, in that order.
+    """The trace as a frame: one row per MoE layer, token and choice, in that order.
 
     Columns:
       layer: block number, counted from 1.
-      pair: which pair of the trace, counted from 0.
+      pair: index of the pair in the trace, counted from 0.
       modality: "image" or "text".
-      position: patch index in row-major order, or place in the text.
+      position: patch index in row-major order, or index in the text.
       token: the text piece, or "row,column" of the patch.
       choice: 0 for the token's first choice, 1 for its second, …
       expert: the expert chosen, counted from 0.
       gate: the gate value of that choice.
-      dropped: whether the choice found no place in the expert's buffer.
+      dropped: whether the choice found no slot in the expert's buffer.
       entropy: of the token's whole gate distribution in this layer, in nats.
       and one column for each entry of `trace.meta` (concept, category, language, style, …), the
       same for all tokens of a pair.
@@ -69,13 +70,11 @@ def token_names(trace: RoutingTrace) -> np.ndarray:
 
 def token_entropy(trace: RoutingTrace) -> Float[np.ndarray, "L T"]:
     """Entropy of each token's gate distribution in nats; 0·log 0 is 0."""
-    probs = trace.probs.astype(np.float64)
-    safe = np.where(probs > 0, probs, 1.0)
-    return -np.sum(probs * np.log(safe), axis=-1)
+    return entr(trace.probs.astype(np.float64)).sum(axis=-1)
 
 
 def readable(trace: RoutingTrace, longest: int = 20_000) -> RoutingTrace:
-    """The trace with texts that any browser takes: no halves of characters, none beyond `longest`.
+    """The trace with texts that any browser accepts: none too long, no lone surrogates.
 
     Nothing changes in the trace of a run that was trained on plain text.
     """
@@ -92,5 +91,5 @@ def readable(trace: RoutingTrace, longest: int = 20_000) -> RoutingTrace:
 
 
 def join_runs(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Frames of several runs in one, with a column run."""
+    """Frames of several runs joined, with a column run."""
     return pd.concat([frame.assign(run=name) for name, frame in frames.items()], ignore_index=True)

@@ -1,4 +1,4 @@
-"""A look at every expert of a layer: the patches it is surest of and the words it is known by."""
+"""Every expert of a layer at a glance: its most certain patches and its words."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from limoe_core.trace import TEXT, RoutingTrace
 def patches_of_experts(
     trace: RoutingTrace, layer: int, count: int = 12, per_pair: int = 1
 ) -> pd.DataFrame:
-    """`analysis.top_patches` of every expert of a layer, with a column expert before them.
+    """`analysis.top_patches` of every expert of a layer, with a column expert.
 
     Raises:
       AnalysisError: if that block is no MoE layer of the trace.
@@ -28,17 +28,17 @@ def patches_of_experts(
 def words_of_experts(
     trace: RoutingTrace, layer: int, by: str = "word", count: int | None = 12
 ) -> pd.DataFrame:
-    """The words that each expert of a layer is known by: those it gets more of than its base rate.
+    """Characteristic words of each expert of a layer: those above its base rate.
 
-    A word that is there once has the largest lift of all, so words are not ordered by lift but by
-    how much they add to the divergence of the expert's words from all words, tokens · ln(lift),
-    which asks for a preference and for evidence of it (the signed part of a G-test).
+    A word that occurs once has the largest lift of all, so words are not ordered by lift but by how
+    much they add to the divergence of the expert's words from all words, tokens · ln(lift), which
+    takes both a preference and evidence of it (the signed part of a G-test).
 
     Args:
       by: "word", "piece", or another label of `analysis.token_labels` for text tokens.
-      count: most words of an expert; None for all that have lift over 1.
+      count: at most this many words per expert; None for all that have a lift over 1.
 
-    Returns: one row an expert and word, best first, with columns expert, value, share, base, lift,
+    Returns: one row per expert and word, best first, with columns expert, value, share, base, lift,
       tokens, total and pairs as in `analysis.expert_preferences`, and weight: tokens · ln(lift) in
       nats.
 

@@ -1,9 +1,9 @@
-"""The sceptic's check: how much specialisation do the routers' inputs explain by themselves?
+"""The sceptic's check: specialisation that the routers' inputs explain by themselves.
 
 A router is a linear map, so tokens with similar inputs share experts by construction. If images
-and text already lie apart where the router looks, even a router that learned nothing tells them
-apart. So the trained router is set beside two others on the very same inputs: k-means clusters
-(the geometry's own groups, no router at all) and linear routers with random weights.
+and texts already lie apart in its input space, even a router that learned nothing separates them.
+So the trained router is compared with two others on the same inputs: k-means clusters (the
+geometry's own groups, no router at all) and linear routers with random weights.
 """
 
 from __future__ import annotations
@@ -21,32 +21,32 @@ from analysis.labels import token_labels
 from analysis.specialisation import modality_nmi
 from limoe_core.trace import IMAGE, MODALITIES, TEXT, RoutingTrace
 
-#: Ways to send tokens to experts, in the order in which figures list them.
+#: Ways to assign tokens to experts, in the order in which figures list them.
 ROUTERS = ("trained", "k-means", "random", "random, centred")
 _LABELS = {IMAGE: ("category", "position"), TEXT: ("language", "script")}
 
 
 def sceptics_check(trace: RoutingTrace, *, draws: int = 20, seed: int = 0) -> pd.DataFrame:
-    """Modality NMI and agreement with labels of the trained router and of those without learning.
+    """Modality NMI and label agreement of the trained router and of untrained ones.
 
     Args:
-      trace: with hidden states, from `model.trace(…, hidden=True)`.
-      draws: random routers a layer, and k-means starts.
+      trace: a trace with hidden states, from `model.trace(…, hidden=True)`.
+      draws: random routers per layer, and k-means starts.
 
     Routers:
       trained: the model's own first choices.
       k-means: clusters of the inputs with k = E and equal weight for both modalities, so that the
         many patches do not take all clusters.
       random: argmax of Gaussian weights times the inputs, no bias, as an untrained router is.
-      random, centred: the same after the inputs' mean is taken off, so that a direction which all
+      random, centred: the same after the inputs' mean is subtracted, so that a direction which all
         tokens share does not send everything to one expert.
 
-    Returns: one row a layer, router and measure, with columns layer, router, measure ("modality
+    Returns: one row per layer, router and measure, with columns layer, router, measure ("modality
       NMI", or "AMI with <label> (<modality>)"), value (mean over draws), low, high (2.5 % and
       97.5 % of the draws; equal to the value for the trained router), draws.
 
     Raises:
-      AnalysisError: if the trace holds no hidden states, or lacks a modality.
+      AnalysisError: the trace holds no hidden states, or lacks a modality.
     """
     if trace.hidden is None:
         raise AnalysisError("the sceptic's check needs the routers' inputs: trace with hidden=True")
@@ -101,7 +101,7 @@ def _assignments(
 
 
 def _balanced_weights(modality: Integer[np.ndarray, " T"]) -> Float[np.ndarray, " T"]:
-    """Weights with which both modalities count alike; their mean is 1."""
+    """Token weights that give both modalities the same total; their mean is 1."""
     count = np.bincount(modality, minlength=2)
     return (len(modality) / (2 * count.clip(1)))[modality]
 

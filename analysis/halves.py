@@ -1,4 +1,4 @@
-"""Pictures and texts of pairs, each embedded alone under a change to the routers."""
+"""Pictures and texts of pairs, embedded separately under a change to the routers."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
 #: Capacity factor with which no token is dropped; see `limoe_core.model.moe.MoE`.
 _ROOM_FOR_ALL = 0.0
-#: Most pairs in one forward pass.
+#: Maximum number of pairs in one forward pass.
 _BATCH = 128
 
 
 @dataclass(frozen=True)
 class Halves:
-    """Pictures and texts of the pairs, each embedded alone.
+    """Pictures and texts of pairs, embedded separately.
 
-    With room for every token, no token of one modality changes anything for the other, so the half
-    that is not touched need not be computed again.
+    Where every token has a slot, no token of one modality changes anything for the other, so the
+    half that is not changed need not be computed again.
     """
 
     model: LoadedModel
@@ -49,7 +49,7 @@ class Halves:
         return np.concatenate([np.asarray(part) for part in found])
 
     def first_choices(self, code: int) -> Integer[np.ndarray, "L E"]:
-        """How many tokens of the modality choose each expert, by layer."""
+        """Number of the modality's tokens that choose each expert, by layer."""
         counts: Any = 0
         for output in self._run(code, None):
             valid = np.asarray(output.valid)

@@ -1,4 +1,4 @@
-"""What a token is, in words: the labels that routing can be compared with."""
+"""Labels of tokens that routing can be compared with."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from analysis.frame import token_names
 from analysis.scripts import script
 from limoe_core.trace import IMAGE, TEXT, RoutingTrace
 
-#: The mark that SentencePiece sets before a word.
+#: The mark that SentencePiece puts before a word.
 WORD_MARK = "\u2581"
 
 _BYTES = re.compile(r"(?:<0x[0-9A-F]{2}>)+")
@@ -22,10 +22,10 @@ TOKEN_LABELS = ("script", "piece", "word", "place", "position")
 
 
 def token_labels(trace: RoutingTrace, by: str) -> Shaped[np.ndarray, " T"]:
-    """(T,) str: the label of each token, "" where it has none.
+    """The label of each token as (T,) str, "" where it has none.
 
     Args:
-      by: "script", "piece" or "word" of a text token; "place" of a text token in its text ("0",
+      by: "script", "piece" or "word" of a text token; "place", its position in the text ("0",
         "1", …); "position" of a patch ("row,column"); or an entry of `trace.meta`, such as
         "category", which every token of a pair shares.
 
@@ -50,9 +50,10 @@ def token_labels(trace: RoutingTrace, by: str) -> Shaped[np.ndarray, " T"]:
 
 
 def words(trace: RoutingTrace) -> Shaped[np.ndarray, " T"]:
-    """(T,) str: the whole word that a text token is a piece of, without word marks; "" for patches.
+    """The word that each text token is part of, as (T,) str; "" for patches.
 
-    Chinese and Japanese are written without spaces, so there a "word" can be a whole phrase.
+    Word marks are left out. Chinese and Japanese are written without spaces, so there a "word" can
+    be a whole phrase.
     """
     found = [""] * trace.num_tokens
     group: list[int] = []
@@ -75,7 +76,7 @@ def words(trace: RoutingTrace) -> Shaped[np.ndarray, " T"]:
 
 
 def _decoded(run: re.Match[str]) -> str:
-    """Byte pieces as the characters that they spell, or as they are where they spell none."""
+    """Byte pieces decoded to characters, or unchanged if they are not UTF-8."""
     try:
         return bytes.fromhex(run.group().replace("<0x", "").replace(">", "")).decode()
     except UnicodeDecodeError:
@@ -83,10 +84,10 @@ def _decoded(run: re.Match[str]) -> str:
 
 
 def layer_index(trace: RoutingTrace, layer: int) -> int:
-    """Row of the trace for a block number.
+    """Index of a block number among the trace's layers.
 
     Raises:
-      AnalysisError: if that block is no MoE layer of the trace.
+      AnalysisError: that block is not an MoE layer of the trace.
     """
     where = np.flatnonzero(trace.layers == layer)
     if not len(where):

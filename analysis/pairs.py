@@ -1,4 +1,4 @@
-"""Pairs to measure a run's model on: from the run itself, or from its data set."""
+"""Pairs to measure a run's model on, from the run itself or from its data set."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ Pairs = tuple[list[np.ndarray], list[str], dict[str, list[str]]]
 
 
 def probe_pairs(run: Run) -> Pairs:
-    """Pictures, texts and meta of a run's probe pairs, one for each concept and for each text.
+    """Pictures, texts and meta of a run's probe pairs, no concept or text twice.
 
-    They lie in the run itself, so nothing else has to be there.
+    They are stored in the run itself, so the data set is not needed.
 
     Raises:
-      AnalysisError: if the run has no probes.
+      AnalysisError: the run has no probes.
     """
     pictures, steps = run.probe_pictures(), run.probe_steps()
     if pictures is None or not steps:
@@ -39,18 +39,18 @@ def probe_pairs(run: Run) -> Pairs:
 
 
 def data_pairs(run: Run, split: str | None = None, count: int = 256, seed: int = 0) -> Pairs:
-    """Pictures, texts and meta of pairs of the run's data set, one for each concept and each text.
+    """Pictures, texts and meta of pairs of the run's data set, no concept or text twice.
 
     The languages take turns.
 
     Args:
-      split: by default the one that the data set lists first among those that training never sees.
-        Emoji's is `test_style`: concepts that the model has learned, in drawings that it has not
-        seen; the concepts of `test_concept` and `validation` are new to it.
+      split: by default the first split that training never sees. For emoji it is `test_style`:
+        concepts that the model has learned, in drawings that it has not seen; the concepts of
+        `test_concept` and `validation` are new to it.
       count: at most this many.
 
     Raises:
-      limoe_core.config.ConfigError: if the data set is not on this machine; it is not built here.
+      limoe_core.config.ConfigError: the data set is not on this machine; it is not built here.
     """
     from limoe_core.data.registry import data_set
     from limoe_core.data.source import load_pairs

@@ -13,10 +13,10 @@ from limoe_core.trace import MODALITIES, RoutingTrace
 
 
 def expert_paths(trace: RoutingTrace, modality: str) -> pd.DataFrame:
-    """The first-choice experts of the tokens of one modality, layer after layer, most used first.
+    """Paths of one modality's tokens through their first-choice experts, most used first.
 
     Columns: path ("E1 → E3 → E0"), one column layer_<block> for each MoE layer with the expert,
-    tokens, share (of the modality's tokens), pairs (in how many pairs it is found), and independent
+    tokens, share (of the modality's tokens), pairs (in how many pairs it occurs), and independent
     (the share it would have if the layers chose independently of each other).
     """
     mask = trace.modality == modality_code(modality)
@@ -45,7 +45,7 @@ def expert_paths(trace: RoutingTrace, modality: str) -> pd.DataFrame:
 
 
 def transitions(trace: RoutingTrace) -> pd.DataFrame:
-    """Tokens that go from each expert of a layer to each expert of the next, by modality.
+    """Token counts from each expert of a layer to each expert of the next, by modality.
 
     Columns: modality, layer, expert, next_layer, next_expert, tokens, share (of the modality's
     tokens); only rows with tokens.

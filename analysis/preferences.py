@@ -1,6 +1,6 @@
-"""What each expert prefers: its top patches and words, and labels that it gets more of than others.
+"""Preferences of experts: their top patches and words, and labels above the base rate.
 
-A preference is always told against its base rate: an expert that takes half of all patches takes
+A preference is always compared with its base rate: an expert that takes half of all patches takes
 half of the food patches too. `lift` is the ratio of the two, 1 for no preference.
 """
 
@@ -28,7 +28,7 @@ def expert_preferences(
     samples: int = 500,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """How the tokens of one modality with each label are shared among the experts of a layer.
+    """Shares of each label's tokens among the experts of a layer, for one modality.
 
     Args:
       by: a label of `analysis.token_labels`: category, language, style, script, position, …
@@ -36,7 +36,7 @@ def expert_preferences(
       min_tokens: leave out labels with fewer tokens than this.
       samples: bootstrap resamples of whole pairs, for the interval; 0 for none.
 
-    Returns: one row a label and expert with columns
+    Returns: one row per label and expert, with columns
       value: the label; expert;
       share: of the label's tokens, those whose first choice is the expert;
       low, high: ends of its 95 % interval (tokens of one pair are not independent);
@@ -98,7 +98,7 @@ def _interval(
 
 
 def position_map(trace: RoutingTrace, layer: int, expert: int) -> Float[np.ndarray, "grid grid"]:
-    """Share of the patches at each place of the grid whose first choice is the expert; rows down.
+    """Share of the patches at each grid cell whose first choice is the expert.
 
     NaN throughout for a trace without pictures.
     """
@@ -114,7 +114,7 @@ def position_map(trace: RoutingTrace, layer: int, expert: int) -> Float[np.ndarr
 
 
 def position_frame(trace: RoutingTrace, layer: int) -> pd.DataFrame:
-    """`position_map` of every expert: columns expert, row, column, share, patches (there)."""
+    """`position_map` of every expert: columns expert, row, column, share, patches."""
     places = trace.position[trace.modality == IMAGE]
     patches = np.bincount(places, minlength=trace.grid**2)
     rows, columns = np.divmod(np.arange(trace.grid**2), trace.grid)
@@ -138,12 +138,12 @@ def position_frame(trace: RoutingTrace, layer: int) -> pd.DataFrame:
 def top_patches(
     trace: RoutingTrace, layer: int, expert: int, *, count: int = 24, per_pair: int = 2
 ) -> pd.DataFrame:
-    """The patches that the expert takes with the highest gate, best first.
+    """The patches that the expert takes with the highest gates, best first.
 
     Args:
       per_pair: at most this many of one picture, so that one picture does not fill the list.
 
-    Returns: one row a patch with columns pair, position, token ("row,column"), gate, dropped,
+    Returns: one row per patch, with columns pair, position, token ("row,column"), gate, dropped,
       x0, y0, x1, y1 (its box in the model's input, in pixels), and those of `trace.meta`.
     """
     rows = _by_gate(trace, layer, expert, "image", count, per_pair)
@@ -156,9 +156,10 @@ def top_patches(
 def top_pieces(
     trace: RoutingTrace, layer: int, expert: int, *, count: int = 24, per_pair: int = 2
 ) -> pd.DataFrame:
-    """The text tokens that the expert takes with the highest gate, best first; see `top_patches`.
+    """The text tokens that the expert takes with the highest gates, best first.
 
-    Columns: pair, position, token (the piece), word, gate, dropped, caption, and `trace.meta`.
+    As `top_patches`, with columns pair, position, token (the piece), word, gate, dropped, caption,
+    and those of `trace.meta`.
     """
     rows = _by_gate(trace, layer, expert, "text", count, per_pair)
     frame = _token_frame(trace, layer, rows)
@@ -176,11 +177,11 @@ def top_words(
     count: int = 24,
     min_tokens: int = 2,
 ) -> pd.DataFrame:
-    """The words (or pieces, or places) that the expert is known by: more often its own than others.
+    """Characteristic words (or pieces, or places) of the expert, best first.
 
     Ordered by how much they add to the divergence of the expert's words from all words, tokens ·
-    ln(lift), which asks for a preference and for evidence of it: the highest lifts of all are those
-    of words that are there once. Columns: value, share, base, lift, tokens, total, pairs, as in
+    ln(lift), which takes both a preference and evidence of it: the highest lifts of all are those
+    of words that occur once. Columns: value, share, base, lift, tokens, total, pairs, as in
     `expert_preferences`. Only words with a lift over 1 and at least `min_tokens` tokens in all.
     """
     frame = expert_preferences(trace, layer, by, "text", min_tokens=min_tokens, samples=0)

@@ -1,4 +1,4 @@
-"""Router saturation: how early tokens go where they will go at the end (OLMoE, 2409.02060)."""
+"""Router saturation: agreement with the routing at the end (OLMoE, arXiv 2409.02060)."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from limoe_core.trace import MODALITIES, RoutingTrace
 
 
 def router_saturation(traces: Mapping[int, RoutingTrace]) -> pd.DataFrame:
-    """Share of the experts that tokens choose at the last step which they chose already.
+    """Share of the experts chosen at the last step that tokens chose already, by step.
 
-    `traces` maps steps to traces of the same tokens. With K choices a token counts |chosen now ∩
+    `traces` maps steps to traces of the same tokens. With K choices, a token counts |chosen now ∩
     chosen at the end| / K. Columns: step, layer, modality, saturation, tokens; the last step is 1
     by definition. Two routers that ignore their input agree by chance, so compare with step 0.
 
     Raises:
-      AnalysisError: if there are no traces, or they are of different tokens.
+      AnalysisError: there are no traces, or they are of different tokens.
     """
     if not traces:
         raise AnalysisError("saturation needs at least one probe trace; the run has none yet")
@@ -48,7 +48,7 @@ def router_saturation(traces: Mapping[int, RoutingTrace]) -> pd.DataFrame:
 
 
 def choice_overlap(one: RoutingTrace, other: RoutingTrace) -> np.ndarray:
-    """(L, T): share of each token's K chosen experts that both traces have in common."""
+    """Share of each token's K chosen experts that both traces have in common, (L, T)."""
     common = one.expert[..., :, None] == other.expert[..., None, :]
     return common.any(axis=-1).mean(axis=-1)
 

@@ -1,34 +1,22 @@
-"""Writing systems of text pieces, by the names that Unicode gives their characters."""
+"""Writing systems of text pieces, from Unicode's own table of scripts."""
 
 from __future__ import annotations
 
-import unicodedata
 from collections import Counter
 from functools import lru_cache
 
-#: First words of Unicode character names, and the script they stand for.
-_SCRIPTS = {
-    "LATIN": "Latin",
-    "CYRILLIC": "Cyrillic",
-    "GREEK": "Greek",
-    "ARABIC": "Arabic",
-    "HEBREW": "Hebrew",
-    "HIRAGANA": "Hiragana",
-    "KATAKANA": "Katakana",
-    "KATAKANA-HIRAGANA": "Katakana",
-    "CJK": "Han",
-    "HANGUL": "Hangul",
-    "THAI": "Thai",
-    "DEVANAGARI": "Devanagari",
-}
+from fontTools import unicodedata
+
+#: Unicode's code for letters that several scripts share, such as the ー of Japanese.
+_SHARED = "Zyyy"
 
 
 def script(piece: str) -> str:
-    """Script of a piece: "Latin", "Cyrillic", "Arabic", "Han", "Hangul", …
+    """Script of a piece by its Unicode name: "Latin", "Cyrillic", "Han", "Hangul", …
 
-    The script of most of its letters (the earlier one where two are equal); letters of another
-    script than those named here are "Other". Without letters: "Byte" for a byte-fallback piece
-    such as <0xE2>, "Space" for the word mark alone, "Digit" or "Symbol" else.
+    The script of most of its letters (the earlier one where two are equal); letters that several
+    scripts share count only where there are no others, as "Common". Without letters: "Byte" for a
+    byte-fallback piece such as <0xE2>, "Space" for the word mark alone, else "Digit" or "Symbol".
     """
     return _script(str(piece))
 
@@ -43,12 +31,6 @@ def _script(piece: str) -> str:
     letters = [character for character in text if unicodedata.category(character)[0] == "L"]
     if not letters:
         return "Digit" if any(character.isdigit() for character in text) else "Symbol"
-    counts = Counter(_of_letter(character) for character in letters)
-    return counts.most_common(1)[0][0]
-
-
-def _of_letter(character: str) -> str:
-    words = unicodedata.name(character, "").split()
-    if words and words[0] in ("FULLWIDTH", "HALFWIDTH"):
-        words = words[1:]
-    return _SCRIPTS.get(words[0], "Other") if words else "Other"
+    codes = [unicodedata.script(letter) for letter in letters]
+    counts = Counter([code for code in codes if code != _SHARED] or codes)
+    return unicodedata.script_name(counts.most_common(1)[0][0])

@@ -1,10 +1,11 @@
-"""Who uses which expert: shares by modality, purity, utilisation, drops and entropies."""
+"""Use of experts: shares by modality, purity, utilisation, drops and entropies."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float, Integer, Num
+from scipy.special import entr
 
 from analysis.frame import token_entropy
 from limoe_core.trace import MODALITIES, RoutingTrace
@@ -23,10 +24,9 @@ _HEALTH = [
 
 
 def first_choice_counts(trace: RoutingTrace) -> Integer[np.ndarray, "L 2 E"]:
-    """Tokens of each modality that name each expert as their first choice.
+    """Number of each modality's tokens whose first choice is each expert.
 
-    A token that is then dropped for want of a buffer place still counts: this is what the router
-    decided.
+    A token that is then dropped for lack of a slot still counts: this is what the router decided.
     """
     return pair_counts(trace).sum(axis=1)
 
@@ -47,13 +47,13 @@ def balanced_shares(counts: Num[np.ndarray, "*b 2 E"]) -> Float[np.ndarray, "*b 
 
 
 def expert_shares(trace: RoutingTrace) -> pd.DataFrame:
-    """One row a layer and expert: how much of each modality it gets, by first choices.
+    """Token shares of each expert by modality: one row per layer and expert.
 
-    Columns: layer, expert; image_tokens, text_tokens (counts); image_share, text_share (of all
-    tokens of that modality in that layer, so they sum to 1 over the experts); image_purity and
+    Columns: layer, expert; image_tokens, text_tokens (first choices); image_share, text_share (of
+    all tokens of that modality in that layer, so they sum to 1 over the experts); image_purity and
     text_purity (the expert's own mixture with modalities weighted equally, share_m / (share_image
     + share_text), so that the many patches do not drown the few words; NaN for an expert that
-    nobody chose).
+    no token chose).
     """
     counts = first_choice_counts(trace)
     shares = balanced_shares(counts)
@@ -71,7 +71,7 @@ def expert_shares(trace: RoutingTrace) -> pd.DataFrame:
 
 
 def router_health(trace: RoutingTrace) -> pd.DataFrame:
-    """One row a layer and modality: drops, entropies and how many experts are in use.
+    """Drops, entropies and number of experts in use: one row per layer and modality.
 
     Columns: layer, modality, tokens; drop_rate (of all choices); token_entropy (mean entropy of
     single tokens' gate distributions, the paper's local entropy) and mean_entropy (entropy of the
@@ -90,7 +90,7 @@ def router_health(trace: RoutingTrace) -> pd.DataFrame:
             row["tokens"] = int(mask.sum())
             if mask.any():
                 mean = trace.probs[layer, mask].astype(np.float64).mean(axis=0)
-                of_mean = float(-np.sum(mean * np.log(np.where(mean > 0, mean, 1.0))))
+                of_mean = float(entr(mean).sum())
                 row |= {
                     "drop_rate": float(trace.dropped[layer, mask].mean()),
                     "token_entropy": float(entropy[layer, mask].mean()),

@@ -1,18 +1,19 @@
-"""Do experts specialise by modality? Normalised mutual information, and each expert's role."""
+"""Specialisation by modality: normalised mutual information, and each expert's role."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float, Num
+from scipy.special import entr
 
 from analysis.errors import AnalysisError
 from analysis.shares import balanced_shares, expert_shares, pair_counts
 from limoe_core.trace import RoutingTrace
 
-#: An expert of one modality takes over this share of its tokens from it, modalities balanced.
+#: An expert of one modality has more than this share of its tokens from it, modalities balanced.
 PURE = 0.9
-#: A mixed expert takes over this share of its tokens from each modality, modalities balanced.
+#: A mixed expert has more than this share of its tokens from each modality, modalities balanced.
 MIXED = 0.2
 #: A dead expert gets at most this share of the tokens of every modality.
 DEAD = 0.01
@@ -23,36 +24,31 @@ ROLES = ("image", "leaning image", "mixed", "leaning text", "text", "dead")
 def modality_nmi(counts: Num[np.ndarray, "*b 2 E"]) -> Float[np.ndarray, "*b"]:
     """I(M; E) / min(H(M), H(E)) of modality and expert, each modality weighted equally.
 
-    `counts` holds tokens by modality and expert. 0 says that the expert tells nothing of the
-    modality, 1 that one of them decides the other. With equal weights H(M) = log 2. Where all
-    tokens go to one expert there is nothing to tell, hence 0; where a modality has no tokens the
-    question has no answer, hence NaN.
+    `counts` holds tokens by modality and expert. 0 says that expert and modality are independent,
+    1 that one of them determines the other. With equal weights H(M) = log 2. 0 where all tokens go
+    to one expert, NaN where a modality has no tokens.
     """
     counts = np.asarray(counts, np.float64)
     joint = 0.5 * balanced_shares(counts)
     of_expert = joint.sum(axis=-2)
-    entropy = -np.sum(_xlogx(of_expert), axis=-1)
-    mutual = np.sum(_xlogx(joint), axis=(-2, -1)) + np.log(2.0) + entropy
+    entropy = entr(of_expert).sum(axis=-1)
+    mutual = np.log(2.0) + entropy - entr(joint).sum(axis=(-2, -1))
     least = np.minimum(np.log(2.0), entropy)
     nmi = np.divide(mutual, least, out=np.zeros_like(mutual), where=least > 1e-12)
     both = np.all(counts.sum(axis=-1) > 0, axis=-1)
     return np.where(both, np.clip(nmi, 0.0, 1.0), np.nan)
 
 
-def _xlogx(values: np.ndarray) -> np.ndarray:
-    return values * np.log(np.where(values > 0, values, 1.0))
-
-
 def modality_specialisation(
     trace: RoutingTrace, *, samples: int = 1000, level: float = 0.95, seed: int = 0
 ) -> pd.DataFrame:
-    """One row a layer: `modality_nmi` of the first choices, with a bootstrap interval.
+    """`modality_nmi` of each layer's first choices, with a bootstrap interval.
 
     The interval resamples whole pairs, since the tokens of one picture are not independent; its
     ends are quantiles of `samples` resamples. Columns: layer, nmi, low, high, pairs, tokens.
 
     Raises:
-      AnalysisError: if the trace lacks one of the modalities altogether.
+      AnalysisError: the trace lacks one of the modalities altogether.
     """
     counts = pair_counts(trace)
     if np.any(counts.sum(axis=(0, 1, 3)) == 0):
@@ -82,7 +78,7 @@ def modality_specialisation(
 
 
 def roles(trace: RoutingTrace) -> pd.DataFrame:
-    """`expert_shares` with one more column, role: what the expert is, by the modalities it serves.
+    """`expert_shares` with one more column, role: the modalities that the expert serves.
 
     "image" or "text" for over 90 % of its tokens from one modality; "mixed" for over 20 % from
     each; "leaning image" or "leaning text" for what lies between; "dead" for at most 1 % of the
@@ -97,7 +93,7 @@ def roles(trace: RoutingTrace) -> pd.DataFrame:
 
 
 def role(image_share: float, text_share: float) -> str:
-    """The role of an expert that gets these shares of all image and of all text tokens."""
+    """The role of an expert with these shares of all image and of all text tokens."""
     if max(image_share, text_share) <= DEAD:
         return "dead"
     image = image_share / (image_share + text_share)

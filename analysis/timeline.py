@@ -1,4 +1,4 @@
-"""Everything that happens to a run's routers over training, as one tidy frame on one time axis."""
+"""A run's losses and routing over training, as one tidy frame."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def timeline_frame(
     come from metrics.jsonl, the rest from the probe traces; either may be missing.
 
     Args:
-      traces: `analysis.probe_traces(run)` if they are at hand; read from the run otherwise.
+      traces: `analysis.probe_traces(run)` if already read; read from the run otherwise.
       samples: bootstrap resamples behind the intervals of the NMI.
     """
     if traces is None:
@@ -64,7 +64,7 @@ def join_timeline(
     health: pd.DataFrame | None = None,
     specialisation: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
-    """The parts of a `timeline_frame`, for whoever has them at hand.
+    """A `timeline_frame` from its parts, where they are already computed.
 
     Args:
       metrics: `analysis.metrics_frame`.

@@ -1,4 +1,4 @@
-"""Speed and memory: `make bench`, or `python -m benchmarks expert_layer` for one part alone."""
+"""Speed and memory: `make bench`, or `python -m benchmarks expert_layer` for one part."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ PAGE = _FOLDER / "RESULTS.md"
 
 @dataclass(frozen=True)
 class Command:
-    """Measure, print a table, and write it to benchmarks/results.json and benchmarks/RESULTS.md.
+    """Measure and print a table; write benchmarks/results.json and benchmarks/RESULTS.md.
 
-    Lines of parts that are not measured stay as they were.
+    Lines of parts that are not measured are kept.
     """
 
     parts: Annotated[tuple[Part, ...], tyro.conf.Positional] = ()
-    """Which parts to measure; all of them where none is named."""
+    """Parts to measure; all of them if none is named."""
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command line. Returns the exit code: 0 if all was measured, whether goals hold or not."""
+    """Run the command line; return 0 if all parts were measured, goals met or not."""
     options = tyro.cli(Command, args=arguments, prog="python -m benchmarks")
     console = Console()
     if machine.busy():
@@ -51,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
     for part in options.parts or PARTS:
         with console.status(f"measuring {part}"):
             new = measured(part)
-        # Written part by part, so that a part that fails takes no other's results with it.
+        # Written part by part, so that a part that fails does not lose the results of others.
         found = report.merge(report.read(RESULTS), new, PARTS)
         report.write(RESULTS, found)
         PAGE.write_text(report.page(found, "python -m benchmarks"), encoding="utf-8")

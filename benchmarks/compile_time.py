@@ -1,4 +1,4 @@
-"""How long one waits before the first step and before the dashboard's first answer."""
+"""Compile times of the first training step and of the dashboard's first answer."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from limoe_core.presets import preset
 
 
 def run(name: str = "emoji-tiny") -> list[Line]:
-    """Cold compile times; a part's process is fresh, so nothing has been compiled before."""
+    """Cold compile times: each part has a fresh process, so nothing is compiled yet."""
     jax.config.update("jax_enable_compilation_cache", False)
     config = preset(name)
     cold, step = _forward(config, name), _train_step(config, name)
@@ -28,7 +28,7 @@ def run(name: str = "emoji-tiny") -> list[Line]:
 
 
 def _train_step(config: Config, name: str) -> Line:
-    # Made before the clock starts: what they compile is not the step's.
+    # Made before the clock starts, since making them compiles things too.
     batch, state = random_batch(config), abstract_state(config)
     traced, compiled = _seconds(lambda: step_function(config), state, batch)
     return Line(
@@ -50,7 +50,7 @@ def _forward(config: Config, name: str) -> Line:
 
 
 def _forward_again(config: Config, name: str, cold: Line) -> Line:
-    """What a second start takes, with the cache on disk that the dashboard keeps."""
+    """Compile time of a second start, with the dashboard's cache on disk."""
     with tempfile.TemporaryDirectory(prefix="compiled-") as folder:
         jax.config.update("jax_enable_compilation_cache", True)
         compilation_cache.reset_cache()  # or it stays as it was when it was first asked for: off
@@ -86,7 +86,7 @@ def _forward_seconds(config: Config) -> tuple[float, float]:
 
 
 def _seconds(make: Any, *arguments: Any, **options: Any) -> tuple[float, float]:
-    """Seconds of tracing and lowering, and of XLA's compiling, the first time."""
+    """Seconds of tracing and lowering, and of XLA's compiling, of a first call."""
     start = time.perf_counter()
     lowered = make().lower(*arguments, **options)
     traced = time.perf_counter()

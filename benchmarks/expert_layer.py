@@ -1,4 +1,4 @@
-"""The expert layer alone, forward and backward, beside other ways to dispatch and a dense MLP."""
+"""The expert layer, forward and backward, against other dispatchers and a dense MLP."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _OURS, _DENSE = "ours", "dense MLP"
 
 
 class Case(NamedTuple):
-    """One layer to measure, and what its rivals should take at least, over our time."""
+    """One layer to measure, and the goals for its rivals' time over ours."""
 
     tokens: int
     width: int
@@ -37,9 +37,9 @@ class Case(NamedTuple):
     factor: float = 1.25
     """Capacity factor."""
     repeats: int = 15
-    """Of ours, the index dispatches and the dense MLP."""
+    """Repeats of ours, the index dispatches and the dense MLP."""
     slow_repeats: int = 5
-    """Of ours again, beside what takes several times as long."""
+    """Repeats of ours again, with rivals that take several times as long."""
     einsum_goal: float | None = None
     ragged_goal: float | None = None
     index_goal: float | None = None
@@ -66,7 +66,7 @@ def run(cases: Sequence[Case] | None = None) -> list[Line]:
 
 
 def layers(case: Case) -> dict[str, Layer]:
-    """All ways to dispatch, by name, that route to experts."""
+    """All dispatchers that route to experts, by name."""
     shape = jax.eval_shape(lambda: random_weights(case.experts, case.width, case.hidden))
     return {
         _OURS: ours(shape, case.factor),
@@ -80,7 +80,7 @@ def layers(case: Case) -> dict[str, Layer]:
 def _lines(case: Case, bandwidth: float) -> list[Line]:
     products = _products(case)
     runs = _runs(case)
-    # Two rounds: what takes nearly the same time is taken close together, and often.
+    # Two rounds: functions of nearly the same speed are timed close together, and often.
     slow = {name: runs.pop(name) for name in (_EINSUM, _RAGGED)}
     seconds = medians({**runs, **product_runs(products)}, case.repeats)
     beside = medians({_OURS: runs[_OURS], **slow}, case.slow_repeats)
@@ -155,7 +155,7 @@ def _inputs(case: Case) -> tuple[Weights, jax.Array]:
 
 
 def _products(case: Case) -> list[Product]:
-    """What no dispatcher can leave out: every token through one expert, with the gradients."""
+    """The work of any dispatcher: every token through one expert, with gradients."""
     rows = case.tokens // case.experts
     return [
         *with_gradients(Product(rows, case.width, case.hidden, case.experts)),
@@ -164,13 +164,13 @@ def _products(case: Case) -> list[Product]:
 
 
 def _kept(case: Case) -> float:
-    """Share of tokens that our layer keeps; a token that is dropped gets exactly nothing."""
+    """Share of tokens that our layer keeps; a dropped token's output is exactly 0."""
     weights, x = _inputs(case)
     y, _ = jax.jit(layers(case)[_OURS])(weights, x)
     return float(jnp.mean(jnp.any(y != 0, axis=1)))
 
 
 def _bandwidth() -> float:
-    """Bytes a second."""
+    """Bandwidth in bytes per second."""
     copy, moved = copy_run()
     return moved / medians({"copy": copy})["copy"]

@@ -1,4 +1,4 @@
-"""The matrix products that a training step cannot do without, counted from its settings."""
+"""Matrix products that a training step needs, counted from its settings."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from benchmarks.machine import Product
 from benchmarks.training import Tokens
 from limoe_core.config import Config, ModelConfig
 from limoe_core.model.functional import FunctionalModel
-from limoe_core.training.muon import product_sizes
+from limoe_core.training.muon import COEFFICIENTS
 from limoe_core.training.optimizer import takes_muon
 
 
 def total(products: Iterable[Product]) -> float:
-    """FLOPs of all products."""
+    """Total FLOPs of the products."""
     return math.fsum(product.flops for product in products)
 
 
 def linear_products(
     model: ModelConfig, tokens: int, kept: Sequence[float] | None = None
 ) -> list[Product]:
-    """The forward products of all blocks in which every token meets a weight matrix.
+    """Forward products of tokens with weight matrices, in all blocks.
 
     Args:
-      model: its sizes.
+      model: sizes of the model.
       tokens: real tokens of the batch, image and text together.
       kept: for each mixture-of-experts layer, the share of its tokens' choices that an expert
-        took; None for all. Empty places of buffers are not counted.
+        took; None for all. Empty slots of buffers are not counted.
     """
     d = model.width
     found = [
@@ -58,7 +58,7 @@ def linear_products(
 def forward_products(
     model: ModelConfig, tokens: Tokens, kept: Sequence[float] | None = None
 ) -> list[Product]:
-    """Every product of a forward pass and its contrastive loss, padding left out.
+    """Products of a forward pass and its contrastive loss, without padding.
 
     The patch embedding, the blocks, the heads, and one similarity matrix for each set of captions.
     """
@@ -86,8 +86,8 @@ def training_flops(
 ) -> float:
     """FLOPs of a forward and backward pass: three times the forward pass.
 
-    Each product has two in the backward pass, but for the patch embedding: no gradient of pixels is
-    needed. What is recomputed, the augmentation and everything element by element do not count.
+    Each product has two in the backward pass, except the patch embedding, since pixels need no
+    gradient. Recomputation, augmentation and elementwise work do not count.
     """
     forward = forward_products(model, tokens, kept)
     return 3 * total(forward) - forward[0].flops
@@ -103,7 +103,9 @@ def muon_flops(config: Config) -> float:
     for leaf, taken in zip(jax.tree.leaves(shapes), jax.tree.leaves(takes(shapes)), strict=True):
         if taken:
             *stacked, rows, columns = leaf.shape
-            sizes = product_sizes(*sorted((rows, columns)))
-            count = math.prod(stacked)
+            short, long = sorted((rows, columns))
+            # Of each step: the Gram matrix, its square, and the polynomial of both times x.
+            sizes = [(short, long, short), (short, short, short), (short, short, long)]
+            count = math.prod(stacked) * len(COEFFICIENTS)
             products += [Product(*size, times=count) for size in sizes]
     return total(products)

@@ -1,4 +1,4 @@
-"""How long a training step waits for its next batch."""
+"""A training step's wait for its next batch."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _GOAL = 0.02
 
 
 def run(name: str = "emoji-tiny", warm_up: int = _WARM_UP, steps: int = _STEPS) -> list[Line]:
-    """The share, and what making a batch would cost if nothing else ran; needs the data on disk."""
+    """Share of time spent waiting, and a batch's own cost; needs the data on disk."""
     keep_freed_memory()
     config = preset(name)
     try:
@@ -34,7 +34,7 @@ def run(name: str = "emoji-tiny", warm_up: int = _WARM_UP, steps: int = _STEPS) 
 
 
 def lines(config: Config, pairs: PairSet, name: str, warm_up: int, steps: int) -> list[Line]:
-    """The figures for these settings and pairs; `name` says which they are."""
+    """The measurements for these settings and pairs, under `name`."""
     tokenizer = Tokenizer.train(pairs.captions(), config.model.vocab_size)
     placer = Placer(config, one_device())
     batches = training_batches(pairs, tokenizer, config, placer.rows)
@@ -45,12 +45,12 @@ def lines(config: Config, pairs: PairSet, name: str, warm_up: int, steps: int) -
         start = time.perf_counter()
         batch = placer(next(batches))
         ready = time.perf_counter()
-        # Waiting for the step makes the wait for a batch plain; in a run both may overlap.
+        # Waiting for the step separates it from the wait for a batch; in a run they may overlap.
         jax.block_until_ready(advance(batch))
         if number >= warm_up:
             waits.append(ready - start)
             times.append(time.perf_counter() - start)
-    # The median: a step that had to compile for one more number of text tokens does not count.
+    # The median, so that a step that compiled for a new number of text tokens does not count.
     step = statistics.median(times)
     alone = _alone(BatchSource(pairs, tokenizer, config), steps)
     return [

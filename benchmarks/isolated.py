@@ -1,4 +1,4 @@
-"""One part of the benchmarks, measured in a process of its own."""
+"""One part of the benchmarks, measured in its own process."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from benchmarks import machine, report
 def measured(part: str) -> list[dict[str, Any]]:
     """The records of `benchmarks.<part>`, from a fresh process.
 
-    So no part meets what another left behind: compiled functions, freed memory, its settings.
+    So no part sees what another left behind: compiled functions, freed memory, settings.
     """
     fresh = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(max_workers=1, mp_context=fresh) as pool:

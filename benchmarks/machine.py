@@ -1,4 +1,4 @@
-"""The machine: what it is, and how fast its matrix products and its memory are."""
+"""The machine: description, and speed of matrix products and memory."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ import numpy as np
 from benchmarks.measure import Run
 
 _COPIED = 64 << 20
-"""Numbers in the array whose copy measures bandwidth: 256 MiB, far more than any cache holds."""
+"""Numbers in the array whose copy measures bandwidth: 256 MiB, more than any cache."""
 
 
 def describe() -> str:
-    """Processor, cores, memory, and the versions that decide speed, as one line."""
+    """Processor, cores, memory and the relevant versions, as one line."""
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
     kinds = sorted({f"{device.platform}: {device.device_kind}" for device in jax.devices()})
     accelerators = "".join(f", {kind}" for kind in kinds if not kind.startswith("cpu"))
@@ -34,7 +34,7 @@ def describe() -> str:
 
 
 def busy() -> bool:
-    """Whether other work keeps this machine busy, so that seconds (not ratios) mean little."""
+    """True if other work keeps the machine busy, so that seconds (not ratios) mean little."""
     return os.getloadavg()[0] > 0.5
 
 
@@ -48,33 +48,33 @@ def _processor() -> str:
 
 
 class Product(NamedTuple):
-    """A batched matrix product (batch, m, k) × (batch, k, n), or several that are alike."""
+    """A batched matrix product (batch, m, k) × (batch, k, n), or several equal ones."""
 
     m: int
     k: int
     n: int
     batch: int = 1
     times: float = 1
-    """How many of them."""
+    """Number of such products."""
 
     @property
     def flops(self) -> float:
-        """Of all of them: a multiplication and an addition for each of batch·m·k·n."""
+        """Total FLOPs: a multiplication and an addition for each of batch·m·k·n."""
         return 2.0 * self.batch * self.m * self.k * self.n * self.times
 
 
 def with_gradients(product: Product) -> list[Product]:
-    """The product, and the two that give the gradients of its factors, each as large."""
+    """The product and the two of equal size that give the gradients of its factors."""
     m, k, n, batch, times = product
     return [product, Product(m, n, k, batch, times), Product(k, m, n, batch, times)]
 
 
 def product_runs(products: Sequence[Product]) -> dict[str, Run]:
-    """Each product as JAX computes it in float32, in the layouts that a gradient step meets.
+    """Functions that compute each product in float32, in a gradient step's layouts.
 
     The second of `with_gradients` multiplies by a transposed right factor, the third by a
-    transposed left one; here all are plain, which is the fastest layout, so a rate measured with
-    them is one that the step can reach at best.
+    transposed left one; here all are plain, which is the fastest layout, so the rate measured with
+    them is an upper bound for the step.
     """
     return {_name(product): _product_run(product) for product in products}
 
@@ -98,7 +98,7 @@ def _product_run(product: Product) -> Run:
 
 
 def copy_run() -> tuple[Run, float]:
-    """Something that reads and writes a large array once, and the bytes that it moves."""
+    """A function that reads and writes a large array once, and the bytes it moves."""
     array = jnp.ones(_COPIED, jnp.float32)
     add = jax.jit(lambda x: x + 1)
     return (lambda: add(array)), 2.0 * array.nbytes

@@ -1,4 +1,4 @@
-"""How much of the machine's matrix rate a training step reaches."""
+"""Share of the machine's matrix rate that a training step reaches."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _REPEATS = 9
 
 
 def run(name: str = "emoji-tiny", repeats: int = _REPEATS) -> list[Line]:
-    """The share, and the two rates that it is made of."""
+    """The share and the two rates behind it."""
     keep_freed_memory()
     config = preset(name)
     batch = random_batch(config)
@@ -29,8 +29,8 @@ def run(name: str = "emoji-tiny", repeats: int = _REPEATS) -> list[Line]:
         metrics.update(advance(batch))
         return metrics["loss"]
 
-    # The yardstick is the mix of products that makes up nearly all of the step: those of the
-    # blocks' weights. A router's is left out, since its few columns fill no machine.
+    # The yardstick is the mix of products that makes up nearly all of the step: those with the
+    # blocks' weights. A router's is left out, since its few columns cannot use the machine fully.
     yardstick = [
         part
         for product in linear_products(config.model, tokens.total)
@@ -79,7 +79,7 @@ def run(name: str = "emoji-tiny", repeats: int = _REPEATS) -> list[Line]:
 
 
 def _kept(metrics: dict[str, Any], tokens: Tokens) -> list[float]:
-    """For each mixture-of-experts layer, the share of all tokens' choices that found a place."""
+    """Share of all tokens' choices that found a slot, for each mixture-of-experts layer."""
     texts = tokens.total - tokens.images
     return [
         1.0

@@ -1,4 +1,4 @@
-"""Timing that survives a busy machine: ratios of medians of interleaved repeats, in one process."""
+"""Timing on a busy machine: ratios of medians of interleaved repeats, in one process."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import jax
 
-#: Something to time. It returns what must be ready before the clock stops.
+#: A function to time. The clock stops when its result is ready.
 Run = Callable[[], Any]
 
 
@@ -27,25 +27,25 @@ class Line:
     goal: float | None = None
     """None where there is no goal."""
     bound: Literal["at most", "at least"] = "at most"
-    """On which side of the goal the value should lie."""
+    """Side of the goal on which the value should lie."""
     limit: float | None = None
-    """What the value would be if nothing but the work that cannot be left out took time, at the
-    matrix rate and the bandwidth that were measured beside it."""
+    """The value if only unavoidable work took time, at the matrix rate and the bandwidth
+    measured in the same process."""
     how: str
 
     @property
     def holds(self) -> bool | None:
-        """Whether the goal is met; None without a goal or without a value."""
+        """True if the goal is met; None without a goal or without a value."""
         if self.goal is None or self.value is None:
             return None
         return self.value <= self.goal if self.bound == "at most" else self.value >= self.goal
 
 
 def medians(runs: Mapping[str, Run], repeats: int = 15) -> dict[str, float]:
-    """Median seconds of each function, taken in turns after one warm-up call of each.
+    """Median seconds of each function, called in turns after one warm-up call each.
 
-    Each round has an order of its own, the same in every process: what a function leaves behind in
-    caches and memory would else always be the next one's.
+    Each round has its own order, the same in every process: otherwise a function would always find
+    caches and memory as the same other one left them.
     """
     for run in runs.values():
         jax.block_until_ready(run())

@@ -1,4 +1,4 @@
-"""Memory of a training step and of the contrastive loss, as XLA plans it; nothing is run."""
+"""Memory of a training step and of the contrastive loss, as planned by XLA."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from limoe_core.presets import preset
 _BATCHES = (32, 64, 128, 256)
 _GLOBAL_BATCHES = (256, 1024, 4096, 16384)
 _BLOCK = 256
-"""Rows of the similarity matrix at one time, where it is made in blocks."""
+"""Rows of the similarity matrix per block."""
 
 
 def run(
@@ -90,8 +90,8 @@ def _loss_line(size: int, width: int, block: int) -> Line:
 
 
 def _temporary(compiled: Compiled) -> int:
-    """Bytes of the compiled function's temporary buffers at their peak."""
+    """Peak bytes of the compiled function's temporary buffers; it is not called."""
     analysis = compiled.memory_analysis()
     if analysis is None:
-        raise RuntimeError("this backend of JAX does not say how much memory a function takes")
+        raise RuntimeError("this JAX backend does not report how much memory a function needs")
     return int(analysis.temp_size_in_bytes)

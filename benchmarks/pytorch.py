@@ -1,8 +1,8 @@
-"""A training step of the dense twin beside the same step written plainly in PyTorch.
+"""A training step of the dense twin against the same step written plainly in PyTorch.
 
-PyTorch is none of this project's dependencies: where it is not installed, nothing is measured and
-the lines of earlier measurements stay. It gets the pixels as they are after the augmentation, which
-our step does itself, and the same packed tokens, so that neither has padding the other has not.
+The project does not depend on PyTorch: if it is not installed, nothing is measured and the lines of
+earlier measurements stay. It gets the pixels after augmentation, which our step does itself, and
+the same packed tokens, so that neither has padding that the other does not.
 """
 
 from __future__ import annotations
@@ -24,24 +24,24 @@ from limoe_core.presets import dense_twin, preset
 from limoe_core.training.step import Batch, model_inputs
 
 _REPEATS = 9
-#: Within this the first losses of both must agree, or they would not be the same model.
+#: Relative difference allowed between the first losses, which shows that the models are equal.
 _TOLERANCE = 1e-3
 
 
 def run(name: str = "emoji-tiny", repeats: int = _REPEATS) -> list[Line]:
-    """One line, or none without PyTorch."""
+    """One line, or none if PyTorch is not installed."""
     if importlib.util.find_spec("torch") is None:
         print("PyTorch is not installed (pip install torch), so nothing is compared with it")
         return []
     keep_freed_memory()
     config = dense_twin(preset(name))
-    # AdamW in both: PyTorch's Muon takes no stacked matrices and steps otherwise.
+    # AdamW in both: PyTorch's Muon takes no stacked matrices and scales its steps differently.
     config = dataclasses.replace(
         config, optimizer=dataclasses.replace(config.optimizer, name="adamw")
     )
     batch = random_batch(config)
     step, state = step_function(config), first_state(config)
-    # Before the first step, which is free to overwrite the state that it is given.
+    # Before the first step, which may overwrite the state that it is given.
     theirs = _Twin(config, state.params, _inputs(config, batch))
 
     def ours() -> Any:
@@ -69,24 +69,24 @@ def run(name: str = "emoji-tiny", repeats: int = _REPEATS) -> list[Line]:
 
 
 class _Inputs(NamedTuple):
-    """What the model sees of a batch, as numpy arrays. R windows of L text slots."""
+    """A batch as the model sees it, as numpy arrays; R windows of L text positions."""
 
     patches: np.ndarray
     """(B, P, pixels·3)"""
     shown: np.ndarray
-    """(B, P): which patches."""
+    """(B, P): indices of the patches."""
     ids: np.ndarray
     """(R, L)"""
     place: np.ndarray
     """(R, L): position in its caption."""
     caption: np.ndarray
-    """(R, L): whose token it is; T for filler."""
+    """(R, L): index of the token's caption; T for filler."""
     captions: int
-    """T."""
+    """Number of captions, T."""
 
 
 def _inputs(config: Config, batch: Batch) -> _Inputs:
-    """Of the first step."""
+    """The inputs of the first step."""
     group = jax.tree.map(lambda x: x[0], batch)
     key = jax.random.fold_in(jax.random.key(config.train.seed), 0)
     key = jax.random.fold_in(key, 0)
@@ -114,7 +114,7 @@ def _inputs(config: Config, batch: Batch) -> _Inputs:
 
 
 class _Twin:
-    """The dense twin as anyone would write it in PyTorch, on our parameters."""
+    """The dense twin written plainly in PyTorch, with our parameters."""
 
     def __init__(self, config: Config, params: Params, inputs: _Inputs) -> None:
         import torch
@@ -141,7 +141,7 @@ class _Twin:
         )
 
     def step(self) -> float:
-        """One step. Returns the loss before it."""
+        """Make one step and return the loss before it."""
         import torch
 
         self.optimizer.zero_grad(set_to_none=True)

@@ -1,4 +1,4 @@
-"""The measured lines as a file for programs, a table on the screen and a page to read."""
+"""The measured lines as a JSON file, a table on the screen and a Markdown page."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _COLUMNS = ("what", "value", "goal", "holds", "limit", "how")
 
 
 def records(lines: Iterable[Line], part: str, machine: str) -> list[dict[str, Any]]:
-    """Lines as plain values for `results.json`, with where and when they were measured.
+    """Lines as plain values for `results.json`, with machine and date.
 
-    Numbers keep four digits, which is more than any of these timings repeats.
+    Numbers keep four digits, more than any of these timings can reproduce.
     """
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
     return [
@@ -48,7 +48,7 @@ def read(path: Path) -> list[dict[str, Any]]:
 def merge(
     old: Sequence[dict[str, Any]], new: Sequence[dict[str, Any]], order: Sequence[str]
 ) -> list[dict[str, Any]]:
-    """The new records in the place of all old ones of the same part or name, in order of parts."""
+    """All records in order of parts; new ones replace old ones of the same part or name."""
     parts = {record["part"] for record in new}
     names = {record["name"] for record in new}
     kept = [
@@ -60,7 +60,7 @@ def merge(
 
 
 def write(path: Path, found: Sequence[dict[str, Any]]) -> None:
-    """Write `results.json`, a record to a line, so that a change of one shows as one line."""
+    """Write `results.json`, one record per line, so that diffs show one line per change."""
     rows = ",\n".join(json.dumps(record, ensure_ascii=False) for record in found)
     path.write_text(f"[\n{rows}\n]\n", encoding="utf-8")
 
@@ -74,7 +74,7 @@ def screen(found: Iterable[dict[str, Any]]) -> Table:
 
 
 def page(found: Sequence[dict[str, Any]], command: str) -> str:
-    """`RESULTS.md`: a table for each machine and day."""
+    """`RESULTS.md`: one table per machine and day."""
     text = [
         "# Measured speed and memory",
         f"Written by `{command}` from `results.json`; no number here is typed by hand.",

@@ -1,4 +1,4 @@
-"""A training step of LIMoE beside one of its dense twin."""
+"""A training step of LIMoE against one of its dense twin."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _REPEATS = 9
 
 
 def run(name: str = "emoji-tiny", repeats: int = _REPEATS) -> list[Line]:
-    """The ratio of the two steps, augmentation and optimizer being in both."""
+    """The ratio of the two steps, both with augmentation and optimizer."""
     keep_freed_memory()
     config = preset(name)
     twin = dense_twin(config)

@@ -1,4 +1,4 @@
-"""What it costs to keep the routing of a forward pass."""
+"""Cost of keeping the routing of a forward pass."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _REPEATS = 15
 
 
 def run(name: str = "emoji-tiny", pairs: int = _PAIRS, repeats: int = _REPEATS) -> list[Line]:
-    """A forward pass that returns every router's decisions, over one that returns embeddings."""
+    """Time of a forward pass that returns every router's decisions, over a plain one."""
     config = preset(name)
     functional = FunctionalModel.of(config)
     params = initial_params(config, seed=0)

@@ -21,11 +21,11 @@ from limoe_core.training.step import Batch, TrainState, TrainStep, make_train_st
 _PIECES = 4.6
 """Mean tokens of a caption of the emoji set under its tokenizer of 8,192 pieces."""
 _SIDE = 72
-"""Pixels along a side of the pictures that the input pipeline gives."""
+"""Side of the input pipeline's pictures, in pixels."""
 
 
 class Tokens(NamedTuple):
-    """How many real tokens a batch has; padding is not among them."""
+    """Numbers of real tokens in a batch, without padding."""
 
     pictures: int
     patches: int
@@ -43,7 +43,7 @@ class Tokens(NamedTuple):
 
 
 def patches_seen(config: Config) -> int:
-    """Patches of each picture that most steps of a run see."""
+    """Patches per picture in most steps of a run."""
     return max(1, round(config.train.patch_keep * config.model.patches))
 
 
@@ -53,10 +53,10 @@ def with_batch(config: Config, size: int) -> Config:
 
 
 def random_batch(config: Config) -> Batch:
-    """Random pictures, and captions as long as those of the emoji set are.
+    """Random pictures, and captions as long as those of the emoji set.
 
     Lengths follow a Poisson distribution around the emoji set's mean, so that packing and masks
-    have real work, and the seed is fixed, so that every run gets the same batch.
+    have real work; the seed is fixed, so that every call gives the same batch.
     """
     rng = np.random.default_rng(0)
     size, length = config.data.batch_size, config.model.text_length
@@ -73,7 +73,7 @@ def one_device() -> Mesh:
 
 
 def tokens_of(batch: Batch, config: Config) -> Tokens:
-    """What a step of this batch has to process."""
+    """Numbers of tokens that a step of this batch processes."""
     lengths = np.count_nonzero(np.asarray(batch.texts), axis=-1).reshape(-1)
     return Tokens(config.data.batch_size, patches_seen(config), lengths)
 
@@ -86,7 +86,7 @@ def step_function(config: Config) -> TrainStep:
 
 
 def first_state(config: Config) -> TrainState:
-    """Where a run starts."""
+    """The state at the start of a run."""
     roles = FunctionalModel.of(config).roles
     optimizer = make_optimizer(config.optimizer, config.train.steps, roles)
     params = initial_params(config, config.train.seed)
@@ -94,7 +94,7 @@ def first_state(config: Config) -> TrainState:
 
 
 def abstract_state(config: Config) -> TrainState:
-    """The same as shapes alone, for compiling without allocating."""
+    """The shapes of that state, for compiling without allocating."""
     roles = FunctionalModel.of(config).roles
     optimizer = make_optimizer(config.optimizer, config.train.steps, roles)
     params = jax.tree.map(
@@ -105,7 +105,7 @@ def abstract_state(config: Config) -> TrainState:
 
 
 def stepper(config: Config) -> Callable[[Batch], dict[str, Any]]:
-    """Makes one step after another and gives each one's metrics."""
+    """A function that makes the next step at each call and returns its metrics."""
     step, state = step_function(config), first_state(config)
 
     def advance(batch: Batch) -> dict[str, Any]:

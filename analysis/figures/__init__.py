@@ -1,4 +1,4 @@
-"""Plotly figures of the frames that `analysis` makes. Each takes a frame and returns a figure."""
+"""Plotly figures of the frames that `analysis` makes."""
 
 from __future__ import annotations
 

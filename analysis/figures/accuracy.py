@@ -19,14 +19,16 @@ from analysis.figures.style import (
     finish,
 )
 
-#: Looks of the runs in one figure, in their order: the run itself, its dense twin, others.
+#: Colours and marks of the runs in one figure, in order: the run itself, its dense twin, others.
 _LOOKS = (("#6C5CE7", "circle"), ("#E1B400", "diamond-open"), ("#5A9600", "square"))
 
 
 def accuracy_figure(
     frames: Mapping[str, pd.DataFrame], task: str, group: str = "language", *, k: int = 1
 ) -> go.Figure:
-    """Top-k accuracy by language, category or style, with 95 % intervals; one mark a run.
+    """Top-k accuracy by language, category or style, with 95 % intervals.
+
+    One mark per run.
 
     Args:
       frames: `analysis.accuracy_frame` of each run at one step, by the run's name; the order of the
@@ -73,7 +75,7 @@ def accuracy_figure(
             figure.add_scatter(
                 x=ceilings["ceiling"],
                 y=[escape(name) for name in ceilings["name"]],
-                name="ceiling if the exact concept had to be named",
+                name="ceiling if the exact concept must be named",
                 mode="markers",
                 orientation="h",
                 offsetgroup=str(place),
@@ -82,7 +84,7 @@ def accuracy_figure(
                 hovertemplate="%{y}: ceiling %{x:.1%}<extra></extra>",
             )
     if order is None:
-        raise AnalysisError(f"none of the runs has stored {task} by {group}; evaluate them first")
+        raise AnalysisError(f"none of the runs has stored {task} by {group}; evaluate one first")
     figure.add_vline(
         x=chance,
         line={"color": INK, "dash": "dot", "width": 1},
@@ -91,16 +93,16 @@ def accuracy_figure(
     figure.update_yaxes(
         categoryorder="array",
         categoryarray=[escape(n) for n in order],
-        range=[len(order) - 0.4, -1.0],  # best first, below the word for chance
+        range=[len(order) - 0.4, -1.0],  # best first, below the word "chance"
     )
     figure.update_xaxes(tickformat=".0%", range=[0, 1], title={"text": f"top-{k} accuracy"})
-    # Runs beside each other, or one's interval hides the other's; on the right half of "100%".
+    # Runs side by side, or one's interval hides the other's; on the right, room for "100%".
     figure.update_layout(scattermode="group", scattergap=0.5)
     return finish(figure, height=145 + 28 * len(order)).update_layout(margin={"r": 22})
 
 
 def tasks_figure(frames: Mapping[str, pd.DataFrame], *, k: int = 1) -> go.Figure:
-    """Top-k accuracy of every task: the headline language and the mean over languages, per run.
+    """Top-k accuracy of every task and run: headline language and mean over languages.
 
     Args:
       frames: `analysis.accuracy_frame` of each run at one step, by the run's name.
@@ -143,11 +145,11 @@ def tasks_figure(frames: Mapping[str, pd.DataFrame], *, k: int = 1) -> go.Figure
 
 def _task_label(task: str, ways: int) -> str:
     name = task.removeprefix("zero_shot_").removesuffix("_all").removesuffix("_split")
-    return f"{name.replace('_', '<br>')}<br>{ways:,} ways"  # narrow, to stand upright
+    return f"{name.replace('_', '<br>')}<br>{ways:,} ways"  # narrow, to stay upright
 
 
 def confusion_figure(frame: pd.DataFrame) -> go.Figure:
-    """Category of the picture against category of the answer.
+    """Heat map of the picture's category against the answer's category.
 
     Args:
       frame: `analysis.category_confusions`.

@@ -1,4 +1,4 @@
-"""Figures of zero-shot classification by hand, and of a search for texts."""
+"""Figures of zero-shot classification and of a search for texts."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ def classification_figure(frame: pd.DataFrame, picture: int = 0, *, count: int =
     Args:
       frame: `analysis.classification.classify`.
       picture: its number in the frame.
-      count: most labels to draw; what the others sum to is the last bar.
+      count: labels to draw at most; the last bar is the sum of the others.
     """
     rows = frame[frame["picture"] == picture].sort_values("rank")
-    if len(rows) == count + 1:  # one more takes no more room than "1 other label"
+    if len(rows) == count + 1:  # one more label takes no more room than "1 other label"
         count += 1
     shown, rest = rows.head(count), rows.iloc[count:]
     names = [_label(label) for label in shown["label"]]
@@ -70,7 +70,7 @@ def _bars(
     written: list[str],
     title: str,
 ) -> go.Figure:
-    # Places and not names on the axis: two labels may look alike once they are shortened.
+    # Numbers and not names on the axis: two labels may look alike once they are shortened.
     places = list(range(len(names)))
     figure = go.Figure(
         go.Bar(
@@ -91,7 +91,8 @@ def _bars(
     else:
         figure.update_xaxes(range=[1.15 * min([0.0, *values]), 1.15 * max([0.05, *values])])
     figure.update_yaxes(tickvals=places, ticktext=names, autorange="reversed")
-    # Above, the buttons that a phone always shows; on the right, a number beside the longest bar.
+    # Room above for the buttons that a phone always shows; on the right, for the longest bar's
+    # number.
     finish(figure, height=94 + 24 * max(len(names), 1))
     return figure.update_layout(margin={"l": 10, "r": 55, "t": 32, "b": 45}, bargap=0.25)
 

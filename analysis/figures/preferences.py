@@ -1,4 +1,4 @@
-"""Figures of what experts prefer: by label, by place in the picture, and their paths."""
+"""Figures of experts' preferences by label and by position, and of paths."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from analysis.figures.style import (
 
 
 def preference_figure(frame: pd.DataFrame, *, measure: str = "lift", count: int = 20) -> go.Figure:
-    """Labels by expert as a heat map; the cells say the share, colour the measure.
+    """Heat map of labels by expert: cells give the share, colours the measure.
 
     Args:
       frame: `analysis.expert_preferences`.
       measure: "lift" (blue above 1, orange below, on a log scale; no colour where the 95 % interval
-        of the share holds the base rate, or where fewer than five tokens are there and expected) or
-        "share".
+        of the share contains the base rate, or where tokens and expected tokens are both fewer than
+        five) or "share".
       count: only this many labels, those with the most tokens.
     """
     largest = frame.drop_duplicates("value").nlargest(count, "total")["value"]
@@ -42,7 +42,7 @@ def preference_figure(frame: pd.DataFrame, *, measure: str = "lift", count: int 
         for column in ("share", "base", "lift", "low", "high", "tokens", "total")
     )
     if measure == "lift":
-        # log2, cut at 4 times more or less, where the colour says all it has to.
+        # log2, clipped at 4 times more or less, where the colour is already full.
         colour = np.log2(np.where(lift > 0, lift, 0.25).clip(0.25, 4.0))
         within = (low <= base) & (base <= high)
         colour[within | (np.maximum(base * total, tokens) < 5)] = 0.0
@@ -82,11 +82,11 @@ def preference_figure(frame: pd.DataFrame, *, measure: str = "lift", count: int 
 
 
 def position_figure(frame: pd.DataFrame, *, columns: int = 4) -> go.Figure:
-    """For each expert, its share of the patches at each place of the picture.
+    """Share of the patches at each grid cell that goes to each expert.
 
     Args:
       frame: `analysis.position_frame`.
-      columns: small pictures a row.
+      columns: small maps per row.
     """
     experts = sorted(frame["expert"].unique())
     rows = -(-len(experts) // columns)

@@ -1,4 +1,4 @@
-"""Figures of who uses which expert, at one step and over training."""
+"""Figures of token shares per expert, at one step and over training."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from analysis.figures.style import (
 
 
 def shares_figure(frame: pd.DataFrame) -> go.Figure:
-    """Each expert's share of the image tokens (bars up) and of the text tokens (hatched, down).
+    """Each expert's share of image tokens (bars up) and text tokens (hatched, down).
 
     Args:
       frame: `analysis.roles` of one or several layers; a row of the figure for each.
     """
     layers = sorted(frame["layer"].unique())
-    # Between rows: roles, which turn upright where it is narrow, and a title.
+    # Between rows: roles, which Plotly turns where they do not fit, and a title.
     height, spacing = rows_layout(max(len(layers), 1), row=155, between=105)
     figure = make_subplots(
         rows=len(layers) or 1,
@@ -63,7 +63,7 @@ def shares_figure(frame: pd.DataFrame) -> go.Figure:
 
 
 def _share_legend() -> list[go.Bar]:
-    """What upright and hatched bars are, in grey: their colours are those of the experts."""
+    """Legend of plain and hatched bars, in grey, as the bars have the experts' colours."""
     return [
         go.Bar(
             x=[None],
@@ -134,7 +134,9 @@ def _share_axes(figure: go.Figure, largest: float) -> None:
 
 
 def composition_figure(frame: pd.DataFrame) -> go.Figure:
-    """What each expert is made of, modalities weighted equally, with the 90 % and 20 % marks.
+    """Modality mixture of each expert, modalities weighted equally.
+
+    Dotted lines mark the roles' limits of 90 % and 20 %.
 
     Args:
       frame: `analysis.roles` of one layer.
@@ -186,7 +188,7 @@ def shares_over_steps_figure(
             hovertemplate="%{fullData.name}: %{y:.1%}, step %{customdata}<extra></extra>",
         )
         last = mine.iloc[-1][f"{modality}_share"]
-        if last > 0.04:  # a name at the end of the band, for whoever does not see its colour
+        if last > 0.04:  # the name at the end of the band, for readers who cannot see its colour
             figure.add_annotation(
                 x=1,
                 xref="paper",
@@ -212,7 +214,7 @@ def _middle(rows: pd.DataFrame, expert: int, modality: str) -> float:
 def shares_heat_figure(
     frame: pd.DataFrame, layer: int, modality: str, *, log: bool = True
 ) -> go.Figure:
-    """One modality's tokens over training as a heat map, an expert a row.
+    """One modality's tokens over training as a heat map, one row per expert.
 
     Args:
       frame: `analysis.shares_over_steps`.
@@ -231,7 +233,7 @@ def shares_heat_figure(
             hovertemplate="%{y}, step %{x}: %{z:.1%}<extra></extra>",
         )
     )
-    # Probes lie closer early on; equal columns give those steps the room that log=True asks for.
+    # Probes are denser early on; equal columns give those steps the room that log=True asks for.
     figure.update_xaxes(type="category", title={"text": "step of the probe"})
     if not log:
         figure.data[0].x = list(table.columns)
@@ -268,7 +270,7 @@ def _slider(steps: Sequence[int]) -> dict:
     return {
         "active": len(steps) - 1,
         "currentvalue": {"prefix": "step "},
-        "pad": {"t": 30, "l": 100, "r": 25},  # on the right half of the last step's label
+        "pad": {"t": 30, "l": 100, "r": 25},  # on the right, room for half of the last step's label
         "steps": [
             {"label": f"{step:,}", "method": "animate", "args": [[str(step)], still]}
             for step in steps
@@ -287,7 +289,7 @@ def _play_button() -> dict:
         "xanchor": "left",
         "yanchor": "top",
         "pad": {"t": 45},
-        "showactive": False,  # its colour is a light one, on which a dark page's text is lost
+        "showactive": False,  # its light colour would hide a dark page's text
         "bgcolor": GRID,
         "bordercolor": INK,
         "buttons": [

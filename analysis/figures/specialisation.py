@@ -1,4 +1,4 @@
-"""Figures of specialisation: correlational, causal, and what geometry alone explains."""
+"""Figures of specialisation: correlational, causal, and by geometry alone."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def specialisation_figure(frame: pd.DataFrame) -> go.Figure:
             ),
         )
     )
-    # The value stands below its bar: within, it is lost on a light or on a dark page.
+    # The value stands below its bar: inside, it is unreadable on a light or on a dark page.
     figure.update_xaxes(
         tickvals=list(range(len(frame))),
         ticktext=[
@@ -63,7 +63,7 @@ def specialisation_figure(frame: pd.DataFrame) -> go.Figure:
 
 
 def causal_figure(frame: pd.DataFrame) -> go.Figure:
-    """Rise of the contrastive loss when an expert is off for image, or for text, tokens.
+    """Rise of the contrastive loss when an expert is off for image or for text tokens.
 
     Args:
       frame: `analysis.causal_specialisation` of one or several layers.

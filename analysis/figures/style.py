@@ -1,4 +1,4 @@
-"""How all figures look: on no background of their own, so that they fit light and dark pages."""
+"""House style of all figures; their clear background fits light and dark pages."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ INTENSITY = [
     [0.5, "rgba(47, 127, 208, 0.55)"],
     [1.0, "rgba(29, 78, 140, 1.0)"],
 ]
-#: From here on, white reads better than a light page's text; found by WCAG's contrast.
+#: Above these strengths, white text has the better WCAG contrast.
 INTENSITY_DARK, DIVERGING_DARK = 0.78, 0.9
 
-#: Below and above a middle that says nothing.
+#: Orange below and blue above a nearly clear middle.
 DIVERGING = [
     [0.0, "rgba(180, 92, 10, 1.0)"],
     [0.5, "rgba(128, 128, 128, 0.08)"],
     [1.0, "rgba(29, 90, 170, 1.0)"],
 ]
 
-#: Around a figure of titled rows: the legend lies at its top edge, above the first row's title.
+#: For a figure of titled rows: the legend lies at its top edge, above the first row's title.
 ROWS_MARGIN = {"t": 70, "b": 50}
 ROWS_LEGEND = {"xref": "container", "x": 0, "yref": "container", "y": 1, "yanchor": "top"}
 
@@ -68,19 +68,19 @@ def finish(figure: go.Figure, *, height: int = 360, title: str | None = None) ->
 
 
 def block_label(layer: int) -> str:
-    """How the MoE layer of a block is called: the number counts all blocks, not MoE layers."""
+    """Name of the MoE layer of a block; the number counts all blocks, not MoE layers."""
     return f"block {layer}"
 
 
-#: Of the words in cells; without a size Plotly makes them smaller for each letter of a tag.
+#: Font of cell labels; without a size Plotly shrinks them for each letter of a tag.
 CELL_FONT = {"size": 10}
 
 
 def cell_label(text: str, dark: bool) -> str:
-    """The words in a cell of a heat map in `INTENSITY` or `DIVERGING`.
+    """Label of a heat map's cell in `INTENSITY` or `DIVERGING`.
 
-    Plotly picks their colour as if the cell were opaque or not there. So cells that are dark on any
-    page name white; the others are left to the page.
+    Plotly picks its colour as if the cell were opaque or absent. So labels of cells that are dark
+    on any page are set to white; the others take the page's colour.
 
     Args:
       dark: whether the cell's strength is above `INTENSITY_DARK` or `DIVERGING_DARK`.
@@ -106,15 +106,15 @@ def labels(experts: Sequence[int]) -> list[str]:
 
 
 def escape(text: object) -> str:
-    """Text as text: Plotly reads some HTML tags in labels, and words may hold anything."""
+    """Text with HTML escaped, since Plotly reads some tags in labels."""
     return seen(str(text)).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def step_axis(steps: Sequence[int], log: bool) -> tuple[dict[int, float], dict]:
-    """Where each step lies on a time axis, and the axis's settings.
+    """Places of steps on a time axis, and the axis's settings.
 
-    On a log axis step 0, which has no logarithm, lies half way below the first other step, and its
-    tick still says 0.
+    On a log axis step 0, which has no logarithm, is drawn at half of the first other step; its tick
+    still says 0.
     """
     ordered = sorted({int(step) for step in steps})
     if not log:

@@ -23,13 +23,13 @@ def timeline_figure(
     log: bool = True,
     measures: tuple[str, ...] | None = None,
 ) -> go.Figure:
-    """Loss, specialisation, entropies, drops and saturation below each other, sharing the steps.
+    """Loss, specialisation, entropies, drops and saturation on one time axis.
 
     Args:
       timelines: `analysis.timeline_frame` of each run by its name; the runs differ by their dashes.
       layer: block number of the MoE layer whose routers are shown; None for measures without one.
       log: a logarithmic time axis.
-      measures: some of `analysis.timeline.MEASURES`; all that the runs have by default.
+      measures: names from `analysis.timeline.MEASURES`; all that the runs have by default.
     """
     chosen = {
         run: frame[frame["layer"].isna() | (frame["layer"] == layer)]

@@ -1,4 +1,4 @@
-"""No dispatch at all: one MLP of an expert's size on every token."""
+"""No dispatch: one MLP of an expert's size on every token."""
 
 from __future__ import annotations
 

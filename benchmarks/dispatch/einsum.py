@@ -1,6 +1,7 @@
-"""Dispatch by one-hot masks and einsum: GShard (arXiv 2006.16668) and Switch (arXiv 2101.03961).
+"""Dispatch by one-hot masks and einsum.
 
-V-MoE (arXiv 2106.05974) adds the priority. Tokens are split into groups, each with a capacity of
+As in GShard (arXiv 2006.16668) and Switch (arXiv 2101.03961); V-MoE (arXiv 2106.05974) adds the
+priority. Tokens are split into groups, each with a capacity of
 its own, since the masks grow with the square of a group.
 """
 
@@ -25,7 +26,7 @@ def einsum_dispatch(factor: float, groups: int) -> Layer:
         probs, expert, gate = route(weights.router, x)
         expert, gate = expert.reshape(groups, size), gate.reshape(groups, size)
         place = jax.vmap(lambda e, g: places(e, g, experts))(expert, gate)
-        # A place beyond the buffer has no one in its one-hot row, which drops the token.
+        # A slot beyond the buffer has an all-zero one-hot row, which drops the token.
         to_expert = jax.nn.one_hot(expert, experts, dtype=x.dtype)
         to_place = jax.nn.one_hot(place, room, dtype=x.dtype)
         dispatch = to_expert[..., :, None] * to_place[..., None, :]

@@ -1,4 +1,4 @@
-"""Dispatch by indices: scatter to (expert, place) and gather back, as V-MoE (arXiv 2106.05974)."""
+"""Dispatch by indices, scatter and gather, as in V-MoE (arXiv 2106.05974)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def index_dispatch(factor: float, groups: int) -> Layer:
         expert, gate = expert.reshape(groups, size), gate.reshape(groups, size)
 
         def scatter(tokens: Array, expert: Array, place: Array) -> Array:
-            # A place beyond the buffer is out of bounds, which drops the token.
+            # A slot beyond the buffer is out of bounds, which drops the token.
             return jnp.zeros((experts, room, d), x.dtype).at[expert, place].add(tokens, mode="drop")
 
         def gather(out: Array, expert: Array, place: Array) -> Array:

@@ -1,4 +1,4 @@
-"""What all dispatchers share: weights, the router, the order of claims, the experts' MLPs."""
+"""Parts that all dispatchers share: weights, router, order of claims, experts' MLPs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Int
 
 
 class Weights(NamedTuple):
-    """Of one layer, named as those of `limoe_core.model.moe.MoE`."""
+    """Weights of one layer, named as those of `limoe_core.model.moe.MoE`."""
 
     router: Float[Array, "d E"]
     w_in: Float[Array, "E d h"]
@@ -26,7 +26,7 @@ Layer = Callable[[Weights, Array], tuple[Array, Array | None]]
 
 
 def random_weights(experts: int, width: int, hidden: int, seed: int = 0) -> Weights:
-    """Weights as large as those of a fresh layer, with biases that are not zero."""
+    """Random weights on the scale of a fresh layer's, with biases other than zero."""
     rng = np.random.default_rng(seed)
 
     def normal(scale: float, *shape: int) -> Array:
@@ -52,10 +52,10 @@ def route(
 
 
 def places(expert: Int[Array, " s"], gate: Float[Array, " s"], experts: int) -> Int[Array, " s"]:
-    """Each token's place in its expert's queue, from 0, in the order of Batch Priority Routing.
+    """Each token's rank in its expert's queue, from 0, by Batch Priority Routing.
 
-    As Switch and V-MoE describe it: a running count down the one-hot columns of the experts, over
-    the tokens of a group sorted by their gates.
+    As Switch and V-MoE describe it: a cumulative count down the experts' one-hot columns, over the
+    tokens of a group sorted by their gates.
     """
     order = jnp.argsort(-jax.lax.stop_gradient(gate), stable=True)
     chosen = jax.nn.one_hot(expert[order], experts, dtype=jnp.int32)
@@ -73,8 +73,8 @@ def loss_gradients(layer: Layer) -> Callable[[Weights, Array], tuple[Array, tupl
     """Forward and backward pass: a loss, and its gradients by weights and tokens.
 
     The loss is the mean square of the output, plus the experts' mean gates squared, summed and
-    times E, as losses that balance the experts use them; so a gradient reaches every weight, the
-    router by both ways.
+    times E, as load-balancing losses use them; so a gradient reaches every weight, and the router
+    both through the gates and through that loss.
     """
 
     def loss(weights: Weights, x: Array) -> Array:

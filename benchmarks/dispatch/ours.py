@@ -14,7 +14,7 @@ from limoe_core.model.moe import MoE
 def ours(shape: Weights, factor: float) -> Layer:
     """Our layer, for weights of these shapes.
 
-    It counts padding and looks after it, which the others do not; here no token is padding.
+    Unlike the others, it handles padding; here no token is padding.
     """
     experts, width, hidden = shape.w_in.shape
     config = ModelConfig(width=width, heads=1, mlp_dim=hidden, experts=experts, top_k=1)
@@ -23,7 +23,7 @@ def ours(shape: Weights, factor: float) -> Layer:
     def layer(weights: Weights, x: Array) -> tuple[Array, Array]:
         nnx.replace_by_pure_dict(abstract, weights._asdict())
         moe = nnx.merge(graph, abstract)
-        # Known only while running, as in the model, or XLA would fold it away.
+        # Passed as data, as in the model, or XLA would fold it away.
         valid = x[:, 0] == x[:, 0]
         y, routing = moe(
             x,

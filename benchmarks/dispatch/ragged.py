@@ -1,4 +1,4 @@
-"""Dropless dispatch: tokens sorted by expert, and `jax.lax.ragged_dot` over the uneven runs."""
+"""Dropless dispatch: tokens sorted by expert, `jax.lax.ragged_dot` over segments."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from benchmarks.dispatch.layer import Layer, Weights, route
 
 
 def ragged_dispatch() -> Layer:
-    """The layer without buffers or capacity: every token is kept and no empty place computed."""
+    """The layer without buffers: every token is kept and no empty slot is computed."""
 
     def layer(weights: Weights, x: Array) -> tuple[Array, Array]:
         experts = weights.router.shape[1]

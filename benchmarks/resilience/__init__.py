@@ -1,1 +1,1 @@
-"""Attacks on the running parts: each module is one attack, with `run(...) -> list[Record]`."""
+"""Attacks on the running system, one module each, with `run(...) -> list[Record]`."""

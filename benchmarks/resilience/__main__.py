@@ -1,4 +1,4 @@
-"""Every attack at full length, one table: `make soak`, or `python -m benchmarks.resilience`."""
+"""All attacks at full length: `make soak`, or `python -m benchmarks.resilience`."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ PAGE = _FOLDER / "RESILIENCE.md"
 
 @dataclass(frozen=True)
 class Command:
-    """Attack, print what came of it, and write benchmarks/resilience.json and RESILIENCE.md.
+    """Attack, print the outcome, and write benchmarks/resilience.json and RESILIENCE.md.
 
-    What earlier attacks came to stays where they are not made again.
+    Outcomes of attacks that are not made again are kept.
     """
 
     attacks: Annotated[tuple[Attack, ...], tyro.conf.Positional] = ()
-    """Which to make; all of them where none is named."""
+    """Attacks to make; all of them if none is named."""
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command line. Returns the exit code: 1 if any promise broke."""
+    """Run the command line; return 1 if any promise broke."""
     options = tyro.cli(Command, args=arguments, prog="python -m benchmarks.resilience")
     console = Console()
     shown: list[dict[str, Any]] = []
@@ -83,7 +83,7 @@ def _read() -> list[dict[str, Any]]:
 
 
 def page(found: list[dict[str, Any]]) -> str:
-    """`RESILIENCE.md`."""
+    """The text of `RESILIENCE.md`."""
     rows = [
         f"| {record['name']} | {record['tried']:,} | {record['failed']:,} | {record['how']} | "
         f"{record['date']} | `python -m benchmarks.resilience {record['attack']}` |"

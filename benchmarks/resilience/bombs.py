@@ -1,4 +1,4 @@
-"""Small files that ask for much: memory, or time."""
+"""Small files that demand much memory or time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from PIL import Image
 
 
 def bombs() -> dict[str, bytes]:
-    """Files by what they claim; each should be refused, or read at a bounded price."""
+    """Files by name; each should be refused, or read at a bounded cost."""
     return {
         "a PNG of 60,000 × 60,000": png(60_000, 60_000),
         "a PNG of 2³¹ × 2³¹": png(2**31 - 1, 2**31 - 1),
@@ -29,7 +29,7 @@ def bombs() -> dict[str, bytes]:
 
 
 def png(width: int, height: int) -> bytes:
-    """A PNG that says it has so many pixels, all black; as small as the format allows."""
+    """A PNG of this many black pixels, as small as the format allows."""
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     rows = (width + 1) * height if (width + 1) * height < 2**28 else 1000
     packer = zlib.compressobj(9)
@@ -42,12 +42,12 @@ def png(width: int, height: int) -> bytes:
 
 
 def ico(picture: bytes) -> bytes:
-    """An icon of 32 × 32, by its directory, that holds a larger PNG."""
+    """An icon that claims 32 × 32 pixels and holds a larger PNG."""
     return struct.pack("<HHHBBBBHHII", 0, 1, 1, 32, 32, 0, 0, 1, 32, len(picture), 22) + picture
 
 
 def scans(count: int) -> bytes:
-    """A progressive JPEG whose last scan comes so many times; each is decoded over all pixels."""
+    """A progressive JPEG that repeats its last scan; each is decoded over all pixels."""
     buffer = io.BytesIO()
     Image.new("L", (2000, 2000), 128).save(buffer, "JPEG", progressive=True, quality=10)
     whole = buffer.getvalue()
@@ -72,7 +72,7 @@ def _bmp(width: int, height: int) -> bytes:
 
 
 def _ring() -> bytes:
-    """A TIFF whose only directory names itself as the next one."""
+    """A TIFF whose only directory points to itself as the next one."""
     buffer = io.BytesIO()
     Image.new("L", (8, 8)).save(buffer, "TIFF")
     content = bytearray(buffer.getvalue())

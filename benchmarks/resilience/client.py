@@ -1,4 +1,4 @@
-"""A reader of the dashboard without a browser: Streamlit's own messages over its web socket."""
+"""A client of the dashboard without a browser, over Streamlit's web socket."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.sync.client import connect
 from websockets.typing import Origin, Subprotocol
 
-#: Seconds that an answer may take before it counts as none.
+#: Seconds until a missing answer counts as none.
 PATIENCE = 180.0
 
 
@@ -54,17 +54,17 @@ class Client:
         self._socket.close()
 
     def open(self, page: str = "", **query: str) -> float:
-        """Turns to a page by its path, with what the address bar says; seconds until it is drawn.
+        """Open a page by its path and query; return seconds until it is drawn.
 
         Raises:
-          Trouble: it shows an exception, or is not drawn in time.
+          Trouble: the page shows an exception, or is not drawn in time.
         """
         self._page = self.pages.get(page, "")
         self._query = urlencode(query)
         return self._ask(page, {})
 
     def type(self, key: str, text: str) -> float:
-        """Fills in the text field with this key, on the page that is open; seconds as `open`."""
+        """Fill in the text field with this key on the open page; seconds as in `open`."""
         return self._ask("", {self.widget("text_input", key): text})
 
     def widget(self, kind: str, key: str) -> str:
@@ -77,7 +77,7 @@ class Client:
         raise Trouble(f"there is no {kind} {key} on the page")
 
     def words(self) -> str:
-        """All that the last answer says in boxes, captions and paragraphs, as Markdown."""
+        """All text of the last answer's boxes, captions and paragraphs, as Markdown."""
         bodies = []
         for element in self.elements:
             kind = element.WhichOneof("type")
@@ -135,6 +135,6 @@ class Client:
 
 
 def _is_end(message: ForwardMsg) -> bool:
-    """A run that was stopped for another one, such as a rerun it asked for, is not the end."""
+    """True at the end of a script run, unless another one follows, as after a rerun."""
     stopped = ForwardMsg.ScriptFinishedStatus.FINISHED_EARLY_FOR_RERUN
     return message.script_finished != stopped

@@ -21,19 +21,19 @@ from benchmarks.resilience.record import Record
 from limoe_core.runs import Run, files
 
 _STEPS = 30
-#: Every kind of moment is met: a save every third step, an evaluation every fifth.
+#: Every kind of moment occurs: a save every third step, an evaluation every fifth.
 _OPTIONS = (
     *("--preset", "debug", "--train.steps", str(_STEPS), "--train.checkpoint-every", "3"),
     *("--train.evaluate-every", "5", "--train.probe-every", "5", "--train.probe-pairs", "4"),
 )
-#: Kills in a row that may find a run no further before that counts as a failure.
+#: Kills in a row without progress that count as a failure.
 _STUCK = 25
 
 
 def run(kills: int = 100, seed: int = 0) -> list[Record]:
-    """Kill training `kills` times, over as many runs as that takes; compare each with a quiet one.
+    """Kill training `kills` times over several runs; compare each with an undisturbed one.
 
-    A run that is started anew begins with building its data set, so builds are killed as well.
+    A new run first builds its data set, so builds are killed as well.
     """
     draw = random.Random(seed)
     failed = runs = 0
@@ -42,7 +42,7 @@ def run(kills: int = 100, seed: int = 0) -> list[Record]:
         folder = Path(name)
         _finish(folder / "quiet", folder / "data")
         wanted = _leaves(Run.open(folder / "quiet"))
-        # Again, since the first one compiled what all others load.
+        # Again, since the first run compiled what all others load.
         seconds = _finish(folder / "again", folder / "data again")
         failed += not _same(_leaves(Run.open(folder / "again")), wanted)
         while progress.n < kills:
@@ -51,7 +51,7 @@ def run(kills: int = 100, seed: int = 0) -> list[Record]:
             stuck = 0
             while progress.n < kills and stuck < _STUCK:
                 process = _start(path, data)
-                # A run that goes on is sooner at its end, so some come to it unharmed.
+                # A resumed run has fewer steps left, so some reach the end unharmed.
                 time.sleep(draw.uniform(0, seconds))
                 if process.poll() is not None:
                     process.communicate()
@@ -76,7 +76,7 @@ def run(kills: int = 100, seed: int = 0) -> list[Record]:
 
 
 def quiet_run(folder: Path) -> Path:
-    """A run that nobody disturbs, evaluated, for other attacks to damage."""
+    """An undisturbed, evaluated run for other attacks to damage."""
     _finish(folder / "quiet", folder / "data")
     subprocess.run(
         [sys.executable, "-m", "limoe_core.evaluate", "--run", str(folder / "quiet")],
@@ -88,12 +88,12 @@ def quiet_run(folder: Path) -> Path:
 
 
 def _start(path: Path, data: Path) -> subprocess.Popen[bytes]:
-    # A run that goes on takes its settings, the data directory among them, from its config.json.
+    # A resumed run takes its settings, with the data directory, from its config.json.
     begun = (path / files.CONFIG).exists()
     options = ["--resume"] if begun else [*_OPTIONS, "--data.dir", str(data)]
     return subprocess.Popen(
         [sys.executable, "-m", "limoe_core.train", "--run", str(path), *options],
-        # What one run compiled the next ones load, or most moments would be moments of compiling.
+        # Later runs load what the first compiled, or most kills would hit the compiler.
         env={
             **os.environ,
             "JAX_COMPILATION_CACHE_DIR": str(path.parent / "compiled"),
@@ -106,7 +106,7 @@ def _start(path: Path, data: Path) -> subprocess.Popen[bytes]:
 
 
 def _finish(path: Path, data: Path) -> float:
-    """Train to the end. Returns the seconds that it took."""
+    """Train to the end; return the seconds that it took."""
     start = time.perf_counter()
     process = _start(path, data)
     _, told = process.communicate()
@@ -116,7 +116,7 @@ def _finish(path: Path, data: Path) -> float:
 
 
 def _where(path: Path) -> str:
-    """Where a run is, for the record."""
+    """The run's progress, for the record."""
     if not (path / files.CONFIG).exists():
         return "before the run began"
     steps = Run.open(path).steps()
@@ -126,7 +126,7 @@ def _where(path: Path) -> str:
 
 
 def _readable(path: Path) -> bool:
-    """Whether everything that a reader may ask of a run is there, and no step is in parts."""
+    """True if all that a reader may ask of the run is there, and every step is whole."""
     if not path.exists():
         return True
     try:

@@ -11,19 +11,19 @@ from pathlib import Path
 
 @dataclass
 class Peak:
-    """How far memory rose above what it was, in MiB."""
+    """Rise of memory above its start, in MiB."""
 
     rise: float = 0.0
 
 
 def resident_mib(process: int | str = "self") -> float:
-    """Memory that a process holds now, in MiB."""
+    """Memory that a process now holds, in MiB."""
     return _status("VmRSS", process)
 
 
 @contextmanager
 def peak_mib() -> Iterator[Peak]:
-    """Measures how far this process's memory rises in between, however shortly."""
+    """Measure the peak rise of this process's memory in the block."""
     Path("/proc/self/clear_refs").write_text("5")  # resets the high-water mark
     before = resident_mib()
     peak = Peak()

@@ -14,7 +14,7 @@ _LARGE = (0, 1, 255, 256, 8001, 65535, 65536, 2**24, 2**31 - 1, 2**31, 2**32 - 1
 
 
 def flipped_bytes(rng: np.random.Generator, content: bytes, _: Mapping[str, bytes]) -> bytes:
-    """One to sixty-four bytes anywhere get other values."""
+    """Overwrite one to sixty-four bytes anywhere."""
     damaged = bytearray(content)
     for place in rng.integers(0, len(damaged), int(2 ** rng.integers(0, 7))):
         damaged[place] = int(rng.integers(0, 256))
@@ -22,7 +22,7 @@ def flipped_bytes(rng: np.random.Generator, content: bytes, _: Mapping[str, byte
 
 
 def flipped_header(rng: np.random.Generator, content: bytes, _: Mapping[str, bytes]) -> bytes:
-    """Single bits among the first sixty-four bytes, where sizes and kinds are told."""
+    """Flip bits in the first sixty-four bytes, which hold sizes and kinds."""
     damaged = bytearray(content)
     for place in rng.integers(0, min(64, len(damaged)), int(rng.integers(1, 5))):
         damaged[place] ^= 1 << int(rng.integers(0, 8))
@@ -30,36 +30,36 @@ def flipped_header(rng: np.random.Generator, content: bytes, _: Mapping[str, byt
 
 
 def cut(rng: np.random.Generator, content: bytes, _: Mapping[str, bytes]) -> bytes:
-    """The end is missing, or a piece of the middle."""
+    """Cut off the end, or a piece of the middle."""
     first, second = sorted(int(place) for place in rng.integers(0, len(content), 2))
     return content[:first] if rng.random() < 0.5 else content[:first] + content[second:]
 
 
 def repeated(rng: np.random.Generator, content: bytes, _: Mapping[str, bytes]) -> bytes:
-    """A piece of the file comes again, up to two hundred times."""
+    """Repeat a piece of the file up to two hundred times."""
     first, second = sorted(int(place) for place in rng.integers(0, len(content), 2))
     times = int(rng.integers(2, 200))
     return content[:second] + content[first:second] * times + content[second:]
 
 
 def spliced(rng: np.random.Generator, content: bytes, others: Mapping[str, bytes]) -> bytes:
-    """The head of one kind of picture on the body of another."""
+    """Put the head of one kind of picture on the body of another."""
     other = others[list(others)[int(rng.integers(0, len(others)))]]
     head = int(rng.integers(2, 64))
     return other[:head] + content[head if rng.random() < 0.5 else 0 :]
 
 
 def two_in_one(rng: np.random.Generator, content: bytes, others: Mapping[str, bytes]) -> bytes:
-    """Two whole pictures in one file, or one in the middle of another."""
+    """Put two whole pictures in one file, one after or inside the other."""
     other = others[list(others)[int(rng.integers(0, len(others)))]]
     place = len(content) if rng.random() < 0.5 else int(rng.integers(0, len(content)))
     return content[:place] + other + content[place:]
 
 
 def large_number(rng: np.random.Generator, content: bytes, _: Mapping[str, bytes]) -> bytes:
-    """A number in the first two hundred bytes becomes one that programs stumble over.
+    """Set a number in the first two hundred bytes to one that often breaks programs.
 
-    In a PNG the checksum of the header is made right again, or nobody would read the number.
+    In a PNG the header's checksum is corrected, or no decoder would read the number.
     """
     damaged = bytearray(content)
     kind = str(rng.choice(["<H", ">H", "<I", ">I"]))
@@ -75,7 +75,7 @@ def large_number(rng: np.random.Generator, content: bytes, _: Mapping[str, bytes
 
 
 def noise_after_head(rng: np.random.Generator, content: bytes, _: Mapping[str, bytes]) -> bytes:
-    """A right beginning, then nothing but noise."""
+    """Keep the beginning and replace the rest with noise."""
     head = int(rng.integers(2, min(200, len(content))))
     return content[:head] + rng.bytes(int(rng.integers(0, 4000)))
 

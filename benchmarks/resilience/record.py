@@ -1,4 +1,4 @@
-"""What an attack leaves behind: how often it was tried, and how often it got through."""
+"""Record of an attack: number of tries, and number that did harm."""
 
 from __future__ import annotations
 
@@ -12,6 +12,6 @@ class Record:
     name: str
     tried: int
     failed: int
-    """How many of the tried ones did harm: an error nobody expected, a wrong result, no answer."""
+    """Number of tries that did harm: an unexpected error, a wrong result, no answer."""
     how: str
-    """What was done and measured: seeds, sizes, the slowest answer, memory; and what failed."""
+    """Details: seeds, sizes, the slowest answer, memory; and what failed."""

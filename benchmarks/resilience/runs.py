@@ -1,4 +1,4 @@
-"""Run directories with damaged files, opened by everything that reads them."""
+"""Run directories with damaged files, opened by all their readers."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from typing import Any
 from benchmarks.resilience.record import Record
 
 _Mutation = Callable[[Path, random.Random], None]
-#: A reader may take this long, and may grow by this much.
+#: Seconds that a reader may take, and MB that it may grow by.
 _SECONDS = 20.0
 _MEGABYTES = 1500
 
 
 def run(source: Path, cases: int = 1000, seed: int = 0) -> list[Record]:
-    """Read `cases` damaged copies of a run: each must give a clear error or what it holds.
+    """Read `cases` damaged copies of a run: each must give its contents or a clear error.
 
     Args:
-      source: a run with parameters, probes, metrics and evaluations; it is not touched.
+      source: a run with parameters, probes, metrics and evaluations; it is not changed.
 
     Raises:
       ValueError: `source` itself cannot be read.
@@ -70,7 +70,7 @@ def run(source: Path, cases: int = 1000, seed: int = 0) -> list[Record]:
 
 
 def damage(source: Path, path: Path, seed: int) -> str:
-    """A copy of `source` at `path` with one to three damages. Returns what was done."""
+    """Copy `source` to `path` with one to three damages; return their description."""
     draw = random.Random(seed)
     shutil.rmtree(path, ignore_errors=True)
     shutil.copytree(source, path)
@@ -87,7 +87,7 @@ def damage(source: Path, path: Path, seed: int) -> str:
 
 
 def read(path: Path) -> tuple[str, float, float]:
-    """Use the run as every reader does. Returns the outcome, seconds, and MB that were added."""
+    """Use the run as every reader does; return the outcome, seconds and MB added."""
     import limoe_core
     from limoe_core.config import ConfigError
     from limoe_core.runs import Run, RunError, list_runs
@@ -169,7 +169,7 @@ def _folder(file: Path, draw: random.Random) -> None:
 
 
 def _number(file: Path, draw: random.Random) -> None:
-    """Another number where there was one, in files of text."""
+    """Replace a number in a text file with another."""
     try:
         text = file.read_text(encoding="utf-8")
     except UnicodeDecodeError:

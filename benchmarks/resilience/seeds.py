@@ -1,4 +1,4 @@
-"""Whole pictures of every kind that the dashboard reads, for the fuzzer to damage."""
+"""Valid pictures of every kind that the dashboard reads, for the fuzzer to damage."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SIDE = 48
 
 
 def seeds(seed: int = 0) -> dict[str, bytes]:
-    """Small picture files by what they are; the same ones for the same seed."""
+    """Small picture files by kind; the same ones for the same seed."""
     rng = np.random.default_rng(seed)
     colour = Image.fromarray(rng.integers(0, 256, (SIDE, SIDE, 3), np.uint8))
     clear = Image.fromarray(rng.integers(0, 256, (SIDE, SIDE, 4), np.uint8))
@@ -49,7 +49,7 @@ def _encoded(picture: Image.Image, kind: str, **options: object) -> bytes:
 
 
 def _turned() -> Image.Exif:
-    """EXIF of a photo that was taken on its side."""
+    """EXIF of a photo taken with the camera on its side."""
     exif = Image.Exif()
     exif[0x0112] = 6
     return exif

@@ -1,4 +1,4 @@
-"""The dashboard as a process of its own, on a free port of this machine."""
+"""The dashboard in its own process, on a free port."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True)
 class Server:
-    """A dashboard that answers."""
+    """A running dashboard."""
 
     address: str
     process: int
@@ -27,7 +27,7 @@ class Server:
     log: Path
 
     def complaints(self) -> list[str]:
-        """Lines of its log that name an exception."""
+        """Lines of the log that name an exception."""
         lines = self.log.read_text(errors="replace").splitlines()
         return [line for line in lines if line.startswith("Traceback") or "Uncaught" in line]
 
@@ -42,14 +42,14 @@ def dashboard(
     folder: Path = _ROOT,
     command: Sequence[str] = ("-m", "streamlit", "run", str(_ROOT / "app"), "--"),
 ) -> Iterator[Server]:
-    """Starts the dashboard on a folder of runs, with the project's own settings.
+    """Start the dashboard on a folder of runs, with the project's own settings.
 
     Args:
-      log: file for what it writes.
+      log: file for its output.
       options: further settings, as environment variables.
-      seconds: how long it may take to answer.
-      folder: where it is started.
-      command: what Python runs; the folder of runs is added to it.
+      seconds: time limit for its first answer.
+      folder: working directory.
+      command: arguments of Python; the folder of runs is added to them.
     """
     with socket.socket() as free:
         free.bind(("localhost", 0))

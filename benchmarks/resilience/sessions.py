@@ -1,8 +1,8 @@
 """Many readers at once, each clicking through all pages, round after round.
 
-Each round opens new sessions, which do the same things, in an order of their own. What one round
-leaves in the server's memory must not grow with the next: sessions that have ended are kept by
-Streamlit for a while, and every cache of the dashboard has a limit.
+Each round opens new sessions, which do the same things in different orders. The server's memory
+must not grow from round to round: Streamlit keeps ended sessions for a while, and every cache of
+the dashboard has a limit.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from benchmarks.resilience.memory import resident_mib
 from benchmarks.resilience.record import Record
 from benchmarks.resilience.server import Server, dashboard
 
-#: Pages, and what the address bar says on them.
+#: Pages and their query parameters.
 VIEWS: tuple[tuple[str, dict[str, str]], ...] = (
     ("", {}),
     ("", {"example": "1"}),
@@ -43,20 +43,20 @@ VIEWS: tuple[tuple[str, dict[str, str]], ...] = (
 )
 #: Texts that readers type; few, so that what is cached does not depend on how fast the machine is.
 TEXTS = ("a red apple", "リンゴ", "سیب قرمز", "<script>alert(1)</script>", "", "x" * 5000)
-#: MiB, and share of what is held, by which memory may differ between the later rounds: what the
-#: allocator keeps back moves by that much.
+#: MiB, and share of the total, by which memory may differ between the later rounds: the
+#: allocator's reserve varies by that much.
 ROOM, SHARE = 60.0, 0.05
 
 
 @dataclass
 class Round:
-    """What the readers of one round met."""
+    """Outcome of one round."""
 
     seconds: list[float] = field(default_factory=list)
     slowest: tuple[float, str] = (0.0, "")
     troubles: list[str] = field(default_factory=list)
     memory: float = 0.0
-    """MiB that the server held at its end."""
+    """MiB that the server held at the end of the round."""
 
 
 def run(
@@ -66,10 +66,10 @@ def run(
     seed: int = 0,
     runs: Path = SHIPPED_RUNS,
 ) -> list[Record]:
-    """Lets so many readers click for `seconds` in all, in rounds of equal length.
+    """Let this many readers click for `seconds` in all, in rounds of equal length.
 
-    One reader first sees every view once, in a round of its own that is not counted, so that
-    importing and compiling are over; its seconds are reported too.
+    Before that, one reader opens every view once in an extra round, so that imports and compiling
+    are over; its seconds are reported too.
     """
     with tempfile.TemporaryDirectory() as folder:
         with dashboard(runs, Path(folder) / "log.txt") as server:
@@ -83,7 +83,7 @@ def run(
 
 
 def _round(server: Server, readers: int, seconds: float, seed: int) -> Round:
-    """`seconds` without end: each view once."""
+    """One round of the readers; with infinite `seconds`, each view once."""
     found = Round()
     lock = threading.Lock()
     end = time.perf_counter() + seconds
@@ -140,7 +140,7 @@ def _answers(
 
 
 def _memory(found: list[Round]) -> Record:
-    """Compares the later half of the rounds with each other: the first ones fill the caches."""
+    """Compare memory over the later half of the rounds; the first ones fill the caches."""
     memory = [one.memory for one in found]
     later = memory[len(memory) // 2 :]
     allowed = ROOM + SHARE * later[0]

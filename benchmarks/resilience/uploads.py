@@ -1,7 +1,7 @@
-"""Damaged and hostile pictures, brought to the function that the dashboard decodes uploads with.
+"""Damaged and hostile pictures for the function that decodes the dashboard's uploads.
 
-Each is either read as a picture of the right shape or refused with a sentence; nothing else may
-happen, and it may take neither long nor much memory.
+Each must be read as a picture of the right shape or refused with a sentence, in bounded time and
+memory.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from benchmarks.resilience.memory import peak_mib, resident_mib
 from benchmarks.resilience.record import Record
 from limoe_core.data.preprocess import PictureError
 
-#: Side of the model's input that the pictures are made for, in pixels.
+#: Side of the model's input, in pixels.
 SIZE = 64
-#: Seconds of processor time, and MiB over what there was before, that one file may take.
+#: Processor seconds and extra MiB that one file may take.
 MOST_SECONDS, MOST_MEMORY = 30.0, 1500.0
 
 
 def run(count: int = 2000, seed: int = 0, *, with_bombs: bool = True) -> list[Record]:
-    """Brings `count` mutated pictures, and the bombs."""
+    """Try `count` mutated pictures, and the bombs."""
     records = [_mutated(count, seed)]
     if with_bombs:
         records.append(_bombs())
@@ -33,9 +33,9 @@ def run(count: int = 2000, seed: int = 0, *, with_bombs: bool = True) -> list[Re
 
 
 def trial(content: bytes) -> tuple[str, str | None]:
-    """What happened to one file: "read" or "refused", and what was wrong with that, if anything.
+    """Outcome of one file, "read" or "refused", and what was wrong with it, if anything.
 
-    Past the cache, which would keep the pictures and answer the second time without a look.
+    Calls the function without its cache, which would answer a second time without decoding.
     """
     try:
         found = pictures.decode(content, SIZE)

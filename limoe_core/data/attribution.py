@@ -1,4 +1,4 @@
-"""Whose work a data set is, and under which licence: shown wherever its pictures are shown."""
+"""Authors and licences of a data set, shown wherever its pictures are shown."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Attribution:
     licence_url: str
     url: str
     change: str = "drawn at 72×72 pixels"
-    """What was done to the work, which CC BY licences ask to be said."""
+    """Changes made to the work, which CC BY licences ask to be named."""
 
     def sentence(self) -> str:
         """The attribution as one line of plain text."""

@@ -1,7 +1,7 @@
-"""Pictures from the data set to the model's input, plain or augmented, inside jit.
+"""Pictures of the data set as the model's input, plain or augmented, inside jit.
 
-Resampling is two batched matrix products, one per axis, so that it is as fast as the machine's
-matrix rate and has no gather per pixel.
+Resampling is two batched matrix products, one per axis, so that it runs at the machine's matrix
+rate and needs no gather per pixel.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from jaxtyping import Array, Bool, Float, UInt8
 _SCALE = (0.7, 1.15)
 _STRETCH = 1.12
 _SHIFT = 0.12
-#: Chances of a background that is not white, and of a picture in grey.
+#: Probabilities of a background that is not white, and of a grey picture.
 _COLOURED_BACKGROUND = 0.25
 _GREY = 0.05
 
 
 class _Placement(NamedTuple):
-    """Where each picture is drawn on its canvas."""
+    """Size and place of each picture on its canvas."""
 
     scale_y: Float[Array, " B"]
     """Of the canvas' height."""
@@ -33,7 +33,7 @@ class _Placement(NamedTuple):
 
 
 class _Colours(NamedTuple):
-    """What becomes of a picture's colours: background first, then a linear map."""
+    """Change of a picture's colours: background first, then a linear map."""
 
     background: Float[Array, "B 3"]
     matrix: Float[Array, "B 3 3"]
@@ -53,9 +53,10 @@ def plain(pictures: UInt8[Array, "B H W 4"], size: int) -> Float[Array, "B size 
 def augment(
     pictures: UInt8[Array, "B H W 4"], key: jax.Array, size: int
 ) -> Float[Array, "B size size 3"]:
-    """The pictures moved, scaled, stretched, recoloured, on a random background, in [-1, 1].
+    """The pictures augmented, in [-1, 1].
 
-    Never flipped or turned: an arrow or a letter would no longer fit its name.
+    Moved, scaled, stretched, recoloured, and on a random background.
+    Never flipped or rotated: an arrow or a letter would no longer match its name.
     """
     batch = pictures.shape[0]
     keys = jax.random.split(key, 7)
@@ -74,7 +75,7 @@ def augment(
 def _draw(
     pictures: UInt8[Array, "B H W 4"], size: int, placement: _Placement, colours: _Colours
 ) -> Float[Array, "B size size 3"]:
-    """Both resampling and recolouring are linear, so each pixel is recoloured before.
+    """Resample and recolour the pictures; both are linear, so pixels are recoloured first.
 
     A pixel of colour c and opacity a on background b, mapped by M, is a·(c − b)·M + b·M. Only the
     first summand varies within the picture: three planes to resample, where colours and opacity
@@ -89,7 +90,7 @@ def _draw(
         mapped = sum(pixels[..., i] * colours.matrix[:, i, j, None, None] for i in range(3))
         return opacity * (mapped - ground[:, j, None, None])
 
-    # Planes lie row by row, so that neither product needs its factors turned around.
+    # Planes lie row by row, so that neither product needs a transposed factor.
     planes = jnp.stack([plane(j) for j in range(3)], axis=2).reshape(batch, height, 3 * width)
     rows = _weights(height, size, placement.scale_y, placement.shift_y)
     columns = _weights(width, size, placement.scale_x, placement.shift_x)
@@ -102,15 +103,15 @@ def _draw(
 def _weights(
     source: int, size: int, scale: Float[Array, " B"], shift: Float[Array, " B"]
 ) -> Float[Array, "B size source"]:
-    """How much each source pixel counts in each target pixel: a triangle filter.
+    """Weight of each source pixel in each target pixel: a triangle filter.
 
-    The source is drawn `scale` times the target's width, moved by `shift` of it. The filter is as
-    wide as a target pixel where the picture shrinks, so that it does not alias.
+    The source is drawn at `scale` times the target's width, moved by `shift` of it. The filter is
+    as wide as a target pixel where the picture shrinks, so that nothing aliases.
     """
     target = (jnp.arange(size) + 0.5) / size - 0.5
     centre = ((target[None] - shift[:, None]) / scale[:, None] + 0.5) * source - 0.5
     support = jnp.maximum(source / (size * scale), 1.0)[:, None, None]
-    # Pixels beyond the edge count in the sum, as if they were there and empty.
+    # Pixels beyond the edge count in the sum as empty ones.
     margin = 4
     pixel = jnp.arange(-margin, source + margin)
     weights = jnp.maximum(1 - jnp.abs(pixel - centre[..., None]) / support, 0.0)

@@ -1,9 +1,9 @@
-"""Training batches: a plan that depends on the seed alone, read by Grain in the background.
+"""Training batches: planned from the seed alone, read by Grain in the background.
 
-How no batch holds a concept twice: an epoch is one shuffle of all pictures of the split. Pictures
+No batch holds a concept twice: an epoch is one shuffle of all pictures of the split, and pictures
 are dealt in that order into open batches, each into the oldest one that has room and does not hold
-its concept yet. What does not make a full batch at the end of the epoch waits: those pictures sit
-this epoch out, and the next shuffle deals everything anew.
+its concept yet. Pictures left in unfilled batches at the end of the epoch are not shown in it; the
+next shuffle deals everything anew.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from limoe_core.config import Config, ConfigError
 from limoe_core.data.pairs import ConceptTable, PairSet
 from limoe_core.tokenizer import Tokenizer
 
-# Streams of random numbers that must not meet.
+# Keys of random streams that must be independent.
 _SHUFFLE, _CAPTION = 0x5F1E, 0xCA97
 
 _BATCHES_AHEAD = 8
@@ -31,12 +31,12 @@ _ENDLESS = 2**40
 def epoch_batches(
     concepts: Int32[np.ndarray, " n"], batch: int, seed: int, epoch: int, attempt: int = 0
 ) -> Int32[np.ndarray, "batches batch"]:
-    """Which pictures make each batch of an epoch. A pure function of its arguments.
+    """Picture indices of each batch of an epoch; a pure function of its arguments.
 
     Args:
       concepts: concept of each picture.
       batch: pictures in a batch.
-      seed: of the run.
+      seed: the run's seed.
       epoch: counted from 0.
       attempt: another shuffle for the same epoch.
 
@@ -57,7 +57,7 @@ def epoch_batches(
     order = rng.permutation(len(concepts))
     rows: list[list[int]] = []
     first_open = 0
-    # A concept's pictures go to batches of rising number, so where its last one went is enough.
+    # A concept's pictures go to batches of rising number, so its last batch is enough.
     last_row = np.full(int(concepts.max()) + 1, -1)
     for picture in order.tolist():
         concept = concepts[picture]
@@ -71,13 +71,13 @@ def epoch_batches(
         while first_open < len(rows) and len(rows[first_open]) == batch:
             first_open += 1
     full = np.array([row for row in rows if len(row) == batch], np.int32).reshape(-1, batch)
-    # The batches filled last hold more of the concepts with many pictures; they come at any time.
+    # The batches filled last hold more of the concepts with many pictures, so shuffle the order.
     return rng.permutation(full)
 
 
 @dataclasses.dataclass(frozen=True)
 class CaptionTable:
-    """Every caption of every concept as token ids, made once.
+    """Token ids of every caption of every concept, made once.
 
     Row `start[c, l] + i` of `ids` is the i-th of the `count[c, l]` captions of concept c in
     language l.
@@ -89,7 +89,7 @@ class CaptionTable:
 
     @classmethod
     def make(cls, concepts: ConceptTable, tokenizer: Tokenizer, length: int) -> CaptionTable:
-        """Tokenizes all captions; the first language has the aliases besides its names."""
+        """Tokenize all captions; the first language also has the aliases."""
         texts: list[str] = []
         start = np.zeros((len(concepts), len(concepts.names)), np.int32)
         count = np.zeros_like(start)
@@ -111,9 +111,9 @@ class CaptionTable:
     ) -> Int32[np.ndarray, "b captions length"]:
         """Captions of each concept, in different languages as long as there are enough.
 
-        The first language (English) takes part in a draw with `english_share`, the others share
-        the rest evenly; within a language every caption is as likely as every other, and none
-        comes twice before all have come.
+        The first language (English) is drawn with probability `english_share`, the others share
+        the rest evenly; within a language all captions are equally likely, and none repeats before
+        all have been drawn.
         """
         rows, languages = len(concepts), self.start.shape[1]
         weights = np.full(languages, (1 - english_share) / max(1, languages - 1))
@@ -123,7 +123,7 @@ class CaptionTable:
         count = self.count[concepts[:, None], language]
         offset = (rng.random((rows, captions)) * count).astype(np.int32)
         turns = int(np.count_nonzero(weights))
-        if captions > turns:  # Languages come again, from the first drawn on.
+        if captions > turns:  # Languages repeat, in the order in which they were drawn.
             offset = _in_turn(count, turns, rng)
         return self.ids[start + offset]
 
@@ -131,10 +131,10 @@ class CaptionTable:
 def _without_repeats(
     weights: np.ndarray, rows: int, draws: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """(rows, draws) places drawn by weight, none twice in a row while there are others left.
+    """Indices (rows, draws) drawn by weight, without replacement within a row.
 
-    The first draw has exactly these chances. With the Gumbel trick: sorting log-weights plus
-    Gumbel noise draws one after another without putting back.
+    They repeat once all are drawn; the first draw has exactly these probabilities. By the Gumbel
+    trick: sorting log-weights plus Gumbel noise draws one after another without replacement.
     """
     with np.errstate(divide="ignore"):
         scores = np.log(weights) + rng.gumbel(size=(rows, len(weights)))
@@ -146,9 +146,10 @@ def _without_repeats(
 def _in_turn(
     count: Int32[np.ndarray, "rows draws"], turns: int, rng: np.random.Generator
 ) -> Int32[np.ndarray, "rows draws"]:
-    """Which caption of its language each draw takes, where languages repeat every `turns` draws.
+    """Caption index of each draw within its language.
 
-    The captions of a language are shuffled once for each row and then taken one after another.
+    Languages repeat every `turns` draws. The captions of a language are shuffled once per row and
+    then taken one after another.
     """
     rows, draws = count.shape
     keys = rng.random((rows, turns, int(count.max())))
@@ -160,7 +161,7 @@ def _in_turn(
 
 
 class BatchSource:
-    """Batches by number, as Grain reads them: random access over all epochs there will be."""
+    """Batches by number, as Grain reads them: random access over all epochs."""
 
     def __init__(
         self,
@@ -174,8 +175,8 @@ class BatchSource:
         self._data = config.data
         self._seed = config.train.seed
         self._captions = CaptionTable.make(pairs.concepts, tokenizer, config.model.text_length)
-        # Every epoch has as many batches as the shortest of the first few, so that a position says
-        # by itself which epoch it is in.
+        # Every epoch has as many batches as the shortest of the first few, so that a batch's number
+        # alone gives its epoch.
         self._epoch_length = 1
         self._epoch_length = min(len(self._draw_plan(epoch)) for epoch in range(_EPOCHS_TRIED))
         if self._epoch_length == 0:
@@ -189,7 +190,7 @@ class BatchSource:
         return _ENDLESS
 
     def _draw_plan(self, epoch: int) -> np.ndarray:
-        """Plan of an epoch; a shuffle that happens to fill too few batches is drawn again."""
+        """Plan of an epoch; a shuffle that fills too few batches is drawn again."""
         plan = np.empty((0, 0))
         for attempt in range(_ATTEMPTS):
             plan = epoch_batches(
@@ -227,15 +228,15 @@ def training_batches(
 
     Args:
       pairs: the training split.
-      tokenizer: of the run.
-      config: its batch size, captions, seed and text length count here.
-      rows: which rows of a batch to read pictures for, if not all: each process of several reads
-        its own, and all of them know every row's captions.
+      tokenizer: the run's tokenizer.
+      config: its batch size, captions, seed and text length are used.
+      rows: rows of a batch to read pictures for; all by default. Each of several processes reads
+        its own, and all of them have every row's captions.
 
     Returns:
       an iterator of `{"image": uint8 (B or r, s, s, 4), "text": int32 (B, captions, length) filled
-      up with 0, "concept": int32 (B,)}`. Its `get_state()` is plain data for JSON and says how many
-      batches were taken; after `set_state` of it the same batches follow, bit for bit.
+      up with 0, "concept": int32 (B,)}`. Its `get_state()` is JSON data with the number of batches
+      taken; after `set_state` with it the same batches follow, bit for bit.
 
     Raises:
       ConfigError: the batch size does not fit the data.

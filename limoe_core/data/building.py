@@ -1,4 +1,4 @@
-"""Data sets of our own, built by TFDS: once, whole or not at all."""
+"""Builds of our own TFDS data sets: once, whole or not at all."""
 
 from __future__ import annotations
 
@@ -9,19 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from limoe_core.config import ConfigError
-from limoe_core.data.location import only_one, remove_unfinished
+from limoe_core.data.location import remove_unfinished
+from limoe_core.locks import locked
 
 
 def is_whole(folder: Path) -> bool:
-    """Whether a version of a data set lies whole in `folder`."""
+    """True if `folder` holds a whole version of a data set."""
     # TFDS writes this file last into a folder that it then renames, so it means a whole build.
     return (folder / "dataset_info.json").is_file()
 
 
 def build_once(builder: Any) -> None:
-    """Builds a TFDS data set, unless another process did so while this one waited.
+    """Build a TFDS data set, unless another process did so while this one waited.
 
-    TFDS writes to a folder of its own and renames it when it is whole.
+    TFDS writes to a temporary folder and renames it when it is whole.
 
     Raises:
       ConfigError: a package that the pictures come from is not installed.
@@ -30,7 +31,7 @@ def build_once(builder: Any) -> None:
 
     version = Path(builder.data_path)
     folder = version.parent
-    with only_one(folder.parent / f".{folder.name}.lock"):
+    with locked(folder.parent / f".{folder.name}.lock"):
         if is_whole(version):
             return
         remove_unfinished(folder)
@@ -45,7 +46,7 @@ def build_once(builder: Any) -> None:
 
 @contextlib.contextmanager
 def _quiet_tfds() -> Iterator[None]:
-    """Keeps what TFDS says while building off the screen, where our progress bar is.
+    """Keep TFDS's build messages off the screen, where our progress bar is.
 
     Its messages go to standard output, which belongs to the program that called us.
     """

@@ -1,4 +1,4 @@
-"""Data sets that TFDS prepares: any of them, and those that models are commonly compared on."""
+"""Data sets prepared by TFDS: any, and those that models are commonly compared on."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ class PreparedSet(DataSet):
 
     name: str
     test_splits: tuple[str, ...] = ("test",)
-    """What its test split is called; the first that there is counts."""
+    """Possible names of its test split; the first that exists is used."""
     parts: tuple[Part, ...] = ()
-    """What is asked of any model by the set's name: a set with labels is classified, one with
-    captions searched. Nothing, of a set that is not commonly compared on."""
+    """Tasks that the set's name stands for: a set with labels is classified, one with captions is
+    searched. Empty for a set that models are not commonly compared on."""
     templates: tuple[str, ...] = DataSet.templates
     by_hand: str = ""
-    """What TFDS cannot fetch by itself, as the end of a sentence; "{downloads}" is the folder."""
+    """Files to fetch by hand, as the end of a sentence; "{downloads}" is the folder."""
 
     @property
     def default_tasks(self) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Class names that a text encoder can read, for data sets whose labels are codes."""
+"""Readable class names for data sets whose labels are codes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from limoe_core.config import ConfigError
 
-#: What the file is called where no other is named, in the data set's own folder.
+#: Default name of the file, in the data set's own folder.
 FILE = "class_names.txt"
 
 _WORDNET_ID = re.compile(r"n\d{8}")
@@ -17,21 +17,20 @@ _WORDNET_ID = re.compile(r"n\d{8}")
 def readable_names(
     labels: Sequence[str], data: str, folder: Path, chosen: str | None = None
 ) -> list[str]:
-    """A name for each label, in their order: from a file if there is one, else the labels' own.
+    """A name for each label, in order: from a file if there is one, else the label itself.
 
-    The file has one class a line, either the label and its names ("n01440764 tench, Tinca tinca",
-    of which the first counts) or names alone in the order of the labels. Underscores become
-    spaces.
+    The file has one class per line: the label and its names ("n01440764 tench, Tinca tinca", of
+    which the first is used), or names alone in the order of the labels. Underscores become spaces.
 
     Args:
-      labels: what the data set calls its classes.
+      labels: the data set's own names of its classes.
       data: name of the data set.
-      folder: where `class_names.txt` is looked for.
-      chosen: another file.
+      folder: folder of `class_names.txt`.
+      chosen: another file to use instead.
 
     Raises:
       ConfigError: the file does not fit the labels, or the labels are WordNet ids and there is no
-        file to read them by.
+        file with their names.
     """
     path = Path(chosen).expanduser() if chosen is not None else folder / FILE
     if chosen is not None or path.is_file():

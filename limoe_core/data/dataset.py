@@ -35,20 +35,20 @@ class DataSet(ABC):
     """
 
     name: str
-    """What `--data.name` calls it."""
+    """Name for `--data.name`."""
     tasks: Mapping[str, tuple[ClassSet, ...]] = {"validation": ("all",)}
     """Splits that an evaluation asks by default, with the classes to choose from."""
     unseen: tuple[str, ...] = ()
     """Splits that training never sees and whose pictures fit in memory, best to look at first; the
     dashboard shows them."""
     templates: tuple[str, ...] = ("{}", "a picture of {}", "a photo of a {}.", "a photo of the {}.")
-    """Sentences of the prompt ensemble that a class name is put into."""
+    """Prompt templates of the ensemble, each with a place for the class name."""
     languages: tuple[str, ...] = ("en",)
     """Languages of its captions, English first where there is any."""
     attributions: tuple[Attribution, ...] = ()
-    """Whose work it is, where its licences ask to say so."""
+    """Authors and licences, where the licences ask to name them."""
     can_build: bool = False
-    """Whether `build` makes it from what is on this machine."""
+    """True if `build` can make it from files on this machine."""
 
     @property
     def default_tasks(self) -> tuple[str, ...]:
@@ -65,10 +65,10 @@ class DataSet(ABC):
 
     @abstractmethod
     def is_ready(self, config: DataConfig) -> bool:
-        """Whether it can be read on this machine now."""
+        """True if it can be read on this machine now."""
 
     def missing(self, config: DataConfig) -> str:
-        """What to do where it is not ready, as a sentence."""
+        """A sentence that says what to do if it is not ready."""
         return f"the data set {self.name} is not on this machine"
 
     def build(self, config: DataConfig, *, progress: bool = True) -> None:
@@ -104,7 +104,7 @@ class DataSet(ABC):
         """
 
     def probed(self, config: DataConfig, *, side: int = SIDE, progress: bool = True) -> Probed:
-        """What a linear probe of this set learns from and is tested on.
+        """Training and test pictures of a linear probe of this set.
 
         Raises:
           ConfigError: the set has no labels.
@@ -117,13 +117,13 @@ class Probed:
     """Labelled pictures for a linear probe."""
 
     train: Labelled
-    """Where examples are drawn."""
+    """Pictures to draw examples from."""
     test: PairSet
     labels: Integer[np.ndarray, " n"]
     """Class of each test picture; -1 where it has none."""
     classes: int
     names: Sequence[str] = ()
-    """What the classes are called, where they are not the concepts of `test`."""
+    """Names of the classes, if they are not the concepts of `test`."""
 
 
 def needs_labels(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Fetch what a data set's further configs are built from: `python -m limoe_core.data.fetch`."""
+"""Download of sources of further configs: `python -m limoe_core.data.fetch`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Arguments:
 
 
 def main() -> int:
-    """The command line. Returns the exit code."""
+    """Run the command line; return the exit code."""
     import tyro
 
     arguments = tyro.cli(Arguments, prog="python -m limoe_core.data.fetch")

@@ -13,7 +13,7 @@ from limoe_core.data.pairs import PairSet, PictureStore
 
 
 class Labelled(Protocol):
-    """Pictures with a class each, where reading a class may cost a look at the disk."""
+    """Pictures with a class each; reading a class may read the disk."""
 
     def __len__(self) -> int: ...
 

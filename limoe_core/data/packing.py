@@ -1,8 +1,8 @@
-"""Captions side by side in windows, so that padding costs next to nothing.
+"""Captions packed into windows, so that padding costs next to nothing.
 
-A caption of the emoji set has five tokens where there is room for sixteen. Windows as long as the
-longest caption hold several short ones each; attention works on a window at a time and keeps every
-token to its own caption.
+A caption of the emoji set has about five tokens where there is room for sixteen. Windows as long as
+the longest caption hold several short ones each; attention works on one window at a time and keeps
+every token to its own caption.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from jaxtyping import Int
 
 
 def pack_windows(ids: Int[np.ndarray, "T L"], multiple: int = 1) -> Int[np.ndarray, "R L"]:
-    """The places, in T·L, of all text tokens that are not padding, caption by caption in windows.
+    """Flat indices, into T·L, of all text tokens but padding, packed in windows.
 
-    Longest first, each caption goes whole into the window where it leaves the least room. Slots
-    that stay empty hold T·L, and so do the windows that are added to make R a multiple, which keeps
-    the number of different shapes, and so of compilations, small.
+    Longest first, each caption goes whole into the window where it leaves the least room. Empty
+    positions hold T·L, and so do the windows that are added to make R a multiple, which keeps the
+    number of different shapes, and so of compilations, small.
     """
     captions, length = ids.shape
     lengths = np.count_nonzero(ids, axis=1)
@@ -43,7 +43,7 @@ def pack_windows(ids: Int[np.ndarray, "T L"], multiple: int = 1) -> Int[np.ndarr
 
 
 def pack_groups(texts: Int[np.ndarray, "G b c L"], multiple: int) -> Int[np.ndarray, "G R L"]:
-    """`pack_windows` of every routing group, with as many windows as the fullest group needs."""
+    """`pack_windows` of every routing group, all with as many windows as the fullest."""
     groups, pictures, captions, length = texts.shape
     each = [pack_windows(ids, multiple) for ids in texts.reshape(groups, -1, length)]
     most = max(map(len, each))

@@ -1,4 +1,4 @@
-"""Image-text pairs in memory, whatever data set they come from."""
+"""Image-text pairs in memory, from any data set."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Protocol
 import numpy as np
 from jaxtyping import Int32, UInt8
 
-#: Side of a stored picture in pixels, where the model's input is not too large for it.
+#: Side of a stored picture in pixels, unless the model's input needs more.
 SIDE = 72
 
 
 def stored_side(image_size: int) -> int:
-    """Side of stored pictures for a model's input: enough for it and for its augmentation."""
+    """Side of stored pictures, large enough for a model's input and its augmentation."""
     return max(SIDE, round(image_size * 9 / 8))
 
 
@@ -49,12 +49,12 @@ class ArrayPictures:
 
 @dataclass(frozen=True, eq=False)
 class ConceptTable:
-    """What the pictures of a data set, in all its splits, can show; sorted by key."""
+    """Concepts that a data set's pictures show, in all splits; sorted by key."""
 
     keys: np.ndarray
     """(c,) str: for emoji the code points, like `1F34E`."""
     names: dict[str, np.ndarray]
-    """(c,) str by language: the one official name. English comes first where there is any."""
+    """(c,) str by language: the one official name. English comes first if it is there."""
     aliases: list[tuple[str, ...]]
     """Further captions in the first language."""
     category: np.ndarray
@@ -66,7 +66,7 @@ class ConceptTable:
 
 @dataclass(frozen=True, eq=False)
 class PairSet:
-    """The pictures of one split and what they show."""
+    """The pictures of one split and their concepts."""
 
     name: str
     """Data set, config and version: `emoji/full:1.0.0`."""
@@ -75,7 +75,7 @@ class PairSet:
     concept: Int32[np.ndarray, " n"]
     """Index into `concepts` by picture."""
     style: np.ndarray
-    """(n,) str: who drew it, "" where the data set does not say."""
+    """(n,) str: style of the drawing, "" where the data set does not say."""
     category: np.ndarray
     """(n,) str."""
     concepts: ConceptTable
@@ -84,7 +84,7 @@ class PairSet:
         return len(self.concept)
 
     def captions(self) -> list[str]:
-        """Every caption of the concepts of this split, in all languages: what a tokenizer may see.
+        """All captions of this split's concepts, in all languages, to train a tokenizer on.
 
         Each distinct text once, in an order that depends on the data alone.
         """
@@ -99,10 +99,10 @@ class PairSet:
 
 
 def name_ceiling(concepts: ConceptTable, language: str) -> float:
-    """Accuracy among all concept names that perfect knowledge would reach in a language.
+    """Accuracy of perfect knowledge among all concept names of a language.
 
     Below 1 where concepts share a name: of k concepts with one name, a guess among them is right
-    for one in k. Names count as the same whatever their case.
+    for one in k. Case is ignored.
 
     Args:
       concepts: the classes.

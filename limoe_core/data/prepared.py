@@ -1,7 +1,7 @@
-"""Any TFDS data set of pictures with captions or labels, if it has been prepared on disk.
+"""Any TFDS data set of pictures with captions or labels that is prepared on disk.
 
-It must lie in the ArrayRecord format, which can be read without TensorFlow. Pictures stay on disk;
-they are decoded and fitted into a square when they are asked for.
+It must be in the ArrayRecord format, which can be read without TensorFlow. Pictures stay on disk;
+they are decoded and fitted into a square when they are read.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from limoe_core.data.preprocess import PictureError, fit_square, open_picture
 
 _CAPTION_FEATURES = ("captions", "caption", "text")
 _LABEL_FEATURES = ("label", "labels")
-#: What else a split may be called in a data set that lacks one of ours.
+#: Other names of a split, for data sets that lack one of ours.
 _STAND_INS = {
     "validation": ("validation", "val", "test"),
     "test": ("test", "validation", "val"),
@@ -33,10 +33,10 @@ _READ_AT_ONCE = 256
 
 @dataclass(frozen=True, eq=False)
 class SourcePictures:
-    """Pictures that are read from disk when they are asked for."""
+    """Pictures that are read from disk on access."""
 
     source: Any
-    """Examples with their picture as it is encoded."""
+    """Examples with their encoded picture."""
     side: int = SIDE
 
     def __len__(self) -> int:
@@ -59,7 +59,7 @@ class SourcePictures:
 
         def decode(row: int) -> None:
             try:
-                # Twice the size is enough for the filter, and spares most of a large JPEG.
+                # Twice the size is enough for the filter and decodes a large JPEG much faster.
                 picture, _ = open_picture(examples[row]["image"], at_least=2 * self.side)
             except PictureError as error:
                 raise ConfigError(
@@ -75,7 +75,7 @@ class SourcePictures:
 
 @dataclass(frozen=True, eq=False)
 class PreparedSplit:
-    """One split on disk, of which nothing has been read yet."""
+    """One split on disk, not read yet."""
 
     name: str
     """Data set, config and version, as TFDS writes them."""
@@ -98,7 +98,7 @@ class PreparedSplit:
         return SourcePictures(self.source, self.side)
 
     def labels(self, places: Sequence[int] | np.ndarray) -> Int32[np.ndarray, " n"]:
-        """Which of `classes` each of these pictures shows; -1 where its label is not known."""
+        """Index into `classes` of each of these pictures; -1 where the label is unknown."""
         numbers = np.array([example[self.label] for example in self._examples(places)], np.int64)
         return np.where(numbers < 0, -1, self.concept_of_label[numbers]).astype(np.int32)
 
@@ -110,7 +110,7 @@ class PreparedSplit:
         return self.source.__getitems__(np.asarray(places, np.intp).reshape(-1).tolist())
 
     def blocks(self, progress: bool) -> list[Any]:
-        """Places of all pictures, a block at a time, with a bar if it may take a while."""
+        """Indices of all pictures, a block at a time, with a bar if it may take a while."""
         from tqdm.auto import tqdm
 
         starts = range(0, len(self), _READ_AT_ONCE)
@@ -133,12 +133,12 @@ def load_prepared(
     own, named by its first caption, the others being aliases. All of it counts as English.
 
     Args:
-      side: of the square that pictures are fitted into, in pixels.
+      side: side of the square that pictures are fitted into, in pixels.
       progress: whether to show a bar while texts are read.
       by_hand: see `limoe_core.data.catalogue.PreparedSet`.
 
     Raises:
-      ConfigError: the data set or the split is not there, or it has no pictures, or no text.
+      ConfigError: the data set or the split is missing, or has no pictures or no text.
     """
     opened = open_prepared(config, split, side=side, by_hand=by_hand)
     if opened.caption:
@@ -172,7 +172,7 @@ def open_prepared(
     """A split of a prepared data set, to be read piece by piece.
 
     Args:
-      splits: what it may be called; the first that there is.
+      splits: its possible names; the first that exists is used.
 
     Raises:
       ConfigError: as `load_prepared`.
@@ -186,7 +186,7 @@ def open_prepared(
         raise ConfigError(
             f"the data set {config.name} has no feature 'image'; it has {', '.join(features)}"
         )
-    # Decoding is ours, and only of the picture: a set may have masks beside it.
+    # Only the picture is decoded, by our own code: a set may have masks as well.
     images = [name for name, kind in features.items() if isinstance(kind, tfds.features.Image)]
     try:
         source = builder.as_data_source(
@@ -232,7 +232,7 @@ def prepared_builder(config: DataConfig, by_hand: str = "") -> Any:
 
 
 def how_to_prepare(config: DataConfig, by_hand: str = "") -> str:
-    """What to do about a data set that is not there.
+    """Instructions for a data set that is missing.
 
     Args:
       by_hand: see `limoe_core.data.catalogue.PreparedSet`.
@@ -260,7 +260,7 @@ def _split(builder: Any, splits: Sequence[str]) -> str:
 
 
 def _texts(value: Any) -> list[str]:
-    """The captions of an example, however its data set keeps them."""
+    """The captions of an example in any TFDS layout."""
     if isinstance(value, dict):  # A TFDS sequence of records, such as coco_captions.
         value = value["text"]
     if isinstance(value, bytes | str):

@@ -1,4 +1,4 @@
-"""From any picture that a user may bring to the model's input. Nothing here is random."""
+"""Preprocessing of any user's picture to the model's input, without randomness."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from PIL import Image, ImageCms, ImageOps
 
 #: A file with more pixels (8,000 × 8,000) is refused before it is decoded.
 MAX_PIXELS = 64_000_000
-#: Longer ones are refused too: a strip is filled up to a square, one axis after the other.
+#: Longest side, in pixels: longer strips are refused, since they are padded to a square.
 MAX_SIDE = 65_535
-#: A progressive JPEG has about ten scans. Each is decoded over the whole picture, and a small file
-#: can hold thousands.
+#: Limit on a JPEG's scans. A progressive one has about ten; each is decoded over the whole picture,
+#: and a small file can hold thousands.
 MAX_SCANS = 100
 
 # Rows or columns that are resized at once, so that a large picture is never copied as a whole.
@@ -32,31 +32,31 @@ _Number = TypeVar("_Number", int, float)
 
 
 class PictureError(ValueError):
-    """A file or an array that is not a usable picture, said in words a user can act on."""
+    """A file or array that is not a usable picture, in words a user can act on."""
 
 
 def open_picture(
     source: bytes | str | Path, *, at_least: int | None = None
 ) -> tuple[Image.Image, list[str]]:
-    """Decodes a picture file, whatever kind of pixels it has.
+    """Decode a picture file with any kind of pixels.
 
     Args:
       source: the file's content, or its path.
-      at_least: where neither side needs more pixels than this, a large JPEG is decoded at a
-        fraction of its size, which is several times as fast.
+      at_least: pixels that each side needs at least; a larger JPEG is then decoded at a fraction
+        of its size, which is several times as fast.
 
     Returns:
-      an RGB picture, or RGBA where some of it may be transparent, turned upright; and sentences on
-      what was done with it that a user would want to know, such as taking one frame of many.
+      an RGB picture, or RGBA if some of it may be transparent, turned upright; and sentences that
+      tell the user what was done to it, such as taking one frame of many.
 
     Raises:
-      PictureError: it is no picture, has too many pixels, or is damaged.
+      PictureError: it is not a picture, has too many pixels, or is damaged.
     """
     content = _content(source)
     _check_scans(content)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about odd tags; a picture that can be read is read
+            warnings.simplefilter("ignore")  # about odd tags in pictures that can be read
             picture = Image.open(io.BytesIO(content), formats=_FORMATS)
     except Image.DecompressionBombError as error:
         raise PictureError(
@@ -66,7 +66,7 @@ def open_picture(
     except Image.UnidentifiedImageError as error:
         kinds = ", ".join(_FORMATS[:6])
         raise PictureError(f"The file is not a picture of a known kind ({kinds}).") from error
-    except Exception as error:  # Decoders raise all sorts of things at a damaged header.
+    except Exception as error:  # Decoders raise all sorts of errors for a damaged header.
         raise PictureError(f"The file is damaged and cannot be read: {error}.") from error
     width, height = picture.size
     if width * height > MAX_PIXELS:
@@ -93,19 +93,19 @@ def open_picture(
 
 
 def to_model_input(
-    picture: Image.Image | UInt8[np.ndarray, "h w *c"], size: int
+    picture: Image.Image | np.ndarray, size: int
 ) -> Float32[np.ndarray, "size size 3"]:
-    """A picture of any size and kind as the model reads it.
+    """A picture of any size and kind as the model's input.
 
-    Put on white where it is transparent, fitted into a square with white bars, and resized with a
-    triangle filter that does not alias: for a square picture this is `augment.plain`.
+    Transparent parts become white, white bars make it a square, and a triangle filter that does not
+    alias resizes it: for a square picture this is `augment.plain`.
 
     Args:
       picture: a PIL picture of any mode, or uint8 (h, w), (h, w, 1), (h, w, 3) or (h, w, 4).
       size: side of the result in pixels.
 
     Returns:
-      values in [-1, 1], white is 1.
+      values in [-1, 1]; white is 1.
 
     Raises:
       PictureError: an array of another kind, or a picture without pixels.
@@ -113,10 +113,8 @@ def to_model_input(
     return fit_square(picture, size).astype(np.float32) / np.float32(127.5) - 1
 
 
-def fit_square(
-    picture: Image.Image | UInt8[np.ndarray, "h w *c"], size: int
-) -> UInt8[np.ndarray, "size size 3"]:
-    """`to_model_input` before its values are scaled: the same picture in 0 to 255."""
+def fit_square(picture: Image.Image | np.ndarray, size: int) -> UInt8[np.ndarray, "size size 3"]:
+    """The picture of `to_model_input` before scaling, with values in 0 to 255."""
     if not isinstance(picture, Image.Image):
         picture = _from_array(picture)
     if 0 in picture.size:
@@ -144,7 +142,7 @@ def _content(source: bytes | str | Path) -> bytes:
 
 
 def _frames(picture: Image.Image) -> list[str]:
-    """What to tell a user of a file that holds more than one picture; the first one is read."""
+    """Sentences for the user about a file with several pictures; the first is read."""
     count = getattr(picture, "n_frames", 1)
     if count < 2:
         return []
@@ -152,7 +150,7 @@ def _frames(picture: Image.Image) -> list[str]:
         return [f"This is an animation of {count} frames; the first one is used."]
     if picture.format == "TIFF":
         return [f"This file has {count} pages; the first one is used."]
-    return []  # Previews inside a photo, for example: nothing that a user put there.
+    return []  # For example previews inside a photo, which the user knows nothing about.
 
 
 def _eight_bit_colour(picture: Image.Image) -> Image.Image:
@@ -165,7 +163,7 @@ def _eight_bit_colour(picture: Image.Image) -> Image.Image:
 
 
 def _from_wide_grey(picture: Image.Image) -> Image.Image:
-    """Grey of 16 or 32 bits, or floating-point, which `convert` would clip to white."""
+    """Grey of 16 or 32 bits or floating point, which `convert` would clip to white."""
     values: np.ndarray = np.asarray(picture).astype(np.float32)
     finite: np.ndarray = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
     low, high = finite.min(), finite.max()
@@ -173,14 +171,14 @@ def _from_wide_grey(picture: Image.Image) -> Image.Image:
         scaled = finite / 65535  # What a 16-bit file decodes to, whatever the mode.
     elif picture.mode == "F" and low >= 0 and high <= 1:
         scaled = finite
-    else:  # No scale is agreed on, so show what is there.
-        # Halved first: the span of the largest floating-point numbers is infinite.
+    else:  # There is no agreed scale, so show the range that is there.
+        # Halved first, since the span of the largest floating-point numbers would be infinite.
         scaled = (finite / 2 - low / 2) / max(high / 2 - low / 2, 1e-12)
     return Image.fromarray(np.round(scaled * 255).astype(np.uint8)).convert("RGB")
 
 
 def _to_srgb(picture: Image.Image) -> Image.Image:
-    """RGB by the picture's colour profile if it has a usable one, else by the plain formula."""
+    """RGB by the picture's colour profile if it is usable, else by the plain formula."""
     profile = picture.info.get("icc_profile")
     if profile and picture.mode in ("RGB", "CMYK", "L"):
         try:
@@ -219,9 +217,9 @@ def _on_white(picture: Image.Image) -> Image.Image:
 
 
 def _fit(picture: Image.Image, size: int) -> Image.Image:
-    """Fits a picture into a white square: one axis after the other, the longer one first.
+    """Fit a picture into a white square, the longer axis first.
 
-    A strip of 10,000×20 pixels so never becomes a square of a hundred million.
+    So a strip of 10,000×20 pixels never becomes a square of a hundred million.
     """
     side = max(picture.size)
     wide = picture.width >= picture.height
@@ -229,7 +227,7 @@ def _fit(picture: Image.Image, size: int) -> Image.Image:
 
 
 def _fit_axis(picture: Image.Image, wide: bool, side: int, size: int) -> Image.Image:
-    """Fills one axis up to `side` pixels with white and resizes it to `size`, on white, RGB."""
+    """Pad one axis with white to `side` pixels and resize it to `size`, in RGB on white."""
     length, other = picture.size if wide else picture.size[::-1]
     start = (side - length) / 2
     # White that only the filter sees, beyond the edge, as far as it reaches.
@@ -254,5 +252,5 @@ def _fit_axis(picture: Image.Image, wide: bool, side: int, size: int) -> Image.I
 
 
 def _oriented(along: _Number, across: _Number, wide: bool) -> tuple[_Number, _Number]:
-    """(x, y) of a place along the axis at hand and across it."""
+    """(x, y) of a point given along this axis and across it."""
     return (along, across) if wide else (across, along)

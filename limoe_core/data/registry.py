@@ -1,4 +1,4 @@
-"""Which data sets there are, by name.
+"""Data sets by name.
 
 To add one: a folder in `limoe_core/data` with a `DataSet`, and a line here.
 """
@@ -20,9 +20,9 @@ def data_set(config: DataConfig) -> DataSet:
 
 
 def asked(task: str) -> tuple[PreparedSet, tuple[Part, ...]] | None:
-    """The set that a task is about by its name, and what of it; None if the task is another's.
+    """The set and the tasks that a task's name stands for; None if it names no set.
 
-    `cifar100` is all that is asked of the set, `linear_probe_cifar100` one part of it.
+    `cifar100` stands for all tasks of the set, `linear_probe_cifar100` for one of them.
     """
     for known in DATA_SETS.values():
         if not isinstance(known, PreparedSet) or not known.parts:

@@ -1,4 +1,4 @@
-"""From settings to image-text pairs: `load_pairs`."""
+"""Image-text pairs by settings: `load_pairs`."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ def load_pairs(
     other must have been prepared with TFDS.
 
     Args:
-      config: which data set, and where it lies.
+      config: the data set and its place on disk.
       split: such as `train` or `validation`; for emoji also `test_concept` or `test_style`.
-      build: whether to build a set that is not there.
+      build: whether to build a set that is missing.
       progress: whether to show progress bars.
-      side: of the square that pictures of other sets are fitted into, in pixels; see
+      side: side of the square that pictures of other sets are fitted into, in pixels; see
         `limoe_core.data.pairs.stored_side`.
 
     Raises:
-      ConfigError: the data set, its config or the split is not there; the message says what to do.
+      ConfigError: the data set, its config or the split is missing; the message says what to do.
     """
     chosen = make_ready(config, build=build, progress=progress)
     return chosen.load(config, split, side=side, progress=progress)

@@ -8,7 +8,6 @@ are listed in `limoe_core.runs.files`.
 
 from __future__ import annotations
 
-import fcntl
 import importlib.metadata
 import os
 import platform
@@ -24,10 +23,12 @@ import numpy as np
 
 from limoe_core.config import Config, ConfigError
 from limoe_core.files import replacing, write_json
+from limoe_core.locks import AlreadyLockedError, locked
 from limoe_core.runs import metrics
 from limoe_core.runs.files import (
     CAUSAL,
     CONFIG,
+    EVALUATING,
     EVALUATIONS,
     EVENTS,
     METRICS,
@@ -296,7 +297,7 @@ class Run:
         for leftover in (self.path / PROBES).glob(".*"):  # of a writer that was killed
             leftover.unlink()
         if self.has("evaluations"):
-            with self._locked():
+            with locked(self.path / EVALUATING):
                 results = self.evaluations()
                 kept_results = {
                     task: {n: value for n, value in by_step.items() if int(n) <= step}
@@ -318,43 +319,26 @@ class Run:
 
     def store_evaluation(self, task: str, step: int, result: Mapping[str, Any]) -> None:
         """Adds or replaces one result. Two processes may do so at the same time."""
-        with self._locked():
+        with locked(self.path / EVALUATING):
             results = self.evaluations()
             results.setdefault(task, {})[str(step)] = result
             write_json(self.path_of("evaluations"), results)
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
-        """Holds the run's folder against other writers of the same file, where it can be locked."""
-        descriptor = os.open(self.path, os.O_RDONLY)
-        try:
-            with suppress(OSError):  # some network file systems have no locks
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(descriptor)
-
-    @contextmanager
     def held_for_training(self) -> Iterator[None]:
-        """Keeps a second trainer off this run; the lock goes with the process, however it ends.
+        """Keep a second trainer off this run; the lock ends with the process, even if killed.
 
         Raises:
           RunError: another process is training it.
         """
-        descriptor = os.open(self.path / TRAINING, os.O_RDWR | os.O_CREAT, 0o666)
         try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise RunError(
-                    f"{self.path} is being trained by another process; wait for it, stop it, or "
-                    "choose another name"
-                ) from None
-            except OSError:
-                pass  # some network file systems have no locks
-            yield
-        finally:
-            os.close(descriptor)
+            with locked(self.path / TRAINING, wait=False):
+                yield
+        except AlreadyLockedError:
+            raise RunError(
+                f"{self.path} is being trained by another process; wait for it, stop it, or "
+                "choose another name"
+            ) from None
 
     # ---- probes
 

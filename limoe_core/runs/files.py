@@ -41,6 +41,8 @@ CAUSAL = "causal"
 EVENTS = "tensorboard"
 #: Held by the process that trains the run.
 TRAINING = ".training"
+#: Held by a process while it changes the evaluations.
+EVALUATING = ".evaluating"
 
 
 class RunError(ValueError):

@@ -67,7 +67,7 @@ def test_labels_go_where_the_template_says() -> None:
     ("labels", "template", "sentence"),
     [
         ([], "{}", "at least one label"),
-        (["a", "b", "a"], "{}", "'a' is there twice"),
+        (["a", "b", "a"], "{}", "'a' is given twice"),
         (["a"], "a picture", "must hold {} once"),
         (["a"], "{} and {}", "must hold {} once"),
     ],

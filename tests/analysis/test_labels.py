@@ -29,7 +29,10 @@ from analysis.scripts import script
         ("", "Space"),
         ("▁12", "Digit"),
         ("!?", "Symbol"),
-        ("ᚠᚢ", "Other"),
+        ("ᚠᚢ", "Runic"),
+        ("ーター", "Katakana"),
+        ("ー", "Common"),
+        ("々", "Han"),
         ("a赤赤", "Han"),
     ],
 )

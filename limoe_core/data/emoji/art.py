@@ -13,7 +13,7 @@ from limoe_core.data import npm
 from limoe_core.data.emoji.concepts import Concept, bare, module_folder
 from limoe_core.data.emoji.iconify import IconSet, match, name_index
 
-#: Side of every drawing in pixels: what Twemoji comes in.
+#: Side of every drawing in pixels, as in Twemoji.
 SIDE = 72
 
 #: npm packages of the config `full`, style by package; versions are pinned.
@@ -47,7 +47,7 @@ class Style:
 
     name: str
     sources: Mapping[str, object]
-    """What each concept's drawing is made from, by concept key."""
+    """Source of each concept's drawing, by concept key."""
     draw: Callable[[object], bytes]
 
     def png(self, key: str) -> bytes:
@@ -61,12 +61,12 @@ def tarball_name(style: str) -> str:
 
 
 def art_folder(data_dir: str | Path) -> Path:
-    """Where the art of the config `full` is kept, in a TFDS data directory."""
+    """Folder of the config `full`'s art in a TFDS data directory."""
     return Path(data_dir).expanduser() / "downloads" / "limoe_lens"
 
 
 def has_full_art(folder: Path) -> bool:
-    """Whether all packages of the config `full` are in `folder`."""
+    """True if all packages of the config `full` are in `folder`."""
     return all((folder / tarball_name(style)).is_file() for style in PACKAGES)
 
 

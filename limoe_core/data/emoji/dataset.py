@@ -1,4 +1,4 @@
-"""What the emoji set can do."""
+"""The emoji set as a data set object."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class EmojiSet(DataSet):
         return "full" if prepared or has_full_art(art_folder(folder)) else "base"
 
     def is_ready(self, config: DataConfig) -> bool:
-        """Whether it is built; looks at folders alone."""
+        """True if it is built; looks only at folders."""
         name = self.resolve(config)
         return name in CONFIGS and is_whole(data_directory(config.dir) / self.name / name / VERSION)
 

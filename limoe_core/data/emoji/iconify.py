@@ -1,6 +1,6 @@
-"""Reads the art styles that come as Iconify JSON: one file of SVG bodies per style.
+"""Reader of art styles in Iconify JSON: one file of SVG bodies per style.
 
-Some packages say which code points a drawing is of (`chars.json`). The others only have slugs such
+Some packages give the code points of each drawing (`chars.json`). The others only have slugs such
 as `flag-for-germany` or `clock4thirty`; those are matched with names of the concepts, and a slug
 that could mean two concepts is left alone: a missing drawing costs less than a wrong one.
 """
@@ -34,7 +34,7 @@ class IconSet:
 
     @classmethod
     def read(cls, tarball: Path) -> IconSet:
-        """From a package as `npm pack` leaves it."""
+        """Read a package as `npm pack` leaves it."""
         with tarfile.open(tarball, "r:gz") as archive:
             icons = _json_member(archive, "package/icons.json")
             characters = _json_member(archive, "package/chars.json")
@@ -47,7 +47,7 @@ class IconSet:
         )
 
     def slugs(self) -> list[str]:
-        """Every name under which a drawing can be had, drawings themselves before aliases."""
+        """Every name of a drawing, drawings themselves before aliases."""
         return [*self.icons, *self.aliases]
 
     def original(self, slug: str) -> tuple[str, bool]:
@@ -60,7 +60,7 @@ class IconSet:
         return slug, plain
 
     def svg(self, slug: str) -> str:
-        """The drawing as an SVG document with a square view box, the drawing in its middle."""
+        """The drawing as an SVG document, centred in a square view box."""
         turns = []
         while slug in self.aliases:
             turns.append(self.aliases[slug])
@@ -97,17 +97,17 @@ def _turned(body: str, turn: Mapping[str, object], x: float, y: float) -> str:
 
 
 def compact(name: str) -> str:
-    """A name or slug with everything but letters and digits taken out: `"t-rex"` to `"trex"`."""
+    """A name or slug reduced to letters and digits: `"t-rex"` to `"trex"`."""
     plain = unicodedata.normalize("NFKD", name.replace("&", " and ").replace("#", " hash "))
     return re.sub(r"[^a-z0-9]+", "", plain.casefold())
 
 
 def name_index(concepts: Sequence[Concept], known: Iterable[IconSet] = ()) -> dict[str, str]:
-    """Key of the concept that each compact name means; names that mean several are left out.
+    """Concept key by compact name; names that mean several concepts are left out.
 
-    Official names go before slugs that `known` sets give to the same code points, then aliases,
-    then names of the Unicode standard: a name means a concept only if no better source gives it to
-    another.
+    Official names come first, then slugs that `known` sets give to the same code points, then
+    aliases, then names of the Unicode standard: a name means a concept only if no better source
+    gives it to another.
     """
     by_bare = {bare(concept.key): concept.key for concept in concepts}
     tiers: list[list[tuple[str, str]]] = [
@@ -137,11 +137,11 @@ def match(
     index: Mapping[str, str],
     misleading: Set[str] = frozenset(),
 ) -> dict[str, str]:
-    """Slug of the drawing of each concept that the set has one of.
+    """Slug of each concept's drawing, for concepts that the set has.
 
     Args:
       icons: the set.
-      concepts: what is looked for.
+      concepts: the concepts to look for.
       index: from `name_index`; used for drawings whose code points the set does not give.
       misleading: slugs that must not be matched by name.
 

@@ -1,13 +1,13 @@
-"""Which split a drawing belongs to: by a stable hash of its concept, never by order.
+"""Splits of the emoji set: by a stable hash of the concept, never by order.
 
 | split | concepts | drawings |
 |---|---|---|
-| `validation` | about 5 %, of which training sees nothing | all styles |
-| `test_concept` | about 10 %, of which training sees nothing | all styles |
-| `test_style` | a tenth of the others | those of one family of styles that is kept back |
-| `train` | the others | all but those kept back |
+| `validation` | about 5 %, unseen in training | all styles |
+| `test_concept` | about 10 %, unseen in training | all styles |
+| `test_style` | a tenth of the others | those of one family of styles that is held out |
+| `train` | the others | all but those held out |
 
-Nothing depends on which styles are at hand, so a model trained on the config `full` never trained
+Nothing depends on which styles are installed, so a model trained on the config `full` never trained
 on a drawing that the config `base` tests.
 """
 
@@ -21,7 +21,7 @@ from limoe_core.data.emoji.concepts import bare
 Split = Literal["train", "validation", "test_concept", "test_style"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test_concept", "test_style")
 
-#: Styles drawn after one another are near duplicates, so a family is kept back as a whole.
+#: Styles derived from one another are near duplicates, so a family is held out as a whole.
 FAMILY = {
     "openmoji": "openmoji",
     "twemoji": "twemoji",
@@ -34,7 +34,7 @@ FAMILY = {
     "fxemoji": "fxemoji",
 }
 
-#: Families that are kept back; the others do not draw every concept.
+#: Families that can be held out; the others do not draw every concept.
 HELD_OUT_FAMILIES = ("openmoji", "twemoji", "noto", "fluent")
 
 _VALIDATION = 0.05
@@ -43,7 +43,7 @@ _TEST_STYLE = 0.10
 
 
 def uniform(key: str, salt: str) -> float:
-    """A number in [0, 1) that depends on the concept and the question only."""
+    """A number in [0, 1) that depends only on the concept and the question."""
     digest = hashlib.blake2b(f"{salt}:{bare(key)}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") / 2**64
 

@@ -1,4 +1,4 @@
-"""What is known of the emoji set without TFDS, which takes a second to import."""
+"""Version and configs of the emoji set, without TFDS, which imports slowly."""
 
 VERSION = "1.0.0"
 #: Builder configs and what each holds.

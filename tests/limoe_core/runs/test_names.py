@@ -24,6 +24,7 @@ FOLDERS = {
     files.CAUSAL,
     files.EVENTS,
     files.TRAINING,
+    files.EVALUATING,
     files.PARAMS,
     files.OPTIMIZER,
 }
