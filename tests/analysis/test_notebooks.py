@@ -33,6 +33,7 @@ def test_notebooks_are_kept_without_outputs(name):
             assert cell.execution_count is None
 
 
+@pytest.mark.notebook
 @pytest.mark.parametrize("name", NOTEBOOKS)
 def test_notebooks_run(name, debug_run, monkeypatch):
     notebook = execute(name, debug_run, monkeypatch)

@@ -8,6 +8,8 @@ import pytest
 
 from benchmarks.resilience import runs
 
+pytestmark = pytest.mark.benchmark
+
 
 def test_damaged_runs_give_a_clear_error_or_what_they_hold(debug_run: Path) -> None:
     (record,) = runs.run(debug_run, cases=60, seed=7)

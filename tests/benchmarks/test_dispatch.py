@@ -14,6 +14,8 @@ from benchmarks.dispatch.layer import Layer, Weights, loss_gradients, random_wei
 from benchmarks.dispatch.ours import ours
 from benchmarks.dispatch.ragged import ragged_dispatch
 
+pytestmark = pytest.mark.benchmark
+
 N, D, E, H = 48, 8, 4, 12
 ROOM_FOR_ALL = float(E)
 

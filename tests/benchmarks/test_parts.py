@@ -31,6 +31,8 @@ from limoe_core.data.batches import training_batches
 from limoe_core.data.source import load_pairs
 from limoe_core.presets import preset
 
+pytestmark = pytest.mark.benchmark
+
 DEBUG = "debug"
 ROOT = Path(__file__).resolve().parents[2]
 

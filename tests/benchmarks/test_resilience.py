@@ -13,6 +13,8 @@ from benchmarks.resilience import bombs, client, mutations, seeds, sessions, upl
 from limoe_core.data.preprocess import MAX_SCANS, MAX_SIDE, PictureError, open_picture
 from tests.app.example_runs import make_small
 
+pytestmark = pytest.mark.benchmark
+
 
 def test_mutated_pictures_are_read_or_refused_with_a_sentence() -> None:
     for record in uploads.run(500, seed=1, with_bombs=False):

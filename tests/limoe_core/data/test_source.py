@@ -179,6 +179,7 @@ def test_auto_takes_full_where_its_art_is(tmp_path: Path, splits: dict[str, Pair
             assert picture[36, 60].tolist() == ([255, 0, 0, 255] if apple else [0, 0, 0, 0])
 
 
+@pytest.mark.processes
 def test_a_killed_build_is_never_taken_for_whole(
     tmp_path: Path, splits: dict[str, PairSet]
 ) -> None:

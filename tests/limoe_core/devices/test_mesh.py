@@ -118,6 +118,7 @@ def each(walks: list[Walks], *marks: pytest.MarkDecorator) -> list[Any]:
     ]
 
 
+@pytest.mark.mesh
 @pytest.mark.parametrize(("walks", "name"), each(SHORT) + each(LONG, pytest.mark.long))
 def test_every_mesh_gives_what_one_device_gives(walks: Walks, name: str, walked: Walked) -> None:
     """Loss, gradients and statistics of five steps with the same routing groups."""
@@ -149,6 +150,7 @@ def train(run: Path, data_dir: Path, *options: str, **environment: str) -> subpr
     )
 
 
+@pytest.mark.processes
 def test_two_processes_train_one_run_that_one_opens_and_goes_on_with(
     tmp_path: Path, data_dir: Path
 ) -> None:
@@ -193,6 +195,7 @@ def assert_near(run: Run, wanted: Run) -> None:
         assert np.mean(np.abs(left - right)) < 1e-5
 
 
+@pytest.mark.mesh
 def test_five_steps_are_not_one_step(walked: Walked) -> None:
     """Or the tests above would hold for a model that stands still."""
     found = walked(ALONE[8], "8:")
@@ -200,6 +203,7 @@ def test_five_steps_are_not_one_step(walked: Walked) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.mesh
 def test_groups_make_a_difference(walked: Walked) -> None:
     eight, one = (walked(ALONE[n], f"{n}:")["0.metrics.loss"] for n in (8, 1))
     assert not np.allclose(eight, one, atol=1e-4)

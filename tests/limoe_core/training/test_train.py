@@ -64,6 +64,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory, data_dir: Path) -> Run:
     return Run.open(path)
 
 
+@pytest.mark.processes
 def test_a_killed_run_resumes_to_bitwise_the_same_parameters(
     whole: Run, tmp_path: Path, data_dir: Path
 ) -> None:
@@ -85,6 +86,7 @@ def test_a_killed_run_resumes_to_bitwise_the_same_parameters(
     assert resumed.probe_steps() == whole.probe_steps()
 
 
+@pytest.mark.processes
 def test_a_terminated_run_saves_where_it_is_and_a_second_trainer_is_refused(
     whole: Run, tmp_path: Path, data_dir: Path
 ) -> None:
@@ -110,6 +112,7 @@ def test_a_terminated_run_saves_where_it_is_and_a_second_trainer_is_refused(
         np.testing.assert_array_equal(ours, theirs)
 
 
+@pytest.mark.processes
 def test_a_disk_that_takes_no_more_ends_in_a_sentence(
     whole: Run, tmp_path: Path, data_dir: Path
 ) -> None:
@@ -131,6 +134,7 @@ def test_a_disk_that_takes_no_more_ends_in_a_sentence(
     assert Run.open(path).steps()[-1] == STEPS
 
 
+@pytest.mark.processes
 def test_a_folder_that_turns_read_only_ends_in_a_sentence(tmp_path: Path, data_dir: Path) -> None:
     path, steps = tmp_path / "run", 150
     # So seldom that no save is under way: its thread would be waited for, for five minutes.
