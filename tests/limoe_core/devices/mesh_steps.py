@@ -1,5 +1,6 @@
-"""Five steps on meshes, written down: `python -m tests.limoe_core.devices.mesh_steps OUT GROUPS:MESH ...`.
+"""Five steps on meshes, written down: `python -m tests.limoe_core.devices.mesh_steps OUT WALK ...`.
 
+A WALK is GROUPS:MESH.
 Run in a process of its own, since the number of devices is fixed when JAX starts. With the
 environment of a cluster it joins the other processes, and the first writes.
 """
