@@ -73,4 +73,4 @@ def test_analysis_takes_such_a_trace(model: LoadedModel, tmp_path: Path) -> None
     assert len(frame) == 2 * trace.num_tokens * 4
     assert frame["gate"].between(0, 1).all()
     assert len(analysis.roles(trace)) == 2 * 8
-    assert len(analysis.specialisation(trace)) == 2
+    assert len(analysis.modality_specialisation(trace)) == 2

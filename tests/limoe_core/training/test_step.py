@@ -256,7 +256,7 @@ def test_a_step_moves_the_bias_by_its_counts_and_no_frozen_router(
     assert "choices" not in metrics, "which are not for the log"
     tokens = np.count_nonzero(np.asarray(batch.texts))
     for index, choices in enumerate(np.asarray(told["choices"])):
-        mlp, old = after.params["blocks"][index]["mlp"], start["blocks"][index]["mlp"]
+        mlp = after.params["blocks"][index]["mlp"]
         assert choices.sum(axis=1).tolist() == [2 * PICTURES * 8, 2 * tokens]
         wanted = np.zeros((2, 4))
         for m in range(2):
@@ -264,6 +264,11 @@ def test_a_step_moves_the_bias_by_its_counts_and_no_frozen_router(
                 difference = choices[m].sum() / 4 - choices[m, e]
                 wanted[m, e] = 0.25 * (difference > 0) - 0.25 * (difference < 0)
         np.testing.assert_array_equal(mlp["balance"], wanted)
+
+    # The learning rate of the first update is 0.
+    later, _ = step(jax.tree.map(jnp.copy, after), batch)
+    for index in range(2):
+        mlp, old = later.params["blocks"][index]["mlp"], start["blocks"][index]["mlp"]
         np.testing.assert_array_equal(mlp["router"], old["router"])
         assert np.any(mlp["w_in"] != old["w_in"])
 
@@ -307,6 +312,7 @@ def test_a_bias_and_a_frozen_router_are_saved_and_resumed(tmp_path: Path) -> Non
         choices = [jnp.arange(8.0).reshape(2, 4)] * 2
         params = functional.after_update(start.params, choices)
         store.save(3, params, start.opt_state, NoInput().get_state())
+        store.wait()
         resumed = start_or_restore(run, store, functional, NoInput(), mesh)
     assert int(resumed.step) == 3
     assert resumed.params["blocks"][0]["mlp"]["balance"].tolist() == [[0.5, 0.5, -0.5, -0.5]] * 2
