@@ -6,10 +6,57 @@
 Every name below is loaded when it is first used, so that importing the package costs nothing.
 """
 
+# ruff: noqa: F401
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # what type checkers and editors see; a test holds it equal to the table below
+    from analysis.accuracy import (
+        accuracy_difference,
+        accuracy_frame,
+        answers_frame,
+        category_confusions,
+        confusions,
+        retrieval_frame,
+    )
+    from analysis.agreement import agreement_with_labels
+    from analysis.causal import (
+        cached_causal_specialisation,
+        causal_specialisation,
+        specialisation_index,
+    )
+    from analysis.colours import expert_colour, expert_label, text_colour
+    from analysis.emergence import (
+        health_over_steps,
+        metrics_frame,
+        probe_traces,
+        shares_over_steps,
+        specialisation_over_steps,
+        training_routers,
+    )
+    from analysis.errors import AnalysisError
+    from analysis.frame import join_runs, readable, to_frame
+    from analysis.geometry import sceptics_check
+    from analysis.labels import token_labels
+    from analysis.pairs import data_pairs, probe_pairs
+    from analysis.paths import expert_paths, transitions
+    from analysis.picture_sets import data_pictures, probe_pictures
+    from analysis.preferences import (
+        expert_preferences,
+        position_frame,
+        position_map,
+        top_patches,
+        top_pieces,
+        top_words,
+    )
+    from analysis.recipes import Recorded, python, record
+    from analysis.saturation import router_saturation
+    from analysis.scripts import script
+    from analysis.shares import balanced_shares, expert_shares, first_choice_counts, router_health
+    from analysis.specialisation import modality_nmi, modality_specialisation, role, roles
+    from analysis.timeline import timeline_frame
 
 _HOME = {
     "AnalysisError": "errors",
@@ -65,12 +112,15 @@ _HOME = {
     "transitions": "paths",
 }
 
+__all__ = sorted(_HOME)
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'analysis' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"analysis.{_HOME[name]}"), name)
+if not TYPE_CHECKING:  # to a type checker a misspelt name would be of any type
+
+    def __getattr__(name: str) -> Any:
+        if name not in _HOME:
+            raise AttributeError(f"module 'analysis' has no attribute {name!r}")
+        return getattr(importlib.import_module(f"analysis.{_HOME[name]}"), name)
 
 
 def __dir__() -> list[str]:
-    return sorted(_HOME)
+    return __all__

@@ -39,7 +39,7 @@ def accuracy_frame(run: EvaluatedRun, step: int | None = None) -> pd.DataFrame:
         groups "category, mean over languages" and "style, mean over languages");
       name: which language, category or style; the language in the headline group;
       n (pictures), concepts (distinct ones), ways (classes), chance (k / ways);
-      ceiling: top-1 of perfect knowledge when the exact concept must be named; NaN if not known;
+      ceiling: top-1 of perfect knowledge if the exact concept had to be named; NaN where not known;
       data: data set and version.
 
     Args:

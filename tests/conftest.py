@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import HealthCheck, settings
 
 from tests import compile_cache, shapes
 
-# Before anything imports jax. Most of what tests compile runs for less time than it compiles:
-# plainly compiled, the tests of the core take half as long.
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+# All of this comes before anything imports JAX. Most of what tests compile runs for less time than
+# it compiles: plainly compiled, the tests of the core take half as long.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault(
     "XLA_FLAGS",
@@ -17,19 +29,6 @@ os.environ.setdefault(
 )
 compile_cache.use()
 shapes.check_from_now_on()
-
-import fcntl
-import shutil
-import subprocess
-import sys
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
-
-import pytest
-from hypothesis import HealthCheck, settings
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser
 
 ROOT = Path(__file__).resolve().parent.parent
 

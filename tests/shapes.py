@@ -6,10 +6,14 @@ without it a protocol or a forward reference need not be made for a check at run
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Callable
+from types import UnionType
 from typing import Any, TypeVar, get_args
 
 import jaxtyping
+import numpy as np
 from beartype import beartype
 
 Checked = TypeVar("Checked", bound=Callable[..., Any])
@@ -25,10 +29,12 @@ def check_from_now_on() -> None:
 def check(function: Checked) -> Checked:
     """Let beartype check those parameters and results of `function` that are arrays."""
     annotations = function.__annotations__
-    arrays = {name: hint for name, hint in annotations.items() if names_an_array(hint)}
-    if not arrays:
+    if not any(map(names_an_array, annotations.values())):
         return function
-    function.__annotations__ = {name: arrays.get(name, Any) for name in annotations}
+    function.__annotations__ = {
+        name: Any if not names_an_array(hint) else hint if name == "return" else or_numpy(hint)
+        for name, hint in annotations.items()
+    }
     return beartype(function)
 
 
@@ -36,6 +42,23 @@ def names_an_array(hint: Any) -> bool:
     """Whether a shape is declared in `hint`: of itself, or of what it holds."""
     if isinstance(hint, list):  # the parameters of a callable
         return any(map(names_an_array, hint))
-    if isinstance(hint, type) and issubclass(hint, jaxtyping.AbstractArray):
-        return True
-    return any(map(names_an_array, get_args(hint)))
+    return is_an_array(hint) or any(map(names_an_array, get_args(hint)))
+
+
+def is_an_array(hint: Any) -> bool:
+    return isinstance(hint, type) and issubclass(hint, jaxtyping.AbstractArray)
+
+
+def or_numpy(hint: Any) -> Any:
+    """`hint`, or numpy's array of the same shape where it asks for JAX's: JAX takes both."""
+    if isinstance(hint, UnionType):
+        return functools.reduce(operator.or_, map(or_numpy, get_args(hint)))
+    if is_an_array(hint) and hint.array_type is jax_array():
+        return hint | hint.dtype[np.ndarray, hint.dim_str]
+    return hint
+
+
+def jax_array() -> type:
+    import jax  # the settings of the tests must come before it
+
+    return jax.Array

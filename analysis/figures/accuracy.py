@@ -75,7 +75,7 @@ def accuracy_figure(
             figure.add_scatter(
                 x=ceilings["ceiling"],
                 y=[escape(name) for name in ceilings["name"]],
-                name="ceiling if the exact concept must be named",
+                name="ceiling if the exact concept had to be named",
                 mode="markers",
                 orientation="h",
                 offsetgroup=str(place),

@@ -93,7 +93,7 @@ def open_picture(
 
 
 def to_model_input(
-    picture: Image.Image | UInt8[np.ndarray, "h w *c"], size: int
+    picture: Image.Image | np.ndarray, size: int
 ) -> Float32[np.ndarray, "size size 3"]:
     """A picture of any size and kind as the model's input.
 
@@ -113,9 +113,7 @@ def to_model_input(
     return fit_square(picture, size).astype(np.float32) / np.float32(127.5) - 1
 
 
-def fit_square(
-    picture: Image.Image | UInt8[np.ndarray, "h w *c"], size: int
-) -> UInt8[np.ndarray, "size size 3"]:
+def fit_square(picture: Image.Image | np.ndarray, size: int) -> UInt8[np.ndarray, "size size 3"]:
     """The picture of `to_model_input` before scaling, with values in 0 to 255."""
     if not isinstance(picture, Image.Image):
         picture = _from_array(picture)

@@ -18,7 +18,7 @@ from limoe_core.data.registry import DATA_SETS, data_set
 from limoe_core.data.source import load_pairs
 from limoe_core.presets import preset
 from limoe_core.runs import Predictions
-from limoe_core.train import train
+from limoe_core.training.loop import train
 
 from .made_up_set import Shapes, concepts
 

@@ -1,8 +1,8 @@
-"""Five steps on meshes, written down: `python -m tests.limoe_core.devices.mesh_steps OUT WALK ...`.
+"""Five steps on meshes, written down.
 
-A WALK is GROUPS:MESH.
-Run in a process of its own, since the number of devices is fixed when JAX starts. With the
-environment of a cluster it joins the other processes, and the first writes.
+`python -m tests.limoe_core.devices.mesh_steps OUT GROUPS:MESH ...`, run in a process of its own,
+since the number of devices is fixed when JAX starts. With the environment of a cluster it joins the
+other processes, and the first writes.
 """
 
 from __future__ import annotations

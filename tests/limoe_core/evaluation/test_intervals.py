@@ -105,7 +105,7 @@ def test_cluster_bootstrap_agrees_with_one_drawn_by_hand():
 
 @pytest.mark.parametrize("right", [0, 1])
 def test_an_interval_never_has_no_width(right):
-    found = intervals.cluster_estimate(np.full(30, right), np.repeat(np.arange(10), 3))
+    found = intervals.cluster_estimate(np.full(30, float(right)), np.repeat(np.arange(10), 3))
     assert found.value == right
     assert found.high - found.low > 0.2  # ten concepts, not thirty pictures
     assert np.isnan(intervals.cluster_estimate(np.zeros(0), np.zeros(0))).all()

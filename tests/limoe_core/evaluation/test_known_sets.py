@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -277,7 +278,7 @@ def test_memory_holds_a_batch_of_pictures_at_a_time(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from limoe_core.data.prepared import SourcePictures
-    from limoe_core.evaluation import embedding
+    from limoe_core.evaluation import known_sets
 
     sizes: list[int] = []
     read: Callable[..., np.ndarray] = SourcePictures.batch
@@ -287,7 +288,8 @@ def test_memory_holds_a_batch_of_pictures_at_a_time(
         return read(self, places)
 
     monkeypatch.setattr(SourcePictures, "batch", counted)
-    monkeypatch.setitem(embedding.embed_pictures.__kwdefaults__, "batch", 8)
+    eight_at_a_time = functools.partial(known_sets.embed_pictures, batch=8)
+    monkeypatch.setattr(known_sets, "embed_pictures", eight_at_a_time)
     arguments = evaluate.Arguments(run.path, tasks=("zero_shot_cifar100",), json=True, store=False)
     evaluate.evaluate(arguments)
     assert sizes == [8, 8, 4]
