@@ -33,7 +33,7 @@ def summed(
     weights: Float[Array, " n"] | None = None,
     model: LoadedModel | None = None,
 ) -> Float[Array, " d"]:
-    return (x if weights is None else x * weights[:, None]).sum(0)
+    return jnp.sum(x if weights is None else x * weights[:, None], 0)
 
 
 @jaxtyped(typechecker=shapes.check)
