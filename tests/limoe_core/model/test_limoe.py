@@ -248,7 +248,8 @@ def test_the_dense_twin_differs_in_the_experts_alone() -> None:
 def test_bfloat16_keeps_routers_and_parameters_in_float32(pairs: tuple) -> None:
     half = dataclasses.replace(CONFIG, model=dataclasses.replace(CONFIG.model, dtype="bfloat16"))
     values = initial_params(half, 0)
-    output = FunctionalModel.of(half).bind(values)(*map(jnp.asarray, pairs))
+    functional = FunctionalModel.of(half)
+    output = jax.jit(lambda values, *inputs: functional.bind(values)(*inputs))(values, *pairs)
     assert output.routings[0].logits.dtype == output.image_embeddings.dtype == jnp.float32
     assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(values))
 

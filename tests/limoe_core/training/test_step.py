@@ -93,7 +93,10 @@ def whole(params: Params, loaded: dict[str, np.ndarray]) -> tuple[Params, dict[s
     return gradients_of(config, params, placed(config, loaded))
 
 
-@pytest.mark.parametrize(("micro_batches", "block"), [(4, 0), (1, 4), (2, 8)])
+@pytest.mark.parametrize(
+    ("micro_batches", "block"),
+    [(4, 0), (1, 4), pytest.param(2, 8, marks=pytest.mark.training)],
+)
 def test_a_cut_batch_gives_what_the_whole_gives(
     params: Params,
     loaded: dict[str, np.ndarray],
