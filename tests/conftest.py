@@ -61,6 +61,13 @@ def common(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture
+def unchecked_shapes() -> Iterator[None]:
+    """For tests of how a function itself refuses arrays that its signature does not allow."""
+    with shapes.unchecked():
+        yield
+
+
 @pytest.fixture(scope="session")
 def data_dir(common: Path) -> Path:
     """TFDS data directory of this test run; the environment's, if it names one, saves the build."""

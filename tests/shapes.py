@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import functools
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import UnionType
 from typing import Any, TypeVar, get_args
 
@@ -24,6 +25,16 @@ PACKAGES = ("limoe_core", "analysis")
 def check_from_now_on() -> None:
     """Check what the modules of `PACKAGES` declare, in each that is imported after this."""
     jaxtyping.install_import_hook(PACKAGES, f"{__name__}.check")
+
+
+@contextmanager
+def unchecked() -> Iterator[None]:
+    """Check nothing for a while."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    try:
+        yield
+    finally:
+        jaxtyping.config.update("jaxtyping_disable", False)
 
 
 def check(function: Checked) -> Checked:

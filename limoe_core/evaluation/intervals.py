@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Integer, Shaped
+from jaxtyping import Bool, Float, Integer, Real, Shaped
 
 #: Resamples of a bootstrap.
 SAMPLES = 1000
@@ -94,7 +94,7 @@ def wilson_interval(hits: int, n: int, level: float = 0.95) -> tuple[float, floa
 
 
 def cluster_estimate(
-    values: Float[np.ndarray, " n"] | Bool[np.ndarray, " n"],
+    values: Real[np.ndarray, " n"] | Bool[np.ndarray, " n"],
     clusters: Shaped[np.ndarray, " n"],
     *,
     level: float = 0.95,

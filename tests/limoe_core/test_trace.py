@@ -72,6 +72,7 @@ def test_selected_pairs_keep_their_tokens(pairs: list[int]) -> None:
         assert some.captions[new] == trace.captions[old]
 
 
+@pytest.mark.usefixtures("unchecked_shapes")
 @pytest.mark.parametrize(
     "change",
     [

@@ -269,6 +269,7 @@ def test_bands_leave_no_seam(height: int, width: int) -> None:
     assert np.abs(found.astype(int) - expected.astype(int)).max() <= 2
 
 
+@pytest.mark.usefixtures("unchecked_shapes")
 @pytest.mark.parametrize(
     "array, complaint",
     [
