@@ -1,6 +1,6 @@
 """Numbers and figures from routing traces and runs.
 
-    import analysis
+    from limoe_lens import analysis  # in a clone, `import analysis` does as well
     frame = analysis.to_frame(trace)
 
 Every name below is loaded when it is first used, so that importing the package costs nothing.

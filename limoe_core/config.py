@@ -163,9 +163,23 @@ class ModelConfig:
         if self.moe_layers:
             blocks = ", ".join(str(layer + 1) for layer in self.moe_layers)
             experts = f"{self.experts} experts in blocks {blocks}, top {self.top_k}"
+            experts = ", ".join((experts, *self.variations))
         else:
             experts = "no experts"
         return f"{self.layers} blocks of width {self.width}; {experts}"
+
+    @property
+    def variations(self) -> tuple[str, ...]:
+        """How its mixtures differ from the paper's, in words; empty if they do not."""
+        if not self.experts:
+            return ()
+        balanced = {"all": "balanced without a loss", "modality": "balanced per modality"}
+        found = (
+            "a shared expert" if self.shared_dim else "",
+            "frozen routers" if self.router == "frozen" else "",
+            balanced.get(self.balance, ""),
+        )
+        return tuple(filter(None, found))
 
     @property
     def expert_blocks(self) -> tuple[int, ...]:

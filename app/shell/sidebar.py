@@ -119,12 +119,12 @@ def list_broken(runs: Runs) -> None:
 def describe(run: Run) -> str:
     """One line about a run: experts, size, data."""
     model = run.config.model
-    shared = " and a shared one" if model.shared_dim else ""
     parts = [
-        f"{model.experts} experts, top {model.top_k}{shared}, in {len(model.moe_layers)} of "
+        f"{model.experts} experts, top {model.top_k}, in {len(model.moe_layers)} of "
         f"{model.layers} blocks"
         if model.experts
-        else f"dense twin, {model.layers} blocks"
+        else f"dense twin, {model.layers} blocks",
+        *model.variations,
     ]
     parameters = run.info.get("parameters")
     if isinstance(parameters, int):

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import limoe_core
+from limoe_core.config import ModelConfig
 from limoe_core.runs import Run
 
 SHIPPED = Path(__file__).resolve().parents[2] / "checkpoints"
@@ -52,6 +53,17 @@ def test_a_run_says_its_checkpoints() -> None:
     assert len(shown.splitlines()) <= 5
     assert "500, 1000, 2000, 3000, 4500 of 4500 steps" in shown
     assert "no experts; 2,108,801 parameters" in repr(Run.open(SHIPPED / "dense-emoji"))
+
+
+def test_a_summary_says_how_routers_differ_from_the_papers() -> None:
+    paper = ModelConfig()
+    assert paper.variations == ()
+    changed = dataclasses.replace(paper, shared_dim=8, router="frozen", balance="modality")
+    assert changed.summary == (
+        f"{paper.summary}, a shared expert, frozen routers, balanced per modality"
+    )
+    assert dataclasses.replace(paper, balance="all").variations == ("balanced without a loss",)
+    assert dataclasses.replace(paper, experts=0, router="frozen").variations == ()
 
 
 def test_a_run_that_has_only_begun_or_is_gone_prints_all_the_same(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def show(source: Source) -> None:
             mine,
             file=source.file("shares", layer=True),
             note="Share of all image tokens (up) and of all text tokens (down, hatched) whose "
-            "first choice is the expert. Token counts and roles on hovering.",
+            "first choice is the expert. Hover for token counts and roles.",
         )
     with narrow:
         st.subheader("Specialisation by layer", anchor=False, help=TERMS["specialisation"])

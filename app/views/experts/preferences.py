@@ -71,7 +71,7 @@ def _preferences(source: Source, modality: str, by: str) -> None:
         file=source.file(f"preferences-{modality}-{by}", layer=True),
         note=f"Of the tokens with the label (number in brackets), the share whose first choice is "
         f"the expert. Colour: lift, blue above the base rate, orange below. n = {tokens:,} "
-        f"tokens.{shown} 95 % intervals over pairs on hovering.",
+        f"tokens.{shown} Hover for 95 % intervals over pairs.",
     )
 
 

@@ -254,4 +254,4 @@ def _about(picture: Chosen, mine: pd.DataFrame) -> str:
     same = mine[[str(label).casefold() == picture.truth.casefold() for label in mine["label"]]]
     if same.empty:
         return f":small[{words}]"
-    return f":small[{words} · the correct name is at rank {int(same['rank'].iloc[0]):,}]"
+    return f":small[{words} · correct name at rank {int(same['rank'].iloc[0]):,}]"
