@@ -17,6 +17,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -28,16 +29,21 @@ from scipy.special import logsumexp
 from analysis.errors import AnalysisError
 from analysis.halves import Halves
 from analysis.pairs import probe_pairs as probe_pairs
+from limoe_core.config import ModelConfig
 from limoe_core.files import replacing
 from limoe_core.runs.files import causal_file
 from limoe_core.trace import IMAGE, MODALITIES, TEXT
 
 if TYPE_CHECKING:
+    from limoe_core.config import Config
     from limoe_core.inference import LoadedModel
     from limoe_core.model.router import Intervention
 
 Variant = Literal["next best", "none"]
 VARIANTS: tuple[Variant, ...] = ("next best", "none")
+
+#: Settings of a model that came after version 0.3.
+_LATER = ("expert_dim", "shared_dim", "router", "balance", "balance_rate")
 
 _COLUMNS = [
     "layer",
@@ -261,7 +267,7 @@ def _digest(
     question: Mapping[str, Any] = {
         "version": 1,
         "run": [run.name, run.info.get("created")] if run is not None else None,
-        "config": model.config.to_dict(),
+        "config": _settings(model.config),
         "step": model.step,
         "texts": list(texts),
         "variant": variant,
@@ -274,6 +280,16 @@ def _digest(
         digest.update(repr((array.shape, array.dtype.str)).encode())
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()[:20]
+
+
+def _settings(config: Config) -> dict[str, Any]:
+    """Settings as version 0.3 wrote them, so that its results are found; later ones if changed."""
+    settings = config.to_dict()
+    shape, default = settings["model"], asdict(ModelConfig())
+    for name in _LATER:
+        if shape[name] == default[name]:
+            del shape[name]
+    return settings
 
 
 def _read(path: Path) -> pd.DataFrame | None:

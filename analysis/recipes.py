@@ -122,8 +122,8 @@ class Recorded(Generic[T]):
     @property
     def key(self) -> tuple[Hashable, ...]:
         """Equal for two calls only if they give the same: the code, and the marks of its parts."""
-        marks = {mark for node in _walk(self) for mark in node._mark}
-        return (str(self), *sorted(marks, key=repr))
+        # In order: of two files of one name, it matters which comes first.
+        return (str(self), *(mark for node in _walk(self) for mark in node._mark))
 
     def __str__(self) -> str:
         """The call as one expression."""

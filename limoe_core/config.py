@@ -112,18 +112,18 @@ class ModelConfig:
         _require(self.experts >= 0, "model.experts must be 0 (dense twin) or more")
         _require(self.vocab_size > 260, "model.vocab_size must exceed 260 (bytes and specials)")
         _require(self.text_length >= 2, "model.text_length must be at least 2")
+        _require(
+            self.expert_dim >= 0 and self.shared_dim >= 0,
+            "model.expert_dim and model.shared_dim must not be negative",
+        )
         if self.experts:
             _require(
                 1 <= self.top_k <= self.experts,
                 f"model.top_k {self.top_k} is not between 1 and model.experts {self.experts}",
             )
             _require(
-                self.expert_dim >= 0 and self.shared_dim >= 0,
-                "model.expert_dim and model.shared_dim must not be negative",
-            )
-            _require(
-                self.balance == "none" or self.balance_rate > 0,
-                "model.balance_rate must be positive, or model.balance none",
+                self.balance == "none" or 0 < self.balance_rate < math.inf,
+                "model.balance_rate must be a positive number, or model.balance none",
             )
             _require(self.capacity_factor > 0, "model.capacity_factor must be positive")
             _require(

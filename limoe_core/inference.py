@@ -43,7 +43,7 @@ def load(run: str | os.PathLike[str] | Run, step: int | None = None) -> LoadedMo
         run = Run.open(Path(run))
     step = run.resolve_step(step)
     functional = FunctionalModel.of(run.config)
-    params = run.restore_params(step, functional.shapes)
+    params = functional.within_bounds(run.restore_params(step, functional.shapes))
     return LoadedModel(run.config, functional, params, run.tokenizer(), step, run)
 
 

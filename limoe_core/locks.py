@@ -25,10 +25,12 @@ def locked(file: str | os.PathLike[str], *, wait: bool = True) -> Iterator[None]
 
     Raises:
       AlreadyLockedError: it is held by another, and `wait` is False.
-      OSError: the file cannot be created or opened for writing.
+      OSError: the file cannot be created or opened for writing; its folder must be there.
     """
     # Its fallback would be a marker that outlives a process that is killed on another machine.
     lock = FileLock(file, blocking=wait, fallback_to_soft=False)
+    # It would make a folder that is missing, and a run that was removed would come back as a shell.
+    os.stat(os.path.dirname(os.path.abspath(file)))
     try:
         lock.acquire()
     except Timeout:

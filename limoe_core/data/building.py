@@ -31,6 +31,7 @@ def build_once(builder: Any) -> None:
 
     version = Path(builder.data_path)
     folder = version.parent
+    folder.parent.mkdir(parents=True, exist_ok=True)
     with locked(folder.parent / f".{folder.name}.lock"):
         if is_whole(version):
             return

@@ -51,6 +51,15 @@ class FunctionalModel:
         model.after_update(choices)
         return nnx.to_pure_dict(nnx.state(model))
 
+    def within_bounds(self, params: Params) -> Params:
+        """Restored parameters with the temperature in its bounds.
+
+        Until version 0.3 the bounds held where it was used, so the stored number may lie outside.
+        """
+        model = self.bind(params)
+        model.bound_temperature()
+        return {**params, "log_temperature": model.log_temperature[...]}
+
     @functools.cached_property
     def forward(self) -> Any:
         """The jitted forward pass of a model in use, over whole pictures and padded texts.

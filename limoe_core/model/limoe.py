@@ -80,15 +80,18 @@ class LIMoE(nnx.Module):
         """The learned temperature, which divides similarities."""
         return jnp.exp(self.log_temperature[...])
 
+    def bound_temperature(self) -> None:
+        """Clip the parameter and not its use, whose gradient would be 0 beyond the bounds."""
+        low, high = map(math.log, self.temperature_bounds)
+        self.log_temperature[...] = jnp.clip(self.log_temperature[...], low, high)
+
     def after_update(self, choices: list[Float[Array, "2 E"]]) -> None:
         """Change what the optimizer does not: the temperature's bounds, and what mixtures have.
 
         Args:
           choices: how often the step's tokens chose each expert, by modality; one per MoE layer.
         """
-        # The parameter itself and not its use, whose gradient would be 0 beyond the bounds.
-        low, high = map(math.log, self.temperature_bounds)
-        self.log_temperature[...] = jnp.clip(self.log_temperature[...], low, high)
+        self.bound_temperature()
         mixtures = [block.mlp for block in self.blocks if isinstance(block.mlp, MoE)]
         for mixture, of_layer in zip(mixtures, choices, strict=True):
             mixture.after_update(of_layer)

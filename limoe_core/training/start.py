@@ -63,7 +63,8 @@ def start_or_restore(
     }
     restored = store.restore_all(steps[-1], targets)
     batches.set_state(restored["input"])
-    return TrainState(restored["params"], restored["opt_state"], _everywhere(steps[-1], mesh))
+    params = functional.within_bounds(restored["params"])
+    return TrainState(params, restored["opt_state"], _everywhere(steps[-1], mesh))
 
 
 def _everywhere(step: int, mesh: Mesh) -> jax.Array:

@@ -12,8 +12,10 @@ import pandas as pd
 import pytest
 
 import analysis
+from analysis import causal
 from analysis.causal import pair_losses
 from limoe_core import losses
+from limoe_core.config import Config
 from limoe_core.inference import LoadedModel
 from limoe_core.model.functional import FunctionalModel, initial_params
 from limoe_core.presets import preset
@@ -157,3 +159,14 @@ def test_questions_without_an_answer_are_told_so(model, pictures):
     dense = dataclasses.replace(model, config=config)
     with pytest.raises(analysis.AnalysisError, match="dense twin"):
         analysis.causal_specialisation(dense, pictures, TEXTS)
+
+
+def test_results_that_version_0_3_kept_are_found():
+    def path(config: Config) -> str:
+        model = LoadedModel(config, None, None, None, 4500)
+        picture = np.zeros((2, 2), np.uint8)
+        return causal._path(model, [picture], ["a"], "folder", "none", 1000, 0).name
+
+    assert path(Config()) == "causal-27d32ae72bc53212cf63.json"
+    other = dataclasses.replace(Config().model, router="frozen")
+    assert path(Config(model=other)) != path(Config())

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -244,6 +245,25 @@ def test_marks_tell_calls_of_one_code_apart(run):
     assert len({plain.key, early.key, late.key}) == 3
     assert early.key == frame_of(run.through(lambda compute: None, ("evaluations", 1))).key
     assert frame_of(run).key != record(analysis.accuracy_frame, run, 4400).key
+
+
+def test_marks_tell_which_of_two_of_one_name_comes_first():
+    from analysis.classification import embed_pictures
+    from limoe_core.data.preprocess import open_picture
+
+    model = constant(None, "model")
+
+    def opened(content: str) -> Recorded[Any]:
+        return record(open_picture, "a.png").through(lambda _: content, content)
+
+    def joined(*pictures: Recorded[Any]) -> Recorded[Any]:
+        return record(embed_pictures, model, list(pictures))
+
+    one, other = opened("one"), opened("other")
+    assert str(joined(one, other)) == str(joined(other, one))
+    keys = {joined(*parts).key for parts in [(one, other), (other, one), (one, one, other)]}
+    assert len(keys) == 3
+    assert len({joined(one, one, other).key, joined(one, other, other).key}) == 2
 
 
 def test_progress_is_told_and_not_written():

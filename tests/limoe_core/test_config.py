@@ -103,10 +103,17 @@ def test_finer_experts_keep_what_a_token_passes() -> None:
         finer(dense_twin(base), 2)
 
 
-def test_balancing_needs_a_rate() -> None:
+@pytest.mark.parametrize("rate", [0.0, -1.0, float("inf"), float("nan")])
+def test_balancing_needs_a_rate(rate: float) -> None:
     with pytest.raises(ConfigError, match=r"model\.balance_rate"):
-        ModelConfig(balance="all", balance_rate=0.0)
-    ModelConfig(balance_rate=0.0)
+        ModelConfig(balance="all", balance_rate=rate)
+    ModelConfig(balance_rate=rate)
+
+
+@pytest.mark.parametrize("width", ["expert_dim", "shared_dim"])
+def test_a_dense_twin_has_no_negative_widths_either(width: str) -> None:
+    with pytest.raises(ConfigError, match=width):
+        ModelConfig(experts=0, **{width: -1})
 
 
 def test_the_old_name_of_a_layout_is_read() -> None:

@@ -99,3 +99,9 @@ def test_a_folder_that_cannot_be_written_to_is_no_file_system_without_locks(tmp_
     (tmp_path / "file").write_text("")
     with pytest.raises(FileExistsError), locked(tmp_path / "file" / "lock"):
         pass
+
+
+def test_a_folder_that_is_missing_is_not_made(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), locked(tmp_path / "gone" / "lock"):
+        pass
+    assert not (tmp_path / "gone").exists()

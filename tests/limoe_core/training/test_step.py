@@ -320,3 +320,21 @@ def test_a_bias_and_a_frozen_router_are_saved_and_resumed(tmp_path: Path) -> Non
     assert int(resumed.step) == 3
     assert resumed.params["blocks"][0]["mlp"]["balance"].tolist() == [[0.5, 0.5, -0.5, -0.5]] * 2
     jax.tree.map(np.testing.assert_array_equal, resumed[:2], (params, start.opt_state))
+
+
+@pytest.mark.parametrize(("stored", "used"), [(0.009, 0.01), (1.1, 1.0), (0.3, 0.3)])
+def test_a_temperature_that_an_earlier_version_left_out_of_bounds_is_brought_back(
+    tmp_path: Path, stored: float, used: float
+) -> None:
+    config = settings(1)
+    run, functional = Run.create(tmp_path / "run", config), FunctionalModel.of(config)
+    mesh = make_mesh(MeshShape(1, 1), jax.devices()[:1])
+    with run.checkpoints(keep=0) as store:
+        start = start_or_restore(run, store, functional, NoInput(), mesh)
+        params = {**start.params, "log_temperature": jnp.log(jnp.float32(stored))}
+        store.save(3, params, start.opt_state, NoInput().get_state())
+        store.wait()
+        resumed = start_or_restore(run, store, functional, NoInput(), mesh)
+    np.testing.assert_allclose(np.exp(resumed.params["log_temperature"]), used, rtol=1e-5)
+    within = functional.within_bounds(run.restore_params(3, functional.shapes))
+    jax.tree.map(np.testing.assert_array_equal, within, resumed.params)
