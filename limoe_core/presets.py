@@ -33,7 +33,9 @@ def preset(name: str) -> Config:
 def dense_twin(config: Config) -> Config:
     """The same settings with one MLP for each mixture of experts, as wide as what a token passes.
 
-    That is its K experts and the shared one, so the FLOPs per token are the same.
+    That is its K experts and the shared one, so the FLOPs per token are the same, the router aside.
+    So are the active parameters with K = 1 and no shared expert; else the twin lacks the output
+    biases of all but one of them.
     """
     model = config.model
     width = model.active_hidden
@@ -50,8 +52,8 @@ def dense_twin(config: Config) -> Config:
 def finer(config: Config, factor: int) -> Config:
     """The same settings with experts cut into `factor` smaller ones, of which a token gets as many.
 
-    Parameters, active parameters and FLOPs stay equal, the router aside (DeepSeekMoE,
-    arXiv 2401.06066).
+    FLOPs stay equal, the router aside, and so do parameters and active parameters, the router and
+    the experts' output biases aside (DeepSeekMoE, arXiv 2401.06066).
 
     Raises:
       ConfigError: if there are no experts, or their hidden width cannot be cut so.
