@@ -19,11 +19,11 @@ TERMS: dict[str, str] = {
     "gate": "The router's probability for the expert that a token is sent to. It multiplies the "
     "expert's output, so it is also how much the expert counts. Shown here as opacity.",
     "expert": "One of the E MLPs of a mixture-of-experts layer. Each token is sent to the K "
-    "experts with the highest gate values.",
+    "experts with the highest gate values; loss-free balancing adds a bias of each expert first.",
     "capacity": "The maximum number of tokens that an expert takes from a routing group of n "
     "tokens: C = ⌈K · n · capacity factor / E⌉. Patches and pieces compete for the same slots.",
-    "dropped": "A token whose expert was full. The layer then adds nothing to it; it goes on "
-    "unchanged through the residual connection. Shown hatched.",
+    "dropped": "A token whose expert was full. That expert then adds nothing to it; "
+    "the token goes on through the residual connection. Shown hatched.",
     "entropy": "How uncertain the router is about a token, in nats: 0 when one expert gets all the "
     "probability, ln E when all experts get the same.",
     "layer": "A block of the Transformer with a mixture of experts in place of its MLP, counted "
