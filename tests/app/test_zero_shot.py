@@ -29,6 +29,7 @@ from tests.app.one_page import figures, frames, open_page, said
 def no_data_set(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the pages show must not depend on what this machine happens to have built."""
     monkeypatch.setattr("app.views.zero_shot.pool.is_built", lambda config: False)
+    monkeypatch.setattr("app.views.zero_shot.pool.can_build", lambda config: True)
 
 
 @pytest.fixture(scope="module")
