@@ -17,7 +17,7 @@ ARGS ?=
 JOBS ?= 2
 RUNS ?=
 BIN := .venv/bin
-TESTS = $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile
+TESTS = $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
 

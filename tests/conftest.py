@@ -46,10 +46,26 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 SLOW = ("benchmark", "browser", "mesh", "notebook", "processes", "training")
 
 
+#: Files that take longest begin first, or one process would wait at the end for the other.
+LONGEST = (
+    "test_evaluate.py",  # trains the debug run, which others wait for
+    "test_mesh.py",
+    "test_step.py",
+    "test_train.py",
+    "test_exports.py",
+    "test_moe.py",
+    "test_known_sets.py",
+    "test_optimizer.py",
+    "test_source.py",
+)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if any(item.get_closest_marker(kind) for kind in SLOW):
             item.add_marker(pytest.mark.slow)
+    place = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path.name, len(LONGEST)))
 
 
 @pytest.fixture(scope="session")

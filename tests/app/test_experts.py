@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import analysis
+from app.server import jobs
 from limoe_core.runs.directory import Run
 from tests.app.one_page import figures, frames, open_page, said
 
@@ -126,6 +127,7 @@ def test_causal_specialisation_is_measured_on_demand_and_kept(
     runs_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    jobs.board.clear()  # another test may have measured it
     page = open_page("experts", runs_folder, view="causal", step="20")
     assert not page.exception
     assert not figures(page)  # nothing is measured unasked

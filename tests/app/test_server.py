@@ -90,6 +90,7 @@ def test_a_page_of_another_site_opens_no_session(server: Server, origin: str) ->
     assert refused.value.response.status_code == 403
 
 
+@pytest.mark.processes
 def test_two_readers_click_through_all_pages_of_a_started_server(server: Server) -> None:
     with Client(server.address) as one, Client(server.address) as other:
         for reader in (one, other):

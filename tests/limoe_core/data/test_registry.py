@@ -74,6 +74,7 @@ def settings(data: DataConfig) -> Config:
     return replace(config, model=model, data=data, train=steps)
 
 
+@pytest.mark.training
 def test_a_new_set_is_trained_on_and_evaluated_as_it_says(
     shapes: DataConfig, tmp_path: Path
 ) -> None:

@@ -236,6 +236,7 @@ def test_an_update_leaves_the_temperature_within_its_bounds(start: float, kept: 
     jax.tree.map(np.testing.assert_array_equal, same, {name: after[name] for name in same})
 
 
+@pytest.mark.training
 def test_a_step_moves_the_bias_by_its_counts_and_no_frozen_router(
     loaded: dict[str, np.ndarray],
 ) -> None:
