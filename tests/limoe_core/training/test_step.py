@@ -112,6 +112,7 @@ def test_a_cut_batch_gives_what_the_whole_gives(
     assert float(told["auxiliary"]["global_entropy_text"]) > 0.01, "the loss must be in use"
 
 
+@pytest.mark.training
 def test_a_dense_twin_may_be_cut_as_well(loaded: dict[str, np.ndarray]) -> None:
     params = initial_params(settings(1, experts=0), 0)
     batch = placed(settings(2, experts=0), loaded)
