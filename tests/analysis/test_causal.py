@@ -76,6 +76,7 @@ def without_expert(model, layer, expert):
     return dataclasses.replace(model, params=params)
 
 
+@pytest.mark.training
 def test_an_expert_that_gives_nothing_is_one_whose_output_weights_are_zero(model, pictures):
     frame = analysis.causal_specialisation(model, pictures, TEXTS, variant="none", samples=50)
     whole = model.trace(pictures, TEXTS, capacity_factor=0)

@@ -154,6 +154,7 @@ def test_full_without_its_art_says_how_to_fetch_it(tmp_path: Path) -> None:
     assert resolve_config(DataConfig(dir=str(tmp_path))) == "base"
 
 
+@pytest.mark.training
 def test_auto_takes_full_where_its_art_is(tmp_path: Path, splits: dict[str, PairSet]) -> None:
     write_full_art(art_folder(tmp_path))
     config = DataConfig(config="auto", dir=str(tmp_path))

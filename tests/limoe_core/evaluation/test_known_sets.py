@@ -79,6 +79,7 @@ def test_two_steps_on_pictures_with_five_captions(run: Run) -> None:
     assert run.info["data"]["name"] == "coco_captions/2014/1.0.0"
 
 
+@pytest.mark.training
 def test_two_steps_on_pictures_with_labels(folder: Path, tmp_path: Path) -> None:
     config = settings("cifar100", folder, 274, batch_size=4)
     config = replace(config, model=replace(config.model, layers=1))  # compiles in half the time
