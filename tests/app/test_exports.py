@@ -151,7 +151,15 @@ def test_every_page_is_among_the_views() -> None:
 
 @pytest.mark.parametrize(
     ("module", "address"),
-    [(module, address) for module, addresses in VIEWS.items() for address in addresses],
+    [
+        pytest.param(
+            module,
+            address,
+            marks=[pytest.mark.training] if "sceptic" in address.values() else [],
+        )
+        for module, addresses in VIEWS.items()
+        for address in addresses
+    ],
     ids=str,
 )
 def test_what_a_view_hands_out_makes_what_it_shows(

@@ -95,7 +95,7 @@ def whole(params: Params, loaded: dict[str, np.ndarray]) -> tuple[Params, dict[s
 
 @pytest.mark.parametrize(
     ("micro_batches", "block"),
-    [(4, 0), (1, 4), pytest.param(2, 8, marks=pytest.mark.training)],
+    [(4, 0), *(pytest.param(*cut, marks=pytest.mark.training) for cut in ((1, 4), (2, 8)))],
 )
 def test_a_cut_batch_gives_what_the_whole_gives(
     params: Params,
