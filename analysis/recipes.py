@@ -64,7 +64,7 @@ class Recorded(Generic[T]):
 
     @property
     def value(self) -> T:
-        """What the call returns; it is made once."""
+        """The result of the call, which is made once."""
         if not self._value:
             self._value.append(self.compute() if self._store is None else self._store(self.compute))
         return self._value[0]

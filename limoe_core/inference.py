@@ -116,7 +116,7 @@ class LoadedModel:
         batch_priority: bool | None = None,
         intervention: Intervention | None = None,
     ) -> RoutingTrace:
-        """What every router decides about these pairs, routed together as one group.
+        """Every router's decisions about these pairs, routed together as one group.
 
         Args:
           images: one per pair; None for a pair without a picture.

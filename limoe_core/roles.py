@@ -19,7 +19,7 @@ Path = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Role:
-    """How one parameter is treated outside the layer that computes with it."""
+    """Treatment of one parameter outside the layer that computes with it."""
 
     decays: bool = False
     """Weight decay shrinks it."""

@@ -38,7 +38,7 @@ class RoutingTrace:
     modality: UInt8[np.ndarray, " T"]
     """0 for an image token (a patch), 1 for a text token (a piece)."""
     pair: Integer[np.ndarray, " T"]
-    """Which pair the token belongs to."""
+    """The pair that the token belongs to."""
     position: Integer[np.ndarray, " T"]
     """Patch index in row-major order, or place in the text."""
     piece: np.ndarray

@@ -31,7 +31,7 @@ class Fact:
     term: str
     value: str = ""
     detail: str = ""
-    """What the value was made from: its interval, its n."""
+    """Basis of the value: its interval, its n."""
     experts: Sequence[int] = ()
     """Experts to name, each in its colour."""
     help_text: str = ""

@@ -25,7 +25,7 @@ WHOLE = PartitionSpec()
 
 
 class MeshShape(NamedTuple):
-    """How many devices lie along each axis."""
+    """The number of devices along each axis."""
 
     data: int
     expert: int

@@ -18,7 +18,7 @@ _TEXTS_AT_ONCE = 1024
 
 
 class Encoder(Protocol):
-    """What is needed of a model; `limoe_core.LoadedModel` has it."""
+    """The part of a model that is needed; `limoe_core.LoadedModel` has it."""
 
     def encode_images(self, images: Sequence[Any], /) -> Float[np.ndarray, "n d"]:
         """Unit vectors of uint8 pictures."""

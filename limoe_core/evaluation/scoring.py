@@ -30,7 +30,7 @@ _AT_ONCE = 4096
 
 @dataclass(frozen=True)
 class ZeroShot:
-    """How pictures were classified by the names of C classes. n pictures."""
+    """Classification of n pictures by the names of C classes."""
 
     ranks: Integer[np.ndarray, " n"]
     """Wrong classes before the best right one; 0 where the answer is right."""

@@ -168,7 +168,7 @@ class AuxiliaryLoss(NamedTuple):
     name: str
     """Also that of its weight in `LossConfig`."""
     sums: tuple[TokenSum, ...]
-    """What it needs of every routing group."""
+    """Its sums over the tokens of every routing group."""
     value: Callable[[RouterSums, LossConfig], Float[Array, ""]]
     """The loss, from the sums of the whole batch."""
 

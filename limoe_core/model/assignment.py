@@ -15,7 +15,7 @@ from jaxtyping import Array, Bool, Float, Int, Integer
 
 
 class Assignment(NamedTuple):
-    """Which expert each token chose, and which slot of its buffer it got."""
+    """The expert that each token chose, and the slot of its buffer that it got."""
 
     expert: Int[Array, "n K"]
     """Chosen experts, best first; -1 for padding."""
@@ -32,7 +32,7 @@ class Queues(NamedTuple):
     starts: Int[Array, " E"]
     """Where each expert's queue starts."""
     lengths: Int[Array, " E"]
-    """How many choices stand in it."""
+    """The number of choices in it."""
 
 
 def capacity(tokens: int, top_k: int, factor: float, experts: int) -> int:

@@ -19,7 +19,7 @@ from limoe_core.model.experts import Chunks, ExpertWeights, in_buffers, in_segme
 
 
 def works_in_segments(config: ModelConfig) -> bool:
-    """Which layout sorted tokens have here: see `limoe_core.model.experts`."""
+    """Whether sorted tokens lie in segments here: see `limoe_core.model.experts`."""
     if config.expert_layout == "auto":
         return on_one_cpu()
     return config.expert_layout == "segments"
@@ -75,7 +75,7 @@ class Segments(NamedTuple):
 
 
 class Dispatch(NamedTuple):
-    """Which row each kept choice is sent to, and which choice each row holds."""
+    """The row that each kept choice is sent to, and the choice that each row holds."""
 
     layout: Buffers | Segments
     top_k: int

@@ -94,7 +94,7 @@ class FunctionalModel:
 
     @functools.cached_property
     def roles(self) -> Roles:
-        """What each parameter is to the optimizer, the mesh and the cost model."""
+        """The role of each parameter for the optimizer, the mesh and the cost model."""
         return Roles.of_variables(dict(nnx.to_flat_state(self.abstract)))
 
     @property
@@ -104,7 +104,7 @@ class FunctionalModel:
 
     @property
     def parameters(self) -> int:
-        """How many numbers the model holds."""
+        """The number of numbers that the model holds."""
         return sum(leaf.size for leaf in jax.tree.leaves(self.shapes))
 
 

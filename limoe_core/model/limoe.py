@@ -26,7 +26,7 @@ from limoe_core.roles import VECTOR, WEIGHT
 
 
 class Output(NamedTuple):
-    """What a forward pass gives."""
+    """The result of a forward pass."""
 
     image_embeddings: Float[Array, "B e"]
     """Unit vectors."""
@@ -39,7 +39,7 @@ class Output(NamedTuple):
     modality: Int[Array, " n"]
     """0 for image tokens, 1 for text tokens."""
     hidden: list[Float[Array, "n d"]]
-    """What each router saw."""
+    """The input of each router."""
 
 
 class LIMoE(nnx.Module):

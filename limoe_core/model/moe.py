@@ -25,7 +25,7 @@ from limoe_core.roles import EXPERT_MATRIX, EXPERT_VECTOR
 
 
 class Routing(NamedTuple):
-    """What one router decided about every token of its group."""
+    """One router's decisions about every token of its group."""
 
     logits: Float[Array, "n E"]
     """W_g x, without noise."""

@@ -27,7 +27,7 @@ class Intervention(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """What a router makes of every token, before anyone asks for room."""
+    """A router's decision about every token, before capacity is asked for."""
 
     logits: Float[Array, "n E"]
     """W_g x, without noise."""

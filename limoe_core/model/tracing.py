@@ -31,7 +31,7 @@ def to_trace(
     meta: Mapping[str, Sequence[str]],
     hidden: bool,
 ) -> RoutingTrace:
-    """What the routers decided about the real tokens of `texts` and their pictures.
+    """The routers' decisions about the real tokens of `texts` and their pictures.
 
     Args:
       output: of a forward pass over at least those pairs, with whole pictures and a row a caption.

@@ -70,7 +70,7 @@ def compile_step(config: Config, shape: MeshShape) -> Any:
 
 
 def compiled_cost(config: Config, shape: MeshShape) -> dict[str, float]:
-    """What XLA says of the compiled step, for each device: FLOPs, and bytes of memory."""
+    """XLA's account of the compiled step, for each device: FLOPs, and bytes of memory."""
     compiled = compile_step(config, shape)
     costs = compiled.cost_analysis()
     memory = compiled.memory_analysis()

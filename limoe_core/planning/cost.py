@@ -1,4 +1,4 @@
-"""What a training step costs, counted from a config: parameters, memory, FLOPs, bytes.
+"""The cost of a training step, counted from a config: parameters, memory, FLOPs, bytes.
 
 Only matrix products count as FLOPs, a multiply and an add each. Nothing is allocated or run.
 `limoe_core.plan` prints these, and can hold them against what XLA says of the compiled step.
@@ -22,7 +22,7 @@ _FLOAT32 = 4
 
 @dataclass(frozen=True)
 class Parameters:
-    """How many numbers a model has."""
+    """The number of parameters of a model."""
 
     total: int
     active: int
@@ -121,7 +121,7 @@ class Memory:
 
 
 def memory(config: Config, mesh: MeshShape, tokens: Tokens) -> Memory:
-    """What a device holds at the end of a forward pass, when it holds most."""
+    """Memory of a device at the end of a forward pass, when it holds most."""
     parameters = Parameters.of(config)
     here = parameters.total - parameters.experts + parameters.experts / mesh.expert
     # AdamW keeps two float32 numbers a parameter; Muon one for the matrices that it turns.
@@ -178,7 +178,7 @@ class Traffic:
 
 
 def traffic(config: Config, mesh: MeshShape, tokens: Tokens) -> Traffic:
-    """What a step moves, counted for ring collectives."""
+    """Bytes that a step moves, counted for ring collectives."""
     model = config.model
     parameters = Parameters.of(config)
     held = memory(config, mesh, tokens)

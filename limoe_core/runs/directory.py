@@ -387,7 +387,7 @@ class Run:
     # ---- tokenizer
 
     def tokenizer(self) -> Tokenizer:
-        """What turns text into ids for this model.
+        """The tokenizer: text to ids for this model.
 
         Raises:
           RunError: it is missing or damaged.

@@ -86,7 +86,7 @@ def _muon(
 OPTIMIZERS: dict[
     str, Callable[[OptimizerConfig, optax.Schedule, Roles], optax.GradientTransformation]
 ] = {"adamw": _adamw, "muon": _muon}
-"""How gradients of bounded norm become updates, by `OptimizerConfig.name`."""
+"""Update rules for gradients of bounded norm, by `OptimizerConfig.name`."""
 
 
 def make_optimizer(

@@ -1,4 +1,4 @@
-"""What is logged of every router, by modality."""
+"""Statistics of every router by modality, for the log."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ STATISTIC_SUMS: tuple[TokenSum, ...] = (gates, entropies, first_choices, dropped
 
 
 def router_statistics(sums: RouterSums) -> dict[str, dict[str, Float[Array, "*E"]]]:
-    """What is logged of one router, for each modality; 0 for a modality without tokens.
+    """Logged statistics of one router by modality; 0 for a modality without tokens.
 
     Returns `{statistic: {modality: value}}` with
       share: (E,) share of the modality's tokens whose first choice is each expert;

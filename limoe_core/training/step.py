@@ -33,7 +33,7 @@ _ROUTER_SUMS = (*AUXILIARY_SUMS, *STATISTIC_SUMS, choices)
 
 
 class TrainState(NamedTuple):
-    """What a step changes."""
+    """The state that a step changes."""
 
     params: Params
     opt_state: Any
@@ -153,7 +153,7 @@ def _forward(
     batch: Batch,
     keys: Array,
 ) -> Summary:
-    """What each routing group of `batch` gives to the losses."""
+    """The summary of each routing group of `batch`, for the losses."""
     one = functools.partial(_of_group, functional, config, patches, params)
     if batch.pictures.shape[0] == 1:
         single = one(*jax.tree.map(lambda x: x[0], (batch, keys)))
@@ -206,7 +206,7 @@ def model_inputs(
 def _choose_patches(
     key: jax.Array, pictures: int, patches: int, keep: int
 ) -> Int[Array, "B P"] | None:
-    """Which patches each picture shows, drawn without replacement; None for all of them."""
+    """The patches that each picture shows, drawn without replacement; None for all."""
     if keep == patches:
         return None
     return jax.lax.top_k(jax.random.uniform(key, (pictures, patches)), keep)[1]
