@@ -16,29 +16,119 @@ def bombs() -> dict[str, bytes]:
         "a PNG of 2³¹ × 2³¹": png(2**31 - 1, 2**31 - 1),
         "a PNG just under the limit": png(8_000, 8_000),
         "a PNG just over the limit": png(8_001, 8_000),
+        "a transparent PNG just under the limit": png(8_000, 8_000, colour=6),
+        "a PNG of 16 bits just under the limit": png(8_000, 8_000, bits=16, colour=0),
+        "a PNG of 16 bits and colour just under the limit": png(8_000, 8_000, bits=16, colour=2),
         "a PNG of one row of 60 million": png(60_000_000, 1),
         "an ICO with a PNG of 13,000 × 13,000": ico(png(13_000, 13_000)),
         "a GIF of 65,535 × 65,535": _gif(65_535, 65_535, frames=1),
         "a GIF of 20,000 frames": _gif(64, 64, frames=20_000),
+        "a GIF of 1,500,000 frames": _gif(64, 64, frames=1_500_000),
+        "a PNG of 20,000 frames": _moving_png(20_000),
+        "a WebP of 2,000 frames": _moving("WEBP", 2_000),
+        "an AVIF of 300 frames": _moving("AVIF", 300),
         "a BMP of 2³¹ × 2³¹": _bmp(2**31 - 1, 2**31 - 1),
         "a PPM of 99,999 × 99,999": b"P6 99999 99999 255\n" + bytes(100),
         "a JPEG of 20,000 scans": scans(20_000),
+        "a JPEG of 65,000 × 65,000": jpeg(65_000, 65_000),
+        "a JPEG of four channels just under the limit": jpeg(8_000, 8_000, "CMYK"),
         "a TIFF whose pages are a ring": _ring(),
+        "a TIFF of 40,000 pages": tiff(8, 8, pages=40_000),
+        "a TIFF of 400,000 pages": tiff(8, 8, pages=400_000),
+        "a TIFF of floats of 60,000 × 60,000": tiff(60_000, 60_000, bits=32),
+        "a TIFF of floats just under the limit": tiff(8_000, 8_000, bits=32),
+        "a WebP of 16,383 × 16,383": _webp(16_383, 16_383),
         "a PNG with a text of 50 million characters": _long_text(50_000_000),
     }
 
 
-def png(width: int, height: int) -> bytes:
-    """A PNG of this many black pixels, as small as the format allows."""
-    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    rows = (width + 1) * height if (width + 1) * height < 2**28 else 1000
+#: Channels of a PNG by its kind of colour: grey, colour, transparent.
+_CHANNELS = {0: 1, 2: 3, 6: 4}
+
+
+def png(width: int, height: int, *, bits: int = 8, colour: int = 0) -> bytes:
+    """A PNG of this many black pixels, as small as the format allows.
+
+    Args:
+      bits: of a channel.
+      colour: 0 grey, 2 RGB, 6 RGBA.
+    """
+    header = struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0)
+    row = width * bits // 8 * _CHANNELS[colour] + 1
+    size = row * height if row * height < 2**30 else 1000
     packer = zlib.compressobj(9)
     body = bytearray()
-    for _ in range(0, rows, 2**20):
+    for _ in range(0, size, 2**20):
         body += packer.compress(bytes(2**20))
     body += packer.flush()
-    chunks = _chunk(b"IHDR", header) + _chunk(b"IDAT", bytes(body)) + _chunk(b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + chunks
+    return _png(_chunk(b"IHDR", header), _chunk(b"IDAT", bytes(body)))
+
+
+def _png(*chunks: bytes) -> bytes:
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks) + _chunk(b"IEND", b"")
+
+
+def _moving_png(frames: int) -> bytes:
+    """An animated PNG of 8 × 8 pixels."""
+    header = struct.pack(">IIBBBBB", 8, 8, 8, 0, 0, 0, 0)
+    body = zlib.compress(bytes(9 * 8))
+    chunks = [_chunk(b"IHDR", header), _chunk(b"acTL", struct.pack(">II", frames, 0))]
+    for number in range(frames):
+        control = struct.pack(">IIIIIHHBB", max(0, 2 * number - 1), 8, 8, 0, 0, 1, 25, 0, 0)
+        chunks.append(_chunk(b"fcTL", control))
+        content = body if not number else struct.pack(">I", 2 * number) + body
+        chunks.append(_chunk(b"IDAT" if not number else b"fdAT", content))
+    return _png(*chunks)
+
+
+def _moving(kind: str, frames: int) -> bytes:
+    """An animation of 8 × 8 pixels whose frames all differ."""
+    every = [Image.new("RGB", (8, 8), (n % 256, n // 256, 0)) for n in range(frames)]
+    buffer = io.BytesIO()
+    every[0].save(buffer, kind, save_all=True, append_images=every[1:], duration=40)
+    return buffer.getvalue()
+
+
+def jpeg(width: int, height: int, mode: str = "L") -> bytes:
+    """A JPEG that claims this size; whole if it is small enough to be made."""
+    made = (min(width, 8_000), min(height, 8_000))
+    buffer = io.BytesIO()
+    Image.new(mode, made).save(buffer, "JPEG", quality=1)
+    content = bytearray(buffer.getvalue())
+    struct.pack_into(">HH", content, content.index(b"\xff\xc0") + 5, height, width)
+    return bytes(content)
+
+
+def tiff(width: int, height: int, *, bits: int = 8, pages: int = 1) -> bytes:
+    """A TIFF whose pages share one strip of black, as small as the format allows.
+
+    Args:
+      bits: 8 for grey, 32 for floating point.
+    """
+    size = width * height * bits // 8
+    strip = zlib.compress(bytes(size), 9) if size < 2**30 else zlib.compress(bytes(1000))
+    tags = (
+        *((256, 4, width), (257, 4, height), (258, 3, bits), (259, 3, 8), (262, 3, 1)),
+        *((273, 4, 8), (277, 3, 1), (278, 4, height), (279, 4, len(strip))),
+        *([(339, 3, 3)] if bits == 32 else []),
+    )
+    start = 8 + len(strip) + len(strip) % 2
+    page = 2 + 12 * len(tags) + 4
+    content = bytearray(struct.pack("<2sHI", b"II", 42, start) + strip + bytes(len(strip) % 2))
+    for number in range(pages):
+        content += struct.pack("<H", len(tags))
+        for tag, kind, value in tags:
+            content += struct.pack("<HHII", tag, kind, 1, value)
+        content += struct.pack("<I", start + page * (number + 1) if number < pages - 1 else 0)
+    return bytes(content)
+
+
+def _webp(width: int, height: int) -> bytes:
+    """A lossless WebP that claims this size, with too little data."""
+    bits = (width - 1) | (height - 1) << 14
+    data = b"\x2f" + struct.pack("<I", bits) + bytes(64)
+    chunk = b"VP8L" + struct.pack("<I", len(data)) + data + bytes(len(data) % 2)
+    return b"RIFF" + struct.pack("<I", 4 + len(chunk)) + b"WEBP" + chunk
 
 
 def ico(picture: bytes) -> bytes:

@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-_ROOT = Path(__file__).resolve().parents[2]
+#: Root of the project.
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,8 @@ def dashboard(
     options: Mapping[str, str] | None = None,
     *,
     seconds: float = 180,
-    folder: Path = _ROOT,
-    command: Sequence[str] = ("-m", "streamlit", "run", str(_ROOT / "app"), "--"),
+    folder: Path = ROOT,
+    command: Sequence[str] = ("-m", "streamlit", "run", str(ROOT / "app"), "--"),
 ) -> Iterator[Server]:
     """Start the dashboard on a folder of runs, with the project's own settings.
 
