@@ -51,6 +51,10 @@ class Client:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the session, as a reader who leaves."""
         self._socket.close()
 
     def open(self, page: str = "", **query: str) -> float:

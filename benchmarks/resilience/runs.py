@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import multiprocessing
 import random
 import resource
 import shutil
@@ -11,11 +10,10 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
+from benchmarks.resilience.readers import LostError, Reader
 from benchmarks.resilience.record import Record
 
 _Mutation = Callable[[Path, random.Random], None]
@@ -33,34 +31,27 @@ def run(source: Path, cases: int = 1000, seed: int = 0) -> list[Record]:
     Raises:
       ValueError: `source` itself cannot be read.
     """
-    fresh = multiprocessing.get_context("spawn")
     outcomes: Counter[str] = Counter()
     failures: list[str] = []
     slowest = 0.0
-    with tempfile.TemporaryDirectory(prefix="damaged-") as name:
-        pool = ProcessPoolExecutor(max_workers=1, mp_context=fresh)
-        try:
-            outcome, *_ = pool.submit(read, source).result()
-            if outcome != "read":
-                raise ValueError(f"{source} cannot be read even before it is damaged: {outcome}")
-            for case in range(cases):
-                path = Path(name) / "run"
-                told = damage(source, path, seed + case)
-                try:
-                    outcome, seconds, megabytes = pool.submit(read, path).result(timeout=120)
-                except (BrokenProcessPool, TimeoutError) as error:
-                    failures.append(f"{told}: the reader died or hung ({type(error).__name__})")
-                    pool.shutdown(wait=False, cancel_futures=True)
-                    pool = ProcessPoolExecutor(max_workers=1, mp_context=fresh)
-                    continue
-                slowest = max(slowest, seconds)
-                outcomes[outcome.split(":")[0]] += 1
-                if outcome.startswith("unclear"):
-                    failures.append(f"{told}: {outcome}")
-                elif (seconds > _SECONDS and case) or megabytes > _MEGABYTES:
-                    failures.append(f"{told}: {seconds:.0f} s, {megabytes:.0f} MB more")
-        finally:
-            pool.shutdown(cancel_futures=True)
+    with tempfile.TemporaryDirectory(prefix="damaged-") as name, Reader() as reader:
+        outcome, *_ = reader.ask(read, source)
+        if outcome != "read":
+            raise ValueError(f"{source} cannot be read even before it is damaged: {outcome}")
+        for case in range(cases):
+            path = Path(name) / "run"
+            told = damage(source, path, seed + case)
+            try:
+                outcome, seconds, megabytes = reader.ask(read, path)
+            except LostError as error:
+                failures.append(f"{told}: {error}")
+                continue
+            slowest = max(slowest, seconds)
+            outcomes[outcome.split(":")[0]] += 1
+            if outcome.startswith("unclear"):
+                failures.append(f"{told}: {outcome}")
+            elif (seconds > _SECONDS and case) or megabytes > _MEGABYTES:
+                failures.append(f"{told}: {seconds:.0f} s, {megabytes:.0f} MB more")
     how = (
         f"copies of a run with one to three damages each (seeds {seed} to {seed + cases - 1}), "
         f"opened, listed, restored and run on a text: {dict(sorted(outcomes.items()))}; slowest "
