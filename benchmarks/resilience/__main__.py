@@ -19,8 +19,13 @@ from rich.table import Table
 from benchmarks import machine
 from benchmarks.resilience.record import Record
 
-Attack = Literal["kills", "runs", "uploads", "sessions"]
+Attack = Literal[
+    *("kills", "runs", "opened", "traces"),
+    *("uploads", "origins", "starts", "sessions", "leavers"),
+]
 ATTACKS: tuple[Attack, ...] = get_args(Attack)
+#: Attacks that need a run of their own, trained and evaluated.
+_ON_A_RUN = ("runs", "opened", "traces")
 
 _FOLDER = Path(__file__).parents[1]
 RESULTS = _FOLDER / "resilience.json"
@@ -60,7 +65,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _make(attack: Attack) -> list[Record]:
     module = importlib.import_module(f"benchmarks.resilience.{attack}")
-    if attack != "runs":
+    if attack not in _ON_A_RUN:
         return module.run()
     from benchmarks.resilience.kills import quiet_run
 

@@ -63,9 +63,16 @@ class Client:
         Raises:
           Trouble: the page shows an exception, or is not drawn in time.
         """
-        self._page = self.pages.get(page, "")
-        self._query = urlencode(query)
+        self._turn(page, query)
         return self._ask(page, {})
+
+    def open_until(self, kind: str, page: str = "", **query: str) -> bool:
+        """Open a page, but only until an element of this kind is drawn; False if none was."""
+        self._turn(page, query)
+        started = time.perf_counter()
+        self._send(page, {})
+        self._read(started, until=kind)
+        return any(element.WhichOneof("type") == kind for element in self.elements)
 
     def type(self, key: str, text: str) -> float:
         """Fill in the text field with this key on the open page; seconds as in `open`."""
@@ -89,7 +96,17 @@ class Client:
                 bodies.append(getattr(element, kind).body)
         return "\n".join(bodies)
 
+    def _turn(self, page: str, query: Mapping[str, str]) -> None:
+        self._page = self.pages.get(page, "")
+        self._query = urlencode(query)
+
     def _ask(self, page: str, widgets: Mapping[str, str]) -> float:
+        started = time.perf_counter()
+        self._send(page, widgets)
+        self._read(started)
+        return time.perf_counter() - started
+
+    def _send(self, page: str, widgets: Mapping[str, str]) -> None:
         message = BackMsg()
         state = message.rerun_script
         state.query_string = self._query
@@ -100,12 +117,9 @@ class Client:
             changed = state.widget_states.widgets.add()
             changed.id = name
             changed.string_value = value
-        started = time.perf_counter()
         self._socket.send(message.SerializeToString())
-        self._read(started)
-        return time.perf_counter() - started
 
-    def _read(self, started: float) -> None:
+    def _read(self, started: float, until: str = "") -> None:
         self.elements = []
         while True:
             left = PATIENCE - (time.perf_counter() - started)
@@ -127,6 +141,8 @@ class Client:
                 self._query = message.page_info_changed.query_string
             elif kind == "delta" and message.delta.WhichOneof("type") == "new_element":
                 self._take(message.delta.new_element)
+                if message.delta.new_element.WhichOneof("type") == until:
+                    return
             elif kind == "script_finished" and _is_end(message):
                 return
 

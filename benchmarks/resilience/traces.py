@@ -54,9 +54,9 @@ def run(source: Path, count: int = 1000, seed: int = 0) -> list[Record]:
             elif seconds > _SECONDS or megabytes > _MEGABYTES:
                 failures.append(f"{case.name} ({case.wrong}): {seconds:.0f} s, {megabytes:.0f} MB")
     how = (
-        f"one to three wrong arrays or headers each, seed {seed}; {dict(sorted(outcomes.items()))}; "
-        f"those that are read are analysed as the pages do; slowest {slowest:.1f} s"
-        + "".join(f"; {failure}" for failure in failures[:20])
+        f"one to three wrong arrays or headers each, seed {seed}: "
+        f"{dict(sorted(outcomes.items()))}; those read are analysed as pages do; slowest "
+        f"{slowest:.1f} s" + "".join(f"; {failure}" for failure in failures[:20])
     )
     return [Record("tampered traces", count, len(failures), how)]
 
@@ -84,10 +84,10 @@ def _measured(trace: Any) -> str:
     """What becomes of the measures that pages take of a trace, of its first layer and expert."""
     import analysis
 
+    trace = analysis.readable(trace)  # as pages do with texts that no browser would take
     layer = int(trace.layers[0]) if trace.num_layers else 1
     measures: dict[str, Callable[[], object]] = {
         "repr": lambda: repr(trace),
-        "readable": lambda: analysis.readable(trace),
         "frame": lambda: analysis.to_frame(trace),
         "shares": lambda: analysis.expert_shares(trace),
         "health": lambda: analysis.router_health(trace),
