@@ -9,8 +9,20 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.resilience import bombs, client, mutations, seeds, sessions, uploads
+from benchmarks.resilience import (
+    bombs,
+    client,
+    leavers,
+    mutations,
+    opened,
+    origins,
+    seeds,
+    sessions,
+    traces,
+    uploads,
+)
 from limoe_core.data.preprocess import MAX_SCANS, MAX_SIDE, PictureError, open_picture
+from tests.app.evaluated_runs import evaluate
 from tests.app.example_runs import make_small
 
 pytestmark = pytest.mark.benchmark
@@ -89,3 +101,41 @@ def test_an_exception_on_a_page_is_noticed() -> None:
     element.exception.type, element.exception.message = "ValueError", "no"
     with pytest.raises(client.Trouble, match="ValueError: no"):
         client.Client._take(object.__new__(client.Client), element)
+
+
+# ---- runs and traces that others have made
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An evaluated run."""
+    path = tmp_path_factory.mktemp("attacked") / "small"
+    evaluate(make_small(path), 20, sharpness=1.0)
+    return path
+
+
+def test_tampered_traces_are_refused_or_can_be_measured(small: Path) -> None:
+    (record,) = traces.run(small, 100, seed=3)
+    assert record.tried == 100
+    assert record.failed == 0, record.how
+
+
+def test_hostile_runs_take_no_page_from_the_reader_of_a_good_one(small: Path) -> None:
+    (record,) = opened.run(small, lambda cases: cases[::25])
+    assert record.tried > 40
+    assert record.failed == 0, record.how
+
+
+# ---- the server
+
+
+def test_only_pages_of_this_machine_open_a_session(tmp_path: Path) -> None:
+    make_small(tmp_path / "runs" / "small")
+    (record,) = origins.run(tmp_path / "runs")
+    assert record.tried > 100
+    assert record.failed == 0, record.how
+
+
+def test_work_ends_with_its_readers_and_with_the_server() -> None:
+    (record,) = leavers.run(3)
+    assert record.failed == 0, record.how
