@@ -225,7 +225,7 @@ def cached_causal_specialisation(
         with replacing(path) as temporary:
             # By `repr`, which keeps every bit of a number; pandas writes fifteen digits.
             rows = found.astype(object).where(found.notna(), None).to_dict("records")
-            temporary.write_text(json.dumps({"data": rows}))
+            temporary.write_text(json.dumps({"step": model.step, "data": rows}))
     return found
 
 
