@@ -17,7 +17,6 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -29,21 +28,23 @@ from scipy.special import logsumexp
 from analysis.errors import AnalysisError
 from analysis.halves import Halves
 from analysis.pairs import probe_pairs as probe_pairs
-from limoe_core.config import ModelConfig
+from limoe_core.config import Config
 from limoe_core.files import replacing
 from limoe_core.runs.files import causal_file
 from limoe_core.trace import IMAGE, MODALITIES, TEXT
 
 if TYPE_CHECKING:
-    from limoe_core.config import Config
     from limoe_core.inference import LoadedModel
     from limoe_core.model.router import Intervention
 
 Variant = Literal["next best", "none"]
 VARIANTS: tuple[Variant, ...] = ("next best", "none")
 
-#: Settings of a model that came after version 0.3.
-_LATER = ("expert_dim", "shared_dim", "router", "balance", "balance_rate")
+#: Settings that came after version 0.3.
+_LATER = {
+    "model": ("expert_dim", "shared_dim", "router", "balance", "balance_rate"),
+    "data": ("damaged",),
+}
 
 _COLUMNS = [
     "layer",
@@ -224,7 +225,7 @@ def cached_causal_specialisation(
         with replacing(path) as temporary:
             # By `repr`, which keeps every bit of a number; pandas writes fifteen digits.
             rows = found.astype(object).where(found.notna(), None).to_dict("records")
-            temporary.write_text(json.dumps({"data": rows}))
+            temporary.write_text(json.dumps({"step": model.step, "data": rows}))
     return found
 
 
@@ -284,11 +285,11 @@ def _digest(
 
 def _settings(config: Config) -> dict[str, Any]:
     """Settings as version 0.3 wrote them, so that its results are found; later ones if changed."""
-    settings = config.to_dict()
-    shape, default = settings["model"], asdict(ModelConfig())
-    for name in _LATER:
-        if shape[name] == default[name]:
-            del shape[name]
+    settings, default = config.to_dict(), Config().to_dict()
+    for part, names in _LATER.items():
+        for name in names:
+            if settings[part][name] == default[part][name]:
+                del settings[part][name]
     return settings
 
 

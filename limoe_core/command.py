@@ -7,13 +7,17 @@ import dataclasses
 import inspect
 import sys
 import textwrap
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
 
+from limoe_core.config import Config
+from limoe_core.data.identity import data_of
 from limoe_core.presets import PRESETS, preset
+from limoe_core.runs import Run
+from limoe_core.training.resume import check_preset
 
 #: The name of a preset, whose help names them all.
 PresetName = Annotated[
@@ -60,21 +64,36 @@ def parse_with_preset(
 ) -> Any:
     """Parse a command that has a `config` and a `preset`: the preset gives the config's defaults.
 
+    With --resume, the run that is resumed gives them, so that an option that is not given is as
+    in the run. A preset beside it must have the settings of the run.
+
     Raises:
-      ConfigError: for a preset that does not exist, or settings that cannot work.
+      ConfigError: for a preset that does not exist or does not fit, or settings that cannot work.
+      RunError: there is no run to resume.
     """
     about = about or Help(command.__module__)
     arguments = sys.argv[1:] if arguments is None else arguments
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    first.add_argument("--preset", default=command.preset)
-    name = first.parse_known_args(arguments)[0].preset
-    values: dict[str, Any] = {"config": preset(name), "preset": name}
-    if "run" in {field.name for field in dataclasses.fields(command)}:
-        values["run"] = tyro.MISSING
-    return tyro.cli(
-        command,
-        args=arguments,
-        default=command(**values),
-        prog=about.program,
-        description=about.description(command),
-    )
+    first.add_argument("--preset")
+    first.add_argument("--run")
+    first.add_argument("--resume", action="store_true")
+    found, _ = first.parse_known_args(arguments)
+    fields = {field.name for field in dataclasses.fields(command)}
+    values: dict[str, Any] = {"run": tyro.MISSING} if "run" in fields else {}
+
+    def parsed(config: Config, preset_name: str) -> Any:
+        return tyro.cli(
+            command,
+            args=arguments,
+            default=command(**values, config=config, preset=preset_name),
+            prog=about.program,
+            description=about.description(command),
+        )
+
+    name = found.preset or command.preset
+    if not (found.resume and found.run and "resume" in fields):
+        return parsed(preset(name), name)
+    run = Run.open(found.run)
+    if found.preset:
+        check_preset(run, name, parsed(preset(name), name).config)
+    return parsed(replace(run.config, data=data_of(run)), name)

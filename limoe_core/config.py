@@ -267,6 +267,9 @@ class DataConfig:
     class_names: str | None = None
     """File of readable class names, one a line, for a set whose labels are codes; default:
     class_names.txt in the set's folder, if there is one."""
+    damaged: Literal["skip", "refuse"] = "skip"
+    """What becomes of records of a prepared set whose picture cannot be read: they are left out and
+    named at the start, or training does not start."""
     batch_size: int = 256
     """Pictures per step, over all devices."""
     captions_per_image: int = 2

@@ -24,7 +24,9 @@ class Command:
     config: Annotated[Config, tyro.conf.arg(name="")]
     preset: command.PresetName = "emoji-tiny"
     resume: bool = False
-    """Go on with a run that was stopped, with the settings that it was started with."""
+    """Go on with a run that was stopped, with the settings that it was started with. More
+    --train.steps, another --data.dir with the same data, another --mesh and how often things are
+    logged, saved, probed and evaluated may be given; what would make another model is refused."""
     mesh: str = ""
     """How many devices split the experts and how many more the batch, such as data=4,expert=2. By
     default every device takes a part of the batch and has all experts. May change on --resume."""
@@ -37,6 +39,8 @@ HELP = command.Help(
     {program} --run checkpoints/my-run
     # go on after a stop, at any moment
     {program} --run checkpoints/my-run --resume
+    # go on for longer
+    {program} --run checkpoints/my-run --resume --train.steps 9000
     # seconds, to see that it works
     {program} --run checkpoints/try --preset debug
     # a preset with some settings changed

@@ -46,6 +46,13 @@ class PreparedSet(DataSet):
             return False
         return True
 
+    def resolve(self, config: DataConfig) -> str:
+        """See `DataSet.resolve`; `auto` where it has no configs, or is not on this machine."""
+        if config.config != "auto" or not self.is_ready(config):
+            return config.config
+        chosen = prepared_builder(config).builder_config
+        return chosen.name if chosen is not None else config.config
+
     def missing(self, config: DataConfig) -> str:
         """See `DataSet.missing`."""
         return how_to_prepare(config, self.by_hand)

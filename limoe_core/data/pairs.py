@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import functools
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -29,6 +32,10 @@ class PictureStore(Protocol):
         """Several pictures at once."""
         ...
 
+    def digest(self) -> str:
+        """Stands for the content of all pictures, in their order."""
+        ...
+
 
 @dataclass(frozen=True, eq=False)
 class ArrayPictures:
@@ -45,6 +52,13 @@ class ArrayPictures:
     def batch(self, indices: Sequence[int] | np.ndarray) -> UInt8[np.ndarray, "b 72 72 4"]:
         """Several pictures at once."""
         return self.pixels[np.asarray(indices, np.intp)]
+
+    def digest(self) -> str:
+        """See `PictureStore.digest`; of the decoded pixels."""
+        found = new_digest()
+        found.update(repr(self.pixels.shape).encode())
+        found.update(np.ascontiguousarray(self.pixels))
+        return found.hexdigest()
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,9 +93,29 @@ class PairSet:
     category: np.ndarray
     """(n,) str."""
     concepts: ConceptTable
+    damaged: Mapping[int, str] = field(default_factory=dict)
+    """Records that were left out because their picture cannot be read, and why, by number."""
 
     def __len__(self) -> int:
         return len(self.concept)
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """Stands for the content of this split: its pictures, what each shows, and every text.
+
+        Neither the name of the set nor its place on disk counts, so a copy has the same digest.
+        """
+        found = new_digest()
+        found.update(self.pictures.digest().encode())
+        found.update(self.concept.astype("<i4").tobytes())
+        table = self.concepts
+        texts = [
+            [self.style.tolist(), self.category.tolist()],
+            [table.keys.tolist(), table.category.tolist(), list(map(list, table.aliases))],
+            [[language, names.tolist()] for language, names in table.names.items()],
+        ]
+        found.update(json.dumps(texts).encode())
+        return found.hexdigest()
 
     def captions(self) -> list[str]:
         """All captions of this split's concepts, in all languages, to train a tokenizer on.
@@ -96,6 +130,11 @@ class PairSet:
             for alias in table.aliases[index]:
                 found.setdefault(alias)
         return list(found)
+
+
+def new_digest() -> hashlib.blake2b:
+    """The hash that all digests of data are made with."""
+    return hashlib.blake2b(digest_size=16)
 
 
 def name_ceiling(concepts: ConceptTable, language: str) -> float:

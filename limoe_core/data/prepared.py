@@ -6,20 +6,21 @@ they are decoded and fitted into a square when they are read.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int32, UInt8
+from jaxtyping import Int32, Int64, UInt8
 
 from limoe_core.config import ConfigError, DataConfig
 from limoe_core.data.class_names import readable_names
 from limoe_core.data.location import data_directory
 from limoe_core.data.pairs import SIDE, ConceptTable, PairSet
 from limoe_core.data.preprocess import PictureError, fit_square, open_picture
+from limoe_core.data.survey import survey
 
 _CAPTION_FEATURES = ("captions", "caption", "text")
 _LABEL_FEATURES = ("label", "labels")
@@ -36,11 +37,17 @@ class SourcePictures:
     """Pictures that are read from disk on access."""
 
     source: Any
-    """Examples with their encoded picture."""
+    """Records with their encoded picture."""
+    records: Int64[np.ndarray, " n"]
+    """Number of each picture's record."""
     side: int = SIDE
+    origin: str = "the data set"
+    """The split that they are of, for messages."""
+    content: str = ""
+    """What the survey says of them."""
 
     def __len__(self) -> int:
-        return len(self.source)
+        return len(self.records)
 
     def __getitem__(self, index: int) -> UInt8[np.ndarray, "s s 4"]:
         return self.batch([index])[0]
@@ -51,11 +58,11 @@ class SourcePictures:
         Raises:
           ConfigError: one of them is damaged.
         """
-        places = np.asarray(indices, np.intp).reshape(-1)
-        out = np.full((len(places), self.side, self.side, 4), 255, np.uint8)
-        if not len(places):
+        records = self.records[np.asarray(indices, np.intp).reshape(-1)].tolist()
+        out = np.full((len(records), self.side, self.side, 4), 255, np.uint8)
+        if not records:
             return out
-        examples = self.source.__getitems__(places.tolist())
+        examples = self.source.__getitems__(records)
 
         def decode(row: int) -> None:
             try:
@@ -63,14 +70,18 @@ class SourcePictures:
                 picture, _ = open_picture(examples[row]["image"], at_least=2 * self.side)
             except PictureError as error:
                 raise ConfigError(
-                    f"picture {places[row]} of the data set cannot be read: {error}"
+                    f"the picture of record {records[row]} of {self.origin} cannot be read: {error}"
                 ) from error
             out[row, ..., :3] = fit_square(picture, self.side)
 
         with ThreadPoolExecutor() as pool:  # Pillow decodes outside the interpreter lock.
-            for _ in pool.map(decode, range(len(places))):
+            for _ in pool.map(decode, range(len(records))):
                 pass
         return out
+
+    def digest(self) -> str:
+        """See `PictureStore.digest`; of the encoded pictures."""
+        return self.content
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,14 +99,36 @@ class PreparedSplit:
     classes: ConceptTable
     """Of labels; empty where there are captions."""
     concept_of_label: Int32[np.ndarray, " labels"]
+    files: Sequence[Path]
+    """Files that the split lies in."""
+    records: Int64[np.ndarray, " n"]
+    """Number of each picture's record in the source."""
+    content: str = ""
+    """Digest of the pictures; "" before `surveyed`."""
+    damaged: Mapping[int, str] = field(default_factory=dict)
+    """Records left out by `surveyed`, and why."""
 
     def __len__(self) -> int:
-        return len(self.source)
+        return len(self.records)
+
+    @property
+    def origin(self) -> str:
+        """The split in words."""
+        return f"the split {self.split} of {self.name}"
 
     @property
     def pictures(self) -> SourcePictures:
         """The pictures, by place."""
-        return SourcePictures(self.source, self.side)
+        return SourcePictures(self.source, self.records, self.side, self.origin, self.content)
+
+    def surveyed(self, *, progress: bool = False) -> PreparedSplit:
+        """The same without the records whose picture cannot be read, and with its digest.
+
+        Reads every picture, unless the survey of these files is kept from before.
+        """
+        found = survey(self.source, self.files, self.split, progress=progress)
+        whole = np.setdiff1d(self.records, np.fromiter(found.damaged, np.int64))
+        return replace(self, records=whole, content=found.content, damaged=found.damaged)
 
     def labels(self, places: Sequence[int] | np.ndarray) -> Int32[np.ndarray, " n"]:
         """Index into `classes` of each of these pictures; -1 where the label is unknown."""
@@ -103,11 +136,25 @@ class PreparedSplit:
         return np.where(numbers < 0, -1, self.concept_of_label[numbers]).astype(np.int32)
 
     def captions(self, places: Sequence[int] | np.ndarray) -> list[list[str]]:
-        """All captions of each of these pictures."""
-        return [_texts(example[self.caption]) for example in self._examples(places)]
+        """All captions of each of these pictures.
+
+        Raises:
+          ConfigError: one is not UTF-8.
+        """
+        captions = []
+        for place, example in zip(places, self._examples(places), strict=True):
+            try:
+                captions.append(_texts(example[self.caption]))
+            except UnicodeDecodeError as error:
+                raise ConfigError(
+                    f"a caption of record {self.records[place]} of {self.origin} is not UTF-8 text "
+                    f"({error.reason} at byte {error.start}); prepare the set with whole texts"
+                ) from error
+        return captions
 
     def _examples(self, places: Sequence[int] | np.ndarray) -> list[dict[str, Any]]:
-        return self.source.__getitems__(np.asarray(places, np.intp).reshape(-1).tolist())
+        chosen = self.records[np.asarray(places, np.intp).reshape(-1)]
+        return self.source.__getitems__(chosen.tolist())
 
     def blocks(self, progress: bool) -> list[Any]:
         """Indices of all pictures, a block at a time, with a bar if it may take a while."""
@@ -130,7 +177,8 @@ def load_prepared(
     """The pairs of one split of a data set that TFDS has prepared.
 
     A label becomes a concept named by its class; a picture with captions becomes a concept of its
-    own, named by its first caption, the others being aliases. All of it counts as English.
+    own, named by its first caption, the others being aliases. All of it counts as English. Records
+    whose picture cannot be read are left out, and named in `PairSet.damaged`.
 
     Args:
       side: side of the square that pictures are fitted into, in pixels.
@@ -138,9 +186,11 @@ def load_prepared(
       by_hand: see `limoe_core.data.catalogue.PreparedSet`.
 
     Raises:
-      ConfigError: the data set or the split is missing, or has no pictures or no text.
+      ConfigError: the data set or the split is missing, or has no pictures or no text; or a picture
+        is damaged and `data.damaged` is `refuse`.
     """
-    opened = open_prepared(config, split, side=side, by_hand=by_hand)
+    opened = open_prepared(config, split, side=side, by_hand=by_hand).surveyed(progress=progress)
+    _check_damage(opened, config)
     if opened.caption:
         texts = [text for block in opened.blocks(progress) for text in opened.captions(block)]
         table = _caption_table(opened.split, texts)
@@ -163,7 +213,22 @@ def load_prepared(
         style=empty,
         category=empty,
         concepts=table,
+        damaged=opened.damaged,
     )
+
+
+def _check_damage(opened: PreparedSplit, config: DataConfig) -> None:
+    if not opened.damaged:
+        return
+    record, why = next(iter(opened.damaged.items()))
+    first = f"the picture of record {record} of {opened.origin} cannot be read: {why}"
+    if config.damaged == "refuse":
+        raise ConfigError(
+            f"{first} ({len(opened.damaged)} such in all); mend the set, or leave them out with "
+            "--data.damaged skip"
+        )
+    if not len(opened):
+        raise ConfigError(f"no picture of {opened.origin} can be read; {first}")
 
 
 def open_prepared(
@@ -211,7 +276,18 @@ def open_prepared(
         labels = list(features[label].names)
     folder = data_directory(config.dir) / config.name
     table, order = _label_table(labels, config, folder)
-    return PreparedSplit(builder.info.full_name, split, source, side, caption, label, table, order)
+    return PreparedSplit(
+        name=builder.info.full_name,
+        split=split,
+        source=source,
+        side=side,
+        caption=caption,
+        label=label,
+        classes=table,
+        concept_of_label=order,
+        files=[Path(file) for file in builder.info.splits[split].filepaths],
+        records=np.arange(len(source)),
+    )
 
 
 def prepared_builder(config: DataConfig, by_hand: str = "") -> Any:

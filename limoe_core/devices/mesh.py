@@ -43,7 +43,7 @@ class MeshShape(NamedTuple):
           ConfigError: for other text, or if the devices do not fit.
         """
         sizes = _axes(text)
-        expert = sizes.get(EXPERT, devices // sizes[DATA] if DATA in sizes else 1)
+        expert = sizes.get(EXPERT, max(devices // sizes[DATA], 1) if DATA in sizes else 1)
         shape = cls(sizes.get(DATA, devices // max(expert, 1)), expert)
         if shape.devices != devices:
             raise ConfigError(

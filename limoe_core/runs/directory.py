@@ -32,7 +32,9 @@ from limoe_core.runs.files import (
     EVALUATIONS,
     EVENTS,
     METRICS,
+    OPTIMIZER,
     PICTURES,
+    PREDICTIONS,
     PROBES,
     RUN_FORMAT,
     STEPS,
@@ -40,10 +42,11 @@ from limoe_core.runs.files import (
     TRAINING,
     RunError,
     as_damage,
+    cut_measurements,
     read_json,
     whole_steps,
 )
-from limoe_core.runs.predictions import predictions_path
+from limoe_core.runs.predictions import cut_predictions, predictions_path
 
 if TYPE_CHECKING:
     from jaxtyping import UInt8
@@ -118,22 +121,29 @@ class Run:
         *,
         data: Mapping[str, Any] | None = None,
         parameters: int | None = None,
+        tokenizer: Tokenizer | None = None,
         exist: bool = False,
     ) -> Run:
         """Starts a run directory.
 
         Args:
-          data: what it trains on, such as `{"name": "emoji/full:1.0.0"}`.
+          data: what it trains on, such as `{"name": "emoji/full:1.0.0"}`; see
+            `limoe_core.data.identity`.
           parameters: size of the model.
+          tokenizer: is there from the first moment, if given.
           exist: open the run instead if one with the same settings is there.
 
         Raises:
           RunError: the name is unusable, or something else is at `path`.
         """
         place = Path(os.path.abspath(path))
-        check_name(place.name)
-        if place.exists() and not (place.is_dir() and not any(place.iterdir())):
-            return cls._reuse(place, config, exist)
+        there = cls.in_the_way(place)
+        if there is not None:
+            if not exist:
+                raise RunError(f"{place} is a run already; resume it, or choose another name")
+            if there.config != config:
+                raise RunError(f"{place} was started with other settings; choose another name")
+            return there
         info = {
             "format": RUN_FORMAT,
             "config": config.to_dict(),
@@ -149,6 +159,8 @@ class Run:
             place.parent.mkdir(parents=True, exist_ok=True)
             temporary.mkdir()
             write_json(temporary / CONFIG, info)
+            if tokenizer is not None:
+                tokenizer.save(temporary / TOKENIZER)
             os.rename(temporary, place)
         except OSError as error:
             raise RunError(f"{place} cannot be created: {error.strerror}") from error
@@ -157,15 +169,28 @@ class Run:
         return cls.open(place)
 
     @classmethod
-    def _reuse(cls, place: Path, config: Config, exist: bool) -> Run:
+    def in_the_way(cls, path: str | os.PathLike[str]) -> Run | None:
+        """The run that lies where one is to be created; None if the place is free.
+
+        Raises:
+          RunError: the name is unusable, or something other than a run is there.
+        """
+        place = Path(os.path.abspath(path))
+        check_name(place.name)
+        if not place.exists() or (place.is_dir() and not any(place.iterdir())):
+            return None
         if not (place / CONFIG).is_file():
             raise RunError(f"{place} exists and is not a run; choose another name")
-        if not exist:
-            raise RunError(f"{place} is a run already; resume it, or choose another name")
-        run = cls.open(place)
-        if run.config != config:
-            raise RunError(f"{place} was started with other settings; choose another name")
-        return run
+        return cls.open(place)
+
+    def with_settings(
+        self, config: Config, *, data: Mapping[str, Any], parameters: int | None = None
+    ) -> Run:
+        """Writes other settings to config.json, for training that goes on with them."""
+        changed = {"data": dict(data), "seed": config.train.seed, "parameters": parameters}
+        info = {**self.info, **changed, "config": config.to_dict()}
+        write_json(self.path_of("config"), info)
+        return Run.open(self.path)
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Run:
@@ -274,6 +299,28 @@ class Run:
             raise RunError(f"{self.path} has no step {step}; it has {', '.join(map(str, steps))}")
         return step
 
+    @property
+    def is_shipped(self) -> bool:
+        """Whether its steps have parameters alone, so that it can be used and not resumed."""
+        steps = self.steps()
+        return bool(steps) and not any(self._resumable(step) for step in steps)
+
+    def check_resumable(self) -> None:
+        """Checks that training can go on from the newest step; a run without steps may begin.
+
+        Raises:
+          RunError: that step was shipped without the optimizer's state.
+        """
+        steps = self.steps()
+        if steps and not self._resumable(steps[-1]):
+            raise RunError(
+                f"{self.path} has step {steps[-1]} without its optimizer's state: it can be used, "
+                "not resumed"
+            )
+
+    def _resumable(self, step: int) -> bool:
+        return (self.path_of("parameters", step) / OPTIMIZER).is_dir()
+
     # ---- metrics
 
     def append_metrics(self, values: Mapping[str, Any]) -> None:
@@ -289,15 +336,18 @@ class Run:
         return metrics.read(self.path_of("metrics"))
 
     def truncate_metrics(self, step: int) -> None:
-        """Forgets what was logged, probed and evaluated after `step`, to go on from there."""
-        if self.has("metrics"):
-            metrics.keep_until(self.path_of("metrics"), step)
-        for later in (n for n in self.probe_steps() if n > step):
-            self.path_of("probe", later).unlink()
-        for leftover in (self.path / PROBES).glob(".*"):  # of a writer that was killed
-            leftover.unlink()
-        if self.has("evaluations"):
+        """Forgets all that belongs to later steps than `step`, to go on from there.
+
+        That is what was logged, probed, evaluated, answered and measured after it. The log goes
+        last, as it tells how far the run had come: a call that was cut short is made good by the
+        next.
+        """
+        logged = [line.get("step", 0) for line in self.metrics()]
+        goes_back = max([*logged, *self.probe_steps()], default=0) > step
+        cut_measurements(self.path_of("causal"), step, unknown=goes_back)
+        if self.has("evaluations") or (self.path / PREDICTIONS).is_dir():
             with locked(self.path / EVALUATING):
+                cut_predictions(self.path, step)
                 results = self.evaluations()
                 kept_results = {
                     task: {n: value for n, value in by_step.items() if int(n) <= step}
@@ -305,6 +355,13 @@ class Run:
                 }
                 if kept_results != results:
                     write_json(self.path_of("evaluations"), kept_results)
+        for later in (n for n in self.probe_steps() if n > step):
+            self.path_of("probe", later).unlink()
+        for folder in (PROBES, PREDICTIONS, CAUSAL):
+            for leftover in (self.path / folder).glob(".*"):  # of a writer that was killed
+                leftover.unlink()
+        if self.has("metrics"):
+            metrics.keep_until(self.path_of("metrics"), step)
 
     # ---- evaluations
 

@@ -103,3 +103,18 @@ def whole_steps(folder: Path) -> list[int]:
 def causal_file(folder: Path, digest: str) -> Path:
     """Where the measurement that `digest` stands for is kept, in a run or in a cache."""
     return folder / f"causal-{digest}.json"
+
+
+def cut_measurements(folder: Path, step: int, *, unknown: bool) -> None:
+    """Deletes measurements of causal specialisation at later steps than `step`.
+
+    Args:
+      unknown: whether those go as well that do not say their step, as of version 0.4 and before.
+    """
+    for file in folder.glob("causal-*.json"):
+        try:
+            made_at = read_json(file).get("step")
+        except RunError:
+            made_at = None
+        if made_at > step if type(made_at) is int else unknown:
+            file.unlink()

@@ -75,3 +75,11 @@ class Predictions:
 def predictions_path(run: str | os.PathLike[str], task: str, step: int) -> Path:
     """File of a task's answers at a step."""
     return Path(run) / PREDICTIONS / f"{task}-{int(step)}.npz"
+
+
+def cut_predictions(run: Path, step: int) -> None:
+    """Deletes the answers of all tasks at later steps than `step`."""
+    for file in (run / PREDICTIONS).glob("*.npz"):
+        number = file.stem.rpartition("-")[2]
+        if number.isascii() and number.isdigit() and int(number) > step:
+            file.unlink()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,8 @@ import jax
 from jax.sharding import Mesh
 
 from limoe_core.config import Config
-from limoe_core.data.batches import training_batches
-from limoe_core.data.pairs import stored_side
-from limoe_core.data.source import load_pairs
 from limoe_core.devices import processes
 from limoe_core.devices.host import keep_freed_memory
-from limoe_core.devices.mesh import MeshShape, make_mesh
 from limoe_core.model.functional import FunctionalModel
 from limoe_core.runs import Run
 from limoe_core.runs.checkpoints import StepStore
@@ -23,8 +20,9 @@ from limoe_core.training.errors import explained_write_errors
 from limoe_core.training.observer import Observer
 from limoe_core.training.optimizer import make_optimizer
 from limoe_core.training.placement import Placer
+from limoe_core.training.prepare import Start, has_ended
 from limoe_core.training.progress import TrainProgress
-from limoe_core.training.start import start_or_restore, start_run
+from limoe_core.training.start import start_or_restore
 from limoe_core.training.step import TrainState, TrainStep, make_train_step
 from limoe_core.training.termination import Termination
 
@@ -40,36 +38,50 @@ def train(
     """Train to the end, from the start or from the newest checkpoint of a run.
 
     A resumed run ends with bitwise the same parameters as one that was never stopped. Where there
-    are several processes, each must make the same call.
+    are several processes, each must make the same call. Nothing is written before all that can be
+    checked was checked.
 
     Args:
+      config: the settings; with `resume` those of the run, some of which may have changed: see
+        `limoe_core.training.resume.MAY_CHANGE`.
       mesh: see `limoe_core.devices.mesh.MeshShape.parse`.
       termination: once it is asked for, the step at hand is saved and is the last.
 
     Raises:
-      ConfigError: for settings that cannot work with the data.
-      RunError: if the run directory cannot be used.
+      ConfigError: for settings that cannot work with the data, or that a run cannot go on with.
+      RunError: if the run directory cannot be used, or was started with other data.
       TrainingError: if training cannot go on; the message says what is safe.
     """
     keep_freed_memory()
-    if resume:
-        config = Run.open(path).config
-    devices = make_mesh(MeshShape.parse(mesh, jax.device_count()))
-    placer = Placer(config, devices)
-    pairs = load_pairs(config.data, "train", side=stored_side(config.model.image_size))
-    functional = FunctionalModel.of(config)
-    run = start_run(path, config, pairs, functional, resume=resume)
-    tokenizer = run.tokenizer()
-    batches = training_batches(pairs, tokenizer, config, placer.rows)
+    if resume and has_ended(run := Run.open(path), config):
+        print(
+            f"{run.name} was trained to its last step, {run.config.train.steps:,}, so nothing is "
+            "left to do; a larger --train.steps goes on",
+            file=sys.stderr,
+        )
+        return run
+    start = Start.checked(path, config, resume=resume, mesh=mesh)
+    run, tokenizer, batches = start.written()
+    config, functional, devices = run.config, start.functional, start.devices
     keep, keep_period = config.train.keep_checkpoints, config.train.keep_period
     # One process holds the run for all of them.
     held = run.held_for_training() if processes.is_first() else nullcontext()
     with explained_write_errors(run), held:
         with run.checkpoints(keep=keep, keep_period=keep_period) as store:
             state = start_or_restore(run, store, functional, batches, devices)
-            observer = Observer(run, functional, tokenizer, devices)
+            observer = Observer(run, functional, tokenizer, start.splits["validation"], devices)
             stopping = termination or Termination()
-            loop(state, batches, placer, store, observer, functional, config, devices, stopping)
+            loop(
+                state,
+                batches,
+                start.placer,
+                store,
+                observer,
+                functional,
+                config,
+                devices,
+                stopping,
+            )
     return run
 
 

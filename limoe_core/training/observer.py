@@ -9,8 +9,7 @@ from typing import Any
 import jax
 from jax.sharding import Mesh
 
-from limoe_core.data.pairs import stored_side
-from limoe_core.data.source import load_pairs
+from limoe_core.data.pairs import PairSet
 from limoe_core.devices import processes
 from limoe_core.devices.mesh import fetch
 from limoe_core.inference import LoadedModel
@@ -34,7 +33,12 @@ class Observer:
     """
 
     def __init__(
-        self, run: Run, functional: FunctionalModel, tokenizer: Tokenizer, mesh: Mesh
+        self,
+        run: Run,
+        functional: FunctionalModel,
+        tokenizer: Tokenizer,
+        validation: PairSet,
+        mesh: Mesh,
     ) -> None:
         config = run.config
         settings = config.train
@@ -43,9 +47,7 @@ class Observer:
         self._tokenizer = tokenizer
         self._mesh = mesh
         self._writes = processes.is_first()
-        self._validation = load_pairs(
-            config.data, "validation", side=stored_side(config.model.image_size)
-        )
+        self._validation = validation
         self._rate = learning_rate(config.optimizer, settings.steps)
         self._probe_at = set(probe_steps(settings.steps, settings.probe_every))
         self._probe = Probe.choose(
@@ -56,7 +58,8 @@ class Observer:
         if settings.tensorboard and self._writes:
             from limoe_core.training.tensorboard import EventWriter
 
-            self._tensorboard = EventWriter(run.path_of("events"))
+            newest = max(run.steps(), default=-1)
+            self._tensorboard = EventWriter(run.path_of("events"), after=newest)
         if config.model.experts and self._writes:
             run.save_probe_pictures(self._probe.pictures)
 

@@ -1,43 +1,20 @@
-"""The start of training: a new run, or an old one where its newest checkpoint left it."""
+"""The state that training starts with: a fresh one, or that of the newest checkpoint."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding
 
-from limoe_core.config import Config
-from limoe_core.data.source import PairSet
 from limoe_core.devices import processes
 from limoe_core.devices.mesh import WHOLE, placed_shapes, shardings
 from limoe_core.model.functional import FunctionalModel, initial_params
 from limoe_core.runs import Run
 from limoe_core.runs.checkpoints import StepStore
-from limoe_core.tokenizer import Tokenizer
-from limoe_core.training.errors import explained_write_errors
 from limoe_core.training.optimizer import make_optimizer
 from limoe_core.training.step import TrainState
-
-
-def start_run(
-    path: Path, config: Config, pairs: PairSet, functional: FunctionalModel, *, resume: bool
-) -> Run:
-    """The run directory with its tokenizer, made by the first process, opened by the others."""
-    if processes.is_first():
-        if resume:
-            run = Run.open(path)
-        else:
-            data = {"name": pairs.name, "train_pictures": len(pairs)}
-            run = Run.create(path, config, data=data, parameters=functional.parameters)
-        if not run.has("tokenizer"):
-            tokenizer = Tokenizer.train(pairs.captions(), config.model.vocab_size)
-            with explained_write_errors(run):
-                run.save_tokenizer(tokenizer)
-    processes.wait_for_all("run directory")
-    return Run.open(path)
 
 
 def start_or_restore(

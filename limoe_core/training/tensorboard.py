@@ -8,17 +8,35 @@ from typing import Any
 from limoe_core.config import ConfigError
 
 
+def check() -> None:
+    """Checks that event files can be written here.
+
+    Raises:
+      ConfigError: the package for them is missing.
+    """
+    try:
+        import tensorboardX as tensorboardX
+    except ImportError as error:
+        raise ConfigError(
+            "train.tensorboard needs the package tensorboardX: pip install tensorboardX"
+        ) from error
+
+
 class EventWriter:
     """Writes the numbers of each line of metrics as scalars."""
 
-    def __init__(self, folder: Path) -> None:
-        try:
-            from tensorboardX import SummaryWriter
-        except ImportError as error:
-            raise ConfigError(
-                "train.tensorboard needs the package tensorboardX: pip install tensorboardX"
-            ) from error
-        self._writer = SummaryWriter(str(folder))
+    def __init__(self, folder: Path, *, after: int = -1) -> None:
+        """
+        Args:
+          after: the step that training goes on from; events of later ones no longer count.
+
+        Raises:
+          ConfigError: see `check`.
+        """
+        check()
+        from tensorboardX import SummaryWriter
+
+        self._writer = SummaryWriter(str(folder), purge_step=after + 1)
 
     def write(self, line: dict[str, Any]) -> None:
         """Add one line of metrics; lists become one scalar per entry."""

@@ -15,6 +15,7 @@ from limoe_core.config import ConfigError, DataConfig
 from limoe_core.data.class_names import readable_names
 from limoe_core.data.pairs import stored_side
 from limoe_core.data.preprocess import fit_square, open_picture
+from limoe_core.data.registry import data_set
 from limoe_core.data.source import load_pairs
 
 from .small_sets import (
@@ -210,10 +211,78 @@ def test_class_names_that_do_not_fit_are_refused(
         readable_names(labels, "imagenet2012", tmp_path, str(file))
 
 
-def test_a_damaged_picture_is_named(tmp_path: Path) -> None:
-    image = tfds.features.Image(encoding_format="png")
-    label = tfds.features.ClassLabel(names=["cat"])
-    row = {"image": io.BytesIO(b"\x89PNG torn"), "label": 0}
-    config = write_set("tiny_torn", tmp_path, {"image": image, "label": label}, {"train": [row]})
-    with pytest.raises(ConfigError, match="picture 0 of the data set cannot be read"):
-        load_pairs(config, "train").pictures.batch([0])
+def torn_set(folder: Path, *torn: int, count: int = 6) -> DataConfig:
+    """Pictures with captions, some of which end before they should."""
+    rows = [example(i, caption=f"picture {i}") for i in range(count)]
+    for place in torn:
+        rows[place]["image"] = io.BytesIO(rows[place]["image"].getvalue()[:60])
+    return write_set("tiny_caption", folder, features("tiny_caption"), {"train": rows})
+
+
+def test_damaged_pictures_are_left_out_and_named(tmp_path: Path) -> None:
+    pairs = load_pairs(torn_set(tmp_path, 1, 4), "train")
+    assert len(pairs) == len(pairs.concepts) == 4
+    assert len(pairs.damaged) == 2
+    assert all("damaged" in why for why in pairs.damaged.values())
+    found = {n: str(pairs.concepts.names["en"][c]) for n, c in by_red(pairs).items()}
+    assert found == {i: f"picture {i}" for i in (0, 2, 3, 5)}
+
+
+def test_damaged_pictures_are_refused_on_demand(tmp_path: Path) -> None:
+    config = replace(torn_set(tmp_path, 2), damaged="refuse")
+    with pytest.raises(ConfigError, match=r"record \d of the split train of tiny_caption.* skip"):
+        load_pairs(config, "train")
+    with pytest.raises(ConfigError, match="no picture of the split train .* can be read"):
+        load_pairs(torn_set(tmp_path / "all", 0, 1, count=2), "train")
+
+
+def test_a_picture_that_is_damaged_later_is_named(tmp_path: Path) -> None:
+    opened = data_set(torn_set(tmp_path, 0, count=1)).open(  # type: ignore[attr-defined]
+        DataConfig(name="tiny_caption", dir=str(tmp_path)), "train"
+    )
+    with pytest.raises(ConfigError, match="picture of record 0 of the split train of tiny_caption"):
+        opened.pictures.batch([0])
+
+
+def test_a_caption_that_is_no_text_is_named(tmp_path: Path) -> None:
+    rows = [example(0, caption=b"caf\xe9")]
+    config = write_set("tiny_caption", tmp_path, features("tiny_caption"), {"train": rows})
+    with pytest.raises(ConfigError, match=r"caption of record 0 of the split train .* not UTF-8"):
+        load_pairs(config, "train")
+
+
+def test_a_digest_stands_for_content_and_not_for_name_or_place(tmp_path: Path) -> None:
+    def digest(name: str, folder: str, rows: list[dict[str, Any]]) -> str:
+        config = write_set(name, tmp_path / folder, features("tiny_caption"), {"train": rows})
+        return load_pairs(config, "train").digest
+
+    def rows(*texts: str) -> list[dict[str, Any]]:
+        return [example(i, caption=text) for i, text in enumerate(texts)]
+
+    first = digest("tiny_caption", "a", rows("a dog", "a cat"))
+    assert digest("tiny_caption", "b", rows("a dog", "a cat")) == first
+    assert digest("renamed", "c", rows("a dog", "a cat")) == first
+    others = [
+        digest("tiny_caption", "d", rows("a dog", "a cow")),
+        digest("tiny_caption", "e", rows("a dog")),
+        digest("tiny_caption", "f", [example(3, caption="a dog"), example(1, caption="a cat")]),
+    ]
+    assert len({first, *others}) == 4
+
+
+def test_names_of_classes_are_part_of_the_digest(tmp_path: Path) -> None:
+    config = prepare("tiny_labels", tmp_path)
+    before = load_pairs(config, "train").digest
+    (tmp_path / "names.txt").write_text("striped horse\npie\npuss\n")
+    named = replace(config, class_names=str(tmp_path / "names.txt"))
+    assert load_pairs(named, "train").digest != before
+    assert load_pairs(config, "train").digest == before
+
+
+def test_the_config_of_a_prepared_set_is_the_one_on_disk(tmp_path: Path) -> None:
+    coco = write_coco(tmp_path, train=1, val=1)
+    assert data_set(coco).resolve(coco) == "2014"
+    labels = prepare("tiny_labels", tmp_path)
+    assert data_set(labels).resolve(labels) == "auto"
+    nowhere = DataConfig(name="coco_captions", dir=str(tmp_path / "nowhere"))
+    assert data_set(nowhere).resolve(nowhere) == "auto"

@@ -1,0 +1,174 @@
+"""A run before it is trained: everything that can be checked, before anything is written."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import jax
+from jax.sharding import Mesh
+
+from limoe_core.config import Config, DataConfig
+from limoe_core.data.batches import training_batches
+from limoe_core.data.captions import CaptionCounts
+from limoe_core.data.identity import data_of, difference, recorded
+from limoe_core.data.pairs import stored_side
+from limoe_core.data.registry import data_set
+from limoe_core.data.source import PairSet, load_pairs
+from limoe_core.devices import processes
+from limoe_core.devices.mesh import MeshShape, make_mesh
+from limoe_core.model.functional import FunctionalModel
+from limoe_core.runs import Run, RunError
+from limoe_core.tokenizer import Tokenizer
+from limoe_core.training import tensorboard
+from limoe_core.training.errors import explained_write_errors
+from limoe_core.training.placement import Placer
+from limoe_core.training.resume import changed, consequences, settings_to_go_on
+from limoe_core.training.room import check_room
+from limoe_core.training.summary import summary
+
+
+@dataclass(frozen=True)
+class Start:
+    """A run that can be trained, of which nothing is written yet."""
+
+    path: Path
+    config: Config
+    old: Run | None
+    """The run as it lies on disk; None for a new one."""
+    begun: bool
+    """Whether the old one has anything worth keeping; else it starts anew."""
+    splits: Mapping[str, PairSet]
+    """`train` and `validation`."""
+    functional: FunctionalModel
+    devices: Mesh
+    placer: Placer
+
+    @classmethod
+    def checked(cls, path: Path, config: Config, *, resume: bool, mesh: str) -> Start:
+        """Checks the settings, the place, the devices, the disk and the data, in this order.
+
+        Raises:
+          ConfigError: for settings that cannot work with each other or the data, or that a run
+            cannot go on with.
+          RunError: if the run directory cannot be used.
+        """
+        old = Run.open(path) if resume else Run.in_the_way(path)
+        begun = old is not None and has_begun(old)
+        if old is not None and resume:
+            config = settings_to_go_on(old, config)
+        elif old is not None and begun:
+            raise RunError(f"{old.path} is a run already; resume it, or choose another name")
+        config = replace(config, data=_resolved(config.data))
+        if old is not None and begun:
+            old.check_resumable()
+        if config.train.tensorboard:
+            tensorboard.check()
+        devices = make_mesh(MeshShape.parse(mesh, jax.device_count()))
+        placer = Placer(config, devices)
+        functional = FunctionalModel.of(config)
+        check_room(path, config, functional, len(old.steps()) if old is not None else 0)
+        side = stored_side(config.model.image_size)
+        splits = {
+            split: load_pairs(config.data, split, side=side) for split in ("train", "validation")
+        }
+        start = cls(path, config, old, begun, splits, functional, devices, placer)
+        if old is not None and (resume or begun):
+            start.check_data(old)
+        return start
+
+    def check_data(self, run: Run) -> None:
+        """Checks that the data is what the run was trained on.
+
+        Raises:
+          RunError: it is not; the message names both.
+        """
+        for split, pairs in self.splits.items():
+            if found := difference(run, self.config.data, split, pairs):
+                raise RunError(
+                    f"{found}; a run goes on with the data that it was started with: name its "
+                    "folder with --data.dir, or start another run"
+                )
+
+    def written(self) -> tuple[Run, Tokenizer, Any]:
+        """The run directory with these settings, its tokenizer, and the batches.
+
+        The first process writes the run, the others open it.
+
+        Raises:
+          ConfigError: no tokenizer can be trained, or a batch does not fit the data.
+          RunError: the run cannot be created, or another process is training it.
+          TrainingError: it cannot be written.
+        """
+        if processes.is_first():
+            tokenizer = self._tokenizer()
+            batches = training_batches(
+                self.splits["train"], tokenizer, self.config, self.placer.rows
+            )
+            self._tell(tokenizer)
+            run = self._write(tokenizer)
+        processes.wait_for_all("run directory")
+        if not processes.is_first():
+            run = Run.open(self.path)
+            self.check_data(run)
+            tokenizer = run.tokenizer()
+            batches = training_batches(
+                self.splits["train"], tokenizer, self.config, self.placer.rows
+            )
+        return run, tokenizer, batches
+
+    def _tokenizer(self) -> Tokenizer:
+        if self.old is not None and self.begun and self.old.has("tokenizer"):
+            return self.old.tokenizer()
+        return Tokenizer.train(self.splits["train"].captions(), self.config.model.vocab_size)
+
+    def _write(self, tokenizer: Tokenizer) -> Run:
+        data = recorded(self.config.data, self.splits)
+        if self.old is None:
+            return Run.create(
+                self.path,
+                self.config,
+                data=data,
+                parameters=self.functional.parameters,
+                tokenizer=tokenizer,
+            )
+        with explained_write_errors(self.old), self.old.held_for_training():
+            if not (self.begun and self.old.has("tokenizer")):
+                self.old.save_tokenizer(tokenizer)
+            if self.begun and self.old.config == self.config and self.old.info["data"] == data:
+                return self.old
+            return self.old.with_settings(
+                self.config, data=data, parameters=self.functional.parameters
+            )
+
+    def _tell(self, tokenizer: Tokenizer) -> None:
+        """Says on stderr what the run trains on, and what is changed in one that goes on."""
+        train = self.splits["train"]
+        counts = CaptionCounts.of(train, tokenizer, self.config.model.text_length)
+        told = summary(self.path.name, self.config, self.splits, counts)
+        if self.old is not None and self.begun:
+            told += [f"{self.old.name} {line}" for line in consequences(self.old, self.config)]
+        for line in told:
+            print(line, file=sys.stderr)
+
+
+def has_begun(run: Run) -> bool:
+    """Whether a run has more than a start that was cut short before its first checkpoint."""
+    if run.steps() or run.evaluations():
+        return True
+    logged = [line.get("step", 0) for line in run.metrics()]
+    return max([*logged, *run.probe_steps()], default=0) > run.config.train.checkpoint_every
+
+
+def has_ended(run: Run, config: Config) -> bool:
+    """Whether a run that is asked to go on with these settings has nothing left to do."""
+    asked = settings_to_go_on(run, config)
+    own = replace(run.config, data=data_of(run))
+    return not changed(own, asked) and max(run.steps(), default=0) >= own.train.steps
+
+
+def _resolved(data: DataConfig) -> DataConfig:
+    return replace(data, config=data_set(data).resolve(data))

@@ -1,0 +1,102 @@
+"""Settings of a run that is resumed: those that may change, and those that it keeps."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from limoe_core.config import Config, ConfigError
+from limoe_core.data.identity import data_of
+from limoe_core.runs import Run
+
+#: What may change when a run goes on: how long, how often, where its data lies, and how a step is
+#: computed. Everything else would make another model or train on other data.
+MAY_CHANGE = frozenset(
+    {
+        *("train.steps", "train.log_every", "train.evaluate_every", "train.checkpoint_every"),
+        *("train.keep_checkpoints", "train.keep_period", "train.probe_every", "train.tensorboard"),
+        *("data.dir", "data.class_names", "data.damaged"),  # where the content is the same
+        *("model.remat", "model.expert_layout", "loss.contrastive_block"),
+    }
+)
+
+#: Settings that one sentence names.
+_NAMED = 4
+
+
+def changed(old: Config, new: Config) -> dict[str, tuple[Any, Any]]:
+    """Settings that differ, such as `{"train.steps": (20, 40)}`."""
+    before, after = old.to_dict(), new.to_dict()
+    return {
+        f"{part}.{name}": (value, after[part][name])
+        for part, values in before.items()
+        for name, value in values.items()
+        if value != after[part][name]
+    }
+
+
+def settings_to_go_on(run: Run, asked: Config) -> Config:
+    """The settings that a run goes on with, when these are asked for.
+
+    Raises:
+      ConfigError: one of them cannot change, or the run was trained for more steps already.
+    """
+    own = replace(run.config, data=data_of(run))
+    if asked.data.config == "auto":  # it was resolved when the run began
+        asked = replace(asked, data=replace(asked.data, config=own.data.config))
+    changes = changed(own, asked)
+    if fixed := sorted(changes.keys() - MAY_CHANGE):
+        told = ", ".join(f"{option(name)} {changes[name][0]}" for name in fixed[:_NAMED])
+        raise ConfigError(
+            f"{run.name} goes on as it was started, with {told}"
+            + (f" and {len(fixed) - _NAMED} more" if len(fixed) > _NAMED else "")
+            + "; leave out what is to be otherwise, or start another run"
+        )
+    newest = max(run.steps(), default=0)
+    if "train.steps" in changes and asked.train.steps < newest:
+        raise ConfigError(
+            f"--train.steps {asked.train.steps} is fewer than the {newest} steps that {run.name} "
+            "was trained for"
+        )
+    return asked
+
+
+def check_preset(run: Run, name: str, config: Config) -> None:
+    """Checks a preset that is named beside --resume; what may change is as in the run.
+
+    Args:
+      config: the settings that it gives, with the other options.
+
+    Raises:
+      ConfigError: they are not those of the run.
+    """
+    changes = changed(replace(run.config, data=data_of(run)), config)
+    if config.data.config == "auto":
+        changes.pop("data.config", None)
+    if fixed := sorted(changes.keys() - MAY_CHANGE):
+        before, after = changes[fixed[0]]
+        raise ConfigError(
+            f"--preset {name} does not fit {run.name}, which has {option(fixed[0])} {before} and "
+            f"not {after}; leave it out, since a run that is resumed has settings of its own"
+        )
+
+
+def consequences(run: Run, config: Config) -> list[str]:
+    """What the changed settings mean, in sentences."""
+    own = replace(run.config, data=data_of(run))
+    changes = changed(own, config)
+    told = []
+    if "train.steps" in changes:
+        before, after = changes.pop("train.steps")
+        told.append(
+            f"trains for {after:,} steps instead of {before:,}: from here on the learning rate is "
+            f"that of a run of {after:,} steps, which need not go on where it was"
+        )
+    if changes:
+        told.append("goes on with " + ", ".join(f"{option(n)} {v[1]}" for n, v in changes.items()))
+    return told
+
+
+def option(name: str) -> str:
+    """A setting as it is given on the command line."""
+    return "--" + name.replace("_", "-")
