@@ -20,7 +20,16 @@ from benchmarks import machine
 from benchmarks.resilience.record import Record
 
 Attack = Literal[
-    "kills", "runs", "opened", "traces", "uploads", "origins", "starts", "sessions", "leavers"
+    "kills",
+    "changes",
+    "runs",
+    "opened",
+    "traces",
+    "uploads",
+    "origins",
+    "starts",
+    "sessions",
+    "leavers",
 ]
 ATTACKS: tuple[Attack, ...] = get_args(Attack)
 #: Attacks that need a run of their own, trained and evaluated.
