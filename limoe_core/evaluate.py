@@ -4,16 +4,18 @@ Pictures of the test splits are classified by the names of concepts, in each lan
 set; see `limoe_core.evaluation.scoring` for what counts as right and
 `limoe_core.evaluation.intervals` for the intervals. Other data sets are asked by their name,
 whatever the run was trained on: `limoe_core.evaluation.known_sets`.
-Everything is computed in float32, and results are stored in the run.
+Everything is computed in float32. Results are printed, and then stored in the run. None replaces
+another that was made with other data or settings, or in a run that ships, unless that is asked for.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
@@ -21,6 +23,9 @@ from limoe_core import command
 from limoe_core.config import ConfigError, DataConfig
 from limoe_core.evaluation.embedding import Progress, silent
 from limoe_core.runs import RunError
+
+if TYPE_CHECKING:
+    from limoe_core.runs import Predictions
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,8 @@ class Arguments:
     """Print one JSON object instead of tables; the progress goes to stderr."""
     store: bool = True
     """Keep the results in the run (evaluations.json and predictions/)."""
+    replace: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Replace results of other data or settings as well, and those of a run that ships."""
     seed: int = 0
     """Of the bootstrap."""
 
@@ -74,14 +81,97 @@ HELP = command.Help(
     {program} --run checkpoints/my-run --tasks linear_probe
     # other data sets, prepared on disk
     {program} --run checkpoints/coco --tasks imagenet2012 cifar100
+    # the same again, in a run that ships with its results
+    {program} --run checkpoints/limoe-emoji --replace
     # leave the run as it is
     {program} --run checkpoints/my-run --json --no-store > results.json
     """,
 )
 
 
+class Evaluation:
+    """The evaluation of one run: its tasks one after another, then what is stored of them."""
+
+    def __init__(self, arguments: Arguments, progress: Progress = silent) -> None:
+        """Opens the run, and looks whether what is asked for can be read.
+
+        Raises:
+          RunError: the run cannot be used.
+          ConfigError: a data set is missing.
+        """
+        from limoe_core.data.identity import data_of
+        from limoe_core.data.pairs import stored_side
+        from limoe_core.data.registry import asked, data_set
+        from limoe_core.evaluation.embedding import in_float32
+        from limoe_core.evaluation.known_sets import check_prepared
+        from limoe_core.evaluation.splits import Asker
+        from limoe_core.inference import load
+
+        self.model = in_float32(load(arguments.run, arguments.step))
+        assert self.model.run is not None
+        self.run = self.model.run
+        self.results: dict[str, Any] = {}
+        self._answers: dict[str, Predictions] = {}
+        self._arguments = arguments
+        self._data = _data_config(data_of(self.run), arguments.data)
+        self._tasks = arguments.tasks or data_set(self._data).default_tasks
+        self._known = {task: about for task in self._tasks if (about := asked(task)) is not None}
+        for known, parts in self._known.values():  # before anything is computed
+            check_prepared(known, _set_config(self._data, known.name), parts)
+        side = stored_side(self.model.config.model.image_size)
+        bars = not arguments.json
+        self._ask = Asker(self.model, self.run, self._data, side, arguments.seed, progress, bars)
+
+    @property
+    def notes(self) -> list[str]:
+        """What whoever asked should know of the data, in sentences."""
+        return self._ask.notes
+
+    def ask(self) -> None:
+        """Asks all tasks; `results` has those that are done, even if one of them fails.
+
+        Raises:
+          ConfigError: a split or the data set cannot be used.
+        """
+        for task in self._tasks:
+            if task in self._known:
+                known, parts = self._known[task]
+                found, answers = self._ask.known(known, _set_config(self._data, known.name), parts)
+            elif task == "linear_probe":
+                found, answers = self._ask.linear_probe()
+            else:
+                found, answers = self._ask.split(task)
+            self.results |= found
+            self._answers |= answers
+
+    def report(self) -> dict[str, Any]:
+        """`{"run", "step", "data", "parameters", "results": {task: result}}`."""
+        results = self.results
+        return {
+            "run": self.run.name,
+            "step": self.model.step,
+            "data": next(iter(results.values()))["data"] if results else None,
+            "parameters": self.run.info.get("parameters"),
+            "results": results,
+        }
+
+    def store(self) -> list[str]:
+        """Stores the results in the run; returns what was not stored and why, in sentences."""
+        from limoe_core.evaluation.storing import store
+
+        if not self._arguments.store:
+            return []
+        return store(
+            self.run,
+            self.model.step,
+            self.results,
+            self._answers,
+            replace=self._arguments.replace,
+        )
+
+
 def evaluate(arguments: Arguments, progress: Progress = silent) -> dict[str, Any]:
-    """Evaluate a run and store the results in it.
+    """Evaluate a run and store the results in it; what cannot be stored is a warning.
 
     Returns: `{"run", "step", "data", "parameters", "results": {task: result}}`.
 
@@ -89,44 +179,13 @@ def evaluate(arguments: Arguments, progress: Progress = silent) -> dict[str, Any
       RunError: if the run cannot be used.
       ConfigError: if a split or the data set cannot.
     """
-    from limoe_core.data.pairs import stored_side
-    from limoe_core.data.registry import asked, data_set
-    from limoe_core.evaluation.embedding import in_float32
-    from limoe_core.evaluation.known_sets import check_prepared
-    from limoe_core.evaluation.splits import Asker
-    from limoe_core.inference import load
-
-    model = in_float32(load(arguments.run, arguments.step))
-    assert model.run is not None
-    own = _data_config(model.config.data, arguments.data)
-    tasks = arguments.tasks or data_set(own).default_tasks
-    named = {task: about for task in tasks if (about := asked(task)) is not None}
-    for known, parts in named.values():  # before anything is computed
-        check_prepared(known, _set_config(own, known.name), parts)
-    side = stored_side(model.config.model.image_size)
-    ask = Asker(model, own, side, arguments.seed, progress, bars=not arguments.json)
-    results: dict[str, Any] = {}
-    for task in tasks:
-        if task in named:
-            known, parts = named[task]
-            found, answers = ask.known(known, _set_config(own, known.name), parts)
-        elif task == "linear_probe":
-            found, answers = ask.linear_probe()
-        else:
-            found, answers = ask.split(task)
-        results |= found
-        if arguments.store:
-            for label, result in found.items():
-                model.run.store_evaluation(label, model.step, {"step": model.step, **result})
-            for label, predictions in answers.items():
-                predictions.save(model.run.path, label, model.step)
-    return {
-        "run": model.run.name,
-        "step": model.step,
-        "data": next(iter(results.values()))["data"] if results else None,
-        "parameters": model.run.info.get("parameters"),
-        "results": results,
-    }
+    evaluation = Evaluation(arguments, progress)
+    try:
+        evaluation.ask()
+    finally:
+        for sentence in (*evaluation.notes, *evaluation.store()):
+            warnings.warn(sentence, stacklevel=2)
+    return evaluation.report()
 
 
 def _data_config(config: DataConfig, override: DataOverride) -> DataConfig:
@@ -150,24 +209,44 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     from rich.console import Console
 
-    from limoe_core.evaluation.table import tables
-
     arguments = command.parse(Arguments, list(argv) if argv is not None else None, HELP)
     errors = Console(stderr=True)
+
+    def say(sentence: str, style: str) -> None:
+        errors.print(sentence, style=style, markup=False, highlight=False)
+
     try:
-        report = evaluate(arguments, _bar(errors))
+        evaluation = Evaluation(arguments, _bar(errors))
     except (RunError, ConfigError) as error:
-        errors.print(str(error), style="red", markup=False, highlight=False)
+        say(str(error), "red")
         return 2
-    if arguments.json:
+    status = 0
+    try:
+        evaluation.ask()
+    except (RunError, ConfigError) as error:
+        say(str(error), "red")
+        status = 2
+    finally:  # whatever is done is told before it is stored, and both even if the rest fails
+        if evaluation.results or not status:
+            _print(evaluation.report(), as_json=arguments.json)
+        for sentence in (*evaluation.notes, *evaluation.store()):
+            say(f"warning: {sentence}", "yellow")
+    return status
+
+
+def _print(report: Mapping[str, Any], *, as_json: bool) -> None:
+    if as_json:
         from limoe_core.files import to_json
 
         sys.stdout.write(to_json(report) + "\n")
     else:
-        console = Console()
+        from rich.console import Console
+
+        from limoe_core.evaluation.table import tables
+
         for table in tables(report):
-            console.print(table)
-    return 0
+            Console().print(table)
+    sys.stdout.flush()
 
 
 def _bar(console: Any) -> Progress:

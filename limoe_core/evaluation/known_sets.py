@@ -51,9 +51,11 @@ def evaluate_known(
     test = known.open(data, *known.test_splits, side=side)
     common = {"split": test.split, "data": test.name, "set": known.name, "seed": seed}
     if test.caption:
-        found = evaluate_retrieval(model, test, seed=seed, progress=progress, bars=bars)
+        whole = test.surveyed(progress=bars)
+        found = evaluate_retrieval(model, whole, seed=seed, progress=progress, bars=bars)
         return {f"retrieval_{known.name}": {**common, **found}}, {}
     pairs = known.load(data, test.split, side=side, progress=bars)
+    common["digest"] = pairs.digest
     label = f"pictures of {known.name}"
     pictures = embed_pictures(model, pairs.pictures, label=label, progress=progress)
     results: Results = {}

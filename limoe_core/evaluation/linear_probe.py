@@ -137,7 +137,8 @@ def evaluate_linear_probe(
         model, probed.train, pictures, probed.labels, probed.classes, seed=seed, progress=progress
     )
     named = {"class_names": list(probed.names)} if probed.names else {}
-    return {"split": test.split, "data": test.name, "seed": seed, **named, **found}
+    common = {"split": test.split, "data": test.name, "digest": test.digest, "seed": seed}
+    return {**common, **named, **found}
 
 
 def _over_draws(values: Sequence[float], pictures: int) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from jaxtyping import Float, Integer, Shaped
 
 from limoe_core.config import ConfigError
+from limoe_core.data.pairs import new_digest
 from limoe_core.evaluation.embedding import Encoder, Progress, embed_pictures, embed_texts, silent
 from limoe_core.evaluation.intervals import retrieval_ranks, target_ranks
 from limoe_core.evaluation.scoring import accuracies, cosines
@@ -136,6 +138,7 @@ def evaluate_retrieval(
     """Retrieval both ways between a split's pictures and their captions, of which all are found.
 
     Args:
+      test: surveyed, so that its digest is known.
       bars: whether to show how far reading texts from disk has come.
 
     Raises:
@@ -166,4 +169,12 @@ def evaluate_retrieval(
         np.array(image_of_text),
         seed=seed,
     )
-    return {"n": len(places), "captions_per_image": CAPTIONS, "resampled": "pictures", **result}
+    asked = new_digest()
+    asked.update(json.dumps([test.content, places, texts, image_of_text]).encode())
+    return {
+        "digest": asked.hexdigest(),
+        "n": len(places),
+        "captions_per_image": CAPTIONS,
+        "resampled": "pictures",
+        **result,
+    }

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from limoe_core.config import DataConfig
+from limoe_core.data.identity import Recorded, data_of, difference, short
 from limoe_core.data.registry import data_set
 from limoe_core.data.source import load_pairs, make_ready
 from limoe_core.evaluation.embedding import Encoder, Progress, embed_pictures, silent
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from limoe_core.data.catalogue import Part, PreparedSet
     from limoe_core.data.pairs import PairSet
     from limoe_core.inference import LoadedModel
+    from limoe_core.runs import Run
 
 #: Results by task name, and single answers by task name.
 Found = tuple[dict[str, dict[str, Any]], dict[str, Predictions]]
@@ -33,11 +36,14 @@ class Asker:
     """Asks one model for one task after another."""
 
     model: LoadedModel
+    run: Run
     data: DataConfig
     side: int
     seed: int
     progress: Progress
     bars: bool
+    notes: list[str] = field(default_factory=list)
+    """What whoever asks should know of the data."""
     _names: NameEmbeddings | None = None
     _keys: list[str] = field(default_factory=list)
 
@@ -59,8 +65,7 @@ class Asker:
         chosen = make_ready(self.data, progress=self.bars)
         probed = chosen.probed(self.data, side=self.side, progress=self.bars)
         found = evaluate_linear_probe(self.model, probed, seed=self.seed, progress=self.progress)
-        own = self.data.name == self._trained.name
-        return {_safe("linear_probe" if own else f"linear_probe_{self.data.name}"): found}, {}
+        return {"linear_probe" + (f"_{self.set_name}" if self.set_name else ""): found}, {}
 
     def split(self, split: str) -> Found:
         """A split of the run's data set, or of the one given in its place."""
@@ -77,14 +82,28 @@ class Asker:
             pairs,
             self._names,
             chosen.class_sets(split),
-            label=_label(self._trained, self.data, split),
+            label=f"{self.set_name}_{_safe(split)}" if self.set_name else _safe(split),
             seed=self.seed,
             progress=self.progress,
         )
 
-    @property
-    def _trained(self) -> DataConfig:
-        return self.model.config.data
+    @cached_property
+    def set_name(self) -> str:
+        """What the data set is called in the names of tasks; "" if it is what the run trained on.
+
+        A set of another content under the same name has a name with its config and version.
+        """
+        if self.data.name != data_of(self.run).name:
+            return _safe(self.data.name)
+        pairs = load_pairs(self.data, "validation", progress=self.bars, side=self.side)
+        found = difference(self.run, self.data, "validation", pairs)
+        if found is None:
+            return ""
+        name = pairs.name
+        if name == Recorded.of(self.run, "validation").name:
+            name += f"_{short(pairs.digest)}"
+        self.notes.append(f"{found}; its results have names of their own, with {_safe(name)}")
+        return _safe(name)
 
 
 def evaluate_split(
@@ -110,7 +129,7 @@ def evaluate_split(
         label=f"pictures of {pairs.split}",
         progress=progress,
     )
-    common = {"split": pairs.split, "data": pairs.name, "seed": seed}
+    common = {"split": pairs.split, "data": pairs.name, "digest": pairs.digest, "seed": seed}
     results, answers = {}, {}
     for place, class_set in enumerate(class_sets):
         task = f"zero_shot_{label}" + (f"_{class_set}" if place else "")
@@ -130,11 +149,6 @@ def evaluate_split(
         ),
     }
     return results, answers
-
-
-def _label(trained: DataConfig, data: DataConfig, split: str) -> str:
-    """Name of a split in task names, with the data set's where it is not the run's own."""
-    return _safe(split if data.name == trained.name else f"{data.name}_{split}")
 
 
 def _safe(label: str) -> str:

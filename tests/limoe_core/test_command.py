@@ -8,12 +8,14 @@ import re
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from limoe_core import command
 from limoe_core.presets import PRESETS
+from limoe_core.runs import Run
 
 COMMANDS = {"train": "Command", "evaluate": "Arguments", "plan": "Command", "ship": "Options"}
 
@@ -52,7 +54,11 @@ def test_help_shows_how_the_command_was_typed(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))
-def test_every_example_is_understood(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_example_is_understood(
+    name: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Run.create("checkpoints/my-run", PRESETS["emoji-tiny"])  # for --resume
     typed, about = dataclass_of(name)
     text = about.description(typed).split("examples:")[1].replace("\\\n", " ")
     lines = [line.strip() for line in text.splitlines() if line.strip()]

@@ -61,6 +61,9 @@ class Pictures:
     def batch(self, indices):
         return self.all[indices]
 
+    def digest(self):
+        return self.all.tobytes().hex()
+
 
 @pytest.fixture
 def pairs():

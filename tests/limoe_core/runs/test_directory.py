@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -143,19 +144,73 @@ def test_places_without_a_run(tmp_path: Path) -> None:
         Run.open(tmp_path)
 
 
-def test_going_back_forgets_what_came_later(run: Run) -> None:
-    for step in (0, 5, 10, 15):
+def with_results(run: Run, *steps: int) -> None:
+    """Writes to a run all that training, evaluation and analysis keep by step."""
+    for step in steps:
         run.append_metrics({"step": step})
         run.save_probe(step, small_trace(step))
         run.store_evaluation("test_style", step, {"top1": step / 100})
-    (run.path / "probes" / ".15.123.npz").write_bytes(b"of a killed writer")
+        answers = run.path_of("predictions", step, "zero_shot_test-style")
+        answers.parent.mkdir(exist_ok=True)
+        answers.write_bytes(b"answers")
+        run.path_of("causal").mkdir(exist_ok=True)
+        measured = run.path_of("causal") / f"causal-{step:020x}.json"
+        measured.write_text(json.dumps({"step": step, "data": []}))
+
+
+def assert_kept(run: Run, steps: list[int]) -> None:
+    answers = [int(file.stem.rpartition("-")[2]) for file in (run.path / "predictions").iterdir()]
+    measured = [json.loads(file.read_text())["step"] for file in (run.path / "causal").iterdir()]
+    assert [line["step"] for line in run.metrics()] == steps
+    assert run.probe_steps() == steps
+    assert list(map(int, run.evaluations()["test_style"])) == steps
+    assert sorted(answers) == sorted(measured) == steps
+
+
+def test_going_back_forgets_all_that_came_later(run: Run) -> None:
+    with_results(run, 0, 5, 10, 15)
+    for folder in ("probes", "predictions", "causal"):
+        (run.path / folder / ".15.123.npz").write_bytes(b"of a killed writer")
     run.truncate_metrics(10)
-    assert [line["step"] for line in run.metrics()] == [0, 5, 10]
-    assert run.probe_steps() == [0, 5, 10]
-    assert list(run.evaluations()["test_style"]) == ["0", "5", "10"]
-    assert not list((run.path / "probes").glob(".*"))
+    assert_kept(run, [0, 5, 10])
     run.truncate_metrics(-1)
-    assert run.metrics() == run.probe_steps() == []
+    assert_kept(run, [])
+
+
+@pytest.mark.parametrize("survives", range(12))
+def test_a_rollback_that_is_cut_short_is_made_good_by_the_next(
+    run: Run, monkeypatch: pytest.MonkeyPatch, survives: int
+) -> None:
+    with_results(run, 5, 10, 15)
+    remove, replace = Path.unlink, os.replace
+    done = 0
+
+    def count(change: Callable[..., Any]) -> Callable[..., Any]:
+        def counted(*arguments: Any, **options: Any) -> Any:
+            nonlocal done
+            done += 1
+            if done > survives:
+                raise KeyboardInterrupt
+            return change(*arguments, **options)
+
+        return counted
+
+    with monkeypatch.context() as killed, contextlib.suppress(KeyboardInterrupt):
+        killed.setattr(Path, "unlink", count(remove))
+        killed.setattr(os, "replace", count(replace))
+        run.truncate_metrics(5)
+    run.truncate_metrics(5)
+    assert_kept(run, [5])
+
+
+def test_measurements_that_do_not_say_their_step_go_only_where_steps_are_cut(run: Run) -> None:
+    with_results(run, 5, 10)
+    old = run.path_of("causal") / "causal-of-an-earlier-version.json"
+    old.write_text(json.dumps({"data": []}))
+    run.truncate_metrics(10)
+    assert old.exists()
+    run.truncate_metrics(5)
+    assert not old.exists()
 
 
 def test_evaluations_are_kept_by_task_and_step(run: Run) -> None:
