@@ -10,7 +10,9 @@ import pytest
 from PIL import Image
 
 from benchmarks.resilience import bombs, client, mutations, seeds, sessions, uploads
-from limoe_core.data.preprocess import MAX_SCANS, MAX_SIDE, PictureError, open_picture
+from limoe_core.data.pictures.opening import MAX_SIDE
+from limoe_core.data.pictures.structure import MAX_SCANS
+from limoe_core.data.preprocess import PictureError, open_picture
 from tests.app.example_runs import make_small
 
 pytestmark = pytest.mark.benchmark
