@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from jaxtyping import Float32, UInt8
@@ -13,7 +13,10 @@ from limoe_core.data.pictures.colour import standard
 from limoe_core.data.pictures.errors import PictureError
 from limoe_core.data.pictures.opening import open_picture
 
-__all__ = ["PictureError", "fit_square", "open_picture", "to_model_input"]
+__all__ = ["Picture", "PictureError", "fit_square", "open_picture", "to_model_input"]
+
+#: A picture of any size: PIL, or uint8 (H, W), (H, W, 1), (H, W, 3) or (H, W, 4).
+Picture: TypeAlias = Image.Image | np.ndarray
 
 # Pixels that are resized at once, so that a large picture is never copied as a whole.
 _AT_ONCE = 2**22
@@ -52,26 +55,34 @@ def fit_square(picture: Image.Image | np.ndarray, size: int) -> UInt8[np.ndarray
     Raises:
       PictureError: as `to_model_input`.
     """
+    check_picture(picture)
     if not isinstance(picture, Image.Image):
-        picture = _from_array(picture)
-    if 0 in picture.size:
-        raise PictureError(f"A picture of {picture.width} × {picture.height} pixels is empty.")
+        grey = picture[..., 0] if picture.shape[2:] == (1,) else picture
+        picture = Image.fromarray(np.ascontiguousarray(grey))
     upright, _ = standard(picture)
     return np.asarray(_fit(upright, size))
 
 
-def _from_array(array: np.ndarray) -> Image.Image:
-    shape = np.shape(array)
-    kind = getattr(array, "dtype", type(array).__name__)
-    good = len(shape) == 2 or (len(shape) == 3 and shape[2] in (1, 3, 4))
-    if kind != np.uint8 or not good:
-        raise PictureError(
-            "A picture must be a PIL image or a uint8 array (h, w), (h, w, 1), (h, w, 3) or "
-            f"(h, w, 4), not {kind} {shape}."
-        )
-    if 0 in shape:
-        raise PictureError(f"A picture of {shape[1]} × {shape[0]} pixels is empty.")
-    return Image.fromarray(np.ascontiguousarray(array[..., 0] if shape[2:] == (1,) else array))
+def check_picture(picture: Any) -> None:
+    """Looks whether something is a picture, without looking at its pixels.
+
+    Raises:
+      PictureError: it is neither a PIL image nor a uint8 array of a picture's shape, or empty.
+    """
+    if isinstance(picture, Image.Image):
+        width, height = picture.size
+    else:
+        shape = np.shape(picture)
+        kind = getattr(picture, "dtype", type(picture).__name__)
+        good = len(shape) == 2 or (len(shape) == 3 and shape[2] in (1, 3, 4))
+        if kind != np.uint8 or not good:
+            raise PictureError(
+                "A picture must be a PIL image or a uint8 array (h, w), (h, w, 1), (h, w, 3) or "
+                f"(h, w, 4), not {kind} {shape}."
+            )
+        height, width = shape[:2]
+    if 0 in (width, height):
+        raise PictureError(f"A picture of {width} × {height} pixels is empty.")
 
 
 def _on_white(picture: Image.Image) -> Image.Image:
