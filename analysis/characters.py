@@ -6,6 +6,9 @@ import unicodedata
 
 #: Embeddings, overrides and isolates of direction; not the marks that affect only one letter.
 _TURNS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+#: What takes no room: soft hyphen, zero-width space, word joiner and the like, byte order mark. Not
+#: the joiners, which shape letters and emoji.
+_NO_ROOM = frozenset("\u00ad\u200b\u2060\u2061\u2062\u2063\u2064\ufeff")
 
 
 def cleaned(text: str, longest: int) -> str:
@@ -16,7 +19,7 @@ def cleaned(text: str, longest: int) -> str:
 
 
 def seen(text: str, keep: str = "") -> str:
-    """Text with control and direction-changing characters shown as "[U+202E]".
+    """Text with control, direction-changing and zero-width characters shown as "[U+202E]".
 
     So no name can pass for another one. Lone surrogates, which cannot be sent to a browser, are
     shown in the same way.
@@ -30,4 +33,6 @@ def seen(text: str, keep: str = "") -> str:
 
 
 def _unseen(character: str) -> bool:
-    return character in _TURNS or unicodedata.category(character) in ("Cc", "Cs")
+    if character in _TURNS or character in _NO_ROOM:
+        return True
+    return unicodedata.category(character) in ("Cc", "Cs")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -40,10 +41,16 @@ def classify(
     Returns: see `classification_frame`.
 
     Raises:
-      AnalysisError: for no label, a repeated label, or a template without `{}`.
+      AnalysisError: for no label, a repeated label, two that read the same to the model, or a
+        template without `{}`.
     """
-    labels = list(labels)
     texts = prompts(labels, template)
+    labels = list(labels)
+    for later, first in read_as_one(model, texts).items():
+        raise AnalysisError(
+            f"the labels {labels[first]!r} and {labels[later]!r} read the same to this model; give "
+            "one of them"
+        )
     called = list(names) if names is not None else [str(i) for i in range(len(images))]
     return classification_frame(
         embed_pictures(model, images),
@@ -104,12 +111,15 @@ def prompts(labels: Sequence[str], template: str = SLOT) -> list[str]:
     """The texts to embed: each label put into the template.
 
     Raises:
-      AnalysisError: for no label, a repeated label, or a template without exactly one `{}`.
+      AnalysisError: for no label, a single text instead of a list, a repeated label, or a template
+        without exactly one `{}`.
     """
+    if isinstance(labels, str):
+        raise AnalysisError(f"labels must be a list of texts, not the text {labels[:60]!r}")
     labels = list(labels)
     if not labels:
         raise AnalysisError("classification needs at least one label")
-    twice = [label for place, label in enumerate(labels) if label in labels[:place]]
+    twice = [label for label, count in Counter(labels).items() if count > 1]
     if twice:
         raise AnalysisError(f"the label {twice[0]!r} is given twice; each class needs its own text")
     if template.count(SLOT) != 1:
@@ -119,6 +129,27 @@ def prompts(labels: Sequence[str], template: str = SLOT) -> list[str]:
         )
     before, after = template.split(SLOT)
     return [f"{before}{label}{after}" for label in labels]
+
+
+def told_apart(model: LoadedModel, labels: Sequence[str], template: str = SLOT) -> list[str]:
+    """The labels without those that read the same to the model as an earlier one.
+
+    As "Apple" and "apple" do: each would take a share of the probability of the same class.
+
+    Raises:
+      AnalysisError: as `prompts`.
+    """
+    labels = list(labels)
+    same = read_as_one(model, prompts(labels, template))
+    return [label for place, label in enumerate(labels) if place not in same]
+
+
+def read_as_one(model: LoadedModel, texts: Sequence[str]) -> dict[int, int]:
+    """The first text that each later one reads the same as to the model, by their places."""
+    first: dict[bytes, int] = {}
+    ids = model.tokenizer.encode(texts, model.config.model.text_length)
+    places = [first.setdefault(row.tobytes(), place) for place, row in enumerate(ids)]
+    return {place: seen for place, seen in enumerate(places) if place != seen}
 
 
 def temperature(model: LoadedModel) -> float:

@@ -13,6 +13,7 @@ import sentencepiece
 from jaxtyping import Int32
 
 from limoe_core.config import ConfigError
+from limoe_core.text import NormalForm, NormalText
 
 PAD = 0
 _UNKNOWN = 1
@@ -37,8 +38,9 @@ class EncodedText:
 class Tokenizer:
     """A SentencePiece unigram model. No text is untokenizable: what it never saw becomes bytes.
 
-    Case is folded and Unicode normalised (NFKC). Id 0 is padding, 1 unknown (never produced).
-    An empty text, or one of white space alone, has no tokens.
+    Every text is brought to its normal form first (`limoe_core.text`), in training and in use. Case
+    is folded and Unicode normalised (NFKC). Id 0 is padding, 1 unknown (never produced). An empty
+    text, or one of white space and invisible characters alone, has no tokens.
     """
 
     def __init__(self, model: bytes) -> None:
@@ -55,6 +57,9 @@ class Tokenizer:
         if self._processor.pad_id() != PAD:
             raise ValueError("a SentencePiece model of another project: its padding id is not 0")
         self._model = model
+        self._form = NormalForm.known(
+            self._processor.IdToPiece(i) for i in range(self._processor.GetPieceSize())
+        )
 
     @classmethod
     def train(cls, captions: Iterable[str], vocab_size: int) -> Tokenizer:
@@ -69,9 +74,10 @@ class Tokenizer:
             few.
         """
         out = io.BytesIO()
+        form = NormalForm()
         try:
             sentencepiece.SentencePieceTrainer.Train(
-                sentence_iterator=iter(sorted(set(captions))),
+                sentence_iterator=iter(sorted({form(caption).text for caption in captions})),
                 model_writer=out,
                 model_type="unigram",
                 vocab_size=vocab_size,
@@ -103,6 +109,14 @@ class Tokenizer:
         """Number of pieces."""
         return self._processor.GetPieceSize()
 
+    def normal(self, text: str) -> NormalText:
+        """A text as it is tokenized, and what was changed for that.
+
+        Of an apostrophe's, a quotation mark's or a dash's variants it has the one that the
+        vocabulary knows.
+        """
+        return self._form(text)
+
     def encode(self, texts: Sequence[str], length: int) -> Int32[np.ndarray, "n length"]:
         """Ids of texts, filled up with 0; longer ones are cut.
 
@@ -111,7 +125,7 @@ class Tokenizer:
         """
         out = np.full((len(texts), length), PAD, np.int32)
         for row, text in enumerate(texts):
-            kept = self._processor.EncodeAsIds(self._beginning(text, length))[:length]
+            kept = self._processor.EncodeAsIds(self._beginning(text, length).text)[:length]
             out[row, : len(kept)] = kept
         return out
 
@@ -121,34 +135,27 @@ class Tokenizer:
         A character of several tokens that only fits in part counts as one that did not fit.
         """
         beginning = self._beginning(text, length)
-        read = self._processor.EncodeAsOffsetMapping(beginning)
+        read = self._processor.EncodeAsOffsetMapping(beginning.text)
         ids, starts = read["ids"], [start for start, _ in read["offsets"]]
         # A character's tokens all begin where it begins, and only the last of them ends behind it.
-        end = starts[length] if len(ids) > length else len(text)
+        end = beginning.written(starts[length]) if len(ids) > length else len(text)
         return EncodedText(
             ids=np.array(ids[:length], np.int32), pieces=read["pieces"][:length], cut=text[end:]
         )
 
-    def _beginning(self, text: str, length: int) -> str:
-        """As much of a text as decides its first `length` tokens; the whole of a short one.
-
-        Lone surrogates, which are no text, come back as U+FFFD; places in it are places in `text`.
-        """
+    def _beginning(self, text: str, length: int) -> NormalText:
+        """The normal form of as much of a text as decides its first `length` tokens."""
         size = length * _CHARACTERS_PER_TOKEN
         while True:
-            beginning = _well_formed(text[:size])
+            beginning = self.normal(text[:size])
             # Twice the limit, since the last tokens would look different if the text went on.
-            if size >= len(text) or len(self._processor.EncodeAsIds(beginning)) >= 2 * length:
+            if size >= len(text) or len(self._processor.EncodeAsIds(beginning.text)) >= 2 * length:
                 return beginning
             size *= 4
 
     def pieces(self, ids: Iterable[int]) -> list[str]:
         """What each id stands for; ids of padding are left out."""
         return [self._processor.IdToPiece(int(i)) for i in ids if int(i) != PAD]
-
-
-def _well_formed(text: str) -> str:
-    return "".join("\ufffd" if 0xD800 <= ord(letter) < 0xE000 else letter for letter in text)
 
 
 def _explained(error: str, vocab_size: int) -> str:

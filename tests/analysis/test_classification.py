@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,15 +14,19 @@ from hypothesis import strategies as st
 
 from analysis.classification import (
     classification_frame,
+    classify,
     embed_pictures,
     embed_texts,
     nearest,
     nearest_frame,
     probabilities,
     prompts,
+    read_as_one,
+    told_apart,
 )
 from analysis.errors import AnalysisError
 from analysis.figures.classification import classification_figure, similarity_figure
+from limoe_core.tokenizer import Tokenizer
 
 
 def unit(rng: np.random.Generator, *shape: int) -> np.ndarray:
@@ -176,3 +182,18 @@ def test_negative_similarities_have_room() -> None:
     low, high = similarity_figure(frame, label="label").layout.xaxis.range
     assert low < -0.6
     assert high > 0.2
+
+
+@pytest.mark.usefixtures("unchecked_shapes")
+def test_labels_that_read_the_same_are_told_apart_from_others() -> None:
+    model: Any = SimpleNamespace(
+        tokenizer=Tokenizer.train(["a red apple", "the big dog", "a cat"], 272),
+        config=SimpleNamespace(model=SimpleNamespace(text_length=12)),
+    )
+    labels = ["Apple", "dog", "apple", "\ufeffdog", "cat", "dog\u00a0"]
+    assert read_as_one(model, labels) == {2: 0, 3: 1, 5: 1}
+    assert told_apart(model, labels, "a {}") == ["Apple", "dog", "cat"]
+    with pytest.raises(AnalysisError, match="'Apple' and 'apple' read the same to this model"):
+        classify(model, [], labels)
+    with pytest.raises(AnalysisError, match="not the text 'dog'"):
+        prompts("dog")

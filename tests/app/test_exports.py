@@ -266,6 +266,12 @@ def photo(tmp_path: Path) -> Path:
     return path
 
 
+def three_ways(photo: Path) -> tuple[Any, Any, Any]:
+    """The photo turned upright, as Pillow opens it, and its bare pixels, lying on their side."""
+    picture = Image.open(photo)
+    return ImageOps.exif_transpose(picture), picture, np.asarray(picture)
+
+
 def bring(page: AppTest, photo: Path) -> AppTest:
     return page.file_uploader[0].upload(photo.name, photo.read_bytes(), "image/jpeg").run()
 
@@ -276,12 +282,12 @@ def test_a_photo_is_routed_upright_by_page_and_lines(photo: Path, exports: list[
     page = bring(page, photo)
     check(page, exports)
     model = limoe_core.load(SHIPPED / "limoe-emoji")
-    upright, sideways = (
-        model.trace([picture], ["a photo"], capacity_factor=0.0)
-        for picture in (ImageOps.exif_transpose(Image.open(photo)), Image.open(photo))
+    upright, opened, sideways = (
+        model.trace([picture], ["a photo"], capacity_factor=0.0) for picture in three_ways(photo)
     )
     (routed,) = (node for node in exports[0].frame.arguments)
     assert np.array_equal(routed.value.probs, upright.probs)
+    assert np.array_equal(routed.value.probs, opened.probs)
     assert not np.array_equal(routed.value.probs, sideways.probs)
 
 
@@ -294,12 +300,24 @@ def test_a_photo_is_classified_upright_by_page_and_lines(
     check(page, exports)
     model = limoe_core.load(SHIPPED / "limoe-emoji")
     mine = exports[0].frame.value.query("picture == 0").set_index("label")["similarity"]
-    upright, sideways = (
+    upright, opened, sideways = (
         model.encode_images([picture])[0] @ model.encode_texts(["dog"])[0]
-        for picture in (ImageOps.exif_transpose(Image.open(photo)), Image.open(photo))
+        for picture in three_ways(photo)
     )
     assert mine["dog"] == pytest.approx(upright, abs=1e-5)
+    assert mine["dog"] == pytest.approx(opened, abs=1e-5)
     assert mine["dog"] != pytest.approx(sideways, abs=1e-3)
+
+
+def test_labels_that_read_the_same_are_counted_once_by_page_and_lines(
+    exports: list[Export],
+) -> None:
+    page = open_page(
+        "zero_shot", SHIPPED, run="limoe-emoji", labels="Dog\ndog\ncat", pictures="probe.1"
+    )
+    check(page, exports)
+    assert set(exports[0].frame.value["label"]) == {"Dog", "cat"}
+    assert "told_apart(" in exports[0].code
 
 
 def test_a_photo_is_looked_for_upright(photo: Path, exports: list[Export]) -> None:

@@ -14,6 +14,7 @@ from analysis.classification import classify
 from analysis.picture_sets import picture_set
 from analysis.recipes import constant, record
 from app.parts.messages import plain
+from app.parts.texts import change_note
 from app.views.zero_shot.accuracy import is_twin
 from app.views.zero_shot.labels import MOST, Labels, cut_note, read_template
 from app.views.zero_shot.pool import Pool, of_set, on_white, spread, valid_id
@@ -179,6 +180,32 @@ def test_no_labels_one_label_and_labels_twice(runs_folder: Path) -> None:
     area.set_value("dog\ndog\ncat").run()
     assert "counted once" in said(page)
     assert not page.exception
+
+
+def test_labels_that_read_the_same_to_the_model_count_once(runs_folder: Path) -> None:
+    page = open_page("zero_shot", runs_folder, pictures="probe.0")
+    same = "cafe\u0301\ncaf\u00e9\nApple\napple\na cat\n\ufeffa cat\nwoman's hat\nwoman’s hat"
+    page.text_area(key="labels").set_value(same).run()
+    assert not page.exception
+    words = said(page).replace("\\", "")
+    assert "4 labels read the same to the model as others and are counted once" in words
+    assert "“café” as “cafe\u0301”, for example" in words
+    shown = figures(page)[0]["layout"]["yaxis"]["ticktext"]
+    assert len(shown) == 4
+    captions = " ".join(caption.value for caption in page.caption).replace("\\", "")
+    assert "For the model: Letters and their accents are read as one character each" in captions
+    page.text_area(key="labels").set_value("Apple\napple\ndog").run()
+    assert "“apple” reads the same to the model as “Apple”: counted once." in said(page).replace(
+        "\\", ""
+    )
+
+
+def test_changes_to_a_text_are_told_in_a_line() -> None:
+    assert change_note([]) == ""
+    assert change_note(["A is read as B."]) == "For the model: A is read as B."
+    assert change_note(["1.", "2.", "3.", "4.", "5."]) == (
+        "For the model: 1. 2. 3. And 2 other changes."
+    )
 
 
 def test_ten_thousand_characters(runs_folder: Path) -> None:

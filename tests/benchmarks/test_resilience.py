@@ -21,7 +21,9 @@ from benchmarks.resilience import (
     traces,
     uploads,
 )
-from limoe_core.data.preprocess import MAX_SCANS, MAX_SIDE, PictureError, open_picture
+from limoe_core.data.pictures.opening import MAX_SIDE
+from limoe_core.data.pictures.structure import MAX_SCANS
+from limoe_core.data.preprocess import PictureError, open_picture
 from tests.app.evaluated_runs import evaluate
 from tests.app.example_runs import make_small
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import time
 from pathlib import Path
 
@@ -161,6 +162,70 @@ def test_ten_thousand_characters_are_quick_and_exact(tokenizer: Tokenizer, text:
     assert encoded.ids.tolist() == whole[:LENGTH]
     assert text.endswith(encoded.cut)
     assert bool(encoded.cut) == (len(whole) > LENGTH)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "woman's hat",
+        "woman\u02bcs hat",
+        "woman\uff07s\u00a0hat",
+        "\ufeffwoman\u2019s hat\ufe0f",
+        "wo\u00adman\u2019s\u200b hat\u202c",
+        "woman\u2019s\nhat ",
+    ],
+)
+def test_what_reads_the_same_has_the_same_tokens(tokenizer: Tokenizer, text: str) -> None:
+    expected = tokenizer.encode_one("woman’s hat", LENGTH)
+    assert not any(piece.startswith("<0x") for piece in expected.pieces)
+    assert tokenizer.encode_one(text, LENGTH).pieces == expected.pieces
+
+
+def test_the_cut_is_as_it_was_written(tokenizer: Tokenizer) -> None:
+    text = "cafe\u0301\u200b  woman's\nhat \u200b"
+    cuts = []
+    for length in range(1, len(tokenizer.encode_one(text, 99).ids)):
+        encoded = tokenizer.encode_one(text, length)
+        assert text.endswith(encoded.cut)
+        read = tokenizer.normal(text[: len(text) - len(encoded.cut)]).text
+        assert "".join(encoded.pieces).replace("▁", " ").strip() == read
+        cuts.append(encoded.cut)
+    assert "e\u0301\u200b  woman's\nhat \u200b" in cuts
+    assert "'s\nhat \u200b" in cuts
+
+
+def test_a_vocabulary_of_typewriter_marks_keeps_them() -> None:
+    """As of a tokenizer that was trained elsewhere."""
+    out = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.Train(
+        sentence_iterator=iter(["woman's hat", "a dog's tail", 'the "top" of it'] * 20),
+        model_writer=out,
+        vocab_size=290,
+        byte_fallback=True,
+        pad_id=0,
+        unk_id=1,
+        bos_id=-1,
+        eos_id=-1,
+        hard_vocab_limit=False,
+        minloglevel=2,
+    )
+    tokenizer = Tokenizer(out.getvalue())
+    for text in ("woman’s “hat”", 'woman\'s "hat"'):
+        assert tokenizer.normal(text).text == 'woman\'s "hat"'
+
+
+@pytest.mark.parametrize("run", ["limoe-emoji", "dense-emoji"])
+def test_the_shipped_tokenizers_read_their_captions_as_they_were_written(run: str) -> None:
+    tokenizer = Tokenizer.load(Path("checkpoints") / run / "tokenizer.model")
+    for concept in read_concepts()[::15]:
+        for caption in (*concept.names.values(), *concept.aliases, *concept.unicode_names):
+            plain = tokenizer._processor.EncodeAsIds(caption)
+            assert tokenizer.encode_one(caption, 999).ids.tolist() == plain
+
+
+def test_captions_are_in_normal_form_when_a_tokenizer_is_trained(reference: Path) -> None:
+    typed = [caption.replace("’", "'").replace(" ", "\u00a0\u200b") for caption in captions()]
+    assert Tokenizer.train(typed, 3000)._model == reference.read_bytes()
 
 
 def test_a_vocabulary_that_is_too_large_names_the_limit() -> None:

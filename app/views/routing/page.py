@@ -14,7 +14,7 @@ import analysis
 from analysis.recipes import Recorded, record
 from app.components.routing import Group, payload, routing_view
 from app.components.training import training_strip
-from app.parts import messages, pictures
+from app.parts import messages, pictures, texts
 from app.parts.export import file_name, take_away
 from app.parts.glossary import help_text
 from app.server import recorded, runs
@@ -260,7 +260,7 @@ def _computed(
     with st.spinner("Routing … (the model is loaded the first time)"):
         routed = tracing.route(run, nearest, picture, pair.text, factor)
         trace = routed.value
-    _say_what_was_cut(run, nearest, pair.text)
+    _say_how_it_is_read(run, nearest, pair.text)
     return Routed(
         recorded=routed,
         group=Group.of(trace, model, factor, nearest),
@@ -269,9 +269,11 @@ def _computed(
     )
 
 
-def _say_what_was_cut(run: Run, step: int, text: str) -> None:
+def _say_how_it_is_read(run: Run, step: int, text: str) -> None:
     length = run.config.model.text_length
-    cut = runs.model(run, step).tokenizer.encode_one(text, length).cut
+    tokenizer = runs.model(run, step).tokenizer
+    texts.say_what_was_changed(tokenizer, [text])
+    cut = tokenizer.encode_one(text, length).cut
     if cut:
         messages.say(
             "warning",

@@ -9,16 +9,23 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from analysis import figures as drawn
-from analysis.classification import SLOT, classification_frame, prompts, temperature
+from analysis.classification import (
+    SLOT,
+    classification_frame,
+    prompts,
+    read_as_one,
+    temperature,
+    told_apart,
+)
 from analysis.picture_sets import PictureSet
 from analysis.recipes import Recorded, constant, record
-from app.parts import figures, messages
+from app.parts import figures, messages, texts
 from app.parts.export import take_away
 from app.parts.glossary import TERMS
 from app.server import recorded, runs
 from app.shell import controls, state
 from app.views.zero_shot import embeddings, pool, selection
-from app.views.zero_shot.labels import LONGEST, Labels, cut_note, read_template
+from app.views.zero_shot.labels import LONGEST, Labels, cut_note, read_template, same_note
 from app.views.zero_shot.pool import Pool
 from app.views.zero_shot.selection import Chosen
 from limoe_core.runs.directory import Run
@@ -61,7 +68,7 @@ def show(run: Run, step: int) -> None:
     if not looked_at:
         messages.say("info", "Select a picture above, or upload your own.")
         return
-    _say_what_was_cut(run, step, classes)
+    _say_how_they_are_read(run, step, classes)
     frame = _classified(run, step, looked_at, classes)
     labels = classes.labels.value
     tau = temperature(runs.load_model(run, step))
@@ -122,7 +129,21 @@ def _choose_classes(run: Run, step: int, pictures: Pool) -> Classes | None:
     if not len(labels.value):
         messages.say("info", "There are no classes: type some labels, one per line.")
         return None
+    labels = _told_apart(run, step, labels, template)
     return Classes(labels, record(prompts, labels, template).named("texts"), what)
+
+
+def _told_apart(
+    run: Run, step: int, labels: Recorded[Sequence[str]], template: str
+) -> Recorded[Sequence[str]]:
+    """The labels, each that reads the same to the model as an earlier one left out and told."""
+    names = labels.value
+    same = read_as_one(runs.load_model(run, step), prompts(names, template))
+    note = same_note({names[later]: names[first] for later, first in same.items()})
+    if note is None:
+        return labels
+    messages.say("info", note)
+    return record(told_apart, recorded.model(run, step), labels, template).named("labels")
 
 
 def _typed(pictures: Pool) -> tuple[Recorded[Sequence[str]], str]:
@@ -171,13 +192,14 @@ def _type_template() -> str:
     )
 
 
-def _say_what_was_cut(run: Run, step: int, classes: Classes) -> None:
+def _say_how_they_are_read(run: Run, step: int, classes: Classes) -> None:
     if classes.what != _BY_HAND:
         return
     cut = embeddings.cut_texts(run, step, classes.texts.value)
     note = cut_note(cut, run.config.model.text_length)
     if note:
         messages.say("warning", note)
+    texts.say_what_was_changed(runs.load_model(run, step).tokenizer, classes.labels.value)
 
 
 # ---- pictures

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from analysis.classification import SLOT
@@ -41,6 +42,23 @@ class Labels:
             )
             names = list(dict.fromkeys(name[:LONGEST] for name in names))
         return cls(tuple(names), tuple(notes))
+
+
+def same_note(same: Mapping[str, str]) -> str | None:
+    """A sentence about labels that read the same to the model as others.
+
+    Args:
+      same: an earlier label by the label that reads the same.
+    """
+    if not same:
+        return None
+    later, first = next(iter(same.items()))
+    if len(same) == 1:
+        return f"“{_short(later)}” reads the same to the model as “{_short(first)}”: counted once."
+    return (
+        f"{counted(len(same), 'label')} read the same to the model as others and are counted once: "
+        f"“{_short(later)}” as “{_short(first)}”, for example."
+    )
 
 
 def read_template(text: str) -> tuple[str, str | None]:

@@ -12,9 +12,10 @@ from analysis.classification import nearest_frame
 from analysis.picture_sets import PictureSet
 from analysis.recipes import Recorded, record
 from app.components.tiles import Tile, tiles
-from app.parts import figures, messages
+from app.parts import figures, messages, texts
 from app.parts.export import take_away
 from app.parts.glossary import TERMS
+from app.server import runs
 from app.shell import controls, state
 from app.views.zero_shot import embeddings, pool, selection
 from app.views.zero_shot.labels import LONGEST, cut_note
@@ -68,6 +69,7 @@ def _pictures_by_text(run: Run, step: int, pictures: Pool) -> None:
     cut = cut_note(embeddings.cut_texts(run, step, [text]), run.config.model.text_length)
     if cut:
         messages.say("warning", cut)
+    texts.say_what_was_changed(runs.load_model(run, step).tokenizer, [text])
     query = embeddings.of_texts(run, step, [text])[0]
     if not np.any(query.value):
         messages.say("info", "The model cannot read any of this text; try another.")

@@ -7,11 +7,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image
-
 from limoe_core.data import npm
 from limoe_core.data.emoji.concepts import Concept, bare, module_folder
 from limoe_core.data.emoji.iconify import IconSet, match, name_index
+from limoe_core.data.pictures.opening import open_picture
 
 #: Side of every drawing in pixels, as in Twemoji.
 SIDE = 72
@@ -148,7 +147,7 @@ def _draw_svg(svg: str) -> bytes:
 
 
 def _normal_png(png: bytes) -> bytes:
-    picture = Image.open(io.BytesIO(png)).convert("RGBA")
+    picture = open_picture(png)[0].convert("RGBA")
     if picture.size != (SIDE, SIDE):
         raise ValueError(f"a drawing came out as {picture.size}, not {SIDE}×{SIDE}")
     out = io.BytesIO()

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from limoe_core.data.emoji.art import SIDE
 from limoe_core.data.pairs import ArrayPictures, ConceptTable, PairSet
+from limoe_core.data.pictures.opening import open_picture
 
 _READ_AT_ONCE = 1024
 
@@ -60,7 +59,7 @@ def decode_pngs(encoded: Sequence[bytes]) -> np.ndarray:
     pixels = np.empty((len(encoded), SIDE, SIDE, 4), np.uint8)
 
     def decode(index: int) -> None:
-        pixels[index] = np.asarray(Image.open(io.BytesIO(encoded[index])).convert("RGBA"))
+        pixels[index] = np.asarray(open_picture(encoded[index])[0].convert("RGBA"))
 
     with ThreadPoolExecutor() as pool:  # Pillow decodes outside the interpreter lock.
         for _ in pool.map(decode, range(len(encoded)), chunksize=64):

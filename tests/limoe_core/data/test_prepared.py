@@ -195,7 +195,7 @@ def test_wordnet_ids_need_readable_names(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text, complaint",
     [
-        ("tench\ngoldfish\n", "2 lines, which do not fit 3 classes.*none for n01440764"),
+        ("tench\ngoldfish\n", "2 lines, which do not fit 3 classes.*not exactly one for n01440764"),
         ("n01440764\nn01443537 a\nn04254680 b", "no name for n01440764"),
         (None, "cannot be read"),
     ],

@@ -11,13 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from limoe_core.data.preprocess import (
-    MAX_PIXELS,
-    PictureError,
-    fit_square,
-    open_picture,
-    to_model_input,
-)
+from limoe_core.data.pictures.opening import MAX_PIXELS
+from limoe_core.data.preprocess import PictureError, fit_square, open_picture, to_model_input
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 
@@ -124,13 +119,13 @@ def test_the_first_frame_of_an_animation_is_taken_and_said() -> None:
         content = encoded(frames[0], kind, save_all=True, append_images=frames[1:], **more)
         found, notes = open_picture(content)
         assert found.convert("RGB").getpixel((4, 4)) == RED
-        assert notes == ["This is an animation of 3 frames; the first one is used."]
+        assert notes == ["This is an animation; its first frame is used."]
 
 
 def test_pages_are_said_too() -> None:
     frames = [Image.new("RGB", (8, 8), colour) for colour in (RED, BLUE)]
     _, notes = open_picture(encoded(frames[0], "TIFF", save_all=True, append_images=frames[1:]))
-    assert notes == ["This file has 2 pages; the first one is used."]
+    assert notes == ["This file has several pages; the first one is used."]
 
 
 def test_sixteen_bit_grey_keeps_its_brightness() -> None:

@@ -1,0 +1,108 @@
+"""Bounds on what a small file can make a decoder do, apart from the number of its pixels."""
+
+from __future__ import annotations
+
+import io
+import struct
+
+from limoe_core.data.pictures.errors import PictureError
+
+#: Limit on a JPEG's scans. A progressive one has about ten; each is decoded over the whole picture,
+#: and a small file can hold thousands.
+MAX_SCANS = 100
+#: Limit on a JPEG's EXIF records, which Pillow joins one by one. A photo has one.
+MAX_RECORDS = 100
+#: Limit on how often Pillow may read or seek in a file: it walks over chunks, segments, blocks and
+#: pages in Python, and each takes at least one. A PNG of 64 MiB in chunks of 4 KiB takes 70,000.
+MAX_STEPS = 1_000_000
+#: Limit on the strips or tiles of a TIFF, for each of which Pillow makes an object.
+MAX_TILES = 100_000
+
+_STRIP_OFFSETS, _TILE_OFFSETS = 273, 324
+
+
+class Content(io.BytesIO):
+    """A file's content that can be read and sought in a bounded number of times."""
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__(content)
+        self.steps = 0
+        """Reads and seeks so far."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """See `io.BytesIO`.
+
+        Raises:
+          PictureError: the file takes too many steps.
+        """
+        self._step()
+        return super().read(size)
+
+    def seek(self, place: int, whence: int = 0, /) -> int:
+        """See `io.BytesIO`.
+
+        Raises:
+          PictureError: the file takes too many steps.
+        """
+        self._step()
+        return super().seek(place, whence)
+
+    def _step(self) -> None:
+        self.steps += 1
+        if self.steps > MAX_STEPS:
+            raise PictureError(
+                f"The file consists of more than {MAX_STEPS:,} parts, which take too long to read. "
+                "Save it anew."
+            )
+
+
+def check_structure(content: bytes) -> None:
+    """Looks for what Pillow would do in full before anyone could stop it.
+
+    Raises:
+      PictureError: a JPEG has too many scans or EXIF records, or a TIFF too many strips or tiles.
+    """
+    if content.startswith(b"\xff\xd8"):
+        _check_jpeg(content)
+    if content[:2] in (b"II", b"MM") and _tiles(content) > MAX_TILES:
+        raise PictureError(
+            f"The TIFF consists of more than {MAX_TILES:,} strips or tiles, which take too long to "
+            "read. Save it anew."
+        )
+
+
+def _check_jpeg(content: bytes) -> None:
+    # Within the data of a scan 0xFF is followed by a zero, so these two bytes start a scan, or
+    # one of a few in a preview.
+    if content.count(b"\xff\xda") > MAX_SCANS:
+        raise PictureError(
+            f"The JPEG consists of more than {MAX_SCANS} scans, which take too long to decode. "
+            "Save it anew."
+        )
+    if content.count(b"Exif\0\0") > MAX_RECORDS:
+        raise PictureError(
+            f"The JPEG has more than {MAX_RECORDS} EXIF records, which take too long to read. Save "
+            "it anew."
+        )
+
+
+def _tiles(content: bytes) -> int:
+    """How many strips or tiles the first page of a TIFF says it has."""
+    order = "<" if content.startswith(b"II") else ">"
+    # A BigTIFF (43) has a longer header and longer entries than a TIFF (42).
+    big = content[2:4] in (b"\x2b\0", b"\0\x2b")
+    start, counted, entry = ("Q", "Q", "HHQQ") if big else ("I", "H", "HHII")
+    try:
+        (page,) = struct.unpack_from(order + start, content, 8 if big else 4)
+        (entries,) = struct.unpack_from(order + counted, content, page)
+        page += struct.calcsize(order + counted)
+        size = struct.calcsize(order + entry)
+        # Pillow reads as many entries as a TIFF can hold.
+        table = content[page : page + min(entries, 0xFFFF) * size]
+        found = struct.iter_unpack(order + entry, table[: len(table) // size * size])
+        return max(
+            (count for tag, _, count, _ in found if tag in (_STRIP_OFFSETS, _TILE_OFFSETS)),
+            default=0,
+        )
+    except (struct.error, OverflowError):
+        return 0  # Damaged, which Pillow says better.
