@@ -17,10 +17,10 @@ from typing import Annotated, Any
 
 import tyro
 
-from limoe_core import command
+from limoe_core import command, places
 from limoe_core.config import ConfigError, DataConfig
 from limoe_core.evaluation.embedding import Progress, silent
-from limoe_core.runs import RunError
+from limoe_core.runs import Run, RunError
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,9 @@ def evaluate(arguments: Arguments, progress: Progress = silent) -> dict[str, Any
 
     model = in_float32(load(arguments.run, arguments.step))
     assert model.run is not None
+    places.name(arguments.data.dir, arguments.data.class_names)
     own = _data_config(model.config.data, arguments.data)
+    _check_place(model.run, own)
     tasks = arguments.tasks or data_set(own).default_tasks
     named = {task: about for task in tasks if (about := asked(task)) is not None}
     for known, parts in named.values():  # before anything is computed
@@ -137,6 +139,21 @@ def _data_config(config: DataConfig, override: DataOverride) -> DataConfig:
         config=override.config or chosen.config,
         class_names=override.class_names or chosen.class_names,
     )
+
+
+def _check_place(run: Run, own: DataConfig) -> None:
+    """Tell where the run's data lay, if it is missing and that place is not followed unasked."""
+    from limoe_core.data.registry import data_set
+
+    stored = run.unfollowed.get("data.dir")
+    if stored is None or own.dir is not None:
+        return
+    chosen = data_set(own)
+    if not chosen.is_ready(own) and not chosen.can_build:
+        raise ConfigError(
+            f"{chosen.missing(own)}; the run says that its data lay in {stored}, which you have "
+            f"not named: if you trust it, add --data.dir {stored}"
+        )
 
 
 def _set_config(config: DataConfig, name: str) -> DataConfig:
