@@ -65,6 +65,7 @@ def main(arguments: list[str] | None = None) -> int:
             TERMINATED,
             Ended,
             Termination,
+            leave,
         )
 
         processes.join()
@@ -78,8 +79,7 @@ def main(arguments: list[str] | None = None) -> int:
                     termination=termination,
                 )
             except Ended:
-                print(NOTHING_TO_SAVE, file=sys.stderr)
-                return TERMINATED
+                leave(NOTHING_TO_SAVE)
     except (ConfigError, RunError, TrainingError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from limoe_core.config import ConfigError, DataConfig
-from limoe_core.data.dataset import DataSet
+from limoe_core.data.dataset import DataSet, Reported
 from limoe_core.data.pairs import SIDE, ConceptTable, PairSet, PictureStore
 from limoe_core.data.registry import data_set
 
@@ -38,7 +38,7 @@ def load_pairs(
     return chosen.load(config, split, side=side, progress=progress)
 
 
-def make_ready(config: DataConfig, *, build: bool = True, progress: bool = True) -> DataSet:
+def make_ready(config: DataConfig, *, build: bool = True, progress: Reported = True) -> DataSet:
     """The data set, built if that can be done here and was not yet; see `load_pairs`."""
     chosen = data_set(config)
     if chosen.can_build and not chosen.is_ready(config):

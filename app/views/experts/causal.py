@@ -119,12 +119,13 @@ def _measured(
             st.markdown(
                 f"Not measured yet for step {step:,}. It takes {passes:,} forward passes of "
                 f"{messages.counted(len(texts), 'pair')}, one for each layer, expert and modality: "
-                "seconds to minutes. The result is kept on this machine, and you can leave this "
-                "page meanwhile."
+                "seconds to minutes. The result is kept on this machine, and you can look at "
+                "other pages meanwhile."
             )
             if not st.button("Measure now", type="primary", icon=":material/science:"):
                 return None
         asked.empty()
+        jobs.want(key)
 
     def work(progress: jobs.Progress) -> pd.DataFrame:
         if (folder := _cache()) is not None:

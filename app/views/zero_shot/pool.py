@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Hashable
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 import streamlit as st
@@ -129,19 +129,21 @@ def offer_build(run: Run) -> None:
     with right:
         wanted = st.button("Build the data set", key="pool.build", width="stretch")
     key = ("build", config.name, config.config, config.dir)
+    if wanted:
+        jobs.want(key)
     if wanted or jobs.running(key):
         try:
-            jobs.result(key, lambda progress: _build(config), "Building the data set")
+            jobs.result(key, partial(_build, config), "Building the data set")
         except (ConfigError, OSError) as error:
             messages.say("error", f"It cannot be built: {error}")
             return
         st.rerun()
 
 
-def _build(config: DataConfig) -> None:
+def _build(config: DataConfig, progress: jobs.Progress) -> None:
     from limoe_core.data.source import make_ready
 
-    make_ready(config, progress=False)
+    make_ready(config, progress=progress)
 
 
 def on_white(pictures: UInt8[np.ndarray, "n h w c"]) -> UInt8[np.ndarray, "n h w 3"]:
