@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import os
 import signal
 import sys
@@ -78,6 +79,7 @@ MIDDLEWARE = (Middleware(KnownHosts), Middleware(BoundedUploads))
 async def lifespan(app: object) -> AsyncIterator[None]:
     """From the start of the server to its end."""
     _end_in_time()
+    atexit.register(_leave_jobs_behind)
     sweeping = asyncio.create_task(_sweep())
     if not st.get_option("server.headless"):
         browser = threading.Timer(0.5, _open_browser)  # a browser of the terminal stays in it
@@ -121,6 +123,12 @@ def _end_in_time() -> None:
                 before(number, frame)
 
         signal.signal(number, told)
+
+
+def _leave_jobs_behind() -> None:
+    """The interpreter's own end would take Python from under a thread in compiled code: it aborts."""
+    if not jobs.board().close():
+        _leave(signal.SIGINT)
 
 
 def _leave(number: int) -> None:

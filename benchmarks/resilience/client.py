@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from urllib.parse import urlencode, urlsplit
 
@@ -39,6 +39,8 @@ class Client:
         self.pages: dict[str, str] = {}
         #: Whether the browser is told to send usage statistics; None before the first answer.
         self.gathers_statistics: bool | None = None
+        #: Streamlit's name for it; "" before the first answer.
+        self.session = ""
         self._query = ""
         self._page = ""
 
@@ -63,6 +65,33 @@ class Client:
         self._query = urlencode(query)
         return self._ask(page, {})
 
+    def open_until(self, kind: str, key: str, **query: str) -> None:
+        """Open the first page, and read its answer until a widget is drawn."""
+        self._query = urlencode(query)
+        self._socket.send(self._question("").SerializeToString())
+        self._read(time.perf_counter(), enough=lambda: self._has(kind, key))
+
+    def press(self, key: str) -> None:
+        """Press the button with this key on the open page."""
+        self._press(key)
+        self._read(time.perf_counter())
+
+    def press_until(self, pressed: str, kind: str, key: str) -> None:
+        """Press a button, and read the answer until a widget is drawn."""
+        self._press(pressed)
+        self._read(time.perf_counter(), enough=lambda: self._has(kind, key))
+
+    def close(self) -> None:
+        """Leave."""
+        self._socket.close()
+
+    def _press(self, key: str) -> None:
+        message = self._question("")
+        pressed = message.rerun_script.widget_states.widgets.add()
+        pressed.id = self.widget("button", key)
+        pressed.trigger_value = True
+        self._socket.send(message.SerializeToString())
+
     def type(self, key: str, text: str) -> float:
         """Fill in the text field with this key on the open page; seconds as in `open`."""
         return self._ask("", {self.widget("text_input", key): text})
@@ -72,9 +101,15 @@ class Client:
         for element in self.elements:
             if element.WhichOneof("type") == kind:
                 name: str = getattr(element, kind).id
-                if name.endswith(f"-{key}"):
+                if name.endswith(key):
                     return name
         raise Trouble(f"there is no {kind} {key} on the page")
+
+    def _has(self, kind: str, key: str) -> bool:
+        try:
+            return bool(self.widget(kind, key))
+        except Trouble:
+            return False
 
     def words(self) -> str:
         """All text of the last answer's boxes, captions and paragraphs, as Markdown."""
@@ -85,15 +120,19 @@ class Client:
                 bodies.append(getattr(element, kind).body)
         return "\n".join(bodies)
 
-    def _ask(self, page: str, widgets: Mapping[str, str]) -> float:
+    def _question(self, page: str) -> BackMsg:
         message = BackMsg()
         state = message.rerun_script
         state.query_string = self._query
         state.page_script_hash = self._page
         if not self._page:
             state.page_name = page
+        return message
+
+    def _ask(self, page: str, widgets: Mapping[str, str]) -> float:
+        message = self._question(page)
         for name, value in widgets.items():
-            changed = state.widget_states.widgets.add()
+            changed = message.rerun_script.widget_states.widgets.add()
             changed.id = name
             changed.string_value = value
         started = time.perf_counter()
@@ -101,9 +140,9 @@ class Client:
         self._read(started)
         return time.perf_counter() - started
 
-    def _read(self, started: float) -> None:
+    def _read(self, started: float, enough: Callable[[], bool] = lambda: False) -> None:
         self.elements = []
-        while True:
+        while not enough():
             left = PATIENCE - (time.perf_counter() - started)
             if left <= 0:
                 raise Trouble(f"no answer within {PATIENCE:.0f} seconds")
@@ -115,6 +154,7 @@ class Client:
             kind = message.WhichOneof("type")
             if kind == "new_session":
                 self.gathers_statistics = message.new_session.config.gather_usage_stats
+                self.session = message.new_session.initialize.session_id
             elif kind == "navigation":
                 found = message.navigation
                 self.pages = {page.url_pathname: page.page_script_hash for page in found.app_pages}

@@ -79,6 +79,7 @@ def of_run(run: Run) -> Pool:
         source = recorded.kept(record(analysis.probe_pictures, recorded.opened(run)), stamp)
         key = source.key
     try:
+        _ = source.value  # here and not below: nobody else waits for a job within a cache
         return replace(_pool(key, source), source=source.named("pictures"))
     except analysis.AnalysisError as error:
         raise RunError(f"{error}, and its data set is not on this machine") from error
