@@ -16,6 +16,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -213,7 +214,8 @@ def cached_causal_specialisation(
     """`causal_specialisation` of all layers, cached as JSON in `folder`.
 
     The file's name holds a digest of the run, its step, the pairs and the settings, so another
-    question never gets this one's answer. A damaged file is computed anew.
+    question never gets this one's answer. A damaged file is computed anew. Where the folder takes
+    no more, the result is returned all the same, with a warning.
     """
     path = _path(model, images, texts, folder, variant, samples, seed)
     found = _read(path)
@@ -221,11 +223,14 @@ def cached_causal_specialisation(
         found = causal_specialisation(
             model, images, texts, variant=variant, samples=samples, seed=seed, progress=progress
         )
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as temporary:
-            # By `repr`, which keeps every bit of a number; pandas writes fifteen digits.
-            rows = found.astype(object).where(found.notna(), None).to_dict("records")
-            temporary.write_text(json.dumps({"step": model.step, "data": rows}))
+        # By `repr`, which keeps every bit of a number; pandas writes fifteen digits.
+        rows = found.astype(object).where(found.notna(), None).to_dict("records")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with replacing(path) as temporary:
+                temporary.write_text(json.dumps({"step": model.step, "data": rows}))
+        except OSError as error:
+            warnings.warn(f"{path} cannot be kept: {error.strerror}", stacklevel=2)
     return found
 
 

@@ -14,6 +14,7 @@ if _ROOT not in sys.path:
 import streamlit as st  # noqa: E402
 
 from app.parts import messages  # noqa: E402
+from app.server import site, uploads  # noqa: E402
 from app.shell import options, sidebar, state, styles  # noqa: E402
 from app.views import PAGES, Entry  # noqa: E402
 
@@ -50,6 +51,7 @@ def _show(entry: Entry) -> None:
         sidebar.list_broken(runs)
     finally:
         state.publish()
+        uploads.note_taken()
 
 
 def _runs_folder() -> Path:
@@ -60,4 +62,7 @@ def _runs_folder() -> Path:
         return options.SHIPPED_RUNS
 
 
-main()
+if __name__ == "__main__":  # Streamlit runs the script under this name, for each reader's click
+    main()
+else:  # the server imports it once
+    app = st.App(__file__, middleware=site.MIDDLEWARE, lifespan=site.lifespan)

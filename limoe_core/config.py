@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 import types
 import typing
 from collections.abc import Mapping
@@ -17,6 +18,10 @@ from typing import Any, Literal
 
 #: Values that older settings spell otherwise, by the name of the setting.
 _RENAMED = {("expert_layout", "runs"): "segments"}
+
+#: Names become folders, so none of them leads anywhere else: `set`, `set/config`, `set:1.0.0`.
+_SET_NAME = re.compile(r"[A-Za-z0-9_][\w-]{0,99}(/[A-Za-z0-9_][\w.+-]{0,99})?(:[0-9.]{1,30})?")
+_SET_CONFIG = re.compile(r"[A-Za-z0-9_][\w.+-]{0,99}")
 
 
 class ConfigError(ValueError):
@@ -281,6 +286,19 @@ class DataConfig:
     """Random crop, scale, shift, colour and background in training."""
 
     def __post_init__(self) -> None:
+        _require(
+            _SET_NAME.fullmatch(self.name) is not None,
+            f"data.name {_quoted(self.name)} is not the name of a data set, such as cifar100 or "
+            "coco_captions/2014:1.1.0",
+        )
+        _require(
+            _SET_CONFIG.fullmatch(self.config) is not None,
+            f"data.config {_quoted(self.config)} is not the name of a builder config",
+        )
+        _require(
+            self.dir is None or "://" not in self.dir,
+            f"data.dir {_quoted(self.dir)} is not a folder of this machine",
+        )
         _require(self.batch_size >= 2, "data.batch_size must be at least 2 (contrastive loss)")
         _require(self.captions_per_image >= 1, "data.captions_per_image must be at least 1")
         _require(0 <= self.english_share <= 1, "data.english_share must lie between 0 and 1")
@@ -377,6 +395,11 @@ class Config:
         model rebuilt without a setting it was trained with would be a different model.
         """
         return _build(cls, values, "config")
+
+
+def _quoted(value: object) -> str:
+    """A value for a message, cut where it is long."""
+    return repr(str(value)[:100])
 
 
 def _require(condition: bool, message: str) -> None:

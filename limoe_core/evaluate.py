@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from limoe_core import command
+from limoe_core import command, places
 from limoe_core.config import ConfigError, DataConfig
 from limoe_core.evaluation.embedding import Progress, silent
 from limoe_core.runs import RunError
@@ -102,11 +102,13 @@ class Evaluation:
         from limoe_core.data.identity import data_of
         from limoe_core.data.pairs import stored_side
         from limoe_core.data.registry import asked, data_set
+        from limoe_core.data.source import check_place
         from limoe_core.evaluation.embedding import in_float32
         from limoe_core.evaluation.known_sets import check_prepared
         from limoe_core.evaluation.splits import Asker
         from limoe_core.inference import load
 
+        places.name(arguments.data.dir, arguments.data.class_names)
         self.model = in_float32(load(arguments.run, arguments.step))
         assert self.model.run is not None
         self.run = self.model.run
@@ -114,6 +116,7 @@ class Evaluation:
         self._answers: dict[str, Predictions] = {}
         self._arguments = arguments
         self._data = _data_config(data_of(self.run), arguments.data)
+        check_place(self.run, self._data)
         self._tasks = arguments.tasks or data_set(self._data).default_tasks
         self._known = {task: about for task in self._tasks if (about := asked(task)) is not None}
         for known, parts in self._known.values():  # before anything is computed

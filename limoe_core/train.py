@@ -51,8 +51,8 @@ HELP = command.Help(
     """,
 )
 
-#: Exit codes: a shell says 128 plus the signal's number, and schedulers read it so.
-INTERRUPTED, TERMINATED = 130, 143
+#: Exit code: a shell says 128 plus the signal's number.
+INTERRUPTED = 130
 
 
 @without_library_noise()
@@ -64,17 +64,26 @@ def main(arguments: list[str] | None = None) -> int:
         # Here, since JAX and Orbax take seconds, which --help need not wait for.
         from limoe_core.devices import processes
         from limoe_core.training.loop import train
-        from limoe_core.training.termination import Termination
+        from limoe_core.training.termination import (
+            NOTHING_TO_SAVE,
+            TERMINATED,
+            Ended,
+            Termination,
+            leave,
+        )
 
         processes.join()
         with Termination() as termination:
-            train(
-                options.run,
-                options.config,
-                resume=options.resume,
-                mesh=options.mesh,
-                termination=termination,
-            )
+            try:
+                train(
+                    options.run,
+                    options.config,
+                    resume=options.resume,
+                    mesh=options.mesh,
+                    termination=termination,
+                )
+            except Ended:
+                leave(NOTHING_TO_SAVE)
     except (ConfigError, RunError, TrainingError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import fcntl
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,6 +30,10 @@ os.environ.setdefault(
     " --xla_cpu_prefer_vector_width=128",
 )
 compile_cache.use()
+if "PYTEST_XDIST_WORKER" not in os.environ:  # whose environment is that of the first process
+    _cache = tempfile.mkdtemp(prefix="limoe-tests-")
+    os.environ["XDG_CACHE_HOME"] = _cache  # what tests name and keep is nothing of the user's
+    atexit.register(shutil.rmtree, _cache, ignore_errors=True)
 shapes.check_from_now_on()
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from limoe_core.config import DataConfig
+from limoe_core.config import ConfigError, DataConfig
 from limoe_core.data.identity import Recorded
 from limoe_core.data.registry import data_set
 from limoe_core.runs import Run
@@ -13,13 +13,13 @@ from limoe_core.runs import Run
 def is_built(config: DataConfig) -> bool:
     """Whether the data set is on this machine, with pictures that training never saw."""
     chosen = data_set(config)
-    return bool(chosen.unseen) and chosen.is_ready(config)
+    return bool(chosen.unseen) and _is_ready(config)
 
 
 def can_build(config: DataConfig) -> bool:
     """Whether it could be built here, to show those pictures."""
     chosen = data_set(config)
-    return bool(chosen.unseen) and chosen.can_build and not chosen.is_ready(config)
+    return bool(chosen.unseen) and chosen.can_build and not _is_ready(config)
 
 
 def other_data(run: Run) -> str | None:
@@ -46,3 +46,10 @@ def _other_data(path: str, stamp: tuple[int, int]) -> str | None:
     else:
         found = f"{run.name} was trained on {trained.name}, and here is {pairs.name}"
     return f"{found}. What is shown of the data set is of the one that is here."
+
+
+def _is_ready(config: DataConfig) -> bool:
+    try:
+        return data_set(config).is_ready(config)
+    except ConfigError:  # there is no folder for it: building says so
+        return False

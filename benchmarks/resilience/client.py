@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from urllib.parse import urlencode, urlsplit
 
@@ -39,6 +39,8 @@ class Client:
         self.pages: dict[str, str] = {}
         #: Whether the browser is told to send usage statistics; None before the first answer.
         self.gathers_statistics: bool | None = None
+        #: Streamlit's name for it; "" before the first answer.
+        self.session = ""
         self._query = ""
         self._page = ""
 
@@ -66,13 +68,29 @@ class Client:
         self._turn(page, query)
         return self._ask(page, {})
 
-    def open_until(self, kind: str, page: str = "", **query: str) -> bool:
-        """Open a page, but only until an element of this kind is drawn; False if none was."""
+    def open_until(self, kind: str, key: str, page: str = "", **query: str) -> bool:
+        """Open a page, and read its answer until a widget is drawn; False if none was."""
         self._turn(page, query)
-        started = time.perf_counter()
-        self._send(page, {})
-        self._read(started, until=kind)
-        return any(element.WhichOneof("type") == kind for element in self.elements)
+        self._socket.send(self._question(page).SerializeToString())
+        self._read(time.perf_counter(), enough=lambda: self._has(kind, key))
+        return self._has(kind, key)
+
+    def press(self, key: str) -> None:
+        """Press the button with this key on the open page."""
+        self._press(key)
+        self._read(time.perf_counter())
+
+    def press_until(self, pressed: str, kind: str, key: str) -> None:
+        """Press a button, and read the answer until a widget is drawn."""
+        self._press(pressed)
+        self._read(time.perf_counter(), enough=lambda: self._has(kind, key))
+
+    def _press(self, key: str) -> None:
+        message = self._question("")
+        pressed = message.rerun_script.widget_states.widgets.add()
+        pressed.id = self.widget("button", key)
+        pressed.trigger_value = True
+        self._socket.send(message.SerializeToString())
 
     def type(self, key: str, text: str) -> float:
         """Fill in the text field with this key on the open page; seconds as in `open`."""
@@ -83,9 +101,15 @@ class Client:
         for element in self.elements:
             if element.WhichOneof("type") == kind:
                 name: str = getattr(element, kind).id
-                if name.endswith(f"-{key}"):
+                if name.endswith(key):
                     return name
         raise Trouble(f"there is no {kind} {key} on the page")
+
+    def _has(self, kind: str, key: str) -> bool:
+        try:
+            return bool(self.widget(kind, key))
+        except Trouble:
+            return False
 
     def words(self) -> str:
         """All text of the last answer's boxes, captions and paragraphs, as Markdown."""
@@ -100,28 +124,29 @@ class Client:
         self._page = self.pages.get(page, "")
         self._query = urlencode(query)
 
-    def _ask(self, page: str, widgets: Mapping[str, str]) -> float:
-        started = time.perf_counter()
-        self._send(page, widgets)
-        self._read(started)
-        return time.perf_counter() - started
-
-    def _send(self, page: str, widgets: Mapping[str, str]) -> None:
+    def _question(self, page: str) -> BackMsg:
         message = BackMsg()
         state = message.rerun_script
         state.query_string = self._query
         state.page_script_hash = self._page
         if not self._page:
             state.page_name = page
+        return message
+
+    def _ask(self, page: str, widgets: Mapping[str, str]) -> float:
+        message = self._question(page)
         for name, value in widgets.items():
-            changed = state.widget_states.widgets.add()
+            changed = message.rerun_script.widget_states.widgets.add()
             changed.id = name
             changed.string_value = value
+        started = time.perf_counter()
         self._socket.send(message.SerializeToString())
+        self._read(started)
+        return time.perf_counter() - started
 
-    def _read(self, started: float, until: str = "") -> None:
+    def _read(self, started: float, enough: Callable[[], bool] = lambda: False) -> None:
         self.elements = []
-        while True:
+        while not enough():
             left = PATIENCE - (time.perf_counter() - started)
             if left <= 0:
                 raise Trouble(f"no answer within {PATIENCE:.0f} seconds")
@@ -133,6 +158,7 @@ class Client:
             kind = message.WhichOneof("type")
             if kind == "new_session":
                 self.gathers_statistics = message.new_session.config.gather_usage_stats
+                self.session = message.new_session.initialize.session_id
             elif kind == "navigation":
                 found = message.navigation
                 self.pages = {page.url_pathname: page.page_script_hash for page in found.app_pages}
@@ -141,8 +167,6 @@ class Client:
                 self._query = message.page_info_changed.query_string
             elif kind == "delta" and message.delta.WhichOneof("type") == "new_element":
                 self._take(message.delta.new_element)
-                if message.delta.new_element.WhichOneof("type") == until:
-                    return
             elif kind == "script_finished" and _is_end(message):
                 return
 

@@ -78,7 +78,7 @@ def _leave(server: Server, name: str, steps: list[int], *, stay: bool = False) -
         page, view = _LONG
         client = Client(server.address)
         try:
-            client.open_until("progress", page, run=name, step=str(step), **view)
+            client.open_until("button", ".cancel", page, run=name, step=str(step), **view)
         finally:
             if not stay:
                 client.close()

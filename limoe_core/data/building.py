@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,9 @@ from typing import Any
 from limoe_core.config import ConfigError
 from limoe_core.data.location import remove_unfinished
 from limoe_core.locks import locked
+
+#: A disk, a quota and a size that are exceeded, and a file system that turned read-only.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
 def is_whole(folder: Path) -> bool:
@@ -25,24 +30,53 @@ def build_once(builder: Any) -> None:
     TFDS writes to a temporary folder and renames it when it is whole.
 
     Raises:
-      ConfigError: a package that the pictures come from is not installed.
+      ConfigError: a package that the pictures come from is not installed, or the folder cannot be
+        written, as when the disk is full; what was half made is removed.
     """
-    import tensorflow_datasets as tfds
-
     version = Path(builder.data_path)
     folder = version.parent
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with locked(folder.parent / f".{folder.name}.lock"):
-        if is_whole(version):
-            return
-        remove_unfinished(folder)
-        with _quiet_tfds():
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with locked(folder.parent / f".{folder.name}.lock"):
+            if is_whole(version):
+                return
+            remove_unfinished(folder)
             try:
-                builder.download_and_prepare(
-                    download_config=tfds.download.DownloadConfig(try_download_gcs=False)
-                )
-            except ModuleNotFoundError as error:
-                raise ConfigError(str(error)) from error
+                _prepare(builder)
+            finally:
+                remove_unfinished(folder)
+    except ModuleNotFoundError as error:
+        raise ConfigError(str(error)) from error
+    except Exception as error:
+        reason = _why_not_written(error)
+        if reason is None:
+            raise
+        raise ConfigError(
+            f"the data set cannot be built in {folder}: {reason}. Nothing of it is left there; "
+            "make room, or name another folder with --data.dir"
+        ) from error
+
+
+def _prepare(builder: Any) -> None:
+    import tensorflow_datasets as tfds
+
+    with _quiet_tfds():
+        builder.download_and_prepare(
+            download_config=tfds.download.DownloadConfig(try_download_gcs=False)
+        )
+
+
+def _why_not_written(error: BaseException | None) -> str | None:
+    """Why a folder takes no more, if that is the error's cause; else None."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno is not None:
+            return os.strerror(error.errno)
+        # ArrayRecord's writer raises errors of its own, which name the system's in their text.
+        for code in _FULL:
+            if os.strerror(code) in str(error):
+                return os.strerror(code)
+        error = error.__cause__ or error.__context__
+    return None
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ evaluation and the dashboard ask the object, and never compare its name.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 #: Which class names an answer is chosen from: those of all concepts of the data set, or of the
 #: split's own.
 ClassSet = Literal["all", "split"]
+
+#: Whether to show progress bars, or else who is told, with (done, total), how far it is.
+Reported = bool | Callable[[int, int], None]
 
 
 class DataSet(ABC):
@@ -71,8 +74,11 @@ class DataSet(ABC):
         """A sentence that says what to do if it is not ready."""
         return f"the data set {self.name} is not on this machine"
 
-    def build(self, config: DataConfig, *, progress: bool = True) -> None:
+    def build(self, config: DataConfig, *, progress: Reported = True) -> None:
         """Makes it, whole or not at all; may be called by several processes at once.
+
+        Args:
+          progress: see `Reported`; what it raises ends the build, and nothing is left of it.
 
         Raises:
           ConfigError: it cannot be made here; the message says what to do.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 
-from limoe_core.config import DataConfig
+from limoe_core.config import ConfigError, DataConfig
 from limoe_core.data.location import data_directory
 from limoe_core.data.npm import FetchError
 from limoe_core.data.registry import data_set
@@ -26,11 +26,14 @@ def main() -> int:
     import tyro
 
     arguments = tyro.cli(Arguments, prog="python -m limoe_core.data.fetch")
-    folder = data_directory(arguments.dir)
     try:
+        folder = data_directory(arguments.dir)
         fetched = data_set(DataConfig(name=arguments.name)).fetch(folder)
-    except FetchError as error:
+    except (ConfigError, FetchError) as error:
         print(f"error: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"error: {folder} cannot be written: {error.strerror}", file=sys.stderr)
         return 1
     where = f" to {fetched[0].parent}" if fetched else ""
     print(f"{len(fetched)} packages fetched{where}; nothing else is missing")

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
+from limoe_core import places
+from limoe_core.config import ConfigError
+
 
 def data_directory(chosen: str | None) -> Path:
-    """The TFDS data directory: the chosen one, else TFDS's own default."""
-    if chosen is not None:
-        return Path(chosen).expanduser()
-    # Takes TFDS_DATA_DIR into account, with ~/tensorflow_datasets as its default.
-    from tensorflow_datasets.core.constants import DATA_DIR
+    """The TFDS data directory: the chosen one, else TFDS's own default.
 
-    return Path(DATA_DIR).expanduser()
+    Raises:
+      ConfigError: none is chosen, and the user has no home where the default could be.
+    """
+    if chosen is not None:
+        return Path(os.path.expanduser(chosen))
+    default = places.default_data()
+    if default is None:
+        raise ConfigError(
+            "this user has no home folder where data sets could lie; name a folder with "
+            "--data.dir, or in the environment as TFDS_DATA_DIR"
+        )
+    return default
 
 
 def remove_unfinished(folder: Path) -> None:

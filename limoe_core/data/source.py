@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from limoe_core.config import ConfigError, DataConfig
-from limoe_core.data.dataset import DataSet
+from limoe_core.data.dataset import DataSet, Reported
 from limoe_core.data.pairs import SIDE, ConceptTable, PairSet, PictureStore
 from limoe_core.data.registry import data_set
+from limoe_core.runs import Run
 
-__all__ = ["ConceptTable", "PairSet", "PictureStore", "load_pairs", "make_ready"]
+__all__ = ["ConceptTable", "PairSet", "PictureStore", "check_place", "load_pairs", "make_ready"]
 
 
 def load_pairs(
@@ -38,7 +39,7 @@ def load_pairs(
     return chosen.load(config, split, side=side, progress=progress)
 
 
-def make_ready(config: DataConfig, *, build: bool = True, progress: bool = True) -> DataSet:
+def make_ready(config: DataConfig, *, build: bool = True, progress: Reported = True) -> DataSet:
     """The data set, built if that can be done here and was not yet; see `load_pairs`."""
     chosen = data_set(config)
     if chosen.can_build and not chosen.is_ready(config):
@@ -46,3 +47,23 @@ def make_ready(config: DataConfig, *, build: bool = True, progress: bool = True)
             raise ConfigError(chosen.missing(config))
         chosen.build(config, progress=progress)
     return chosen
+
+
+def check_place(run: Run, config: DataConfig) -> None:
+    """Tells where a run's data lay, if it is missing and that place is not followed unasked.
+
+    Args:
+      config: the settings to read it with.
+
+    Raises:
+      ConfigError: it is missing; the message says how to follow the run.
+    """
+    stored = run.unfollowed.get("data.dir")
+    if stored is None or config.dir is not None:
+        return
+    chosen = data_set(config)
+    if not chosen.is_ready(config) and not chosen.can_build:
+        raise ConfigError(
+            f"{chosen.missing(config)}; the run says that its data lay in {stored}, which you have "
+            f"not named: if you trust it, add --data.dir {stored}"
+        )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ctypes
-import os
 import platform
+import warnings
 from pathlib import Path
+
+from limoe_core import places
 
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -2, -4, -8
 
@@ -45,14 +47,13 @@ def keep_compiled(folder: Path | None = None) -> Path | None:
     if given:
         return Path(given)
     if folder is None:
-        caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-        folder = Path(caches) / "limoe-lens" / "compiled" / (platform.node() or "here")
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError:
+        folder = places.cache("compiled", platform.node() or "here")
+    else:
+        folder = places.writable(folder)
+    if folder is None:
         return None
-    if not os.access(folder, os.W_OK):
-        return None
+    # JAX would warn of each entry that a full disk does not take.
+    warnings.filterwarnings("ignore", "Error (reading|writing) persistent compilation cache")
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
     return folder

@@ -68,6 +68,7 @@ class StepStore:
           keep_period: steps at a multiple of this are kept for good; 0 for none.
         """
         self._folder = folder.absolute()
+        self._unchecked = False
         policies = checkpoint_managers
         preserve: list[policies.PreservationPolicy] = [policies.LatestN(keep or None)]
         if keep_period:
@@ -115,7 +116,23 @@ class StepStore:
             if not os.access(self._folder, os.W_OK | os.X_OK):
                 raise PermissionError("Permission denied")
             self._empty_trash()
-            return self._manager.save(step, args=ocp.args.Composite(**items), force=True)
+            saved: bool = self._manager.save(step, args=ocp.args.Composite(**items), force=True)
+        self._unchecked = saved
+        return saved
+
+    def is_saving(self) -> bool:
+        """Whether a step is being written."""
+        return bool(self._manager.is_saving_in_progress())
+
+    def check(self) -> None:
+        """Tells at once of a step that could not be written; takes no time.
+
+        Raises:
+          RunError: as `wait`.
+        """
+        if self._unchecked and not self.is_saving():
+            self._unchecked = False
+            self.wait()
 
     def restore_params(self, step: int, target: Tree | None = None) -> Tree:
         """See `read_params`; waits for a step that is still being written."""
@@ -142,6 +159,11 @@ class StepStore:
         try:
             yield
         except Exception as error:  # Orbax and TensorStore raise many kinds
+            if not self._folder.is_dir():
+                raise RunError(
+                    f"{self._folder} was deleted, so no step can be saved there; begin anew, or "
+                    "put the run back and go on with --resume"
+                ) from error
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             found = self.steps()
             safe = f"Step {found[-1]} is whole" if found else "No step was saved before"

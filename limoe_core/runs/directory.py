@@ -14,13 +14,14 @@ import platform
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from limoe_core import places
 from limoe_core.config import Config, ConfigError
 from limoe_core.files import replacing, write_json
 from limoe_core.locks import AlreadyLockedError, locked
@@ -91,8 +92,12 @@ class Run:
 
     path: Path
     config: Config
+    """Its settings. A place on this machine is among them only if the user has named it as well:
+    see `limoe_core.places`."""
     info: dict[str, Any]
     """The rest of config.json: format, data, versions, seed, created, parameters."""
+    unfollowed: Mapping[str, str] = field(default_factory=dict)
+    """Places that config.json names and the user has not, by their option, such as data.dir."""
 
     @property
     def name(self) -> str:
@@ -137,6 +142,7 @@ class Run:
           RunError: the name is unusable, or something else is at `path`.
         """
         place = Path(os.path.abspath(path))
+        places.name(config.data.dir, config.data.class_names)
         there = cls.in_the_way(place)
         if there is not None:
             if not exist:
@@ -219,7 +225,9 @@ class Run:
             config = Config.from_dict(info["config"])
         except ConfigError as error:
             raise RunError(f"{place}/config.json: {error}") from error
-        return cls(place, config, {key: value for key, value in info.items() if key != "config"})
+        followed, unfollowed = _without_strange_places(config)
+        rest = {key: value for key, value in info.items() if key != "config"}
+        return cls(place, followed, rest, unfollowed)
 
     # ---- where things are
 
@@ -461,6 +469,19 @@ class Run:
         """Writes the tokenizer beside the model."""
         with replacing(self.path_of("tokenizer")) as temporary:
             tokenizer.save(temporary)
+
+
+def _without_strange_places(config: Config) -> tuple[Config, dict[str, str]]:
+    """The settings without the places that the user never named, and those places by option."""
+    named = {"dir": config.data.dir, "class_names": config.data.class_names}
+    strange = {
+        key: place
+        for key, place in named.items()
+        if place is not None and not places.is_named(place)
+    }
+    if strange:
+        config = replace(config, data=replace(config.data, **dict.fromkeys(strange)))
+    return config, {f"data.{key}": place for key, place in strange.items()}
 
 
 def check_name(name: str) -> None:

@@ -33,6 +33,11 @@ def explained_write_errors(run: Run) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if not run.path.is_dir():
+            raise TrainingError(
+                f"{run.path} was deleted, so training cannot go on there; begin anew, or put the "
+                "run back and go on with --resume."
+            ) from error
         reason = error.strerror or str(error)
         raise TrainingError(
             f"{run.path} cannot be written: {reason}. {last_good(run)} When there is room, or the "

@@ -10,6 +10,7 @@ from typing import Any
 import jax
 from jax.sharding import Mesh
 
+from limoe_core import places
 from limoe_core.config import Config
 from limoe_core.devices import processes
 from limoe_core.devices.host import keep_freed_memory
@@ -60,6 +61,7 @@ def train(
             file=sys.stderr,
         )
         return run
+    places.name(config.data.dir, config.data.class_names)  # on every machine of the run
     start = Start.checked(path, config, resume=resume, mesh=mesh)
     run, tokenizer, batches = start.written()
     config, functional, devices = run.config, start.functional, start.devices
@@ -99,20 +101,24 @@ def loop(
     """Step after step to the end, with what is due after each of them."""
     steps = config.train.steps
     start = int(state.step)
-    step_of = step_functions(functional, config)
+    step_of = StepFunctions(functional, config)
     with TrainProgress(observer.run.name, start, steps) as progress:
         if start == 0:
             observer.look(state, 0, progress)
+        termination.saving = store.is_saving
+        termination.begin_steps()
         for step, batch in zip(range(start + 1, steps + 1), batches, strict=False):
-            with jax.set_mesh(mesh):
+            with jax.set_mesh(mesh), termination.compiling(step_of.is_new(step)):
                 state, metrics = step_of(step)(state, placer(batch))
+            store.check()
             leaving = step < steps and termination.agreed(step % config.train.log_every == 0)
             due = step % config.train.checkpoint_every == 0 or step == steps or leaving
             if step % config.train.log_every == 0 or step in (1, steps):
                 observer.log(step, metrics, progress)
             elif due:
                 observer.check(step, float(metrics["loss"]))
-            observer.look(state, step, progress)
+            with termination.compiling(not observer.has_looked):
+                observer.look(state, step, progress)
             if due:
                 store.save(step, state.params, state.opt_state, batches.get_state())
             if leaving:
@@ -120,18 +126,29 @@ def loop(
     termination.too_late = True
 
 
-def step_functions(functional: FunctionalModel, config: Config) -> Any:
-    """Gives the step function for each step: with some of the patches, or at the end with all."""
-    model, settings = config.model, config.train
-    optimizer = make_optimizer(config.optimizer, settings.steps, functional.roles)
-    some = max(1, round(settings.patch_keep * model.patches))
-    made: dict[int, TrainStep] = {}
+class StepFunctions:
+    """The step function for each step: with some of the patches, or at the end with all."""
 
-    def step_of(step: int) -> TrainStep:
-        ending = step > settings.steps - settings.full_patch_steps
-        patches = model.patches if ending else some
-        if patches not in made:
-            made[patches] = make_train_step(functional, optimizer, config, patches=patches)
-        return made[patches]
+    def __init__(self, functional: FunctionalModel, config: Config) -> None:
+        self._functional = functional
+        self._config = config
+        self._optimizer = make_optimizer(config.optimizer, config.train.steps, functional.roles)
+        self._made: dict[int, TrainStep] = {}
 
-    return step_of
+    def is_new(self, step: int) -> bool:
+        """Whether the function of this step was never asked for, so that it is yet to compile."""
+        return self._patches(step) not in self._made
+
+    def __call__(self, step: int) -> TrainStep:
+        patches = self._patches(step)
+        if patches not in self._made:
+            self._made[patches] = make_train_step(
+                self._functional, self._optimizer, self._config, patches=patches
+            )
+        return self._made[patches]
+
+    def _patches(self, step: int) -> int:
+        model, settings = self._config.model, self._config.train
+        if step > settings.steps - settings.full_patch_steps:
+            return model.patches
+        return max(1, round(settings.patch_keep * model.patches))

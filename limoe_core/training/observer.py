@@ -54,6 +54,8 @@ class Observer:
             self._validation, settings.probe_pairs, config.model.image_size, settings.seed
         )
         self._watch = Watch(config.data.batch_size)
+        self.has_looked = False
+        """Whether what `look` needs is compiled."""
         self._tensorboard = None
         if settings.tensorboard and self._writes:
             from limoe_core.training.tensorboard import EventWriter
@@ -126,6 +128,7 @@ class Observer:
                     self._write({"step": step, "validation": plain(found)})
                     progress.say(step, found)
             processes.wait_for_all(f"looked at step {step}")
+        self.has_looked = True
 
     def _write(self, line: dict[str, Any]) -> None:
         if not self._writes:

@@ -17,7 +17,7 @@ from limoe_core.data.captions import CaptionCounts
 from limoe_core.data.identity import data_of, difference, recorded
 from limoe_core.data.pairs import stored_side
 from limoe_core.data.registry import data_set
-from limoe_core.data.source import PairSet, load_pairs
+from limoe_core.data.source import PairSet, check_place, load_pairs
 from limoe_core.devices import processes
 from limoe_core.devices.mesh import MeshShape, make_mesh
 from limoe_core.model.functional import FunctionalModel
@@ -71,6 +71,8 @@ class Start:
         placer = Placer(config, devices)
         functional = FunctionalModel.of(config)
         check_room(path, config, functional, len(old.steps()) if old is not None else 0)
+        if old is not None:
+            check_place(old, config.data)
         side = stored_side(config.model.image_size)
         splits = {
             split: load_pairs(config.data, split, side=side) for split in ("train", "validation")

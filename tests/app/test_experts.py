@@ -126,15 +126,15 @@ def test_a_damaged_probe_trace_is_said_and_the_others_can_be_seen(
 def test_causal_specialisation_is_measured_on_demand_and_kept(
     runs_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Path, "home", lambda: tmp_path)
-    jobs.board.clear()  # another test may have measured it
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    jobs.board.cache_clear()  # another test may have measured it
     page = open_page("experts", runs_folder, view="causal", step="20")
     assert not page.exception
     assert not figures(page)  # nothing is measured unasked
     page.button[0].click().run()
     assert not page.exception
     assert len(figures(page)) == 1
-    kept = list((tmp_path / ".cache" / "limoe-lens" / "causal").glob("*.json"))
+    kept = list((tmp_path / "limoe-lens" / "causal").glob("*.json"))
     assert len(kept) == 1
     table = frames(page)[0]
     assert len(table) == 8  # two layers of four experts

@@ -178,7 +178,7 @@ def test_confusions_of_one_category(exports: list[Export]) -> None:
 
 
 def test_causal_specialisation(runs_folder: Path, exports: list[Export]) -> None:
-    jobs.board.clear()  # another test may have measured it
+    jobs.board.cache_clear()  # another test may have measured it
     page = open_page("experts", runs_folder, run="small", view="causal")
     assert not exports
     page = next(each for each in page.button if each.label == "Measure now").click().run()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -21,6 +20,7 @@ from app.server.datasets import is_built, other_data
 from app.shell import controls
 from app.views.experts import parameters
 from app.views.experts.probe_view import Source
+from limoe_core import places
 from limoe_core.runs.directory import Run
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def _measured(
 ) -> pd.DataFrame | None:
     """The measurement from disk, or made on demand; None before that."""
     model, images, texts = (argument.value for argument in call.arguments)
-    for folder in (source.run.path_of("causal"), _cache()):
+    for folder in filter(None, (source.run.path_of("causal"), _cache())):
         stored = causal.stored_causal_specialisation(model, images, texts, folder, variant=variant)
         if stored is not None:
             return stored
@@ -121,34 +121,30 @@ def _measured(
             st.markdown(
                 f"Not measured yet for step {step:,}. It takes {passes:,} forward passes of "
                 f"{messages.counted(len(texts), 'pair')}, one for each layer, expert and modality: "
-                "seconds to minutes. The result is kept on this machine, and you can leave this "
-                "page meanwhile."
+                "seconds to minutes. The result is kept on this machine, and you can look at "
+                "other pages meanwhile."
             )
             if not st.button("Measure now", type="primary", icon=":material/science:"):
                 return None
         asked.empty()
+        jobs.want(key)
 
     def work(progress: jobs.Progress) -> pd.DataFrame:
-        if _can_write(_cache()):
+        if (folder := _cache()) is not None:
             return causal.cached_causal_specialisation(
-                model, images, texts, _cache(), variant=variant, progress=progress
+                model, images, texts, folder, variant=variant, progress=progress
             )
         return call.compute(progress=progress)
 
     return jobs.result(key, work, "Switching experts off one by one")
 
 
-def _cache() -> Path:
-    """Folder of kept results, apart from runs, which may be shared or version-controlled."""
-    return Path.home() / ".cache" / "limoe-lens" / "causal"
+def _cache() -> Path | None:
+    """Folder of kept results, apart from runs, which may be shared or version-controlled.
 
-
-def _can_write(folder: Path) -> bool:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return False
-    return os.access(folder, os.W_OK)
+    None where there is none that can be written.
+    """
+    return places.cache("causal")
 
 
 def _table(source: Source, frame: pd.DataFrame) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Hashable
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 import streamlit as st
@@ -79,6 +79,7 @@ def of_run(run: Run) -> Pool:
         source = recorded.kept(record(analysis.probe_pictures, recorded.opened(run)), stamp)
         key = source.key
     try:
+        _ = source.value  # here and not below: nobody else waits for a job within a cache
         return replace(_pool(key, source), source=source.named("pictures"))
     except analysis.AnalysisError as error:
         raise RunError(f"{error}, and its data set is not on this machine") from error
@@ -135,19 +136,21 @@ def _offer_build(run: Run) -> None:
     with right:
         wanted = st.button("Build the data set", key="pool.build", width="stretch")
     key = ("build", config.name, config.config, config.dir)
+    if wanted:
+        jobs.want(key)
     if wanted or jobs.running(key):
         try:
-            jobs.result(key, lambda progress: _build(config), "Building the data set")
+            jobs.result(key, partial(_build, config), "Building the data set")
         except (ConfigError, OSError) as error:
             messages.say("error", f"It cannot be built: {error}")
             return
         st.rerun()
 
 
-def _build(config: DataConfig) -> None:
+def _build(config: DataConfig, progress: jobs.Progress) -> None:
     from limoe_core.data.source import make_ready
 
-    make_ready(config, progress=False)
+    make_ready(config, progress=progress)
 
 
 def on_white(pictures: UInt8[np.ndarray, "n h w c"]) -> UInt8[np.ndarray, "n h w 3"]:

@@ -61,7 +61,7 @@ def tarball_name(style: str) -> str:
 
 def art_folder(data_dir: str | Path) -> Path:
     """Folder of the config `full`'s art in a TFDS data directory."""
-    return Path(data_dir).expanduser() / "downloads" / "limoe_lens"
+    return Path(data_dir) / "downloads" / "limoe_lens"
 
 
 def has_full_art(folder: Path) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 from tqdm.auto import tqdm
 
+from limoe_core.data.dataset import Reported
 from limoe_core.data.emoji.art import SIDE, Style, art_folder, npm_styles, pip_styles
 from limoe_core.data.emoji.concepts import LANGUAGES, Concept, read_concepts
 from limoe_core.data.emoji.splits import SPLITS, split_of
@@ -29,8 +30,8 @@ class Emoji(tfds.core.GeneratorBasedBuilder):
       full: these and seven more styles, which `python -m limoe_core.data.fetch` fetches.
     """
 
-    #: Whether to draw a progress bar while building.
-    show_progress = True
+    #: Whether to draw a progress bar while building, or who is told instead.
+    progress: Reported = True
 
     VERSION = tfds.core.Version(VERSION)
     RELEASE_NOTES: ClassVar = {str(VERSION): "First release."}
@@ -109,9 +110,11 @@ class Emoji(tfds.core.GeneratorBasedBuilder):
                 desc=f"Drawing emoji, {style.name}",
                 unit=" drawings",
                 leave=False,
-                disable=not self.show_progress,
+                disable=self.progress is not True,
             )
-            for key in bar:
+            for done, key in enumerate(bar):
+                if callable(self.progress):
+                    self.progress(done, len(keys))
                 drawings[key, style.name] = style.png(key)
         return concepts, drawings
 

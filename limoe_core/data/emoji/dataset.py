@@ -10,7 +10,7 @@ import numpy as np
 
 from limoe_core.config import ConfigError, DataConfig
 from limoe_core.data.building import build_once, is_whole
-from limoe_core.data.dataset import ClassSet, DataSet, Probed
+from limoe_core.data.dataset import ClassSet, DataSet, Probed, Reported
 from limoe_core.data.emoji.art import art_folder, has_full_art
 from limoe_core.data.emoji.attribution import ATTRIBUTIONS
 from limoe_core.data.emoji.concepts import LANGUAGES
@@ -63,7 +63,7 @@ class EmojiSet(DataSet):
             "or evaluating builds it"
         )
 
-    def build(self, config: DataConfig, *, progress: bool = True) -> None:
+    def build(self, config: DataConfig, *, progress: Reported = True) -> None:
         """See `DataSet.build`; takes about a minute."""
         art = art_folder(data_directory(config.dir))
         if self._known_config(config) == "full" and not has_full_art(art):
@@ -72,7 +72,7 @@ class EmojiSet(DataSet):
                 "`make data`, or take --data.config base"
             )
         builder = self._builder(config)
-        builder.show_progress = progress
+        builder.progress = progress
         build_once(builder)
 
     def fetch(self, data_dir: Path, *, progress: bool = True) -> list[Path]:

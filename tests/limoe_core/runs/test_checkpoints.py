@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -14,6 +17,7 @@ import pytest
 
 from limoe_core.runs import Run, RunError
 from limoe_core.runs.checkpoints import read_all, read_params
+from limoe_core.training.errors import TrainingError, explained_write_errors
 from tests.limoe_core.runs.examples import DEBUG, assert_same, params_at, python, shapes
 
 
@@ -216,3 +220,48 @@ def test_a_writer_killed_at_any_moment_leaves_only_whole_steps(tmp_path: Path) -
     with run.checkpoints(keep=2) as store:  # what the killed ones left is cleaned away
         store.save(newest + 1, {"w": jnp.zeros(3)})
     assert {p.name for p in (run.path / "steps").iterdir()} == set(map(str, run.steps()))
+
+
+def test_a_save_that_failed_is_told_before_the_next(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with run.checkpoints() as store:
+        store.save(1, params_at(1))
+        store.wait()
+
+        def full(*_: object, **__: object) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        with monkeypatch.context() as broken:
+            broken.setattr(type(store._manager), "_finalize_checkpoint", full)
+            store.save(2, params_at(2))
+            for _ in range(600):
+                if not store.is_saving():
+                    break
+                time.sleep(0.01)
+            with pytest.raises(RunError, match=r"No space left.*go on with --resume"):
+                store.check()
+        store.check()  # told once
+        assert store.save(3, params_at(3))
+
+
+def test_a_save_that_goes_well_is_not_waited_for(run: Run) -> None:
+    with run.checkpoints() as store:
+        store.check()
+        store.save(1, params_at(1))
+        store.check()
+        store.wait()
+        store.check()
+
+
+def test_a_run_that_was_deleted_is_said_to_be(run: Run) -> None:
+    with run.checkpoints() as store:
+        store.save(1, params_at(1))
+        store.wait()
+        shutil.rmtree(run.path)
+        with pytest.raises(RunError, match=r"was deleted, so no step can be saved there"):
+            store.save(2, params_at(2))
+    with pytest.raises(TrainingError, match=r"was deleted, so training cannot go on"):
+        with explained_write_errors(run):
+            run.append_metrics({"step": 1})
+    assert not run.path.exists()

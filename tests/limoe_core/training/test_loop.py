@@ -25,7 +25,7 @@ def test_the_last_steps_see_all_patches_and_no_function_is_made_twice(
         return patches
 
     monkeypatch.setattr(loop, "make_train_step", make_train_step)
-    step_of = loop.step_functions(FunctionalModel.of(config), config)
+    step_of = loop.StepFunctions(FunctionalModel.of(config), config)
     patches = config.model.patches
     assert [step_of(step) for step in range(1, 11)] == [patches // 4] * 7 + [patches] * 3
     assert made == [patches // 4, patches]

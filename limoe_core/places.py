@@ -1,0 +1,111 @@
+"""Folders of the user who runs this, and the places on this machine that the user has named.
+
+A run says where its data lay when it was trained, and a run may come from anybody. So a place that
+a run names is followed only if the user has named it too: in training, or with `--data.dir`. What
+was named is remembered in the user's cache, so that one's own runs find their data.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from limoe_core.files import write_json
+
+_NAMED = "named-places.json"
+_MOST = 1_000
+_LARGEST = 1 << 20  # bytes
+
+_named_here: set[str] = set()
+"""Named in this process, wherever the cache can be written or not."""
+
+
+def home() -> Path | None:
+    """The user's home; None for a user who has none, as in many containers."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return None
+
+
+def cache(*parts: str) -> Path | None:
+    """A folder in the user's cache, made if it is missing; None where there can be none.
+
+    Args:
+      parts: its name below the project's own folder.
+    """
+    named = os.environ.get("XDG_CACHE_HOME", "")
+    at_home = home()
+    if os.path.isabs(named):
+        base = Path(named)
+    elif at_home is not None:
+        base = at_home / ".cache"
+    else:
+        return None
+    return writable(base.joinpath("limoe-lens", *parts))
+
+
+def writable(folder: Path) -> Path | None:
+    """The folder, made if it is missing; None if nothing can be written there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError:
+        return None
+    return folder if os.access(folder, os.W_OK | os.X_OK) else None
+
+
+def default_data() -> Path | None:
+    """The TFDS data directory: TFDS_DATA_DIR, else ~/tensorflow_datasets; None without a home."""
+    named = os.environ.get("TFDS_DATA_DIR")
+    if named:
+        return _expanded(named)
+    at_home = home()
+    return None if at_home is None else at_home / "tensorflow_datasets"
+
+
+def name(*places: str | os.PathLike[str] | None) -> None:
+    """Take note that the user has named these files or folders."""
+    found = {_resolved(place) for place in places if place is not None} - _named_here
+    if not found:
+        return
+    _named_here.update(found)
+    folder = cache()
+    if folder is None:
+        return
+    before = _read(folder / _NAMED)
+    kept = list(dict.fromkeys([*before, *sorted(found)]))[-_MOST:]
+    if kept != before:
+        with suppress(OSError):
+            write_json(folder / _NAMED, {"places": kept})
+
+
+def is_named(place: str | os.PathLike[str]) -> bool:
+    """Whether the user has named this place, or it lies in their own data directory."""
+    resolved = _resolved(place)
+    if resolved in _named_here:
+        return True
+    own = default_data()
+    if own is not None and Path(resolved).is_relative_to(os.path.realpath(own)):
+        return True
+    folder = cache()
+    return folder is not None and resolved in _read(folder / _NAMED)
+
+
+def _read(file: Path) -> list[str]:
+    try:
+        if file.stat().st_size > _LARGEST:
+            return []
+        found = json.loads(file.read_text(encoding="utf-8"))["places"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+    return [each for each in found if isinstance(each, str)] if isinstance(found, list) else []
+
+
+def _resolved(place: str | os.PathLike[str]) -> str:
+    return os.path.realpath(_expanded(place))
+
+
+def _expanded(place: str | os.PathLike[str]) -> Path:
+    return Path(os.path.expanduser(place))  # leaves "~" as it is where there is no home
