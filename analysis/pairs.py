@@ -27,6 +27,10 @@ def probe_pairs(run: Run) -> Pairs:
     if pictures is None or not steps:
         raise AnalysisError(f"{run.name} has no probe pairs to measure on")
     trace = run.probe(steps[-1])
+    if len(pictures) != trace.num_pairs:
+        raise AnalysisError(
+            f"{run.name} keeps {len(pictures):,} pictures of {trace.num_pairs:,} probe pairs"
+        )
     concepts = trace.meta.get("concept", trace.captions)
     seen: set[str] = set()
     chosen = []

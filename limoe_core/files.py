@@ -55,6 +55,33 @@ def _plain(value: Any) -> Any:
     return value
 
 
+def from_json(text: str | bytes) -> Any:
+    """The values that `to_json` wrote, or whatever else JSON text holds.
+
+    Raises:
+      ValueError: this is no JSON, is nested too deeply, or holds numbers that no 64 bits hold.
+    """
+    try:
+        return json.loads(
+            text, parse_int=_whole_number, parse_float=_real_number, parse_constant=_real_number
+        )
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def _whole_number(digits: str) -> int:
+    if len(digits) > 20 or not -(2**63) <= (number := int(digits)) < 2**64:
+        raise ValueError("it holds a number that is too large")
+    return number
+
+
+def _real_number(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise ValueError("it holds a number that is not finite")
+    return number
+
+
 def write_json(path: Path, values: Mapping[str, Any]) -> None:
     """Writes `values` to `path`, whole or not at all."""
     with replacing(path) as temporary:

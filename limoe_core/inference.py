@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float
 
@@ -19,7 +20,7 @@ from limoe_core.model.functional import FunctionalModel, Params
 from limoe_core.model.limoe import Output
 from limoe_core.model.router import Intervention
 from limoe_core.model.tracing import to_trace
-from limoe_core.runs.directory import Run
+from limoe_core.runs.directory import Run, RunError
 from limoe_core.trace import RoutingTrace
 
 if TYPE_CHECKING:
@@ -43,6 +44,11 @@ def load(run: str | os.PathLike[str] | Run, step: int | None = None) -> LoadedMo
     step = run.resolve_step(step)
     functional = FunctionalModel.of(run.config)
     params = functional.within_bounds(run.restore_params(step, functional.shapes))
+    if not all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(params)):
+        raise RunError(
+            f"the parameters of {run.path} at step {step} are not all finite numbers: training "
+            "diverged, or they are damaged; use an earlier step"
+        )
     return LoadedModel(run.config, functional, params, run.tokenizer(), step, run)
 
 

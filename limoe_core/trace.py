@@ -5,20 +5,37 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from jaxtyping import Bool, Float, Integer, UInt8
 
-from limoe_core.files import replacing
+from limoe_core.arrays import read_arrays
+from limoe_core.files import from_json, replacing
 
 IMAGE, TEXT = 0, 1
 #: Names of the modality codes 0 and 1.
 MODALITIES = ("image", "text")
 
 _FORMAT = 1
+#: Longest side of a picture in pixels or patches, and of a text in tokens.
+_LARGEST = 16_384
+#: What shares may differ by that were kept in float16, or by thousands.
+_ROUNDING = 0.02
+#: Kinds of NumPy's types and number of dimensions of each array.
+_KINDS: dict[str, tuple[str, int]] = {
+    **dict.fromkeys(("layers", "pair", "position"), ("iu", 1)),
+    "modality": ("u", 1),
+    "box": ("i", 2),
+    "expert": ("iu", 3),
+    **dict.fromkeys(("probs", "gate", "hidden"), ("f", 3)),
+    **dict.fromkeys(("image_embeddings", "text_embeddings"), ("f", 2)),
+    "dropped": ("b", 3),
+    **dict.fromkeys(("piece", "captions"), ("U", 1)),
+}
 
 
 class TraceError(ValueError):
@@ -200,27 +217,107 @@ class RoutingTrace:
             np.savez_compressed(file, header=np.array(json.dumps(header)), **_arrays(self))
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> RoutingTrace:
+    def load(cls, file: str | os.PathLike[str] | BinaryIO) -> RoutingTrace:
         """Read a trace that `save` wrote; equal to the one saved.
 
+        Args:
+          file: its path, or the file itself, open for reading.
+
         Raises:
-          TraceError: if the file is damaged, foreign, or from a newer version.
+          TraceError: if the file is damaged, foreign, from a newer version, or its content makes no
+            sense.
         """
+        name = getattr(file, "name", file)
         try:
-            with np.load(path, allow_pickle=False) as file:
-                header = json.loads(str(file["header"]))
-                if header["format"] > _FORMAT:
-                    raise TraceError(f"{path}: trace format {header['format']} is newer than ours")
-                arrays = {key: file[key] for key in file.files if key != "header"}
-        except TraceError:
-            raise
+            if isinstance(file, str | os.PathLike):
+                with Path(file).open("rb") as content:
+                    arrays: dict[str, Any] = {**read_arrays(content)}
+            else:
+                arrays = {**read_arrays(file)}
+            image_size, grid = _read_header(str(arrays.pop("header")))
+        except TraceError as error:
+            raise TraceError(f"{name}: {error}") from error
         except Exception as error:  # zipfile, zlib and numpy raise a dozen kinds for broken bytes
-            raise TraceError(f"{path}: not a readable routing trace ({error})") from error
+            raise TraceError(f"{name}: not a readable routing trace ({error})") from error
         meta = {k.removeprefix("meta."): arrays.pop(k) for k in list(arrays) if k[:5] == "meta."}
         try:
-            return cls(**arrays, meta=meta, image_size=header["image_size"], grid=header["grid"])
-        except (TypeError, KeyError, AttributeError) as error:
-            raise TraceError(f"{path}: not a whole routing trace ({error})") from error
+            _require_kinds(arrays, meta)
+            trace = cls(**arrays, meta=meta, image_size=image_size, grid=grid)
+            _require_sense(trace)
+        except TraceError as error:
+            raise TraceError(f"{name}: {error}") from error
+        except (TypeError, KeyError) as error:
+            raise TraceError(f"{name}: not a whole routing trace ({error})") from error
+        return trace
+
+
+def _read_header(text: str) -> tuple[int, int]:
+    header = from_json(text)
+    if not isinstance(header, dict) or type(header.get("format")) is not int:
+        raise TraceError("not a routing trace")
+    if header["format"] > _FORMAT:
+        raise TraceError(f"trace format {header['format']} is newer than ours")
+    for name in ("image_size", "grid"):
+        size = header.get(name)
+        if type(size) is not int or not 1 <= size <= _LARGEST:
+            raise TraceError(f"{name} in the header is no size")
+    return header["image_size"], header["grid"]
+
+
+def _require_kinds(arrays: Mapping[str, np.ndarray], meta: Mapping[str, np.ndarray]) -> None:
+    """Refuses arrays that are not of the kind that their name stands for."""
+    for name, array in arrays.items():
+        kind, dimensions = _KINDS.get(name, (None, 0))
+        if kind is None:
+            raise TraceError(f"{name[:40]!r} is no part of a trace")
+        if array.dtype.kind not in kind or array.dtype == np.uint64 or array.ndim != dimensions:
+            raise TraceError(f"{name} is {array.dtype} with {array.ndim} dimensions")
+    for name, array in meta.items():
+        if array.dtype.kind != "U" or array.ndim != 1:
+            raise TraceError(f"meta[{name[:40]!r}] is {array.dtype} with {array.ndim} dimensions")
+
+
+def _require_sense(trace: RoutingTrace) -> None:
+    """Refuses values that no router and no picture gives; what fits together was checked before."""
+    for name in ("probs", "gate"):
+        values = getattr(trace, name)
+        if not np.all((values >= 0) & (values <= 1 + _ROUNDING)):
+            raise TraceError(f"{name} holds values that are no shares of 1: training diverged?")
+    total = trace.probs.sum(axis=-1, dtype=np.float64)
+    if not np.all(np.abs(total - 1) <= _ROUNDING):
+        raise TraceError("probs are no distributions over experts")
+    for name in ("image_embeddings", "text_embeddings", "hidden"):
+        values = getattr(trace, name)
+        if values is not None and not np.isfinite(values).all():
+            raise TraceError(f"{name} holds values that are not finite: training diverged?")
+    if trace.image_embeddings.shape != trace.text_embeddings.shape:
+        raise TraceError("image_embeddings and text_embeddings are of different shapes")
+    if trace.layers.size and (trace.layers[0] < 1 or np.any(np.diff(trace.layers) <= 0)):
+        raise TraceError("layers are not numbers of blocks in rising order")
+    if trace.modality.size and trace.modality.max() > TEXT:
+        raise TraceError("modality is neither 0 nor 1")
+    chosen = np.sort(trace.expert, axis=-1)
+    if trace.expert.size and np.any(chosen[..., 1:] == chosen[..., :-1]):
+        raise TraceError("a token chooses one expert twice")
+    _require_places(trace)
+
+
+def _require_places(trace: RoutingTrace) -> None:
+    """Refuses tokens that lie nowhere, or where another one lies."""
+    if trace.image_size % trace.grid:
+        raise TraceError(f"{trace.image_size} pixels are not {trace.grid} whole patches")
+    side, is_text = trace.image_size // trace.grid, trace.modality == TEXT
+    position = trace.position.astype(np.int64)
+    most = np.where(is_text, _LARGEST, trace.grid**2)
+    if np.any((position < 0) | (position >= most)):
+        raise TraceError("a token has a position outside of its picture or text")
+    rows, columns = np.divmod(position, trace.grid)
+    corners = side * np.stack([columns, rows, columns + 1, rows + 1], axis=-1)
+    if np.any(trace.box != np.where(is_text[:, None], -1, corners)):
+        raise TraceError("a box is not that of its patch")
+    places = np.stack([trace.pair, is_text, position]).astype(np.int64)
+    if len(np.unique(places, axis=1).T) != trace.num_tokens:
+        raise TraceError("two tokens have one place")
 
 
 def _arrays(trace: RoutingTrace) -> dict[str, Any]:

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 import streamlit as st
 
 from analysis.characters import seen
+from analysis.errors import AnalysisError
+from limoe_core.config import ConfigError
+from limoe_core.runs import RunError
+
+_LOG = logging.getLogger(__name__)
 
 Kind = Literal["info", "warning", "error"]
 
@@ -40,6 +48,30 @@ def say(kind: Kind, sentence: object) -> None:
     box = {"info": st.info, "warning": st.warning, "error": st.error}[kind]
     icon = {"info": "info", "warning": "warning", "error": "error"}[kind]
     box(plain(sentence, longest=1200), icon=f":material/{icon}:")
+
+
+@contextmanager
+def spoken(run: str) -> Iterator[None]:
+    """Turns what goes wrong while something is drawn into a sentence in its place.
+
+    A run may come from anybody, and its reader may go on to other pages and other runs. The trace
+    of an error that nobody expected stands in the server's log and not on the page, which may be
+    seen by people who should not see the server's paths.
+    """
+    try:
+        yield
+    except (RunError, AnalysisError, ConfigError) as error:
+        say("error", f"This cannot be shown: {error}")
+    except OSError as error:  # a file went away, or may not be read
+        say("error", file_trouble(run, error))
+    except Exception:  # Streamlit's own control flow is made of BaseExceptions
+        _LOG.exception("a page of the run %r could not be drawn", run)
+        say(
+            "error",
+            f"This cannot be shown, for a reason that nobody foresaw: something in {run} may be "
+            "damaged. The server's log has the details; other pages and other runs are not "
+            "touched.",
+        )
 
 
 def file_trouble(run: str, error: OSError) -> str:

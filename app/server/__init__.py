@@ -1,1 +1,1 @@
-"""State of the server, shared by all sessions: runs, jobs, caches, confinement."""
+"""State of the server, shared by all sessions: runs, jobs, caches."""

@@ -66,7 +66,8 @@ def model(run: Run, step: int) -> Recorded[LoadedModel]:
 def predictions(run: Run, task: str, step: int) -> Recorded[Predictions]:
     """The single answers of an evaluation."""
     stamp = run.stamp("predictions", step, task)
-    return kept(record(Predictions.load, run.path, task, step).through(_made, stamp))
+    call = record(Predictions.load, run.path, task, step)
+    return kept(call.through(lambda _: run.predictions(task, step), stamp))
 
 
 # ---- what is made of it
@@ -96,10 +97,6 @@ def worked_with_progress(call: Recorded[T], label: str) -> Recorded[T]:
     return call.through(
         lambda compute: jobs.result(call.key, lambda progress: compute(progress=progress), label)
     )
-
-
-def _made(compute: Callable[..., T]) -> T:
-    return compute()
 
 
 @st.cache_data(max_entries=4096, show_spinner=False)

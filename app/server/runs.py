@@ -1,13 +1,16 @@
 """Runs and their contents, loaded once per server.
 
-Names of runs come from the address bar; `limoe_core.runs.find_run` refuses any that is
-not a plain folder name. A folder or a file of a run that is a symbolic link is used only if it
-leads to a place within the folder of runs (`app.server.confinement`), so nothing outside is ever
-read as a run. JAX is imported only when parameters are asked for.
+Names of runs come from the address bar; `limoe_core.runs.find_run` refuses any that is not a plain
+folder name. Whoever may write into the folder of runs, a training job on a shared machine perhaps,
+could put a link there that leads to any file that the dashboard's user may read. So every file of a
+run is opened within the folder of runs: a link may lead to another place in it, as people do who
+keep a run under two names, and is refused if it leads out. JAX is imported only when parameters are
+asked for.
 """
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,8 +21,8 @@ import streamlit as st
 
 import analysis
 from analysis.characters import cleaned
-from app.server import confinement
-from limoe_core.runs import Run, RunError, RunListing, find_run, list_runs
+from limoe_core.runs import Run, RunError, RunListing, find_run
+from limoe_core.runs.listing import folders, usable
 from limoe_core.trace import RoutingTrace
 
 if TYPE_CHECKING:
@@ -31,13 +34,20 @@ if TYPE_CHECKING:
 #: Longest text of a run or a reader, in characters; what follows is cut.
 LONGEST_TEXT = 20_000
 
+#: What a verdict about a run depends on: states of its folder and of its config.json.
+_Marks = tuple[tuple[int, ...] | None, ...]
+
 
 @dataclass(frozen=True)
 class Runs:
-    """The runs of a folder: the usable ones, and the others with a reason."""
+    """The runs of a folder: the usable ones, and the others with a reason.
+
+    Of a run that nobody asked for no more than its config.json is ever opened, and that once while
+    it stays the same.
+    """
 
     folder: Path
-    usable: tuple[str, ...]
+    _listed: dict[str, Run]
     broken: tuple[RunListing, ...]
 
     @classmethod
@@ -47,12 +57,25 @@ class Runs:
         Raises:
           RunError: it is missing or may not be read.
         """
-        listings = [_checked(folder, each) for each in list_runs(folder)]
+        verdicts = _verdicts(folder)
         return cls(
             folder,
-            tuple(each.name for each in listings if each.error is None),
-            tuple(each for each in listings if each.error is not None),
+            {path.name: found for path, found in verdicts.items() if isinstance(found, Run)},
+            tuple(
+                RunListing(path, path.name, found)
+                for path, found in verdicts.items()
+                if isinstance(found, str)
+            ),
         )
+
+    @property
+    def usable(self) -> tuple[str, ...]:
+        """Names of the runs that can be opened."""
+        return tuple(self._listed)
+
+    def listed(self, name: str) -> Run:
+        """A usable run with its settings as they were when it was listed, not opened anew."""
+        return self._listed[name]
 
     def open(self, name: str) -> Run:
         """Opens a run by its name, which may come from outside.
@@ -60,23 +83,49 @@ class Runs:
         Raises:
           RunError: it is no plain folder name, no run, or leads out of the folder of runs.
         """
-        run = find_run(self.folder, name)
-        confinement.check(self.folder, run.path)
-        return run
+        return find_run(self.folder, name, within=self.folder)
 
     def default(self) -> str:
-        """The run to open with: the first that has experts and can show their routing."""
-        with_experts = []
-        for name in self.usable:
-            with suppress(RunError, OSError):  # it went away just now, or its probe is damaged
-                run = self.open(name)
-                if not run.config.model.experts:
-                    continue
-                with_experts.append(name)
-                if steps := run.probe_steps():
-                    probe(run, steps[-1])
-                    return name
-        return (*with_experts, *self.usable)[0]
+        """The run to open with: the first that has experts and a record of their routing."""
+        with_experts = [name for name, run in self._listed.items() if run.config.model.experts]
+        probed = (name for name in with_experts if has_probes(self._listed[name]))
+        return next(probed, None) or (*with_experts, *self.usable)[0]
+
+
+def has_probes(run: Run) -> bool:
+    """Whether a run has probe traces; looks at names alone."""
+    with suppress(RunError):
+        return bool(run.probe_steps())
+    return False
+
+
+#: The verdicts of the last look at each folder of runs, with what they depend on.
+_SEEN: dict[Path, dict[Path, tuple[_Marks, Run | str]]] = {}
+
+
+def _verdicts(folder: Path) -> dict[Path, Run | str]:
+    """Each folder in the folder of runs: a run that can be used, or the reason why it cannot."""
+    before, seen = _SEEN.get(folder, {}), {}
+    for path in folders(folder):
+        marks = _state(path), _state(Run.config_of(path))
+        known = before.get(path)
+        seen[path] = known if known and known[0] == marks else (marks, _verdict(path, folder))
+    _SEEN[folder] = seen
+    return {path: found for path, (_, found) in seen.items()}
+
+
+def _verdict(path: Path, folder: Path) -> Run | str:
+    found = usable(path, within=folder)
+    # Kept for as long as the server runs, so without what is only shown of a run that was chosen.
+    return replace(found, info={}) if isinstance(found, Run) else found
+
+
+def _state(path: Path) -> tuple[int, ...] | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def clean(text: str) -> str:
@@ -85,18 +134,6 @@ def clean(text: str) -> str:
     For what goes on as text: to the model, into a field that the reader may edit.
     """
     return cleaned(text, LONGEST_TEXT)
-
-
-def _checked(folder: Path, listing: RunListing) -> RunListing:
-    """The listing, with an error if the run cannot be opened by its name."""
-    if listing.error is not None:
-        return listing
-    try:
-        find_run(folder, listing.name)
-        confinement.check(folder, listing.path)
-    except RunError as error:
-        return replace(listing, error=str(error))
-    return listing
 
 
 def probe(run: Run, step: int) -> RoutingTrace:
@@ -113,7 +150,7 @@ def probe_as_read(run: Run, step: int) -> tuple[RoutingTrace, bool]:
 
     A run may come from anywhere: texts that no browser would take are made readable.
     """
-    return _probe(str(run.path), step, run.stamp("probe", step))
+    return _probe(run, str(run.path), step, (run.stamp("probe", step), run.stamp("config")))
 
 
 def probe_pictures(run: Run) -> UInt8[np.ndarray, "n size size 3"] | None:
@@ -122,7 +159,7 @@ def probe_pictures(run: Run) -> UInt8[np.ndarray, "n size size 3"] | None:
     Raises:
       RunError: they are damaged.
     """
-    return _probe_pictures(str(run.path), run.stamp("probe pictures"))
+    return _probe_pictures(run, str(run.path), (run.stamp("probe pictures"), run.stamp("config")))
 
 
 def model(run: Run, step: int) -> LoadedModel:
@@ -134,7 +171,7 @@ def model(run: Run, step: int) -> LoadedModel:
     Raises:
       RunError: the run has no such step, or it is damaged.
     """
-    return _model(str(run.path), step, model_stamp(run, step))
+    return _model(run, str(run.path), step, model_stamp(run, step))
 
 
 def load_model(run: Run, step: int) -> LoadedModel:
@@ -143,9 +180,10 @@ def load_model(run: Run, step: int) -> LoadedModel:
         return model(run, step)
 
 
-def model_stamp(run: Run, step: int) -> tuple[int, int]:
-    """Stamp of the parameters of a step."""
-    return run.stamp("parameters", step)
+def model_stamp(run: Run, step: int) -> tuple[int, ...]:
+    """Stamp of all that the model of a step is made of."""
+    parts = run.stamp("parameters", step), run.stamp("config"), run.stamp("tokenizer")
+    return tuple(number for part in parts for number in part)
 
 
 def pairs(run: Run, split: str) -> PairSet:
@@ -154,35 +192,38 @@ def pairs(run: Run, split: str) -> PairSet:
     Raises:
       RuntimeError, ValueError or OSError: it is not on this machine and cannot be built.
     """
-    return _pairs(str(run.path), split, run.stamp("config"))
+    return _pairs(run, str(run.path), split, run.stamp("config"))
+
+
+_Stamps = tuple[tuple[int, int], ...]
 
 
 @st.cache_resource(max_entries=128, show_spinner=False)
-def _probe(path: str, step: int, stamp: tuple[int, int]) -> tuple[RoutingTrace, bool]:
-    trace = Run.open(path).probe(step)
+def _probe(_run: Run, path: str, step: int, stamps: _Stamps) -> tuple[RoutingTrace, bool]:
+    trace = _run.probe(step)
     readable = analysis.readable(trace, LONGEST_TEXT)
     return (trace, True) if readable == trace else (readable, False)
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
-def _probe_pictures(path: str, stamp: tuple[int, int]) -> np.ndarray | None:
-    return Run.open(path).probe_pictures()
+def _probe_pictures(_run: Run, path: str, stamps: _Stamps) -> np.ndarray | None:
+    return _run.probe_pictures()
 
 
 @st.cache_resource(max_entries=6, show_spinner=False)
-def _model(path: str, step: int, stamp: tuple[int, int]) -> LoadedModel:
+def _model(_run: Run, path: str, step: int, stamp: tuple[int, ...]) -> LoadedModel:
     from limoe_core.devices.host import keep_compiled
     from limoe_core.inference import load
 
     keep_compiled()
-    return load(path, step)
+    return load(_run, step)
 
 
 @st.cache_resource(max_entries=6, show_spinner=False)
-def _pairs(path: str, split: str, stamp: tuple[int, int]) -> PairSet:
+def _pairs(_run: Run, path: str, split: str, stamp: tuple[int, int]) -> PairSet:
     from limoe_core.data.source import load_pairs
 
-    return load_pairs(Run.open(path).config.data, split)
+    return load_pairs(_run.config.data, split)
 
 
 __all__ = ["Run", "RunError", "Runs", "model", "pairs", "probe", "probe_pictures"]

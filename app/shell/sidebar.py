@@ -49,13 +49,9 @@ def choose_run(runs: Runs) -> Run | None:
 
 
 def show_page(show: Callable[[Run], None], run: Run) -> None:
-    """Draws a page, with a message below if files of the run went away meanwhile."""
-    try:
+    """Draws a page; whatever goes wrong is a sentence on it and, if unexpected, in the log."""
+    with messages.spoken(run.name):
         show(run)
-    except RunError as error:
-        messages.say("error", f"This cannot be shown: {error}")
-    except OSError as error:  # a file went away, or may not be read
-        messages.say("error", messages.file_trouble(run.name, error))
 
 
 def choose_step(

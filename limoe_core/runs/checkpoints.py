@@ -7,6 +7,7 @@ are renamed away before they are removed, so a folder named by a number is alway
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -20,26 +21,35 @@ import numpy as np
 import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers
 
-from limoe_core.runs.files import INPUT, OPTIMIZER, PARAMS, RunError, whole_steps
+from limoe_core import confined
+from limoe_core.confined import ANYWHERE
+from limoe_core.runs.files import INPUT, OPTIMIZER, PARAMS, RunError, brief, whole_steps, why
 
 #: Nested dicts, tuples and named tuples of arrays, or of their `jax.ShapeDtypeStruct`.
 Tree = Any
 
 _TRASH = ".deleted"
+#: Most bytes of a file that describes a step's arrays.
+_MOST_METADATA = 64 * 2**20
+#: Most bytes that arrays take for each byte on disk; new biases and norms pack well.
+_MOST_PACKED = 50
 
 
-def read_params(folder: Path, step: int, target: Tree | None = None) -> Tree:
+def read_params(
+    folder: Path, step: int, target: Tree | None = None, within: Path = ANYWHERE
+) -> Tree:
     """The parameters of a step, without touching its optimizer state.
 
     Args:
       target: tree of `jax.ShapeDtypeStruct` (or arrays). Each leaf is cast to its dtype and placed
         on its sharding, or on the first local device where it has none. Without a target: nested
         dicts, with string keys, of numpy arrays as they are stored.
+      within: folder that the step must lie in, links followed.
 
     Raises:
       RunError: there is no such step, it is damaged, or it does not fit the target.
     """
-    return _read(folder, step, {PARAMS: target})[PARAMS]
+    return _read(folder, step, {PARAMS: target}, within)[PARAMS]
 
 
 def read_all(folder: Path, step: int, targets: Mapping[str, Tree]) -> dict[str, Any]:
@@ -113,6 +123,8 @@ class StepStore:
         with self._saying_what_is_safe():
             self._manager.wait_until_finished()  # so that nothing else fails after what we say
             # Or Orbax would wait five minutes for a folder that its thread could not make.
+            if not self._folder.is_dir():
+                raise FileNotFoundError("the folder is no longer there; it was deleted or moved")
             if not os.access(self._folder, os.W_OK | os.X_OK):
                 raise PermissionError("Permission denied")
             self._empty_trash()
@@ -193,9 +205,11 @@ class StepStore:
         self.close()
 
 
-def _read(folder: Path, step: int, targets: Mapping[str, Tree | None]) -> dict[str, Any]:
+def _read(
+    folder: Path, step: int, targets: Mapping[str, Tree | None], within: Path = ANYWHERE
+) -> dict[str, Any]:
     folder = folder.absolute()
-    found = whole_steps(folder)
+    found = whole_steps(folder, within)
     if step not in found:
         have = f"it has {', '.join(map(str, found))}" if found else "it has none"
         raise RunError(f"{folder} has no step {step}; {have}")
@@ -204,24 +218,55 @@ def _read(folder: Path, step: int, targets: Mapping[str, Tree | None]) -> dict[s
     if missing:
         raise RunError(f"{place} holds no {' and no '.join(missing)}: it can be used, not resumed")
     try:
-        return {name: _read_item(place / name, target) for name, target in targets.items()}
+        return {name: _read_item(place / name, target, within) for name, target in targets.items()}
     except RunError:
         raise
+    except confined.RefusedError as error:
+        raise RunError(str(error)) from None
+    except PermissionError as error:
+        raise RunError(f"{place} cannot be read: {why(error)}") from error
     except Exception as error:  # Orbax and TensorStore raise many kinds for damaged files
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise RunError(f"{place} is damaged or incomplete: {reason[:300]}") from error
+        raise RunError(f"{place} is damaged or incomplete: {brief(error, 300)}") from error
 
 
-def _read_item(place: Path, target: Tree | None) -> Any:
+def _read_item(place: Path, target: Tree | None, within: Path) -> Any:
+    on_disk = sum(state.st_size for _, state in _checked(place, within))
     # Handlers, not a Checkpointer: that would open the items that were not asked for as well.
     if place.name == INPUT:
         return ocp.JsonCheckpointHandler().restore(place)
     handler = ocp.PyTreeCheckpointHandler()
     try:
         stored = handler.metadata(place).tree
+        if place.name == PARAMS:
+            _require_room(place, stored, on_disk)
         return handler.restore(place, args=_restore_args(place, stored, target))
     finally:
         handler.close()
+
+
+def _checked(place: Path, within: Path) -> list[tuple[str, os.stat_result]]:
+    """The files that Orbax will open, none of which is a link, a FIFO or too large to be true."""
+    files = confined.tree(place, within=within)
+    for name, state in files:
+        if Path(name).parent == place.resolve() and state.st_size > _MOST_METADATA:
+            raise RunError(f"{name} is larger than {_MOST_METADATA // 2**20} MiB")
+    return files
+
+
+def _require_room(place: Path, stored: Tree, on_disk: int) -> None:
+    """Refuses arrays that claim far more memory than they take on disk."""
+    claimed = 0
+    for leaf in jax.tree.leaves(stored):
+        size = math.prod(leaf.shape) * np.dtype(leaf.dtype).itemsize
+        storage = getattr(leaf, "storage", None)
+        chunk = math.prod(getattr(storage, "chunk_shape", None) or leaf.shape)
+        # A chunk is unpacked as a whole, however little of it is wanted.
+        claimed += max(size, chunk * np.dtype(leaf.dtype).itemsize)
+    if claimed > _MOST_PACKED * on_disk + _MOST_METADATA:
+        raise RunError(
+            f"{place} claims {claimed / 2**20:,.0f} MiB of parameters and has "
+            f"{on_disk / 2**20:,.1f} MiB on disk"
+        )
 
 
 def _restore_args(place: Path, stored: Tree, target: Tree | None) -> ocp.args.PyTreeRestore:

@@ -23,9 +23,10 @@ import numpy as np
 
 from limoe_core import places
 from limoe_core.config import Config, ConfigError
+from limoe_core.confined import ANYWHERE
 from limoe_core.files import replacing, write_json
 from limoe_core.locks import AlreadyLockedError, locked
-from limoe_core.runs import metrics
+from limoe_core.runs import evaluations, metrics, predictions, probes
 from limoe_core.runs.files import (
     CAUSAL,
     CONFIG,
@@ -33,7 +34,10 @@ from limoe_core.runs.files import (
     EVALUATIONS,
     EVENTS,
     METRICS,
+    MOST_CONFIG,
+    MOST_TOKENIZER,
     OPTIMIZER,
+    PARAMS,
     PICTURES,
     PREDICTIONS,
     PROBES,
@@ -42,17 +46,20 @@ from limoe_core.runs.files import (
     TOKENIZER,
     TRAINING,
     RunError,
-    as_damage,
     cut_measurements,
+    entries,
+    is_there,
+    opened,
     read_json,
+    stamp_of,
     whole_steps,
 )
-from limoe_core.runs.predictions import cut_predictions, predictions_path
 
 if TYPE_CHECKING:
     from jaxtyping import UInt8
 
     from limoe_core.runs.checkpoints import StepStore, Tree
+    from limoe_core.runs.predictions import Predictions
     from limoe_core.tokenizer import Tokenizer
     from limoe_core.trace import RoutingTrace
 
@@ -71,7 +78,7 @@ Part = Literal[
     "causal",
     "events",
 ]
-#: Time of the last change in ns, and size in bytes.
+#: Time of the last change in ns, and size in bytes; of parameters a digest of both of all files.
 Stamp = tuple[int, int]
 
 _PACKAGES = (
@@ -98,6 +105,8 @@ class Run:
     """The rest of config.json: format, data, versions, seed, created, parameters."""
     unfollowed: Mapping[str, str] = field(default_factory=dict)
     """Places that config.json names and the user has not, by their option, such as data.dir."""
+    within: Path = field(default=ANYWHERE, repr=False, compare=False)
+    """Links in the run are followed as far as they lead to a place in this folder."""
 
     @property
     def name(self) -> str:
@@ -199,22 +208,26 @@ class Run:
         return Run.open(self.path)
 
     @classmethod
-    def open(cls, path: str | os.PathLike[str]) -> Run:
+    def open(cls, path: str | os.PathLike[str], *, within: Path = ANYWHERE) -> Run:
         """Opens a run directory for reading, or to go on with it.
 
+        Args:
+          within: folder that every file of the run must lie in, links followed, for runs of people
+            whom the reader does not trust. By default links may lead anywhere.
+
         Raises:
-          RunError: it is missing, foreign, damaged, or written by a newer version.
+          RunError: it is missing, foreign, damaged, out of `within`, or written by a newer version.
         """
         place = Path(os.path.abspath(path))
-        if not place.exists():
+        if not os.path.lexists(place):
             raise RunError(f"there is no run at {place}")
-        if not place.is_dir():
+        if os.path.isfile(place):
             raise RunError(f"{place} is a file; a run is a folder with a config.json")
-        if not (place / CONFIG).exists():
+        if os.path.isdir(place) and CONFIG not in entries(place, within):
             raise RunError(f"{place} is not a run: it has no config.json")
-        info = read_json(place / CONFIG)
+        info = read_json(place / CONFIG, MOST_CONFIG, within)
         form = info.get("format")
-        if not isinstance(form, int) or isinstance(form, bool) or "config" not in info:
+        if type(form) is not int or "config" not in info:
             raise RunError(f"{place}/config.json is not that of a LIMoE Lens run")
         if form > RUN_FORMAT:
             raise RunError(
@@ -227,9 +240,14 @@ class Run:
             raise RunError(f"{place}/config.json: {error}") from error
         followed, unfollowed = _without_strange_places(config)
         rest = {key: value for key, value in info.items() if key != "config"}
-        return cls(place, followed, rest, unfollowed)
+        return cls(place, followed, rest, unfollowed, within)
 
     # ---- where things are
+
+    @staticmethod
+    def config_of(path: Path) -> Path:
+        """The file that makes a folder a run."""
+        return path / CONFIG
 
     def path_of(self, part: Part, step: int | None = None, task: str = "") -> Path:
         """File or folder of a part, whether it is there or not.
@@ -248,11 +266,11 @@ class Run:
             case "evaluations":
                 return self.path / EVALUATIONS
             case "predictions":
-                return predictions_path(self.path, task, _given(step, part))
+                return predictions.predictions_path(self.path, task, _given(step, part))
             case "parameters":
                 return self.path / STEPS / str(_given(step, part))
             case "probe":
-                return self.path / PROBES / f"{_given(step, part)}.npz"
+                return probes.path(self.path / PROBES, _given(step, part))
             case "probe pictures":
                 return self.path / PROBES / PICTURES
             case "causal":
@@ -262,21 +280,22 @@ class Run:
 
     def has(self, part: Part, step: int | None = None, task: str = "") -> bool:
         """Whether a part is there; see `path_of`."""
-        return self.path_of(part, step, task).exists()
+        return is_there(self.path_of(part, step, task), self.within)
 
     def stamp(self, part: Part, step: int | None = None, task: str = "") -> Stamp:
         """A value that changes when a part does, for caches; (0, 0) while it is not there."""
-        try:
-            found = self.path_of(part, step, task).stat()
-        except OSError:
-            return (0, 0)
-        return (found.st_mtime_ns, found.st_size)
+        place = self.path_of(part, step, task)
+        return stamp_of(place / PARAMS if part == "parameters" else place)
 
     # ---- parameters
 
     def steps(self) -> list[int]:
-        """Steps whose parameters are on disk, whole, in rising order."""
-        return whole_steps(self.path / STEPS)
+        """Steps whose parameters are on disk, whole, in rising order.
+
+        Raises:
+          RunError: the folder of steps may not be read.
+        """
+        return whole_steps(self.path / STEPS, self.within)
 
     def checkpoints(self, *, keep: int = 3, keep_period: int = 0) -> StepStore:
         """The store to write steps with; close it when done. See `StepStore`."""
@@ -290,7 +309,7 @@ class Run:
         """Parameters of a step, by default the newest: see `checkpoints.read_params`."""
         from limoe_core.runs.checkpoints import read_params
 
-        return read_params(self.path / STEPS, self.resolve_step(step), target)
+        return read_params(self.path / STEPS, self.resolve_step(step), target, self.within)
 
     def resolve_step(self, step: int | None = None) -> int:
         """`step` if the run has it, or its newest one.
@@ -336,12 +355,12 @@ class Run:
         metrics.append(self.path_of("metrics"), values)
 
     def metrics(self) -> list[dict[str, Any]]:
-        """All logged lines; torn ones are skipped. [] if nothing is logged yet.
+        """The logged lines, torn ones left out: see `metrics.read`. [] if nothing is logged yet.
 
         Raises:
           RunError: metrics.jsonl is there and cannot be read.
         """
-        return metrics.read(self.path_of("metrics"))
+        return metrics.read(self.path_of("metrics"), self.within)
 
     def truncate_metrics(self, step: int) -> None:
         """Forgets all that belongs to later steps than `step`, to go on from there.
@@ -355,7 +374,7 @@ class Run:
         cut_measurements(self.path_of("causal"), step, unknown=goes_back)
         if self.has("evaluations") or (self.path / PREDICTIONS).is_dir():
             with locked(self.path / EVALUATING):
-                cut_predictions(self.path, step)
+                predictions.cut_predictions(self.path, step)
                 results = self.evaluations()
                 kept_results = {
                     task: {n: value for n, value in by_step.items() if int(n) <= step}
@@ -376,18 +395,37 @@ class Run:
     def evaluations(self) -> dict[str, dict[str, Any]]:
         """Results by task, then by step (a string, as JSON has it); {} if there are none.
 
+        Results that lack what their readers need are left out; `damaged_evaluations` names them.
+
         Raises:
           RunError: evaluations.json is damaged.
         """
-        path = self.path_of("evaluations")
-        return read_json(path) if path.exists() else {}
+        return evaluations.read(self.path_of("evaluations"), self.within).results
+
+    def damaged_evaluations(self) -> tuple[str, ...]:
+        """A sentence for each result that `evaluations` leaves out.
+
+        Raises:
+          RunError: evaluations.json is damaged.
+        """
+        return evaluations.read(self.path_of("evaluations"), self.within).damaged
 
     def store_evaluation(self, task: str, step: int, result: Mapping[str, Any]) -> None:
         """Adds or replaces one result. Two processes may do so at the same time."""
         with locked(self.path / EVALUATING):
-            results = self.evaluations()
+            # With those that nobody can use: what is stored is not lost for being odd.
+            path = self.path_of("evaluations")
+            results = read_json(path) if path.exists() else {}
             results.setdefault(task, {})[str(step)] = result
             write_json(self.path_of("evaluations"), results)
+
+    def predictions(self, task: str, step: int) -> Predictions:
+        """The single answers of an evaluation.
+
+        Raises:
+          RunError: there are none, or they are damaged.
+        """
+        return predictions.read(self.path_of("predictions", step, task), task, step, self.within)
 
     @contextmanager
     def held_for_training(self) -> Iterator[None]:
@@ -408,24 +446,24 @@ class Run:
     # ---- probes
 
     def probe_steps(self) -> list[int]:
-        """Steps that have a probe trace, in rising order."""
-        stems = (path.stem for path in (self.path / PROBES).glob("*.npz"))
-        return sorted(int(stem) for stem in stems if stem.isascii() and stem.isdigit())
+        """Steps that have a probe trace, in rising order.
+
+        Raises:
+          RunError: the folder of traces may not be read.
+        """
+        return probes.steps(self.path / PROBES, self.within)
 
     def probe(self, step: int) -> RoutingTrace:
         """The probe trace of `step`.
 
         Raises:
-          RunError: there is none, or it is damaged.
+          RunError: there is none, it is damaged, or it is not of this run's model.
         """
-        from limoe_core.trace import RoutingTrace
-
         path = self.path_of("probe", step)
-        if not path.exists():
+        if not self.has("probe", step):
             have = ", ".join(map(str, self.probe_steps())) or "none"
             raise RunError(f"{self.path} has no probe at step {step}; it has {have}")
-        with as_damage(path):
-            return RoutingTrace.load(path)
+        return probes.read(path, self.config.model, self.within)
 
     def save_probe(self, step: int, trace: RoutingTrace) -> None:
         """Writes or replaces the probe trace of `step`."""
@@ -435,12 +473,14 @@ class Run:
             trace.save(temporary)
 
     def probe_pictures(self) -> UInt8[np.ndarray, "n size size 3"] | None:
-        """The probe pairs' pictures as the model sees them, or None if the run has none."""
-        path = self.path_of("probe pictures")
-        if not path.exists():
+        """The probe pairs' pictures as the model sees them, or None if the run has none.
+
+        Raises:
+          RunError: they are damaged, or not of this run's model.
+        """
+        if not self.has("probe pictures"):
             return None
-        with as_damage(path), np.load(path, allow_pickle=False) as stored:
-            return stored["pictures"]
+        return probes.read_pictures(self.path / PROBES, self.config.model, self.within)
 
     def save_probe_pictures(self, pictures: UInt8[np.ndarray, "n size size 3"]) -> None:
         """Writes the probe pairs' pictures, in the order of the traces' pairs."""
@@ -460,10 +500,17 @@ class Run:
         from limoe_core.tokenizer import Tokenizer
 
         path = self.path_of("tokenizer")
-        if not path.exists():
+        if not self.has("tokenizer"):
             raise RunError(f"{self.path} has no tokenizer.model: part of the run is missing")
-        with as_damage(path):
-            return Tokenizer.load(path)
+        with opened(path, MOST_TOKENIZER, self.within) as file:
+            tokenizer = Tokenizer(file.read())
+            size = self.config.model.vocab_size
+            if tokenizer.vocab_size != size:
+                raise RunError(
+                    f"{path} has {tokenizer.vocab_size:,} pieces, and the model of config.json "
+                    f"{size:,}: it belongs to another run"
+                )
+        return tokenizer
 
     def save_tokenizer(self, tokenizer: Tokenizer) -> None:
         """Writes the tokenizer beside the model."""

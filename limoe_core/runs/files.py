@@ -16,13 +16,21 @@ Only `limoe_core.runs` spells these names; everyone else asks a `Run`.
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import json
+import os
+import stat
 import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
+
+from limoe_core import confined
+from limoe_core.confined import ANYWHERE
+from limoe_core.files import from_json
 
 #: Version of the layout. Readers refuse a run written by a newer layout.
 RUN_FORMAT = 1
@@ -51,10 +59,102 @@ class RunError(ValueError):
 
 #: What readers of archives, models and JSON raise for a file that was cut, mixed up or flipped.
 DAMAGE: tuple[type[Exception], ...] = (
-    *(OSError, ValueError, TypeError, KeyError, EOFError),
+    *(OSError, ValueError, TypeError, KeyError, EOFError, ArithmeticError),
     # A RecursionError is a RuntimeError; a shape that is mixed up may ask for all memory.
-    *(RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error),
+    *(RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error, SyntaxError),
 )
+_MIB = 2**20
+#: Most bytes of each file that are read.
+MOST_CONFIG, MOST_EVALUATIONS, MOST_TOKENIZER = 1 * _MIB, 16 * _MIB, 32 * _MIB
+#: Of a compressed file of arrays; what they may inflate to is `limoe_core.arrays.MOST_BYTES`.
+MOST_ARRAYS = 256 * _MIB
+
+
+@contextmanager
+def opened(path: Path, most: int, within: Path = ANYWHERE) -> Iterator[BinaryIO]:
+    """Opens a regular file, and turns whatever its readers raise into a `RunError`.
+
+    Args:
+      most: bytes that it may have.
+      within: the folder that it must lie in, links followed.
+
+    Raises:
+      RunError: it is not opened, cannot be read, or is damaged.
+    """
+    with as_damage(path), confined.opened(path, within=within, most=most) as file:
+        yield file
+
+
+def read_json(path: Path, most: int = MOST_EVALUATIONS, within: Path = ANYWHERE) -> dict[str, Any]:
+    """The JSON object in `path`; see `opened`.
+
+    Raises:
+      RunError: the file is missing, cannot be read, or holds something else.
+    """
+    with opened(path, most, within) as file:
+        text = file.read(most)
+    try:
+        values = from_json(text.decode())
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        raise RunError(f"{path} is damaged: it is not whole, valid JSON") from None
+    except ValueError as error:
+        raise RunError(f"{path} is damaged: {brief(error)}") from None
+    if not isinstance(values, dict):
+        raise RunError(f"{path} should hold a JSON object, and holds a {type(values).__name__}")
+    return values
+
+
+def is_there(path: Path, within: Path = ANYWHERE) -> bool:
+    """Whether there is a file or a folder at this place, which is within the boundary."""
+    try:
+        return os.path.exists(confined.real(path, within))
+    except (OSError, ValueError):
+        return False
+
+
+def entries(folder: Path, within: Path = ANYWHERE) -> list[str]:
+    """Names of the entries of a folder; [] if there is none.
+
+    Raises:
+      RunError: it may not be read, is not within the boundary, or has too many.
+    """
+    try:
+        return confined.names(folder, within=within)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise RunError(f"{folder} cannot be read: {why(error)}") from error
+    except confined.RefusedError as error:
+        raise RunError(str(error)) from None
+
+
+def whole_steps(folder: Path, within: Path = ANYWHERE) -> list[int]:
+    """Training steps whose parameters lie whole in `folder`, in rising order; [] without a folder.
+
+    Looks at names alone: `limoe_core.runs.checkpoints` renames a step into place when it is whole.
+
+    Raises:
+      RunError: as `entries`.
+    """
+    steps = (int(name) for name in entries(folder, within) if is_step(name))
+    return sorted(n for n in steps if (folder / str(n) / PARAMS / "_METADATA").is_file())
+
+
+def stamp_of(place: Path) -> tuple[int, int]:
+    """A value that changes when a file does, or any file below a folder; (0, 0) while it is away.
+
+    A folder's own time tells only of entries that come and go, not of files that are overwritten.
+    """
+    try:
+        state = place.stat()
+        if not stat.S_ISDIR(state.st_mode):
+            return (state.st_mtime_ns, state.st_size)
+        files = confined.tree(place)
+    except (OSError, confined.RefusedError):  # whoever reads it says so
+        return (0, 0)
+    told = repr([(name, each.st_mtime_ns, each.st_ino, each.st_size) for name, each in files])
+    digest = hashlib.blake2b(told.encode(errors="surrogateescape"), digest_size=8).digest()
+    return (int.from_bytes(digest), sum(each.st_size for _, each in files))
 
 
 @contextmanager
@@ -64,40 +164,38 @@ def as_damage(path: Path) -> Iterator[None]:
         yield
     except RunError:
         raise
-    except DAMAGE as error:
-        raise RunError(f"{path} is damaged or incomplete: {error}") from error
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """The JSON object in `path`.
-
-    Raises:
-      RunError: the file is missing, cannot be read, or holds something else.
-    """
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise RunError(f"{path} does not exist") from None
+    except confined.RefusedError as error:
+        raise RunError(str(error)) from None
     except OSError as error:
-        raise RunError(f"{path} cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:  # UnicodeDecodeError and JSONDecodeError as well
-        raise RunError(f"{path} is damaged: it is not whole, valid JSON") from error
-    if not isinstance(values, dict):
-        raise RunError(f"{path} should hold a JSON object, and holds a {type(values).__name__}")
-    return values
+        # By a library about what it read, or for a place in the file that is none.
+        if error.errno in (None, errno.EINVAL):
+            raise RunError(f"{path} is damaged or incomplete: {brief(error)}") from error
+        raise RunError(f"{path} cannot be read: {why(error)}") from error
+    except DAMAGE as error:
+        raise RunError(f"{path} is damaged or incomplete: {brief(error)}") from error
 
 
-def whole_steps(folder: Path) -> list[int]:
-    """Training steps whose parameters lie whole in `folder`, in rising order; [] without a folder.
+def why(error: OSError) -> str:
+    """What the operating system says, in words."""
+    match error:
+        case FileNotFoundError():
+            return "it is not there; it may have been deleted or moved"
+        case PermissionError():
+            return "its owner does not let this user read it"
+        case NotADirectoryError():
+            return "it does not lie in a folder"
+    return (error.strerror or type(error).__name__).lower()
 
-    Looks at names alone: `limoe_core.runs.checkpoints` renames a step into place when it is whole.
-    """
-    try:
-        names = [entry.name for entry in folder.iterdir()]
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    steps = (int(name) for name in names if name.isascii() and name.isdigit())
-    return sorted(n for n in steps if (folder / str(n) / PARAMS / "_METADATA").is_file())
+
+def brief(error: Exception, longest: int = 200) -> str:
+    """The first line of an error, which may quote a file, cut to a sentence's length."""
+    first = (str(error).splitlines() or [type(error).__name__])[0]
+    return first if len(first) <= longest else f"{first[: longest - 1]}…"
+
+
+def is_step(name: str) -> bool:
+    """Whether an entry's name is the number of a training step."""
+    return name.isascii() and name.isdigit() and len(name) <= 12 and str(int(name)) == name
 
 
 def causal_file(folder: Path, digest: str) -> Path:

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, Integer, Shaped
 
+from limoe_core.arrays import read_arrays
+from limoe_core.confined import ANYWHERE
 from limoe_core.files import replacing
-from limoe_core.runs.files import PREDICTIONS, RunError, as_damage
+from limoe_core.runs.files import MOST_ARRAYS, PREDICTIONS, RunError, is_there, opened
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,15 +64,74 @@ class Predictions:
         Raises:
           RunError: if there is no such file, or it is damaged.
         """
-        path = predictions_path(run, task, step)
-        if not path.is_file():
-            raise RunError(
-                f"{path.parent.parent} has no predictions of {task} at step {step}; "
-                "python -m limoe_core.evaluate makes them"
-            )
-        with as_damage(path), np.load(path, allow_pickle=False) as file:
-            names = [each.name for each in dataclasses.fields(cls)]
-            return cls(**{name: file[name] for name in names if name in file.files})
+        return read(predictions_path(run, task, step), task, step)
+
+
+def read(path: Path, task: str, step: int, within: Path = ANYWHERE) -> Predictions:
+    """The answers in `path`, which fit together: every index names something.
+
+    Raises:
+      RunError: if there is no such file, it is damaged, or its parts do not fit together.
+    """
+    if not is_there(path, within):
+        raise RunError(
+            f"{path.parent.parent} has no predictions of {task} at step {step}; "
+            "python -m limoe_core.evaluate makes them"
+        )
+    with opened(path, MOST_ARRAYS, within) as file:
+        stored = read_arrays(file)
+        names = [each.name for each in dataclasses.fields(Predictions)]
+        arrays = {name: stored[name] for name in names if name in stored}
+        _require_kinds(arrays)
+        found = Predictions(**arrays)
+        _require_fit(found)
+    return found
+
+
+_TEXTS = ("data", "split", "languages", "keys", "names", "style", "category", "categories")
+#: Dimensions of arrays that have not one.
+_DIMENSIONS = {"data": 0, "split": 0, "ranks": 2, "top": 3, "similarity": 3}
+_LONGEST_TEXT = 1000
+
+
+def _require_kinds(arrays: Mapping[str, np.ndarray]) -> None:
+    for name, array in arrays.items():
+        kind = "U" if name in _TEXTS else "f" if name == "similarity" else "iu"
+        if array.dtype.kind not in kind or array.ndim != _DIMENSIONS.get(name, 1):
+            raise ValueError(f"{name} is {array.dtype} with the shape {array.shape}")
+        if kind == "U" and array.dtype.itemsize > 4 * _LONGEST_TEXT:
+            raise ValueError(f"{name} has texts of more than {_LONGEST_TEXT:,} characters")
+        if kind == "iu" and array.dtype == np.uint64:
+            raise ValueError(f"{name} is {array.dtype}, which no index is")
+
+
+def _require_fit(found: Predictions) -> None:
+    languages, pictures, concepts = len(found.languages), len(found.picture), len(found.keys)
+    k = found.top.shape[2]
+    if not (languages and pictures and concepts and k):
+        raise ValueError("it holds no answer at all")
+    shapes = {
+        "names": (concepts,),
+        **dict.fromkeys(("concept", "style", "category"), (pictures,)),
+        "ranks": (languages, pictures),
+        **dict.fromkeys(("top", "similarity"), (languages, pictures, k)),
+    }
+    for name, shape in shapes.items():
+        if getattr(found, name).shape != shape:
+            raise ValueError(f"{name} has the shape {getattr(found, name).shape}, not {shape}")
+    if len(found.categories) not in (0, concepts):
+        raise ValueError(f"categories are {len(found.categories)}, of {concepts} concepts")
+    for name, most in {
+        "concept": concepts,
+        "top": concepts,
+        "picture": 2**40,
+        "ranks": 2**40,
+    }.items():
+        values = getattr(found, name)
+        if values.min() < 0 or values.max() >= most:
+            raise ValueError(f"{name} names something that is not there")
+    if not np.all(np.abs(found.similarity) <= 1.01):
+        raise ValueError("similarity holds values that are no cosines")
 
 
 def predictions_path(run: str | os.PathLike[str], task: str, step: int) -> Path:

@@ -19,15 +19,18 @@ def make(seed: int = 0, pairs: int = 3, patches: int = 4, hidden: bool = True) -
     counts = rng.integers(0, 5, pairs)
     modality = np.concatenate([[0] * patches + [1] * count for count in counts])
     tokens, layers, experts, k = len(modality), 2, 5, 2
+    position = np.concatenate([[*range(patches), *range(c)] for c in counts])
+    rows, columns = np.divmod(position, 2)
+    corners = columns, rows, columns + 1, rows + 1
     probs = rng.dirichlet(np.ones(experts), (layers, tokens))
     expert = np.argsort(-probs, axis=-1)[..., :k].astype(np.int16)
     return RoutingTrace(
         layers=np.array([2, 4], np.int32),
         modality=modality.astype(np.uint8),
         pair=np.repeat(np.arange(pairs), counts + patches).astype(np.int32),
-        position=np.concatenate([[*range(patches), *range(c)] for c in counts]).astype(np.int32),
+        position=position.astype(np.int32),
         piece=np.array([words[rng.integers(5)] if m else "" for m in modality]),
-        box=rng.integers(0, 64, (tokens, 4)).astype(np.int32),
+        box=np.where(modality[:, None], -1, 8 * np.stack(corners, -1)).astype(np.int32),
         probs=probs,
         expert=expert,
         gate=np.take_along_axis(probs, expert.astype(int), -1),

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import streamlit as st
 
-from analysis.errors import AnalysisError
 from app.parts import figures, messages
 from app.parts.glossary import TERMS
-from app.server.runs import Runs
+from app.server.runs import Runs, has_probes
 from app.shell import controls, sidebar
 from app.views.emergence.figures import draw
 from app.views.emergence.history import Progress
@@ -35,12 +34,8 @@ def show(run: Run) -> None:
     shown = [run] if other is None else [run, other]
 
     def redraw() -> None:
-        try:
+        with messages.spoken(run.name):  # it is drawn again by itself, when the run may be gone
             draw(shown, layer, log=log)
-        except (RunError, AnalysisError) as error:
-            messages.say("error", f"This cannot be shown: {error}")
-        except OSError as error:  # it is drawn again by itself, when the run may be gone
-            messages.say("error", messages.file_trouble(run.name, error))
 
     st.fragment(redraw, run_every=_EVERY if live else None)()
 
@@ -48,7 +43,7 @@ def show(run: Run) -> None:
 def _choose_other(run: Run) -> Run | None:
     """Draws the choice of a second run to compare with; None for none."""
     runs = Runs.of(Path(run.path).parent)
-    names = [name for name in runs.usable if name != run.name and _has_history(runs, name)]
+    names = [name for name in runs.usable if name != run.name and _has_history(runs.listed(name))]
     with st.sidebar:
         chosen = controls.choice(
             "versus",
@@ -68,12 +63,8 @@ def _choose_other(run: Run) -> Run | None:
         return None
 
 
-def _has_history(runs: Runs, name: str) -> bool:
-    try:
-        run = runs.open(name)
-    except RunError:
-        return False
-    return bool(run.config.model.experts and run.probe_steps())
+def _has_history(run: Run) -> bool:
+    return bool(run.config.model.experts) and has_probes(run)
 
 
 def _choose_axis(run: Run) -> tuple[bool, bool]:

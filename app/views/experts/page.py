@@ -6,12 +6,10 @@ import importlib
 
 import streamlit as st
 
-from analysis.errors import AnalysisError
 from app.parts import figures, messages
 from app.shell import controls, sidebar
 from app.views.experts.probe_view import Source
-from limoe_core.config import ConfigError
-from limoe_core.runs.directory import Run, RunError
+from limoe_core.runs.directory import Run
 
 #: The views by their name in the address bar: title, and the module of this folder whose
 #: `show(source)` draws it, imported when it is opened.
@@ -47,12 +45,9 @@ def show(run: Run) -> None:
     figures.choose_format()
     source = Source(run, step, layer)
     view = _choose_view()
-    try:
-        st.caption(messages.plain(source.sentence, longest=600))
-        _, module = _VIEWS[view]
-        importlib.import_module(f"app.views.experts.{module}").show(source)
-    except (RunError, AnalysisError, ConfigError) as error:
-        messages.say("error", f"This cannot be shown: {error}")
+    st.caption(messages.plain(source.sentence, longest=600))
+    _, module = _VIEWS[view]
+    importlib.import_module(f"app.views.experts.{module}").show(source)
 
 
 def _choose_view() -> str:

@@ -27,6 +27,6 @@ def step_with_parameters(source: Source) -> int:
     return nearest
 
 
-def mark(source: Source, step: int) -> tuple[str, int, tuple[int, int]]:
+def mark(source: Source, step: int) -> tuple[str, int, tuple[int, ...]]:
     """Identity of the model for the key of a job."""
     return str(source.run.path), step, runs.model_stamp(source.run, step)

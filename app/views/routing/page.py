@@ -75,6 +75,8 @@ def show(run: Run) -> None:
     try:
         probe = _probe_near(run, step)
         shown = runs.probe_pictures(run)
+        if probe is not None and shown is not None and len(shown) != probe.num_pairs:
+            raise RunError(f"{len(shown):,} pictures are kept of {probe.num_pairs:,} pairs")
     except RunError as error:
         messages.say("error", f"The examples of this run cannot be shown: {error}")
         probe, shown = None, None

@@ -41,20 +41,19 @@ def warm_up(run: Run) -> None:
     """
     steps = run.steps()
     if steps:
-        _warm_up(str(run.path), steps[-1])
+        _warm_up(run, str(run.path), steps[-1])
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
-def _warm_up(path: str, step: int) -> threading.Thread:
+def _warm_up(_run: Run, path: str, step: int) -> threading.Thread:
     # No daemon: a process that ends while JAX compiles in one aborts.
-    thread = threading.Thread(target=_load, args=(path, step), name="warm-up")
+    thread = threading.Thread(target=_load, args=(_run, step), name="warm-up")
     thread.start()
     return thread
 
 
-def _load(path: str, step: int) -> None:
+def _load(run: Run, step: int) -> None:
     try:
-        run = Run.open(path)
         size = run.config.model.image_size
         runs.model(run, step).trace(
             [np.zeros((size, size, 3), np.uint8)], ["a"], capacity_factor=0.0

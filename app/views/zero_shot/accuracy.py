@@ -137,16 +137,8 @@ def _note(frame: pd.DataFrame, task: str, group: str) -> str:
 def _choose_twin(run: Run, step: int) -> tuple[Run, int] | None:
     """Draws the choice of a run to compare with; the dense twin by default, if there is one."""
     runs = Runs.of(run.path.parent)
-    others = {}
-    for name in runs.usable:
-        if name == run.name:
-            continue
-        try:
-            other = runs.open(name)
-        except RunError:
-            continue
-        if other.has("evaluations"):
-            others[name] = other
+    listed = {name: runs.listed(name) for name in runs.usable if name != run.name}
+    others = {name: other for name, other in listed.items() if other.has("evaluations")}
     twins = [name for name, other in others.items() if is_twin(run.config, other.config)]
     default = twins[0] if twins else _NONE
     with st.sidebar:
@@ -162,11 +154,16 @@ def _choose_twin(run: Run, step: int) -> tuple[Run, int] | None:
         )
     if chosen == _NONE:
         return None
-    steps = evaluated_steps(others[chosen])
+    try:
+        other = runs.open(chosen)
+    except RunError as error:  # it went away since it was listed
+        messages.say("error", f"{chosen} cannot be compared: {error}")
+        return None
+    steps = evaluated_steps(other)
     if not steps:
         messages.say("info", f"{chosen} has no stored zero-shot results.")
         return None
-    return others[chosen], step if step in steps else steps[-1]
+    return other, step if step in steps else steps[-1]
 
 
 def is_twin(config: Config, other: Config) -> bool:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import importlib
 
-from analysis.errors import AnalysisError
 from app.parts import figures, messages
 from app.shell import controls, sidebar
 from app.views.zero_shot.tasks import evaluated_steps
-from limoe_core.config import ConfigError
-from limoe_core.runs.directory import Run, RunError
+from limoe_core.runs.directory import Run
 
 #: The views by their name in the address bar, with their titles. Each is drawn by `show(run, step)`
 #: of the module of that name in this folder, imported when it is opened.
@@ -39,10 +37,7 @@ def show(run: Run) -> None:
         return
     step = sidebar.choose_step(steps)
     figures.choose_format()
-    try:
-        importlib.import_module(f"app.views.zero_shot.{view}").show(run, step)
-    except (RunError, AnalysisError, ConfigError) as error:
-        messages.say("error", f"This cannot be shown: {error}")
+    importlib.import_module(f"app.views.zero_shot.{view}").show(run, step)
 
 
 def _nothing(run: Run, view: str) -> None:

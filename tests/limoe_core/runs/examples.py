@@ -44,11 +44,12 @@ def assert_same(found: Any, wanted: Any) -> None:
 
 
 def small_trace(seed: int = 0) -> RoutingTrace:
+    """A trace that the model of `DEBUG` could give."""
     rng = np.random.default_rng(seed)
     probs = rng.dirichlet(np.ones(4), size=(2, 5)).astype(np.float32)
     expert = probs.argmax(axis=-1)[..., None].astype(np.int16)
     return RoutingTrace(
-        layers=np.array([2, 4], np.int32),
+        layers=np.array([1, 2], np.int32),
         modality=np.array([0, 0, 1, 1, 1], np.uint8),
         pair=np.array([0, 1, 0, 0, 1], np.int32),
         position=np.array([0, 0, 0, 1, 0], np.int32),
@@ -59,10 +60,10 @@ def small_trace(seed: int = 0) -> RoutingTrace:
         gate=np.take_along_axis(probs, expert.astype(int), axis=-1),
         dropped=rng.random((2, 5, 1)) < 0.2,
         captions=np.array(["りんごs", "red"]),
-        image_embeddings=rng.normal(size=(2, 3)).astype(np.float32),
-        text_embeddings=rng.normal(size=(2, 3)).astype(np.float32),
-        image_size=8,
-        grid=1,
+        image_embeddings=rng.normal(size=(2, 32)).astype(np.float32),
+        text_embeddings=rng.normal(size=(2, 32)).astype(np.float32),
+        image_size=32,
+        grid=4,
         meta={"language": np.array(["ja", "en"])},
     )
 

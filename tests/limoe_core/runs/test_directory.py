@@ -253,7 +253,9 @@ def test_damaged_evaluations_are_said_in_a_sentence(run: Run) -> None:
         run.evaluations()
 
 
-def test_the_tokenizer_comes_back(run: Run) -> None:
+def test_the_tokenizer_comes_back(tmp_path: Path) -> None:
+    model = dataclasses.replace(DEBUG.model, vocab_size=274)
+    run = Run.create(tmp_path / "run", dataclasses.replace(DEBUG, model=model))
     captions = [
         f"{colour} {thing}" for colour in ("red", "blue", "青い") for thing in ("りんご", "cat")
     ]

@@ -99,7 +99,7 @@ def test_what_ships_is_read_like_the_run_and_has_no_evaluations(run: Run) -> Non
             store.save(step, params_at(step), {"m": jnp.zeros(3)}, {"at": step})
         run.append_metrics({"step": step, "loss": 1 / step})
         run.save_probe(step, small_trace(step))
-    pictures = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3), np.uint8)
+    pictures = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), np.uint8)
     run.save_probe_pictures(pictures)
     run.save_tokenizer(Tokenizer.train(["red cat", "blue cat", "red dog"], 270))
     run.store_evaluation("test_style", 2, {"top1": 0.5})

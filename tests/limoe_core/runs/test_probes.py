@@ -21,7 +21,7 @@ def test_probes_come_back_equal(run: Run) -> None:
 
 
 def test_probe_pictures_come_back_and_are_no_probe(run: Run) -> None:
-    pictures = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3), np.uint8)
+    pictures = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), np.uint8)
     run.save_probe_pictures(pictures)
     found = run.probe_pictures()
     assert found is not None
@@ -42,7 +42,7 @@ def test_damaged_probes_are_said_in_a_sentence(run: Run, content: bytes) -> None
 
 
 def test_a_flipped_byte_of_a_packed_array_gives_a_sentence_or_other_numbers(run: Run) -> None:
-    run.save_probe_pictures(np.random.default_rng(0).integers(0, 9, (2, 8, 8, 3), np.uint8))
+    run.save_probe_pictures(np.random.default_rng(0).integers(0, 2, (1, 32, 32, 3), np.uint8))
     path = run.path / "probes" / "pictures.npz"
     whole = path.read_bytes()
     said = []
