@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 
+from analysis.arguments import check_count
 from analysis.errors import AnalysisError
 from limoe_core.evaluation.intervals import Estimate, cluster_estimate
 from limoe_core.runs.predictions import Predictions
@@ -198,8 +199,9 @@ def accuracy_difference(
       language: of the class names; None takes the mean over all languages.
 
     Raises:
-      AnalysisError: the two evaluations did not ask the same questions.
+      AnalysisError: the two evaluations did not ask the same questions, or `k` is below 1.
     """
+    check_count(k, "k")
     for name in ("data", "split", "picture", "concept", "languages"):
         if not np.array_equal(getattr(predictions, name), getattr(others, name)):
             raise AnalysisError(f"the two evaluations differ in {name}, so they cannot be compared")

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import adjusted_mutual_info_score
 
+from analysis.arguments import check_trace
 from analysis.labels import token_labels
 from limoe_core.trace import IMAGE, MODALITIES, TEXT, RoutingTrace
 
@@ -24,7 +25,11 @@ def agreement_with_labels(trace: RoutingTrace) -> pd.DataFrame:
     Columns: layer, modality, label, ami, values (distinct labels), tokens. Adjusted for chance:
     about 0 if the expert is independent of the label, 1 if one determines the other; many distinct
     labels do not raise it by themselves. Tokens without the label are left out.
+
+    Raises:
+      AnalysisError: it is not a trace.
     """
+    check_trace(trace)
     rows = []
     for code, labels in LABELS.items():
         for by in labels:

@@ -26,6 +26,7 @@ import pandas as pd
 from jaxtyping import Float
 from scipy.special import logsumexp
 
+from analysis.arguments import check_count, check_pairs
 from analysis.errors import AnalysisError
 from analysis.halves import Halves
 from analysis.pairs import probe_pairs as probe_pairs
@@ -94,9 +95,11 @@ def causal_specialisation(
       choose it); baseline (the loss with nothing changed); pairs.
 
     Raises:
-      AnalysisError: for a dense twin, an unknown layer or variant, fewer than two pairs, or a
-        repeated text.
+      AnalysisError: for a dense twin, an unknown layer or variant, fewer than two pairs, a repeated
+        text, not as many pictures as texts, or `samples` below 1.
     """
+    check_pairs(images, texts)
+    check_count(samples, "samples")
     if variant not in VARIANTS:
         raise AnalysisError(f"variant must be one of {', '.join(VARIANTS)}, not {variant!r}")
     config = model.config.model

@@ -10,7 +10,10 @@ always writes the expert's name as well.
 
 from __future__ import annotations
 
+import re
 from typing import Literal
+
+from analysis.errors import AnalysisError
 
 Modality = Literal["image", "text"]
 
@@ -48,7 +51,13 @@ def expert_label(expert: int) -> str:
 
 
 def text_colour(background: str) -> str:
-    """Black or white as "#RRGGBB", whichever has the better contrast on this background."""
+    """Black or white as "#RRGGBB", whichever has the better contrast on this background.
+
+    Raises:
+      AnalysisError: the background is not "#RRGGBB".
+    """
+    if not re.fullmatch("#[0-9A-Fa-f]{6}", background):
+        raise AnalysisError(f"a colour is written as #RRGGBB, not {background!r}")
     light = luminance(background)
     return "#000000" if (light + 0.05) ** 2 > 0.05 * 1.05 else "#FFFFFF"
 

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import pandas as pd
 
+from analysis.arguments import check_traces
 from analysis.errors import AnalysisError
 from analysis.saturation import router_saturation
 from analysis.shares import router_health
@@ -29,8 +30,10 @@ def probe_traces(run: ProbedRun, steps: Sequence[int] | None = None) -> dict[int
       steps: only these steps; all by default.
 
     Raises:
-      AnalysisError: the run has none yet.
+      AnalysisError: the run has none yet, or `steps` is not a list.
     """
+    if isinstance(steps, int | str):
+        raise AnalysisError(f"steps must be a list of steps, such as [{steps}], not {steps!r}")
     traces = {step: run.probe(step) for step in (run.probe_steps() if steps is None else steps)}
     if not traces:
         raise AnalysisError("the run has no probe traces yet; they come with its first steps")
@@ -38,12 +41,20 @@ def probe_traces(run: ProbedRun, steps: Sequence[int] | None = None) -> dict[int
 
 
 def shares_over_steps(traces: Mapping[int, RoutingTrace]) -> pd.DataFrame:
-    """`analysis.roles` (shares, purity and role of each expert) by step."""
+    """`analysis.roles` (shares, purity and role of each expert) by step.
+
+    Raises:
+      AnalysisError: there are no traces.
+    """
     return _over_steps(traces, roles)
 
 
 def health_over_steps(traces: Mapping[int, RoutingTrace]) -> pd.DataFrame:
-    """`analysis.router_health` (drops, entropies) by step, with router saturation."""
+    """`analysis.router_health` (drops, entropies) by step, with router saturation.
+
+    Raises:
+      AnalysisError: there are no traces, or they are of different tokens.
+    """
     health = _over_steps(traces, router_health)
     settled = router_saturation(traces).drop(columns="tokens")
     return health.merge(settled, on=["step", "layer", "modality"], validate="one_to_one")
@@ -52,7 +63,11 @@ def health_over_steps(traces: Mapping[int, RoutingTrace]) -> pd.DataFrame:
 def specialisation_over_steps(
     traces: Mapping[int, RoutingTrace], *, samples: int = 200, seed: int = 0
 ) -> pd.DataFrame:
-    """`analysis.modality_specialisation` (NMI with its interval) by step."""
+    """`analysis.modality_specialisation` (NMI with its interval) by step.
+
+    Raises:
+      AnalysisError: there are no traces, or as `analysis.modality_specialisation`.
+    """
     return _over_steps(
         traces, lambda trace: modality_specialisation(trace, samples=samples, seed=seed)
     )
@@ -61,6 +76,7 @@ def specialisation_over_steps(
 def _over_steps(
     traces: Mapping[int, RoutingTrace], measure: Callable[[RoutingTrace], pd.DataFrame]
 ) -> pd.DataFrame:
+    check_traces(traces)
     frames = []
     for step in sorted(traces):
         frame = measure(traces[step])

@@ -10,7 +10,9 @@ import pandas as pd
 from jaxtyping import Float
 from scipy.special import entr
 
+from analysis.arguments import check_trace
 from analysis.characters import cleaned
+from analysis.errors import AnalysisError
 from limoe_core.trace import IMAGE, MODALITIES, RoutingTrace
 
 
@@ -30,7 +32,11 @@ def to_frame(trace: RoutingTrace) -> pd.DataFrame:
       entropy: of the token's whole gate distribution in this layer, in nats.
       and one column for each entry of `trace.meta` (concept, category, language, style, …), the
       same for all tokens of a pair.
+
+    Raises:
+      AnalysisError: it is not a trace.
     """
+    check_trace(trace)
     layers, tokens, choices = trace.expert.shape
 
     def per_token(values: np.ndarray) -> np.ndarray:
@@ -77,7 +83,11 @@ def readable(trace: RoutingTrace, longest: int = 20_000) -> RoutingTrace:
     """The trace with texts that any browser accepts: none too long, no lone surrogates.
 
     Nothing changes in the trace of a run that was trained on plain text.
+
+    Raises:
+      AnalysisError: it is not a trace.
     """
+    check_trace(trace)
 
     def clean(texts: np.ndarray) -> np.ndarray:
         return np.array([cleaned(str(text), longest) for text in texts], dtype=str)
@@ -91,5 +101,11 @@ def readable(trace: RoutingTrace, longest: int = 20_000) -> RoutingTrace:
 
 
 def join_runs(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Frames of several runs joined, with a column run."""
+    """Frames of several runs joined, with a column run.
+
+    Raises:
+      AnalysisError: there are none, or not by name.
+    """
+    if not isinstance(frames, Mapping) or not frames:
+        raise AnalysisError("join_runs needs a dict of frames by the run's name, at least one")
     return pd.concat([frame.assign(run=name) for name, frame in frames.items()], ignore_index=True)

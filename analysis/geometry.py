@@ -16,6 +16,7 @@ from jaxtyping import Float, Integer
 from sklearn.cluster import KMeans
 
 from analysis.agreement import ami
+from analysis.arguments import check_count, check_trace
 from analysis.errors import AnalysisError
 from analysis.labels import token_labels
 from analysis.specialisation import modality_nmi
@@ -46,8 +47,10 @@ def sceptics_check(trace: RoutingTrace, *, draws: int = 20, seed: int = 0) -> pd
       97.5 % of the draws; equal to the value for the trained router), draws.
 
     Raises:
-      AnalysisError: the trace holds no hidden states, or lacks a modality.
+      AnalysisError: the trace holds no hidden states, or lacks a modality, or `draws` is below 1.
     """
+    check_trace(trace)
+    check_count(draws, "draws")
     if trace.hidden is None:
         raise AnalysisError("the sceptic's check needs the routers' inputs: trace with hidden=True")
     if len(np.unique(trace.modality)) < 2:

@@ -7,6 +7,7 @@ import re
 import numpy as np
 from jaxtyping import Shaped
 
+from analysis.arguments import check_trace
 from analysis.errors import AnalysisError
 from analysis.frame import token_names
 from analysis.scripts import script
@@ -30,8 +31,9 @@ def token_labels(trace: RoutingTrace, by: str) -> Shaped[np.ndarray, " T"]:
         "category", which every token of a pair shares.
 
     Raises:
-      AnalysisError: for a label that the trace does not have.
+      AnalysisError: for a label that the trace does not have, or what is not a trace.
     """
+    check_trace(trace)
     text = trace.modality == TEXT
     if by == "script":
         return np.where(text, np.array([script(piece) for piece in trace.piece], np.str_), "")
@@ -87,12 +89,13 @@ def layer_index(trace: RoutingTrace, layer: int) -> int:
     """Index of a block number among the trace's layers.
 
     Raises:
-      AnalysisError: that block is not an MoE layer of the trace.
+      AnalysisError: that block is not an MoE layer of the trace, or it is not a trace.
     """
+    check_trace(trace)
     where = np.flatnonzero(trace.layers == layer)
     if not len(where):
         have = ", ".join(map(str, trace.layers.tolist())) or "none (a dense twin)"
-        raise AnalysisError(f"block {layer} holds no mixture of experts; those that do: {have}")
+        raise AnalysisError(f"block {layer!r} holds no mixture of experts; those that do: {have}")
     return int(where[0])
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analysis.arguments import check_count
 from analysis.errors import AnalysisError
 
 if TYPE_CHECKING:
@@ -51,11 +52,13 @@ def data_pairs(run: Run, split: str | None = None, count: int = 256, seed: int =
       split: by default the first split that training never sees. For emoji it is `test_style`:
         concepts that the model has learned, in drawings that it has not seen; the concepts of
         `test_concept` and `validation` are new to it.
-      count: at most this many.
+      count: at most this many, from 1 on.
 
     Raises:
+      AnalysisError: `count` is below 1.
       limoe_core.config.ConfigError: the data set is not on this machine; it is not built here.
     """
+    check_count(count, "count")
     from limoe_core.data.registry import data_set
     from limoe_core.data.source import load_pairs
 

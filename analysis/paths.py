@@ -7,6 +7,7 @@ from collections import Counter
 import numpy as np
 import pandas as pd
 
+from analysis.arguments import check_trace
 from analysis.colours import expert_label
 from analysis.labels import modality_code
 from limoe_core.trace import MODALITIES, RoutingTrace
@@ -18,7 +19,11 @@ def expert_paths(trace: RoutingTrace, modality: str) -> pd.DataFrame:
     Columns: path ("E1 → E3 → E0"), one column layer_<block> for each MoE layer with the expert,
     tokens, share (of the modality's tokens), pairs (in how many pairs it occurs), and independent
     (the share it would have if the layers chose independently of each other).
+
+    Raises:
+      AnalysisError: it is not a trace, or the modality is neither "image" nor "text".
     """
+    check_trace(trace)
     mask = trace.modality == modality_code(modality)
     chosen = trace.expert[:, mask, 0].astype(np.int64).T
     counts = Counter(map(tuple, chosen.tolist()))
@@ -49,7 +54,11 @@ def transitions(trace: RoutingTrace) -> pd.DataFrame:
 
     Columns: modality, layer, expert, next_layer, next_expert, tokens, share (of the modality's
     tokens); only rows with tokens.
+
+    Raises:
+      AnalysisError: it is not a trace.
     """
+    check_trace(trace)
     rows = []
     for code, modality in enumerate(MODALITIES):
         mask = trace.modality == code

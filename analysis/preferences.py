@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from analysis.arguments import check_count, check_expert
 from analysis.errors import AnalysisError
 from analysis.frame import token_names
 from analysis.labels import layer_index, modality_code, token_labels
@@ -45,8 +46,11 @@ def expert_preferences(
       tokens: of this label to this expert; total: of this label; pairs: with this label.
 
     Raises:
-      AnalysisError: for an unknown label, layer or modality, or if no token has such a label.
+      AnalysisError: for an unknown label, layer or modality, if no token has such a label, or for
+        `samples` or `min_tokens` below 0.
     """
+    check_count(samples, "samples", 0)
+    check_count(min_tokens, "min_tokens", 0)
     index = layer_index(trace, layer)
     labels = token_labels(trace, by)
     mask = (trace.modality == modality_code(modality)) & (labels != "")
@@ -85,7 +89,7 @@ def _interval(
     counts: Float[np.ndarray, "N V E"], samples: int, seed: int
 ) -> tuple[Float[np.ndarray, "V E"], Float[np.ndarray, "V E"]]:
     pairs, values, experts = counts.shape
-    if not samples:
+    if not samples or not values:
         nothing = np.full((values, experts), np.nan)
         return nothing, nothing
     rng = np.random.default_rng(seed)
@@ -101,8 +105,12 @@ def position_map(trace: RoutingTrace, layer: int, expert: int) -> Float[np.ndarr
     """Share of the patches at each grid cell whose first choice is the expert.
 
     NaN throughout for a trace without pictures.
+
+    Raises:
+      AnalysisError: for an unknown layer or expert.
     """
     index = layer_index(trace, layer)
+    check_expert(trace, expert)
     patches = trace.modality == IMAGE
     places = trace.position[patches]
     mine = trace.expert[index, patches, 0] == expert
@@ -114,7 +122,12 @@ def position_map(trace: RoutingTrace, layer: int, expert: int) -> Float[np.ndarr
 
 
 def position_frame(trace: RoutingTrace, layer: int) -> pd.DataFrame:
-    """`position_map` of every expert: columns expert, row, column, share, patches."""
+    """`position_map` of every expert: columns expert, row, column, share, patches.
+
+    Raises:
+      AnalysisError: for an unknown layer, or what is not a trace.
+    """
+    layer_index(trace, layer)
     places = trace.position[trace.modality == IMAGE]
     patches = np.bincount(places, minlength=trace.grid**2)
     rows, columns = np.divmod(np.arange(trace.grid**2), trace.grid)
@@ -145,6 +158,9 @@ def top_patches(
 
     Returns: one row per patch, with columns pair, position, token ("row,column"), gate, dropped,
       x0, y0, x1, y1 (its box in the model's input, in pixels), and those of `trace.meta`.
+
+    Raises:
+      AnalysisError: for an unknown layer or expert, or a `count` or `per_pair` below 1.
     """
     rows = _by_gate(trace, layer, expert, "image", count, per_pair)
     frame = _token_frame(trace, layer, rows)
@@ -160,6 +176,9 @@ def top_pieces(
 
     As `top_patches`, with columns pair, position, token (the piece), word, gate, dropped, caption,
     and those of `trace.meta`.
+
+    Raises:
+      AnalysisError: as `top_patches`.
     """
     rows = _by_gate(trace, layer, expert, "text", count, per_pair)
     frame = _token_frame(trace, layer, rows)
@@ -183,8 +202,13 @@ def top_words(
     ln(lift), which takes both a preference and evidence of it: the highest lifts of all are those
     of words that occur once. Columns: value, share, base, lift, tokens, total, pairs, as in
     `expert_preferences`. Only words with a lift over 1 and at least `min_tokens` tokens in all.
+
+    Raises:
+      AnalysisError: as `expert_preferences`, and for an unknown expert or a `count` below 1.
     """
+    check_count(count, "count")
     frame = expert_preferences(trace, layer, by, "text", min_tokens=min_tokens, samples=0)
+    check_expert(trace, expert)
     mine = frame[(frame["expert"] == expert) & (frame["lift"] > 1)]
     weight = mine["tokens"] * np.log(mine["lift"])
     order = mine.assign(weight=weight).sort_values(["weight", "value"], ascending=[False, True])
@@ -197,8 +221,9 @@ def _by_gate(
 ) -> np.ndarray:
     """Token indices of the highest gates of an expert, at most `per_pair` of each pair."""
     index = layer_index(trace, layer)
-    if not 0 <= expert < trace.num_experts:
-        raise AnalysisError(f"there is no expert {expert}; they are 0 to {trace.num_experts - 1}")
+    check_expert(trace, expert)
+    check_count(count, "count")
+    check_count(per_pair, "per_pair")
     mine = (trace.modality == modality_code(modality)) & (trace.expert[index, :, 0] == expert)
     tokens = np.flatnonzero(mine)
     gate = trace.gate[index, tokens, 0].astype(np.float64)

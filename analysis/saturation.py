@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from analysis.arguments import check_traces
 from analysis.errors import AnalysisError
 from limoe_core.trace import MODALITIES, RoutingTrace
 
@@ -21,8 +22,7 @@ def router_saturation(traces: Mapping[int, RoutingTrace]) -> pd.DataFrame:
     Raises:
       AnalysisError: there are no traces, or they are of different tokens.
     """
-    if not traces:
-        raise AnalysisError("saturation needs at least one probe trace; the run has none yet")
+    check_traces(traces)
     steps = sorted(traces)
     last = traces[steps[-1]]
     rows = []

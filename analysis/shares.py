@@ -7,6 +7,7 @@ import pandas as pd
 from jaxtyping import Float, Integer, Num
 from scipy.special import entr
 
+from analysis.arguments import check_trace, counts_by_modality
 from analysis.frame import token_entropy
 from limoe_core.trace import MODALITIES, RoutingTrace
 
@@ -27,12 +28,20 @@ def first_choice_counts(trace: RoutingTrace) -> Integer[np.ndarray, "L 2 E"]:
     """Number of each modality's tokens whose first choice is each expert.
 
     A token that is then dropped for lack of a slot still counts: this is what the router decided.
+
+    Raises:
+      AnalysisError: it is not a trace.
     """
     return pair_counts(trace).sum(axis=1)
 
 
 def pair_counts(trace: RoutingTrace) -> Integer[np.ndarray, "L N 2 E"]:
-    """`first_choice_counts` pair by pair, for resampling pairs."""
+    """`first_choice_counts` pair by pair, for resampling pairs.
+
+    Raises:
+      AnalysisError: it is not a trace.
+    """
+    check_trace(trace)
     layers, experts = trace.num_layers, trace.num_experts
     counts = np.zeros((layers, trace.num_pairs, 2, experts), np.int64)
     for layer in range(layers):
@@ -41,7 +50,12 @@ def pair_counts(trace: RoutingTrace) -> Integer[np.ndarray, "L N 2 E"]:
 
 
 def balanced_shares(counts: Num[np.ndarray, "*b 2 E"]) -> Float[np.ndarray, "*b 2 E"]:
-    """Share of each modality's tokens that goes to each expert; 0 for an absent modality."""
+    """Share of each modality's tokens that goes to each expert; 0 for an absent modality.
+
+    Raises:
+      AnalysisError: the counts have another shape, or are no numbers from 0 on.
+    """
+    counts = counts_by_modality(counts)
     total = counts.sum(axis=-1, keepdims=True)
     return np.divide(counts, total, out=np.zeros(counts.shape, np.float64), where=total > 0)
 

@@ -7,6 +7,7 @@ import pandas as pd
 from jaxtyping import Float, Num
 from scipy.special import entr
 
+from analysis.arguments import check_count, check_share, counts_by_modality
 from analysis.errors import AnalysisError
 from analysis.shares import balanced_shares, expert_shares, pair_counts
 from limoe_core.trace import RoutingTrace
@@ -27,8 +28,11 @@ def modality_nmi(counts: Num[np.ndarray, "*b 2 E"]) -> Float[np.ndarray, "*b"]:
     `counts` holds tokens by modality and expert. 0 says that expert and modality are independent,
     1 that one of them determines the other. With equal weights H(M) = log 2. 0 where all tokens go
     to one expert, NaN where a modality has no tokens.
+
+    Raises:
+      AnalysisError: the counts have another shape, or are no numbers from 0 on.
     """
-    counts = np.asarray(counts, np.float64)
+    counts = counts_by_modality(counts).astype(np.float64)
     joint = 0.5 * balanced_shares(counts)
     of_expert = joint.sum(axis=-2)
     entropy = entr(of_expert).sum(axis=-1)
@@ -48,8 +52,11 @@ def modality_specialisation(
     ends are quantiles of `samples` resamples. Columns: layer, nmi, low, high, pairs, tokens.
 
     Raises:
-      AnalysisError: the trace lacks one of the modalities altogether.
+      AnalysisError: the trace lacks one of the modalities altogether, `samples` is not positive, or
+        `level` is not between 0 and 1.
     """
+    check_count(samples, "samples")
+    check_share(level, "level", inside=True)
     counts = pair_counts(trace)
     if np.any(counts.sum(axis=(0, 1, 3)) == 0):
         raise AnalysisError(
@@ -93,7 +100,13 @@ def roles(trace: RoutingTrace) -> pd.DataFrame:
 
 
 def role(image_share: float, text_share: float) -> str:
-    """The role of an expert with these shares of all image and of all text tokens."""
+    """The role of an expert with these shares of all image and of all text tokens.
+
+    Raises:
+      AnalysisError: one of them is not from 0 to 1.
+    """
+    check_share(image_share, "image_share")
+    check_share(text_share, "text_share")
     if max(image_share, text_share) <= DEAD:
         return "dead"
     image = image_share / (image_share + text_share)

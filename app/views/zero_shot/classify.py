@@ -143,7 +143,8 @@ def _told_apart(
     if note is None:
         return labels
     messages.say("info", note)
-    return record(told_apart, recorded.model(run, step), labels, template).named("labels")
+    apart: Recorded[Sequence[str]] = record(told_apart, recorded.model(run, step), labels, template)
+    return apart.named("labels")
 
 
 def _typed(pictures: Pool) -> tuple[Recorded[Sequence[str]], str]:
