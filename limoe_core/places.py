@@ -24,11 +24,12 @@ _named_here: set[str] = set()
 
 
 def home() -> Path | None:
-    """The user's home; None for a user who has none, as in many containers."""
+    """The user's home; None for a user who has none that is there, as in many containers."""
     try:
-        return Path.home()
+        found = Path.home()
     except RuntimeError:
         return None
+    return found if found.is_dir() else None
 
 
 def cache(*parts: str) -> Path | None:

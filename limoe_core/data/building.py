@@ -14,7 +14,6 @@ from limoe_core.config import ConfigError
 from limoe_core.data.location import remove_unfinished
 from limoe_core.locks import locked
 
-
 #: A disk, a quota or a size that is exceeded, and places where nothing may be written.
 _NOT_WRITTEN = (
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO),

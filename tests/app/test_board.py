@@ -159,9 +159,7 @@ def test_a_page_that_is_loaded_anew_takes_the_job_over(board: Board, here: set[s
     assert job.future.result(10) == "answer"
 
 
-def test_a_waiting_job_of_a_reader_who_is_gone_never_begins(
-    board: Board, here: set[str]
-) -> None:
+def test_a_waiting_job_of_a_reader_who_is_gone_never_begins(board: Board, here: set[str]) -> None:
     first, second = Work(reports=False), Work()
     board.start(1, first, "ada")
     waiting = board.start(2, second, "ada")

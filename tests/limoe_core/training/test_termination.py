@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -45,10 +46,8 @@ def test_between_steps_it_is_noted() -> None:
 
 def test_a_request_that_a_library_swallowed_is_kept() -> None:
     with Termination() as termination:
-        try:
+        with suppress(BaseException):
             ask()
-        except BaseException:  # noqa: BLE001
-            pass
         with pytest.raises(Ended):
             termination.begin_steps()
 
@@ -87,7 +86,8 @@ with ExitStack() as stack, termination.Termination() as asked:
         ("asked.begin_steps(); stack.enter_context(asked.compiling())", 143, CUT_SHORT),
         ("asked.begin_steps()", 0, "done True"),
         (
-            "asked.begin_steps(); stack.enter_context(asked.compiling()); asked.saving = lambda: True",
+            "asked.begin_steps(); stack.enter_context(asked.compiling()); "
+            "asked.saving = lambda: True",
             0,
             "done True",
         ),
@@ -158,7 +158,9 @@ def test_a_build_that_is_asked_to_end_leaves_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.processes
-def test_a_compilation_that_is_asked_to_end_ends(tmp_path: Path, data_dir: Path, debug_run: Path) -> None:
+def test_a_compilation_that_is_asked_to_end_ends(
+    tmp_path: Path, data_dir: Path, debug_run: Path
+) -> None:
     assert debug_run.exists()  # so the data set is built
     options = ("--model.layers", "24", "--model.width", "256", "--model.mlp-dim", "1024")
     compiled = tmp_path / "compiled"
