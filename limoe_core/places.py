@@ -7,6 +7,7 @@ was named is remembered in the user's cache, so that one's own runs find their d
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 from contextlib import suppress
@@ -23,11 +24,12 @@ _named_here: set[str] = set()
 
 
 def home() -> Path | None:
-    """The user's home; None for a user who has none, as in many containers."""
+    """The user's home; None for a user who has none that is there, as in many containers."""
     try:
-        return Path.home()
+        found = Path.home()
     except RuntimeError:
         return None
+    return found if found.is_dir() else None
 
 
 def cache(*parts: str) -> Path | None:
@@ -36,15 +38,8 @@ def cache(*parts: str) -> Path | None:
     Args:
       parts: its name below the project's own folder.
     """
-    named = os.environ.get("XDG_CACHE_HOME", "")
-    at_home = home()
-    if os.path.isabs(named):
-        base = Path(named)
-    elif at_home is not None:
-        base = at_home / ".cache"
-    else:
-        return None
-    return writable(base.joinpath("limoe-lens", *parts))
+    folder = _cache()
+    return None if folder is None else writable(folder.joinpath(*parts))
 
 
 def writable(folder: Path) -> Path | None:
@@ -75,7 +70,7 @@ def name(*places: str | os.PathLike[str] | None) -> None:
     if folder is None:
         return
     before = _read(folder / _NAMED)
-    kept = list(dict.fromkeys([*before, *sorted(found)]))[-_MOST:]
+    kept = tuple(dict.fromkeys([*before, *sorted(found)]))[-_MOST:]
     if kept != before:
         with suppress(OSError):
             write_json(folder / _NAMED, {"places": kept})
@@ -89,18 +84,33 @@ def is_named(place: str | os.PathLike[str]) -> bool:
     own = default_data()
     if own is not None and Path(resolved).is_relative_to(os.path.realpath(own)):
         return True
-    folder = cache()
+    folder = _cache()
     return folder is not None and resolved in _read(folder / _NAMED)
 
 
-def _read(file: Path) -> list[str]:
+def _cache() -> Path | None:
+    named = os.environ.get("XDG_CACHE_HOME", "")
+    at_home = home()
+    if os.path.isabs(named):
+        return Path(named) / "limoe-lens"
+    return None if at_home is None else at_home / ".cache" / "limoe-lens"
+
+
+def _read(file: Path) -> tuple[str, ...]:
     try:
-        if file.stat().st_size > _LARGEST:
-            return []
+        found = file.stat()
+    except OSError:
+        return ()
+    return _read_at(file, (found.st_mtime_ns, found.st_size)) if found.st_size < _LARGEST else ()
+
+
+@functools.lru_cache(maxsize=4)  # a list of runs asks once for each
+def _read_at(file: Path, stamp: tuple[int, int]) -> tuple[str, ...]:
+    try:
         found = json.loads(file.read_text(encoding="utf-8"))["places"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return []
-    return [each for each in found if isinstance(each, str)] if isinstance(found, list) else []
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return ()
+    return tuple(each for each in found if isinstance(each, str)) if isinstance(found, list) else ()
 
 
 def _resolved(place: str | os.PathLike[str]) -> str:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
 from limoe_lens import HOME
 
+#: What systems write for users who have none.
+_NO_HOME = "/nonexistent"
 _USAGE = "limoe-lens [--runs DIR] [Streamlit options]"
 _EXAMPLES = """\
 Streamlit options are passed on, such as
@@ -46,10 +49,22 @@ def main(arguments: list[str] | None = None) -> None:
         parser.error(f"unexpected {streamlit[0]!r}; a folder of runs is named with --runs")
     runs = [] if options.runs is None else ["--runs", str(options.runs.expanduser().absolute())]
 
+    _be_at_home()
     from streamlit.web import cli  # here: it takes a second, which --help need not wait for
 
     script = HOME / "app" / "streamlit_app.py"
     cli.main(["run", str(script), *streamlit, "--", *runs], prog_name="limoe-lens")
+
+
+def _be_at_home() -> None:
+    """Name a home for a user who has none, as in many containers: one that is not there.
+
+    Streamlit looks for settings in it, and does not start without a name to look at.
+    """
+    try:
+        Path.home()
+    except RuntimeError:
+        os.environ["HOME"] = _NO_HOME
 
 
 if __name__ == "__main__":

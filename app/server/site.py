@@ -41,14 +41,14 @@ class KnownHosts:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] in ("http", "websocket"):
-            if not is_host_allowed(Headers(scope=scope).get("host")):
-                answer = PlainTextResponse(
-                    "This address is not one of the dashboard's (server.allowedHosts).", 403
-                )
-                await answer(scope, receive, send)
-                return
-        await self._app(scope, receive, send)
+        asked = scope["type"] in ("http", "websocket")
+        if asked and not is_host_allowed(Headers(scope=scope).get("host")):
+            answer = PlainTextResponse(
+                "This address is not one of the dashboard's (server.allowedHosts).", 403
+            )
+            await answer(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
 
 
 class BoundedUploads:
@@ -126,7 +126,7 @@ def _end_in_time() -> None:
 
 
 def _leave_jobs_behind() -> None:
-    """The interpreter's own end would take Python from under a thread in compiled code: it aborts."""
+    """Leave before the interpreter's own end, in which a thread in compiled code aborts."""
     if not jobs.board().close():
         _leave(signal.SIGINT)
 

@@ -14,8 +14,11 @@ from limoe_core.config import ConfigError
 from limoe_core.data.location import remove_unfinished
 from limoe_core.locks import locked
 
-#: A disk, a quota and a size that are exceeded, and a file system that turned read-only.
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+#: A disk, a quota or a size that is exceeded, and places where nothing may be written.
+_NOT_WRITTEN = (
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO),
+    *(errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST),
+)
 
 
 def is_whole(folder: Path) -> bool:
@@ -49,6 +52,8 @@ def build_once(builder: Any) -> None:
         raise ConfigError(str(error)) from error
     except Exception as error:
         reason = _why_not_written(error)
+        if isinstance(error, FileNotFoundError) and not folder.parent.is_dir():
+            reason = "it was deleted meanwhile"
         if reason is None:
             raise
         raise ConfigError(
@@ -69,11 +74,9 @@ def _prepare(builder: Any) -> None:
 def _why_not_written(error: BaseException | None) -> str | None:
     """Why a folder takes no more, if that is the error's cause; else None."""
     while error is not None:
-        if isinstance(error, OSError) and error.errno is not None:
-            return os.strerror(error.errno)
-        # ArrayRecord's writer raises errors of its own, which name the system's in their text.
-        for code in _FULL:
-            if os.strerror(code) in str(error):
+        for code in _NOT_WRITTEN:
+            # ArrayRecord's writer raises errors of its own, which name the system's in their text.
+            if getattr(error, "errno", None) == code or os.strerror(code) in str(error):
                 return os.strerror(code)
         error = error.__cause__ or error.__context__
     return None

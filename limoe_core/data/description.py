@@ -43,6 +43,7 @@ _DEEPEST = 100
 _VERSION = re.compile(r"\d{1,9}\.\d{1,9}\.\d{1,9}")
 #: Names of the files that hold a split's records.
 _TEMPLATE_KEYS = ("filepathTemplate", "filepath_template")
+_PLAIN = re.compile(r"[^/\\]*")
 
 
 def newest_version(folder: Path, config: str | None, version: str | None = None) -> Path | None:
@@ -87,9 +88,7 @@ def check_description(folder: Path) -> None:
     for key, value in _entries(_json(file)):
         if key == "features" and not isinstance(value, list):  # lists are of statistics
             raise ConfigError(f"{file} describes features, which only {_FEATURES} may do")
-        if key in _TEMPLATE_KEYS and not (
-            isinstance(value, str) and not re.search(r"[/\\]", value)
-        ):
+        if key in _TEMPLATE_KEYS and not (isinstance(value, str) and _PLAIN.fullmatch(value)):
             raise ConfigError(f"{file} names records that lie out of its folder ({key})")
     for file in folder.glob("*.txt"):  # names of classes
         _check_file(file)

@@ -520,15 +520,14 @@ class Run:
 
 def _without_strange_places(config: Config) -> tuple[Config, dict[str, str]]:
     """The settings without the places that the user never named, and those places by option."""
-    named = {"dir": config.data.dir, "class_names": config.data.class_names}
-    strange = {
-        key: place
-        for key, place in named.items()
-        if place is not None and not places.is_named(place)
-    }
-    if strange:
-        config = replace(config, data=replace(config.data, **dict.fromkeys(strange)))
-    return config, {f"data.{key}": place for key, place in strange.items()}
+    data, unfollowed = config.data, {}
+    if data.dir is not None and not places.is_named(data.dir):
+        unfollowed["data.dir"] = data.dir
+        data = replace(data, dir=None)
+    if data.class_names is not None and not places.is_named(data.class_names):
+        unfollowed["data.class_names"] = data.class_names
+        data = replace(data, class_names=None)
+    return replace(config, data=data), unfollowed
 
 
 def check_name(name: str) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import errno
 import json
+import os
 
 import jax.numpy as jnp
 import numpy as np
@@ -145,6 +147,22 @@ def test_results_are_cached_and_a_damaged_cache_is_made_anew(model, pictures, tm
     other = dataclasses.replace(model, step=5)
     analysis.cached_causal_specialisation(other, pictures, TEXTS, **ask)
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_cache_that_takes_no_more_costs_a_warning_and_not_the_result(
+    model, pictures, tmp_path, monkeypatch
+):
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.warns(UserWarning, match="cannot be kept: No space left") as warned:
+        found = analysis.cached_causal_specialisation(
+            model, pictures, TEXTS, folder=tmp_path, samples=20
+        )
+    assert len(warned) == 1
+    assert len(found)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_questions_without_an_answer_are_told_so(model, pictures):

@@ -22,6 +22,7 @@ from websockets.sync.client import connect
 from app.server import uploads
 from benchmarks.resilience.client import Client
 from benchmarks.resilience.server import Server, dashboard
+from tests.limoe_core.test_places import AS_NOBODY
 
 ROOT = Path(__file__).parents[2]
 
@@ -140,6 +141,21 @@ def test_a_session_may_leave_so_many_files_only(server: Server) -> None:
             for i in range(uploads.MOST_FILES + 2)
         ]
     assert answers == [204] * uploads.MOST_FILES + [413, 413]
+
+
+@pytest.mark.processes
+def test_a_user_without_a_home_sees_every_page(
+    runs_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HOME", "XDG_CACHE_HOME", "TFDS_DATA_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    log, command = tmp_path / "log.txt", ("-c", AS_NOBODY, "limoe_lens")
+    with dashboard(runs_folder, log, command=command) as server, Client(server.address) as reader:
+        reader.open()
+        for page in ("experts", "emergence", "zero-shot", ""):
+            reader.open(page, run="small")
+            assert reader.elements
+        assert server.complaints() == []
 
 
 @contextmanager

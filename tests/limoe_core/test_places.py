@@ -150,7 +150,7 @@ def test_a_home_that_cannot_be_written_has_no_cache(monkeypatch: pytest.MonkeyPa
 
 
 #: Runs a module as a user that the system does not know.
-_AS_NOBODY = """
+AS_NOBODY = """
 import pwd, runpy, sys
 def nobody(_):
     raise KeyError("no such user")
@@ -178,13 +178,7 @@ def test_commands_without_a_home_end_in_a_sentence(
     environment = {k: v for k, v in os.environ.items() if k not in left_out}
     run = {"limoe_core.evaluate": debug_run, "limoe_core.train": tmp_path / "run"}
     done = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            _AS_NOBODY,
-            *command,
-            *map(str, filter(None, [run.get(command[0])])),
-        ],
+        [sys.executable, "-c", AS_NOBODY, *command, *map(str, filter(None, [run.get(command[0])]))],
         cwd=ROOT,
         env=environment if home is None else {**environment, "HOME": home},
         capture_output=True,

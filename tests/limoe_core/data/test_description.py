@@ -133,9 +133,7 @@ def test_class_names_of_another_file_are_not_read(version: Path, tmp_path: Path)
 
 def test_records_that_lie_elsewhere_are_not_read(version: Path) -> None:
     info = json.loads((version / "dataset_info.json").read_text())
-    info["splits"][0]["filepathTemplate"] = (
-        "../../other/{DATASET}-{SPLIT}.array_record-{SHARD_X_OF_Y}"
-    )
+    info["splits"][0]["filepathTemplate"] = "../../other/{DATASET}-{SPLIT}.{FILEFORMAT}"
     (version / "dataset_info.json").write_text(json.dumps(info))
     with pytest.raises(ConfigError, match="names records that lie out of its folder"):
         load(version)

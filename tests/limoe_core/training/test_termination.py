@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -45,10 +46,8 @@ def test_between_steps_it_is_noted() -> None:
 
 def test_a_request_that_a_library_swallowed_is_kept() -> None:
     with Termination() as termination:
-        try:
+        with suppress(BaseException):
             ask()
-        except BaseException:
-            pass
         with pytest.raises(Ended):
             termination.begin_steps()
 
@@ -87,7 +86,8 @@ with ExitStack() as stack, termination.Termination() as asked:
         ("asked.begin_steps(); stack.enter_context(asked.compiling())", 143, CUT_SHORT),
         ("asked.begin_steps()", 0, "done True"),
         (
-            "asked.begin_steps(); stack.enter_context(asked.compiling()); asked.saving = lambda: True",
+            "asked.begin_steps(); stack.enter_context(asked.compiling()); "
+            "asked.saving = lambda: True",
             0,
             "done True",
         ),
