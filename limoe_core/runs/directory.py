@@ -248,7 +248,7 @@ class Run:
 
     def has(self, part: Part, step: int | None = None, task: str = "") -> bool:
         """Whether a part is there; see `path_of`."""
-        return is_there(self.path_of(part, step, task), self.within)
+        return is_there(self.path_of(part, step, task))
 
     def stamp(self, part: Part, step: int | None = None, task: str = "") -> Stamp:
         """A value that changes when a part does, for caches; (0, 0) while it is not there."""
