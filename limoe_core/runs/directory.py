@@ -43,7 +43,6 @@ from limoe_core.runs.files import (
     TOKENIZER,
     TRAINING,
     RunError,
-    entries,
     is_there,
     opened,
     read_json,
@@ -192,7 +191,7 @@ class Run:
             raise RunError(f"there is no run at {place}")
         if os.path.isfile(place):
             raise RunError(f"{place} is a file; a run is a folder with a config.json")
-        if os.path.isdir(place) and CONFIG not in entries(place, within):
+        if os.path.isdir(place) and not is_there(place / CONFIG):
             raise RunError(f"{place} is not a run: it has no config.json")
         info = read_json(place / CONFIG, MOST_CONFIG, within)
         form = info.get("format")

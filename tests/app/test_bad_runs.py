@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -214,15 +213,14 @@ def test_a_run_nobody_may_read_does_not_keep_the_others_from_their_readers(
 ) -> None:
     """As for a reader who is not the superuser, before whom no folder is closed."""
     shutil.copytree(folder / "good", folder / "closed")
-    inner = os.stat(folder / "closed").st_ino
-    scan = os.scandir
+    real = confined.opened
 
-    def closed(path: Any) -> Any:
-        if isinstance(path, int) and os.fstat(path).st_ino == inner:
-            raise PermissionError(13, "Permission denied")
-        return scan(path)
+    def closed(path: Path, **options: Any) -> AbstractContextManager[BinaryIO]:
+        if path.is_relative_to(folder / "closed"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path, **options)
 
-    monkeypatch.setattr(os, "scandir", closed)
+    monkeypatch.setattr(confined, "opened", closed)
     page = open_page("experts", folder)
     assert not page.exception
     assert page.selectbox(key="run").options == ["good"]

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from benchmarks.resilience.hostile import tampered_traces
+from limoe_core import confined
 from limoe_core.runs import Run, RunError, list_runs, metrics
 from limoe_core.runs import listing as listing_of_runs
 from limoe_core.trace import RoutingTrace, TraceError
@@ -50,14 +51,11 @@ def test_whatever_goes_wrong_with_one_run_is_a_reason_and_the_others_are_listed(
 
 def test_a_folder_that_may_not_be_read_says_so(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """A colleague's umask of 077: simulated, since the superuser may read everything."""
-    scan = os.scandir
 
-    def closed(path: Any) -> Any:
-        if isinstance(path, int):
-            raise PermissionError(13, "Permission denied")
-        return scan(path)
+    def closed(path: Path, **options: Any) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(os, "scandir", closed)
+    monkeypatch.setattr(confined, "opened", closed)
     with pytest.raises(RunError, match="its owner does not let this user read it"):
         Run.open(run.path)
 
