@@ -30,9 +30,10 @@ from analysis.arguments import check_count, check_pairs
 from analysis.errors import AnalysisError
 from analysis.halves import Halves
 from analysis.pairs import probe_pairs as probe_pairs
-from limoe_core.config import Config
+from limoe_core.config import Config, ModelConfig
+from limoe_core.confined import ANYWHERE
 from limoe_core.files import replacing
-from limoe_core.runs.files import causal_file
+from limoe_core.runs.files import RunError, causal_file, read_json
 from limoe_core.trace import IMAGE, MODALITIES, TEXT
 
 if TYPE_CHECKING:
@@ -246,9 +247,14 @@ def stored_causal_specialisation(
     variant: Variant = "next best",
     samples: int = 1000,
     seed: int = 0,
+    within: Path = ANYWHERE,
 ) -> pd.DataFrame | None:
-    """The result that `cached_causal_specialisation` keeps in `folder`, or None."""
-    return _read(_path(model, images, texts, folder, variant, samples, seed))
+    """The result that `cached_causal_specialisation` keeps in `folder`, or None.
+
+    Args:
+      within: folder that the result must lie in, links followed.
+    """
+    return _read(_path(model, images, texts, folder, variant, samples, seed), within)
 
 
 def _path(
@@ -301,13 +307,21 @@ def _settings(config: Config) -> dict[str, Any]:
     return settings
 
 
-def _read(path: Path) -> pd.DataFrame | None:
+def _read(path: Path, within: Path = ANYWHERE) -> pd.DataFrame | None:
+    """A stored result; None if there is none, or it is not what `causal_specialisation` gives."""
     try:
-        rows = json.loads(path.read_text(encoding="utf-8"))["data"]
-    except (OSError, ValueError, KeyError, TypeError):
+        rows = read_json(path, within=within).get("data")
+    except RunError:
         return None
-    if not rows or set(rows[0]) != set(_COLUMNS):
+    if not isinstance(rows, list) or not rows:
         return None
-    frame = pd.DataFrame(rows, columns=_COLUMNS)
-    floats = [c for c in _COLUMNS if c.startswith(("delta", "index", "baseline"))]
-    return frame.astype(dict.fromkeys(floats, float))
+    if any(not isinstance(row, dict) or set(row) != set(_COLUMNS) for row in rows):
+        return None
+    real = ("delta", "index", "baseline")
+    kinds = {
+        name: float if name.startswith(real) else "int64" for name in _COLUMNS if name != "variant"
+    }
+    try:
+        return pd.DataFrame(rows, columns=_COLUMNS).astype(kinds)
+    except (TypeError, ValueError, OverflowError):
+        return None

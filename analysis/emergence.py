@@ -110,22 +110,33 @@ def training_routers(run: ProbedRun) -> pd.DataFrame:
     """
     rows: dict[tuple[int, int, str, int], dict[str, Any]] = {}
     for line in run.metrics():
-        for router in line.get("routers") or ():
-            for modality, shares in router["share"].items():
-                for expert, share in enumerate(shares):
-                    key = (int(line["step"]), int(router["layer"]), modality, expert)
-                    rows[key] = {
-                        "share": share,
-                        **{
-                            name: router[name][modality]
-                            for name in ("dropped", "local_entropy", "global_entropy")
-                        },
-                    }
+        try:
+            rows |= _of_routers(line)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise AnalysisError(
+                f"the line of step {line.get('step')} in the log does not hold routers as training "
+                "writes them"
+            ) from error
     names = ["step", "layer", "modality", "expert"]
     return pd.DataFrame(
         [dict(zip(names, key, strict=True)) | row for key, row in sorted(rows.items())],
         columns=[*names, "share", "dropped", "local_entropy", "global_entropy"],
     )
+
+
+def _of_routers(line: Mapping[str, Any]) -> dict[tuple[int, int, str, int], dict[str, Any]]:
+    return {
+        (int(line["step"]), int(router["layer"]), modality, expert): {
+            "share": share,
+            **{
+                name: router[name][modality]
+                for name in ("dropped", "local_entropy", "global_entropy")
+            },
+        }
+        for router in line.get("routers") or ()
+        for modality, shares in router["share"].items()
+        for expert, share in enumerate(shares)
+    }
 
 
 def _flat(value: Any, name: str = "") -> dict[str, Any]:

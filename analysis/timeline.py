@@ -92,7 +92,8 @@ def join_timeline(
 
 def _of_metrics(metrics: pd.DataFrame) -> pd.DataFrame:
     parts = [
-        metrics[["step", column]]
+        metrics[["step"]]
+        .assign(**{column: pd.to_numeric(metrics[column], errors="coerce").astype(float)})
         .dropna()
         .rename(columns={column: "value"})
         .assign(measure=measure, layer=None, modality=None, low=float("nan"), high=float("nan"))

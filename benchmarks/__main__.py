@@ -22,6 +22,7 @@ Part = Literal[
     "input_pipeline",
     "memory",
     "compile_time",
+    "listing",
 ]
 PARTS: tuple[Part, ...] = get_args(Part)
 

@@ -131,7 +131,9 @@ def real(path: Path, within: Path = ANYWHERE) -> Path:
     """
     inside, place = os.path.realpath(within), os.path.realpath(path)
     if os.path.commonpath([inside, place]) != inside:
-        raise RefusedError(f"{path} is a link that leads out of {within}, or lies behind one")
+        raise RefusedError(
+            f"{path} is, or lies behind, a link that leads out of the folder {within.name!r}"
+        )
     return Path(place)
 
 

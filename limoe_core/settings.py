@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import math
 import reprlib
 import types
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isfinite
 from typing import Annotated, Any, Literal
 
 #: Values that older settings spell otherwise, by the name of the setting.
 _RENAMED = {("expert_layout", "runs"): "segments"}
-_Hints = dict[str, Any]
 #: Longest text of a setting, in characters: as long as a path may be.
 _LONGEST_TEXT = 4096
 
@@ -89,7 +88,7 @@ def build(settings: type, values: Any, where: str) -> Any:
     """
     if not isinstance(values, Mapping):
         raise ConfigError(f"{where}: expected a table of settings, found {type(values).__name__}")
-    hints = _hints(settings)
+    hints = _hints(settings)  # type: ignore[arg-type]
     unknown = sorted(set(values) - set(hints))
     if unknown:
         names = ", ".join(map(_name, unknown[:3])) + (" and others" if len(unknown) > 3 else "")
@@ -97,19 +96,42 @@ def build(settings: type, values: Any, where: str) -> Any:
     built = {}
     for name, value in values.items():
         hint = hints[name]
-        path = f"{where}.{name}"
-        if isinstance(value, str):
-            value = _RENAMED.get((name, value), value)
-        if dataclasses.is_dataclass(hint):
-            built[name] = build(typing.cast(type, hint), value, path)
+        if hint.table is not None:
+            built[name] = build(hint.table, value, f"{where}.{name}")
+        elif type(value) is hint.plain and _needs_no_check(value):
+            built[name] = value
         else:
-            built[name] = _check(hint, value, path)
+            if isinstance(value, str):
+                value = _RENAMED.get((name, value), value)
+            built[name] = _check(hint.annotation, value, f"{where}.{name}")
     return settings(**built)
 
 
+@dataclass(frozen=True)
+class _Hint:
+    """What a setting must be, sorted out once: thousands of runs may be listed at a time."""
+
+    annotation: Any
+    table: type | None
+    """The dataclass of a table of settings."""
+    plain: type | None
+    """The type, where a single one stands in the annotation."""
+
+
+def _needs_no_check(value: Any) -> bool:
+    return type(value) is int or type(value) is bool or (type(value) is float and isfinite(value))
+
+
 @functools.cache
-def _hints(settings: type) -> _Hints:
-    return typing.get_type_hints(settings)
+def _hints(settings: type) -> dict[str, _Hint]:
+    return {
+        name: _Hint(
+            annotation,
+            table=annotation if dataclasses.is_dataclass(annotation) else None,
+            plain=annotation if isinstance(annotation, type) else None,
+        )
+        for name, annotation in typing.get_type_hints(settings).items()
+    }
 
 
 def _check(hint: Any, value: Any, path: str) -> Any:
@@ -133,7 +155,7 @@ def _check(hint: Any, value: Any, path: str) -> Any:
         raise ConfigError(f"{path}: expected {wanted}, found {shown(value)}")
     if isinstance(value, str) and len(value) > _LONGEST_TEXT:
         raise ConfigError(f"{path}: a text of {len(value):,} characters is too long")
-    if isinstance(value, float) and not math.isfinite(value):
+    if isinstance(value, float) and not isfinite(value):
         raise ConfigError(f"{path}: {value!r} is not a finite number")
     return value
 

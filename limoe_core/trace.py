@@ -227,28 +227,31 @@ class RoutingTrace:
           TraceError: if the file is damaged, foreign, from a newer version, or its content makes no
             sense.
         """
-        name = getattr(file, "name", file)
+        if not isinstance(file, str | os.PathLike):
+            return _read(file)
         try:
-            if isinstance(file, str | os.PathLike):
-                with Path(file).open("rb") as content:
-                    arrays: dict[str, Any] = {**read_arrays(content)}
-            else:
-                arrays = {**read_arrays(file)}
-            image_size, grid = _read_header(str(arrays.pop("header")))
-        except TraceError as error:
-            raise TraceError(f"{name}: {error}") from error
-        except Exception as error:  # zipfile, zlib and numpy raise a dozen kinds for broken bytes
-            raise TraceError(f"{name}: not a readable routing trace ({error})") from error
-        meta = {k.removeprefix("meta."): arrays.pop(k) for k in list(arrays) if k[:5] == "meta."}
-        try:
-            _require_kinds(arrays, meta)
-            trace = cls(**arrays, meta=meta, image_size=image_size, grid=grid)
-            _require_sense(trace)
-        except TraceError as error:
-            raise TraceError(f"{name}: {error}") from error
-        except (TypeError, KeyError) as error:
-            raise TraceError(f"{name}: not a whole routing trace ({error})") from error
-        return trace
+            with Path(file).open("rb") as content:
+                return _read(content)
+        except (TraceError, OSError) as error:
+            raise TraceError(f"{file}: {error}") from error
+
+
+def _read(file: BinaryIO) -> RoutingTrace:
+    try:
+        arrays: dict[str, Any] = {**read_arrays(file)}
+        image_size, grid = _read_header(str(arrays.pop("header")))
+    except TraceError:
+        raise
+    except Exception as error:  # zipfile, zlib and numpy raise a dozen kinds for broken bytes
+        raise TraceError(f"not a readable routing trace ({error})") from error
+    meta = {k.removeprefix("meta."): arrays.pop(k) for k in list(arrays) if k[:5] == "meta."}
+    _require_kinds(arrays, meta)
+    try:
+        trace = RoutingTrace(**arrays, meta=meta, image_size=image_size, grid=grid)
+    except TypeError as error:
+        raise TraceError(f"not a whole routing trace ({error})") from error
+    _require_sense(trace)
+    return trace
 
 
 def _read_header(text: str) -> tuple[int, int]:

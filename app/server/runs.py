@@ -94,7 +94,7 @@ class Runs:
 
 def has_probes(run: Run) -> bool:
     """Whether a run has probe traces; looks at names alone."""
-    with suppress(RunError):
+    with suppress(RunError, OSError):
         return bool(run.probe_steps())
     return False
 

@@ -47,7 +47,6 @@ from limoe_core.runs.files import (
     TRAINING,
     RunError,
     cut_measurements,
-    entries,
     is_there,
     opened,
     read_json,
@@ -223,7 +222,7 @@ class Run:
             raise RunError(f"there is no run at {place}")
         if os.path.isfile(place):
             raise RunError(f"{place} is a file; a run is a folder with a config.json")
-        if os.path.isdir(place) and CONFIG not in entries(place, within):
+        if os.path.isdir(place) and not is_there(place / CONFIG):
             raise RunError(f"{place} is not a run: it has no config.json")
         info = read_json(place / CONFIG, MOST_CONFIG, within)
         form = info.get("format")
@@ -280,7 +279,7 @@ class Run:
 
     def has(self, part: Part, step: int | None = None, task: str = "") -> bool:
         """Whether a part is there; see `path_of`."""
-        return is_there(self.path_of(part, step, task), self.within)
+        return is_there(self.path_of(part, step, task))
 
     def stamp(self, part: Part, step: int | None = None, task: str = "") -> Stamp:
         """A value that changes when a part does, for caches; (0, 0) while it is not there."""

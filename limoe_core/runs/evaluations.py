@@ -39,7 +39,7 @@ def read(path: Path, within: Path = ANYWHERE) -> Evaluations:
     Raises:
       RunError: the file cannot be read as a whole.
     """
-    if not is_there(path, within):
+    if not is_there(path):
         return Evaluations()
     stored = read_json(path, MOST_EVALUATIONS, within)
     if len(stored) > _MOST_TASKS:

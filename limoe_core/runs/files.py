@@ -104,12 +104,18 @@ def read_json(path: Path, most: int = MOST_EVALUATIONS, within: Path = ANYWHERE)
     return values
 
 
-def is_there(path: Path, within: Path = ANYWHERE) -> bool:
-    """Whether there is a file or a folder at this place, which is within the boundary."""
+def is_there(path: Path) -> bool:
+    """Whether there is anything at this place, or something that keeps the reader from knowing.
+
+    What may not be read, or leads elsewhere, is there: whoever reads it says why not.
+    """
     try:
-        return os.path.exists(confined.real(path, within))
-    except (OSError, ValueError):
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
         return False
+    except OSError:
+        return True
+    return True
 
 
 def entries(folder: Path, within: Path = ANYWHERE) -> list[str]:

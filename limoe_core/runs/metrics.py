@@ -42,7 +42,7 @@ def read(path: Path, within: Path = ANYWHERE) -> list[dict[str, Any]]:
     Raises:
       RunError: the file is there and cannot be read.
     """
-    if not is_there(path, within):
+    if not is_there(path):
         return []
     with opened(path, _ANY_SIZE, within) as file:
         size = file.seek(0, os.SEEK_END)

@@ -73,7 +73,7 @@ def read(path: Path, task: str, step: int, within: Path = ANYWHERE) -> Predictio
     Raises:
       RunError: if there is no such file, it is damaged, or its parts do not fit together.
     """
-    if not is_there(path, within):
+    if not is_there(path):
         raise RunError(
             f"{path.parent.parent} has no predictions of {task} at step {step}; "
             "python -m limoe_core.evaluate makes them"

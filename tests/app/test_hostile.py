@@ -90,24 +90,40 @@ def test_a_link_out_of_the_folder_of_runs_is_listed_as_unusable(
     runs = Runs.of(folder)
     assert runs.usable == ("small", "twin"), "a link that stays within is fine"
     assert [each.name for each in runs.broken] == ["elsewhere"]
-    assert "leads out of the folder of runs" in str(runs.broken[0].error)
-    with pytest.raises(RunError, match="leads out of the folder of runs"):
+    assert "leads out of the folder" in str(runs.broken[0].error)
+    with pytest.raises(RunError, match="leads out of the folder"):
         runs.open("elsewhere")
     page = opened(folder, run="elsewhere")
     assert not page.exception
     assert "there is no run" in said(page)
 
 
-@pytest.mark.parametrize("file", ["metrics.jsonl", "tokenizer.model", "probes", "probes/20.npz"])
-def test_a_part_of_a_run_that_is_a_link_out_of_the_folder_makes_it_unusable(
-    folder: Path, file: str
+@pytest.mark.parametrize(
+    ("file", "module"),
+    [("metrics.jsonl", "emergence"), ("probes", "experts"), ("probes/20.npz", "routing")],
+)
+def test_a_part_of_a_run_that_is_a_link_out_of_the_folder_is_not_read_and_said(
+    folder: Path, file: str, module: str
 ) -> None:
     outside = folder.parent / "secret"
     (folder / "small" / file).rename(outside)
     (folder / "small" / file).symlink_to(outside)
-    runs = Runs.of(folder)
-    assert runs.usable == ()
-    assert f"{file} is a link that leads out" in str(runs.broken[0].error)
+    assert Runs.of(folder).usable == ("small",)
+    page = open_page(module, folder)
+    assert not page.exception
+    assert "leads out of the folder" in said(page)
+
+
+def test_a_config_that_is_a_link_out_of_the_folder_makes_a_run_unusable_and_is_not_quoted(
+    folder: Path,
+) -> None:
+    secret = folder.parent / "secret"
+    secret.write_text("root:x:0:0")
+    (folder / "small" / "config.json").unlink()
+    (folder / "small" / "config.json").symlink_to(secret)
+    (reason,) = (str(each.error) for each in Runs.of(folder).broken)
+    assert "config.json is, or lies behind, a link that leads out of the folder" in reason
+    assert "root" not in reason
 
 
 def test_a_folder_of_runs_that_is_itself_a_link_is_where_it_leads(folder: Path) -> None:
@@ -227,7 +243,7 @@ def test_a_folder_whose_name_cannot_be_asked_for_is_listed_as_unusable(
 def test_a_config_with_hostile_values_is_shown_as_text(folder: Path, module: str) -> None:
     path = folder / "small" / "config.json"
     stored = json.loads(path.read_text())
-    stored["data"]["name"] = f"{MARKUP}\ud800{TURNED}\x1b[31m" + "x" * 10_000_000
+    stored["data"]["name"] = f"{MARKUP}\ud800{TURNED}\x1b[31m" + "x" * 100_000
     path.write_text(json.dumps(stored))
     page = open_page(module, folder)
     assert not page.exception

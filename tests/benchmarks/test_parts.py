@@ -20,6 +20,7 @@ from benchmarks import __main__ as command
 from benchmarks import (
     expert_layer,
     input_pipeline,
+    listing,
     matrix_share,
     memory,
     pytorch,
@@ -119,6 +120,13 @@ def test_without_pytorch_its_earlier_line_stays(
     assert "PyTorch is not installed" in capsys.readouterr().out
     old = [{"part": "pytorch", "name": "a line"}]
     assert report.merge(old, [], command.PARTS) == old
+
+
+def test_a_few_runs_are_listed() -> None:
+    first, again = listing.run(number=3)
+    assert first.value is not None
+    assert again.value is not None
+    assert first.how.startswith("3 runs")
 
 
 def test_without_data_the_input_pipeline_says_that_it_was_skipped(

@@ -21,6 +21,7 @@ from app.shell import controls
 from app.views.experts import parameters
 from app.views.experts.probe_view import Source
 from limoe_core import places
+from limoe_core.confined import ANYWHERE
 from limoe_core.runs.directory import Run
 
 if TYPE_CHECKING:
@@ -108,8 +109,13 @@ def _measured(
 ) -> pd.DataFrame | None:
     """The measurement from disk, or made on demand; None before that."""
     model, images, texts = (argument.value for argument in call.arguments)
-    for folder in filter(None, (source.run.path_of("causal"), _cache())):
-        stored = causal.stored_causal_specialisation(model, images, texts, folder, variant=variant)
+    run = source.run
+    for folder, within in ((run.path_of("causal"), run.within), (_cache(), ANYWHERE)):
+        if folder is None:
+            continue
+        stored = causal.stored_causal_specialisation(
+            model, images, texts, folder, variant=variant, within=within
+        )
         if stored is not None:
             return stored
     config = source.run.config.model

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ from analysis.recipes import Recorded, record
 from app.server import recorded, runs
 from limoe_core.runs.directory import Run
 from limoe_core.trace import RoutingTrace
+
+_LOADING = threading.Lock()
 
 
 def route(
@@ -38,9 +41,11 @@ def warm_up(run: Run) -> None:
     """Loads the newest parameters in the background, once per server, before they are asked for.
 
     Importing JAX and compiling the model take seconds; the reader is looking at the page by then.
+    One model at a time: while another one is being loaded, nothing is done, so that readers who
+    leaf through many runs leave no queue of work behind them.
     """
     steps = run.steps()
-    if steps:
+    if steps and not _LOADING.locked():
         _warm_up(run, str(run.path), steps[-1])
 
 
@@ -53,10 +58,8 @@ def _warm_up(_run: Run, path: str, step: int) -> threading.Thread:
 
 
 def _load(run: Run, step: int) -> None:
-    try:
-        size = run.config.model.image_size
+    size = run.config.model.image_size
+    with _LOADING, suppress(Exception):  # the reader who asks for it is told; nobody asked yet
         runs.model(run, step).trace(
             [np.zeros((size, size, 3), np.uint8)], ["a"], capacity_factor=0.0
         )
-    except Exception:  # the reader who asks for the model is told; nobody asked yet
-        return

@@ -17,19 +17,24 @@ if TYPE_CHECKING:
 
 
 def evaluated_steps(run: Run) -> list[int]:
-    """Steps with a stored zero-shot evaluation, rising; none, with a message, if damaged."""
+    """Steps with a stored zero-shot evaluation, rising, with a message about damaged ones."""
     try:
-        stored = run.evaluations()
+        stored, damaged = run.evaluations(), run.damaged_evaluations()
     except RunError as error:
         messages.say("error", f"The evaluations of {run.name} cannot be read: {error}")
         return []
+    if damaged:
+        messages.say(
+            "warning",
+            f"{messages.counted(len(damaged), 'result')} of {run.name} cannot be shown: "
+            f"{damaged[0]}.",
+        )
     return sorted(
         {
             int(step)
             for task, by_step in stored.items()
-            if task.startswith("zero_shot_") and isinstance(by_step, dict)
+            if task.startswith("zero_shot_")
             for step in by_step
-            if step.isascii() and step.isdigit()
         }
     )
 

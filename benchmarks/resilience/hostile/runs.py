@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +16,9 @@ from limoe_core.runs import Run, files
 _TAMPERED = 40
 
 
-def hostile_runs(source: Path, folder: Path) -> list[Case]:
+def hostile_runs(
+    source: Path, folder: Path, chosen: Callable[[str], bool] = lambda name: True
+) -> list[Case]:
     """Makes several hundred hostile runs in `folder`, each a folder of its own.
 
     They share the files that are not hostile with `source`, by hard links, and what looks large is
@@ -26,6 +28,7 @@ def hostile_runs(source: Path, folder: Path) -> list[Case]:
     Args:
       source: a good run with parameters, probe traces and their pictures, metrics, evaluations and
         predictions; it is not changed, and may lie in `folder`.
+      chosen: whether to make the case of a name; all by default.
 
     Returns:
       The cases in a fixed order. Each name says which part is hostile and how.
@@ -36,6 +39,8 @@ def hostile_runs(source: Path, folder: Path) -> list[Case]:
     for part, place, harms in _parts(run, places.outside_of(folder)):
         for harm in harms:
             name = f"{part.replace(' ', '-')}-{harm.name}"
+            if not chosen(name):
+                continue
             path = folder / name
             share(source, path)
             harm.do(path / place)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import sys
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +19,7 @@ from limoe_core.runs.export import export_params
 from limoe_core.ship import Options, ship
 from limoe_core.ship import main as ship_command
 from limoe_core.tokenizer import Tokenizer
-from tests.limoe_core.runs.examples import assert_same, params_at, shapes, small_trace
+from tests.limoe_core.runs.examples import DEBUG, assert_same, params_at, shapes, small_trace
 
 
 def test_exported_parameters_are_small_and_come_back_in_float32(run: Run) -> None:
@@ -93,7 +95,9 @@ def test_export_never_mixes_runs(run: Run) -> None:
         export_params(run, 1, run.path.parent / "other")
 
 
-def test_what_ships_is_read_like_the_run_and_has_no_evaluations(run: Run) -> None:
+def test_what_ships_is_read_like_the_run_and_has_no_evaluations(tmp_path: Path) -> None:
+    model = dataclasses.replace(DEBUG.model, vocab_size=270)
+    run = Run.create(tmp_path / "run", dataclasses.replace(DEBUG, model=model))
     for step in (1, 2):
         with run.checkpoints(keep=0) as store:
             store.save(step, params_at(step), {"m": jnp.zeros(3)}, {"at": step})
