@@ -30,7 +30,7 @@ from analysis.arguments import check_count, check_pairs
 from analysis.errors import AnalysisError
 from analysis.halves import Halves
 from analysis.pairs import probe_pairs as probe_pairs
-from limoe_core.config import Config, ModelConfig
+from limoe_core.config import Config
 from limoe_core.confined import ANYWHERE
 from limoe_core.files import replacing
 from limoe_core.runs.files import RunError, causal_file, read_json

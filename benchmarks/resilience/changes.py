@@ -21,6 +21,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from benchmarks.resilience.record import Record
+from limoe_core.data.preprocess import open_picture
 from limoe_core.runs import Run
 
 Row = dict[str, Any]
@@ -122,7 +123,7 @@ def write(folder: Path, content: Mapping[str, Sequence[Row]]) -> None:
     """Prepares the set as TFDS does, in ArrayRecord."""
     import tensorflow_datasets as tfds
 
-    class AttackedShapes(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+    class AttackedShapes(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # type: ignore[call-arg]
         """Shapes with captions."""
 
         VERSION = tfds.core.Version("1.0.0")
@@ -228,7 +229,7 @@ def _encoded(picture: Image.Image) -> bytes:
 
 
 def _pixel(row: Row) -> Row:
-    pixels = np.array(Image.open(io.BytesIO(row["image"])))
+    pixels = np.array(open_picture(row["image"])[0])
     pixels[0, 0, 0] ^= 1
     return {**row, "image": _encoded(Image.fromarray(pixels))}
 
