@@ -117,7 +117,7 @@ def of_set(source: Recorded[PictureSet]) -> Pool:
 
 def say_whose(run: Run) -> None:
     """Says if the data set here is not what the run was trained on, or offers to build it."""
-    if (found := other_data(run)) is not None:
+    if is_built(run.config.data) and (found := other_data(run)) is not None:
         messages.say("warning", found)
     _offer_build(run)
 
