@@ -23,7 +23,15 @@ def bombs() -> dict[str, bytes]:
         "a BMP of 2³¹ × 2³¹": _bmp(2**31 - 1, 2**31 - 1),
         "a PPM of 99,999 × 99,999": b"P6 99999 99999 255\n" + bytes(100),
         "a JPEG of 20,000 scans": scans(20_000),
+        "a JPEG of 300 EXIF records": _records(300),
         "a TIFF whose pages are a ring": _ring(),
+        "a TIFF of 100,000 pages": pages(100_000),
+        "a TIFF of 4 million strips": strips(4_000_000, 1),
+        "a TIFF of 20,000 strips of all its pixels": strips(20_000, 1999),
+        "a PNG of a million chunks": _chunks(1_000_000),
+        "a GIF with a comment in 8 million blocks": _comment(8_000_000),
+        "a PNG with a colour profile of 50 million bytes": _profile(50_000_000),
+        "a WebP canvas of 16,383 × 16,383": _webp(16_383, 16_383),
         "a PNG with a text of 50 million characters": _long_text(50_000_000),
     }
 
@@ -79,6 +87,69 @@ def _ring() -> bytes:
     start = struct.unpack_from("<I", content, 4)[0]
     entries = struct.unpack_from("<H", content, start)[0]
     struct.pack_into("<I", content, start + 2 + 12 * entries, start)
+    return bytes(content)
+
+
+def pages(count: int) -> bytes:
+    """A TIFF of this many pages of one pixel, as small as they get."""
+    out = bytearray(b"II*\0" + struct.pack("<I", 8))
+    tags = {256: 1, 257: 1, 258: 8, 259: 1, 262: 1, 273: 4, 279: 1}
+    for number in range(count):
+        following = len(out) + 2 + 12 * len(tags) + 4
+        out += struct.pack("<H", len(tags))
+        out += b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+        out += struct.pack("<I", following if number < count - 1 else 0)
+    return bytes(out)
+
+
+def strips(count: int, rows: int, *, side: int = 2000, big: bool = False) -> bytes:
+    """A TIFF that says it has this many strips of so many rows, all at the same place.
+
+    Args:
+      side: of the picture, in pixels.
+      big: whether it is a BigTIFF.
+    """
+    counted, entry = ("<Q", "<HHQQ") if big else ("<H", "<HHII")
+    head = b"II+\0\x08\0\0\0" + struct.pack("<Q", 16) if big else b"II*\0" + struct.pack("<I", 8)
+    tags = {256: side, 257: side, 258: 8, 259: 1, 262: 1, 278: rows, 277: 1}
+    end = len(head) + struct.calcsize(counted) + struct.calcsize(entry) * (len(tags) + 1) + 8
+    entries = [struct.pack(entry, tag, 4, 1, value) for tag, value in tags.items()]
+    entries.append(struct.pack(entry, 273, 4, count, end))
+    whole = head + struct.pack(counted, len(entries)) + b"".join(entries) + bytes(8)
+    return whole + struct.pack("<I", len(head)) * count + bytes(side * rows)
+
+
+def _records(count: int) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("L", (8, 8)).save(buffer, "JPEG")
+    whole, record = buffer.getvalue(), b"Exif\0\0" + bytes(65_000)
+    segment = b"\xff\xe1" + struct.pack(">H", len(record) + 2) + record
+    return whole[:2] + segment * count + whole[2:]
+
+
+def _chunks(count: int) -> bytes:
+    whole = png(8, 8)
+    return whole[:33] + _chunk(b"zzZz", b"") * count + whole[33:]
+
+
+def _comment(blocks: int) -> bytes:
+    whole = _gif(64, 64, frames=1)
+    return whole.replace(b",", b"!\xfe" + b"\1a" * blocks + b"\0,", 1)
+
+
+def _profile(size: int) -> bytes:
+    whole = png(8, 8)
+    packed = _chunk(b"iCCP", b"p\0\0" + zlib.compress(bytes(size), 9))
+    return whole[:33] + packed + whole[33:]
+
+
+def _webp(width: int, height: int) -> bytes:
+    """A WebP of a small frame that claims a canvas of this size."""
+    buffer = io.BytesIO()
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
+    frames[0].save(buffer, "WEBP", save_all=True, append_images=frames[1:])
+    content = bytearray(buffer.getvalue())
+    content[24:30] = (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
     return bytes(content)
 
 
