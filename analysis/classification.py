@@ -12,6 +12,7 @@ from jaxtyping import Float, Integer
 from scipy.special import softmax
 
 from analysis.errors import AnalysisError
+from limoe_core import arguments
 
 if TYPE_CHECKING:
     from limoe_core.inference import LoadedModel
@@ -75,7 +76,12 @@ def embed_pictures(
       pictures: as `model.encode_images` takes them.
       portion: pictures in one forward pass.
       progress: called with (done, total) pictures.
+
+    Raises:
+      TypeError: it is a single picture.
+      limoe_core.data.preprocess.PictureError: one of them is not a picture.
     """
+    arguments.check_several_pictures(pictures, "embed_pictures")
     found = [model.encode_images([])]
     for start in range(0, len(pictures), portion):
         if progress is not None:
@@ -96,8 +102,11 @@ def embed_texts(
     Args:
       portion: texts in one forward pass.
       progress: called with (done, total) texts.
+
+    Raises:
+      TypeError: it is a single text, or one of them is no text.
     """
-    texts = list(texts)
+    texts = arguments.texts(texts, "embed_texts")
     found = [model.encode_texts([])]
     for start in range(0, len(texts), portion):
         if progress is not None:

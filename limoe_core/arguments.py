@@ -73,6 +73,20 @@ def pictures_of_pairs(given: Iterable[Picture | None], function: str) -> list[Pi
       TypeError: it is a single picture.
       limoe_core.data.preprocess.PictureError: one of them is not a picture.
     """
+    check_several_pictures(given, function)
+    listed = _listed(given, "pictures", function)
+    for picture in listed:
+        if picture is not None:
+            check_picture(picture)
+    return listed
+
+
+def check_several_pictures(given: Any, function: str) -> None:
+    """Looks whether these are several pictures, without looking at each.
+
+    Raises:
+      TypeError: it is a single picture, or the path or content of one.
+    """
     # An array of three axes may also be a batch of grey pictures, but not if it ends in colours.
     shape = np.shape(given) if isinstance(given, np.ndarray) else ()
     single = len(shape) == 2 or (len(shape) == 3 and shape[2] in (1, 3, 4))
@@ -83,11 +97,6 @@ def pictures_of_pairs(given: Iterable[Picture | None], function: str) -> list[Pi
             f"{function} takes a list of pictures; for a file give [open_picture(path)[0]], with "
             "open_picture of limoe_core.data.preprocess"
         )
-    listed = _listed(given, "pictures", function)
-    for picture in listed:
-        if picture is not None:
-            check_picture(picture)
-    return listed
 
 
 def pixels(given: Any, model: ModelConfig, function: str) -> np.ndarray:

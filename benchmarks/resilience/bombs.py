@@ -32,12 +32,17 @@ def bombs() -> dict[str, bytes]:
         "a JPEG of 20,000 scans": scans(20_000),
         "a JPEG of 65,000 × 65,000": jpeg(65_000, 65_000),
         "a JPEG of four channels just under the limit": jpeg(8_000, 8_000, "CMYK"),
+        "a JPEG of 300 EXIF records": _records(300),
         "a TIFF whose pages are a ring": _ring(),
-        "a TIFF of 40,000 pages": tiff(8, 8, pages=40_000),
         "a TIFF of 400,000 pages": tiff(8, 8, pages=400_000),
         "a TIFF of floats of 60,000 × 60,000": tiff(60_000, 60_000, bits=32),
         "a TIFF of floats just under the limit": tiff(8_000, 8_000, bits=32),
-        "a WebP of 16,383 × 16,383": _webp(16_383, 16_383),
+        "a TIFF of 4 million strips": strips(4_000_000, 1),
+        "a TIFF of 20,000 strips of all its pixels": strips(20_000, 1999),
+        "a PNG of a million chunks": _chunks(1_000_000),
+        "a GIF with a comment in 8 million blocks": _comment(8_000_000),
+        "a PNG with a colour profile of 50 million bytes": _profile(50_000_000),
+        "a WebP canvas of 16,383 × 16,383": _webp(16_383, 16_383),
         "a PNG with a text of 50 million characters": _long_text(50_000_000),
     }
 
@@ -123,14 +128,6 @@ def tiff(width: int, height: int, *, bits: int = 8, pages: int = 1) -> bytes:
     return bytes(content)
 
 
-def _webp(width: int, height: int) -> bytes:
-    """A lossless WebP that claims this size, with too little data."""
-    bits = (width - 1) | (height - 1) << 14
-    data = b"\x2f" + struct.pack("<I", bits) + bytes(64)
-    chunk = b"VP8L" + struct.pack("<I", len(data)) + data + bytes(len(data) % 2)
-    return b"RIFF" + struct.pack("<I", 4 + len(chunk)) + b"WEBP" + chunk
-
-
 def ico(picture: bytes) -> bytes:
     """An icon that claims 32 × 32 pixels and holds a larger PNG."""
     return struct.pack("<HHHBBBBHHII", 0, 1, 1, 32, 32, 0, 0, 1, 32, len(picture), 22) + picture
@@ -169,6 +166,57 @@ def _ring() -> bytes:
     start = struct.unpack_from("<I", content, 4)[0]
     entries = struct.unpack_from("<H", content, start)[0]
     struct.pack_into("<I", content, start + 2 + 12 * entries, start)
+    return bytes(content)
+
+
+def strips(count: int, rows: int, *, side: int = 2000, big: bool = False) -> bytes:
+    """A TIFF that says it has this many strips of so many rows, all at the same place.
+
+    Args:
+      side: of the picture, in pixels.
+      big: whether it is a BigTIFF.
+    """
+    counted, entry = ("<Q", "<HHQQ") if big else ("<H", "<HHII")
+    head = b"II+\0\x08\0\0\0" + struct.pack("<Q", 16) if big else b"II*\0" + struct.pack("<I", 8)
+    tags = {256: side, 257: side, 258: 8, 259: 1, 262: 1, 278: rows, 277: 1}
+    end = len(head) + struct.calcsize(counted) + struct.calcsize(entry) * (len(tags) + 1) + 8
+    entries = [struct.pack(entry, tag, 4, 1, value) for tag, value in tags.items()]
+    entries.append(struct.pack(entry, 273, 4, count, end))
+    whole = head + struct.pack(counted, len(entries)) + b"".join(entries) + bytes(8)
+    return whole + struct.pack("<I", len(head)) * count + bytes(side * rows)
+
+
+def _records(count: int) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("L", (8, 8)).save(buffer, "JPEG")
+    whole, record = buffer.getvalue(), b"Exif\0\0" + bytes(65_000)
+    segment = b"\xff\xe1" + struct.pack(">H", len(record) + 2) + record
+    return whole[:2] + segment * count + whole[2:]
+
+
+def _chunks(count: int) -> bytes:
+    whole = png(8, 8)
+    return whole[:33] + _chunk(b"zzZz", b"") * count + whole[33:]
+
+
+def _comment(blocks: int) -> bytes:
+    whole = _gif(64, 64, frames=1)
+    return whole.replace(b",", b"!\xfe" + b"\1a" * blocks + b"\0,", 1)
+
+
+def _profile(size: int) -> bytes:
+    whole = png(8, 8)
+    packed = _chunk(b"iCCP", b"p\0\0" + zlib.compress(bytes(size), 9))
+    return whole[:33] + packed + whole[33:]
+
+
+def _webp(width: int, height: int) -> bytes:
+    """A WebP of a small frame that claims a canvas of this size."""
+    buffer = io.BytesIO()
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
+    frames[0].save(buffer, "WEBP", save_all=True, append_images=frames[1:])
+    content = bytearray(buffer.getvalue())
+    content[24:30] = (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
     return bytes(content)
 
 

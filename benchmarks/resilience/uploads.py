@@ -21,7 +21,7 @@ from limoe_core.data.preprocess import PictureError
 #: Side of the model's input, in pixels.
 SIZE = 64
 #: Processor seconds and extra MiB that one file may take.
-MOST_SECONDS, MOST_MEMORY = 30.0, 1500.0
+MOST_SECONDS, MOST_MEMORY = 10.0, 700.0
 
 
 def run(count: int = 2000, seed: int = 0, *, with_bombs: bool = True) -> list[Record]:

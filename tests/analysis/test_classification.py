@@ -197,3 +197,7 @@ def test_labels_that_read_the_same_are_told_apart_from_others() -> None:
         classify(model, [], labels)
     with pytest.raises(AnalysisError, match="not the text 'dog'"):
         prompts("dog")
+    with pytest.raises(TypeError, match=r"for a single one give \[picture\]"):
+        classify(model, np.zeros((8, 8, 3), np.uint8), ["dog", "cat"])
+    with pytest.raises(TypeError, match=r"for a single one give \['dog'\]"):
+        embed_texts(model, "dog")

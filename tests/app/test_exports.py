@@ -309,6 +309,7 @@ def test_a_photo_is_classified_upright_by_page_and_lines(
     assert mine["dog"] != pytest.approx(sideways, abs=1e-3)
 
 
+@pytest.mark.training
 def test_labels_that_read_the_same_are_counted_once_by_page_and_lines(
     exports: list[Export],
 ) -> None:

@@ -303,8 +303,10 @@ def test_ten_thousand_characters_are_cut_and_said(opened: Opened, runs_folder: P
 def test_unknown_characters_fall_back_to_bytes_and_it_is_said(
     opened: Opened, runs_folder: Path
 ) -> None:
-    data = figure(type_text(opened(runs_folder), "ሰላም"))
+    page = type_text(opened(runs_folder), "'ሰላም")
+    data = figure(page)
     pieces = [token["piece"] for token in data["tokens"] if token["m"] == 1]
+    assert any("is read as ’" in caption.value for caption in page.caption)
     assert "<0xE1>" in pieces
     assert "stand for one byte each" in data["note"]
 

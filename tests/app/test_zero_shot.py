@@ -262,7 +262,8 @@ def test_a_run_without_parameters(runs_folder: Path) -> None:
 
 
 def test_pictures_found_are_the_nearest(runs_folder: Path) -> None:
-    page = open_page("zero_shot", runs_folder, show="search", q="red apple")
+    page = open_page("zero_shot", runs_folder, show="search", q="red apple\u200b")
+    assert any("zero width space is left out" in caption.value for caption in page.caption)
     assert not page.exception
     assert "The nearest 6 of 6 probe pictures of small" in said(page).replace("\\", "")
 

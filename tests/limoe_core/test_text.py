@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from limoe_core.data.emoji.concepts import read_concepts
 from limoe_core.text import APOSTROPHES, DASHES, QUOTE_PAIRS, QUOTES, NormalForm
 
 FORMS = [
@@ -125,10 +124,3 @@ def test_a_form_takes_the_variants_that_a_vocabulary_knows_best() -> None:
     plain = NormalForm.known(["▁dog", "'", "'s", "’", "–", '"'])
     assert plain == NormalForm("'", "–", ('"', '"'))
     assert NormalForm.known(["«", "»", "“"]).quotes == ("«", "»")
-
-
-def test_every_name_of_the_emoji_set_is_in_normal_form_already() -> None:
-    form = NormalForm.known([])
-    for concept in read_concepts()[::3]:
-        for name in (*concept.names.values(), *concept.aliases, *concept.unicode_names):
-            assert form(name).places is None or form(name).text == name

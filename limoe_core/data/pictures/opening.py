@@ -116,9 +116,6 @@ def _opened(content: bytes) -> Image.Image:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about odd tags in pictures that can be read
             picture = Image.open(Content(content), formats=_FORMATS)
-            if picture.format == "ICO":
-                # The picture inside may be of another size than the icon says.
-                picture = picture.ico.getimage(picture.size)  # type: ignore[attr-defined]
     except PictureError:
         raise
     except Image.DecompressionBombError as error:

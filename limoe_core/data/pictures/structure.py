@@ -17,7 +17,10 @@ MAX_RECORDS = 100
 MAX_STEPS = 1_000_000
 #: Limit on the strips or tiles of a TIFF, for each of which Pillow makes an object.
 MAX_TILES = 100_000
+#: Longest side of a picture in an icon, in pixels; an icon's own header cannot say more than 256.
+MAX_ICON = 1024
 
+_PNG = b"\x89PNG\r\n\x1a\n"
 _STRIP_OFFSETS, _TILE_OFFSETS = 273, 324
 
 
@@ -60,7 +63,8 @@ def check_structure(content: bytes) -> None:
     """Looks for what Pillow would do in full before anyone could stop it.
 
     Raises:
-      PictureError: a JPEG has too many scans or EXIF records, or a TIFF too many strips or tiles.
+      PictureError: a JPEG has too many scans or EXIF records, a TIFF too many strips or tiles, or
+        an icon holds a large picture.
     """
     if content.startswith(b"\xff\xd8"):
         _check_jpeg(content)
@@ -68,6 +72,11 @@ def check_structure(content: bytes) -> None:
         raise PictureError(
             f"The TIFF consists of more than {MAX_TILES:,} strips or tiles, which take too long to "
             "read. Save it anew."
+        )
+    if content.startswith(b"\0\0\1\0") and _icon_side(content) > MAX_ICON:
+        raise PictureError(
+            f"The icon holds a picture of more than {MAX_ICON:,} pixels along a side. Save it as a "
+            "PNG."
         )
 
 
@@ -106,3 +115,21 @@ def _tiles(content: bytes) -> int:
         )
     except (struct.error, OverflowError):
         return 0  # Damaged, which Pillow says better.
+
+
+def _icon_side(content: bytes) -> int:
+    """The longest side of any picture in an icon, which Pillow decodes whatever its size."""
+    longest = 0
+    try:
+        (count,) = struct.unpack_from("<H", content, 4)
+        for number in range(count):
+            (place,) = struct.unpack_from("<I", content, 6 + 16 * number + 12)
+            if content.startswith(_PNG, place):
+                width, height = struct.unpack_from(">II", content, place + 16)
+            else:  # a bitmap, whose mask doubles its height
+                width, height = struct.unpack_from("<ii", content, place + 4)
+                width, height = abs(width), abs(height) // 2
+            longest = max(longest, width, height)
+    except struct.error:
+        pass  # Damaged, which Pillow says better.
+    return longest

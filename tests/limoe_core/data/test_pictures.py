@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms, ImageOps
 
+from benchmarks.resilience import bombs
 from limoe_core.data.pictures import opening, structure
 from limoe_core.data.pictures.colour import standard
 from limoe_core.data.pictures.structure import Content
@@ -205,20 +206,8 @@ def test_frames_and_pages_are_not_walked_over(kind: str, steps: Callable[[bytes]
     assert many <= few + 1
 
 
-def pages(count: int) -> bytes:
-    """A TIFF of many pages of one pixel, as small as they get."""
-    out = bytearray(b"II*\0" + struct.pack("<I", 8))
-    tags = [(256, 1), (257, 1), (258, 8), (259, 1), (262, 1), (273, 4), (279, 1)]
-    for number in range(count):
-        after = len(out) + 2 + 12 * len(tags) + 4
-        out += struct.pack("<H", len(tags))
-        out += b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
-        out += struct.pack("<I", after if number < count - 1 else 0)
-    return bytes(out)
-
-
 def test_forty_thousand_pages_take_as_many_steps_as_two(steps: Callable[[bytes], int]) -> None:
-    assert steps(pages(40_000)) == steps(pages(2)) < 100
+    assert steps(bombs.tiff(8, 8, pages=40_000)) == steps(bombs.tiff(8, 8, pages=2)) < 100
 
 
 def chunk(name: bytes, data: bytes) -> bytes:
@@ -251,31 +240,16 @@ def test_a_jpeg_of_too_many_exif_records_is_refused() -> None:
         open_picture(whole[:2] + record * 101 + whole[2:])
 
 
-def strips(offsets: int, rows: int, big: bool) -> bytes:
-    """A TIFF of 16 × 16 pixels with this many strips of so many rows, all at the same place."""
-    tags = {256: 16, 257: 16, 258: 8, 259: 1, 262: 1, 278: rows, 277: 1}
-    count, entry, header = (
-        ("<Q", "<HHQQ", b"II+\0\x08\0\0\0" + struct.pack("<Q", 16))
-        if big
-        else ("<H", "<HHII", b"II*\0" + struct.pack("<I", 8))
-    )
-    end = len(header) + struct.calcsize(count) + struct.calcsize(entry) * (len(tags) + 1) + 8
-    entries = [struct.pack(entry, tag, 4, 1, value) for tag, value in tags.items()]
-    entries.append(struct.pack(entry, 273, 4, offsets, end))
-    body = header + struct.pack(count, len(entries)) + b"".join(entries) + bytes(8)
-    return body + struct.pack("<I", len(header)) * offsets + bytes(256)
-
-
 @pytest.mark.parametrize("big", [False, True])
 def test_a_tiff_of_too_many_strips_is_refused_before_any_is_looked_at(big: bool) -> None:
     with pytest.raises(PictureError, match="more than 100,000 strips or tiles"):
-        open_picture(strips(100_001, 1, big))
+        open_picture(bombs.strips(100_001, 1, side=16, big=big))
 
 
 def test_strips_that_cover_the_picture_many_times_are_refused() -> None:
-    assert open_picture(strips(2, 8, False))[0].size == (16, 16)
+    assert open_picture(bombs.strips(2, 8, side=16))[0].size == (16, 16)
     with pytest.raises(PictureError, match="more than once"):
-        open_picture(strips(1000, 15, False))
+        open_picture(bombs.strips(1000, 15, side=16))
 
 
 @pytest.mark.parametrize(
@@ -318,17 +292,12 @@ def test_a_jpeg_that_would_take_too_much_is_read_at_a_fraction_and_it_is_said(
         )
 
 
-def icon(width: int, height: int) -> bytes:
-    """An icon that claims 32 × 32 pixels and holds a PNG of more."""
-    picture = encoded(Image.new("RGBA", (width, height)))
-    return struct.pack("<HHHBBBBHHII", 0, 1, 1, 32, 32, 0, 0, 1, 32, len(picture), 22) + picture
-
-
-def test_the_picture_in_an_icon_is_bounded_by_its_own_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert open_picture(icon(50, 50))[0].size == (50, 50)
-    monkeypatch.setattr(opening, "MAX_PIXELS", 2000)
-    with pytest.raises(PictureError, match="50 × 50 pixels"):
-        open_picture(icon(50, 50))
+def test_a_picture_in_an_icon_is_bounded_before_it_is_decoded() -> None:
+    assert open_picture(bombs.ico(bombs.png(50, 50)))[0].size == (50, 50)
+    assert open_picture(encoded(Image.new("RGB", (32, 32)), "ICO"))[0].size == (32, 32)
+    for large in (bombs.png(1025, 8), struct.pack("<Iii", 40, 8, 2 * 1025)):
+        with pytest.raises(PictureError, match="more than 1,024 pixels along a side"):
+            open_picture(bombs.ico(large))
 
 
 def test_a_path_is_read_up_to_a_limit_and_only_if_it_is_a_file(
