@@ -6,6 +6,7 @@ they are decoded and fitted into a square when they are read.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -204,7 +205,7 @@ def open_prepared(
                 f"({', '.join(_LABEL_FEATURES)}); it has {', '.join(features)}"
             )
         labels = list(features[label].names)
-    folder = data_directory(config.dir) / config.name
+    folder = data_directory(config.dir) / re.split("[/:]", config.name)[0]
     table, order = _label_table(labels, config, folder)
     return PreparedSplit(builder.info.full_name, split, source, side, caption, label, table, order)
 

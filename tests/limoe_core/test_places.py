@@ -52,6 +52,13 @@ def test_places_that_only_the_run_names_are_not_followed(tmp_path: Path) -> None
     }
 
 
+@pytest.mark.parametrize(
+    "place", ["\x00", "~\x00", "a" * 100_000, "../" * 5000, "~nobody-here/x", ""]
+)
+def test_no_name_is_too_odd_to_be_asked(place: str) -> None:
+    assert not places.is_named(place)
+
+
 def test_ones_own_run_finds_its_data_in_later_processes(tmp_path: Path) -> None:
     run = Run.create(tmp_path / "runs" / "mine", config_at(tmp_path / "mine"))
     places._named_here.clear()
