@@ -78,7 +78,10 @@ def name(*places: str | os.PathLike[str] | None) -> None:
 
 def is_named(place: str | os.PathLike[str]) -> bool:
     """Whether the user has named this place, or it lies in their own data directory."""
-    resolved = _resolved(place)
+    try:
+        resolved = _resolved(place)
+    except ValueError:  # no place can have such a name
+        return False
     if resolved in _named_here:
         return True
     own = default_data()

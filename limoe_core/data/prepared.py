@@ -6,6 +6,7 @@ they are decoded and fitted into a square when they are read.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -131,7 +132,7 @@ def open_prepared(
                 f"({', '.join(_LABEL_FEATURES)}); it has {', '.join(features)}"
             )
         labels = list(features[label].names)
-    folder = data_directory(config.dir) / config.name
+    folder = data_directory(config.dir) / re.split("[/:]", config.name)[0]
     table, order = _label_table(labels, config, folder)
     return PreparedSplit(
         name=builder.info.full_name,

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from app.server import board as boards
 from app.server.board import WAITING, Board, Cancelled, Progress
@@ -226,3 +227,23 @@ def test_threads_of_jobs_do_not_hold_up_the_end(board: Board) -> None:
     assert soon(work.begun)
     assert all(each.daemon for each in threading.enumerate() if each.name == "job")
     work.let_go.set()
+
+
+def _page() -> None:
+    import streamlit as st
+
+    from app.server import jobs
+
+    st.write(f"it is {jobs.result('a question', lambda progress: 42, 'Counting')}")
+
+
+def test_a_job_that_was_given_up_begins_when_its_reader_says_so() -> None:
+    page = AppTest.from_function(_page)
+    page.session_state["jobs.given up"] = {"a question"}
+    page.run()
+    assert not page.exception
+    assert page.info[0].value == "Counting: cancelled."
+    assert not page.markdown
+    page.button[0].click().run()
+    assert not page.exception and not page.info
+    assert page.markdown[0].value == "it is 42"

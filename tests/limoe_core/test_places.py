@@ -15,7 +15,7 @@ import pytest
 from limoe_core import places
 from limoe_core.config import Config, ConfigError, DataConfig
 from limoe_core.data.location import data_directory
-from limoe_core.evaluate import Arguments, evaluate
+from limoe_core.evaluate import _check_place
 from limoe_core.presets import preset
 from limoe_core.runs import Run
 from tests.conftest import ROOT
@@ -50,6 +50,13 @@ def test_places_that_only_the_run_names_are_not_followed(tmp_path: Path) -> None
         "data.dir": str(tmp_path / "theirs"),
         "data.class_names": str(names),
     }
+
+
+@pytest.mark.parametrize(
+    "place", ["\x00", "~\x00", "a" * 100_000, "../" * 5000, "~nobody-here/x", ""]
+)
+def test_no_name_is_too_odd_to_be_asked(place: str) -> None:
+    assert not places.is_named(place)
 
 
 def test_ones_own_run_finds_its_data_in_later_processes(tmp_path: Path) -> None:
@@ -90,16 +97,13 @@ def test_a_damaged_list_names_nothing(tmp_path: Path, content: str) -> None:
     assert json.loads((folder / "named-places.json").read_text()) == {"places": [str(tmp_path)]}
 
 
-def test_evaluate_says_where_the_runs_data_lay(tmp_path: Path, debug_run: Path) -> None:
+def test_evaluate_says_where_the_runs_data_lay(tmp_path: Path) -> None:
     theirs = tmp_path / "theirs"
-    copy = tmp_path / "copy"
-    subprocess.run(["cp", "-r", debug_run, copy], check=True)
-    info = json.loads((copy / "config.json").read_text())
-    info["config"]["data"] |= {"name": "their_set", "dir": str(theirs)}
-    (copy / "config.json").write_text(json.dumps(info))
+    run = stranger(tmp_path, config_at(theirs, name="their_set"))
     with pytest.raises(ConfigError, match="is not in") as told:
-        evaluate(Arguments(copy, store=False))
+        _check_place(run, run.config.data)
     assert f"if you trust it, add --data.dir {theirs}" in str(told.value)
+    _check_place(run, replace(run.config.data, dir=str(tmp_path)))
 
 
 @pytest.mark.parametrize(
@@ -140,7 +144,7 @@ def test_a_user_without_a_home_is_told_what_to_name(tmp_path: Path) -> None:
     assert data_directory("~/x") == Path("~/x")
     run = Run.create(tmp_path / "run", DEBUG)
     with pytest.raises(ConfigError, match="no home folder"):
-        Arguments(run.path) and data_directory(run.config.data.dir)
+        data_directory(run.config.data.dir)
 
 
 def test_a_home_that_cannot_be_written_has_no_cache(monkeypatch: pytest.MonkeyPatch) -> None:

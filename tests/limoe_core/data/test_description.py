@@ -218,7 +218,7 @@ def test_evaluate_runs_nothing_of_a_strangers_run(
     found["featuresDict"]["features"]["more"] = feature(evil)
     (run / "tiny_evil" / "1.0.0" / "features.json").write_text(json.dumps(found))
     info = json.loads((run / "config.json").read_text())
-    info["config"]["data"] |= {"name": "tiny_evil", "dir": str(run)}
+    info["config"]["data"] |= {"name": "tiny_evil", "config": "auto", "dir": str(run)}
     (run / "config.json").write_text(json.dumps(info))
     for more in ((), ("--data.dir", str(run))):
         done = subprocess.run(
