@@ -29,7 +29,7 @@ def run(number: int = _RUNS) -> list[Line]:
             found.default()
             seconds.append(time.perf_counter() - start)
     first, again = seconds
-    how = f"{len(found.usable):,} runs of a config.json and a log each, with the run to open with"
+    how = f"{len(found.usable):,} runs of settings and a log each, with the choice of the first one"
     return [
         Line(name="list of runs, first", value=first, unit="s", goal=_GOAL, how=how),
         Line(name="list of runs, again", value=again, unit="s", goal=_GOAL / 10, how=how),

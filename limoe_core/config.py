@@ -50,7 +50,7 @@ _MOST_PICTURES = 2**28
 
 _Width = Annotated[int, Between(1, 2**17)]
 _Hidden = Annotated[int, Between(0, 2**20)]
-_Side = Annotated[int, Between(1, 8192)]
+_Side = Annotated[int, Between(1, 4096)]
 
 
 @dataclass(frozen=True)

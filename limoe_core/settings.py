@@ -88,7 +88,7 @@ def build(settings: type, values: Any, where: str) -> Any:
     """
     if not isinstance(values, Mapping):
         raise ConfigError(f"{where}: expected a table of settings, found {type(values).__name__}")
-    hints = _hints(settings)  # type: ignore[arg-type]
+    hints = _hints(settings)
     unknown = sorted(set(values) - set(hints))
     if unknown:
         names = ", ".join(map(_name, unknown[:3])) + (" and others" if len(unknown) > 3 else "")
@@ -127,7 +127,7 @@ def _hints(settings: type) -> dict[str, _Hint]:
     return {
         name: _Hint(
             annotation,
-            table=annotation if dataclasses.is_dataclass(annotation) else None,
+            table=typing.cast(type, annotation) if dataclasses.is_dataclass(annotation) else None,
             plain=annotation if isinstance(annotation, type) else None,
         )
         for name, annotation in typing.get_type_hints(settings).items()

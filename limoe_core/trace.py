@@ -145,6 +145,11 @@ class RoutingTrace:
         """Choices per token (K)."""
         return self.expert.shape[2]
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes that its arrays take."""
+        return sum(array.nbytes for array in _arrays(self).values())
+
     def __repr__(self) -> str:
         text = int((self.modality == TEXT).sum())
         blocks = ", ".join(map(str, self.layers)) or "none"

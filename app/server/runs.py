@@ -21,6 +21,7 @@ import streamlit as st
 
 import analysis
 from analysis.characters import cleaned
+from app.server.kept import Kept
 from limoe_core.runs import Run, RunError, RunListing, find_run
 from limoe_core.runs.listing import folders, usable
 from limoe_core.trace import RoutingTrace
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 #: Longest text of a run or a reader, in characters; what follows is cut.
 LONGEST_TEXT = 20_000
+#: Bytes of the probe traces and of their pictures that the server keeps.
+_MOST_PROBES, _MOST_PICTURES = 2**30, 2**29
 
 #: What a verdict about a run depends on: states of its folder and of its config.json.
 _Marks = tuple[tuple[int, ...] | None, ...]
@@ -150,7 +153,8 @@ def probe_as_read(run: Run, step: int) -> tuple[RoutingTrace, bool]:
 
     A run may come from anywhere: texts that no browser would take are made readable.
     """
-    return _probe(run, str(run.path), step, (run.stamp("probe", step), run.stamp("config")))
+    key = str(run.path), step, run.stamp("probe", step), run.stamp("config")
+    return _PROBES.get(key, lambda: _readable(run.probe(step)))
 
 
 def probe_pictures(run: Run) -> UInt8[np.ndarray, "n size size 3"] | None:
@@ -159,7 +163,8 @@ def probe_pictures(run: Run) -> UInt8[np.ndarray, "n size size 3"] | None:
     Raises:
       RunError: they are damaged.
     """
-    return _probe_pictures(run, str(run.path), (run.stamp("probe pictures"), run.stamp("config")))
+    key = str(run.path), run.stamp("probe pictures"), run.stamp("config")
+    return _PICTURES.get(key, run.probe_pictures)
 
 
 def model(run: Run, step: int) -> LoadedModel:
@@ -195,19 +200,13 @@ def pairs(run: Run, split: str) -> PairSet:
     return _pairs(run, str(run.path), split, run.stamp("config"))
 
 
-_Stamps = tuple[tuple[int, int], ...]
-
-
-@st.cache_resource(max_entries=128, show_spinner=False)
-def _probe(_run: Run, path: str, step: int, stamps: _Stamps) -> tuple[RoutingTrace, bool]:
-    trace = _run.probe(step)
+def _readable(trace: RoutingTrace) -> tuple[RoutingTrace, bool]:
     readable = analysis.readable(trace, LONGEST_TEXT)
     return (trace, True) if readable == trace else (readable, False)
 
 
-@st.cache_resource(max_entries=16, show_spinner=False)
-def _probe_pictures(_run: Run, path: str, stamps: _Stamps) -> np.ndarray | None:
-    return _run.probe_pictures()
+_PROBES: Kept[tuple[RoutingTrace, bool]] = Kept(_MOST_PROBES, lambda each: each[0].nbytes)
+_PICTURES: Kept[np.ndarray | None] = Kept(_MOST_PICTURES, lambda each: getattr(each, "nbytes", 0))
 
 
 @st.cache_resource(max_entries=6, show_spinner=False)

@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import NoneType
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -239,6 +240,7 @@ class Run:
             raise RunError(f"{place}/config.json: {error}") from error
         followed, unfollowed = _without_strange_places(config)
         rest = {key: value for key, value in info.items() if key != "config"}
+        _require_info(place, rest)
         return cls(place, followed, rest, unfollowed, within)
 
     # ---- where things are
@@ -537,6 +539,20 @@ def check_name(name: str) -> None:
     """
     if not name or name.startswith(".") or any(c in "/\\" or not c.isprintable() for c in name):
         raise RunError(f"{name!r} is no name for a run: use a plain folder name such as 'my-run'")
+
+
+def _require_info(place: Path, info: Mapping[str, Any]) -> None:
+    """Refuses what config.json says of a run besides its settings, where it is of another type.
+
+    Raises:
+      RunError: it is.
+    """
+    kinds = {"data": dict, "versions": dict, "created": str, "seed": int, "parameters": int}
+    for name, kind in kinds.items():
+        if type(info.get(name)) not in (kind, NoneType):
+            raise RunError(f"{place}/config.json: {name} is a {type(info[name]).__name__}")
+    if not isinstance((info.get("data") or {}).get("name", ""), str):
+        raise RunError(f"{place}/config.json: the name of the data is no text")
 
 
 def _given(step: int | None, part: str) -> int:

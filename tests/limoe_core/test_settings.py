@@ -48,7 +48,7 @@ def test_what_is_too_large_only_taken_together_is_refused() -> None:
     with pytest.raises(ConfigError, match="parameters, more than 1e"):
         ModelConfig(width=2**16, heads=64, layers=512, mlp_dim=2**17)
     with pytest.raises(ConfigError, match="more than a block can attend to"):
-        ModelConfig(image_size=8192, patch_size=1)
+        ModelConfig(image_size=4096, patch_size=1)
     with pytest.raises(ConfigError, match="MiB of pictures"):
         Config.from_dict({"train": {"probe_pairs": 100_000}, "model": {"image_size": 512}})
 

@@ -1,0 +1,30 @@
+"""What the server keeps, bounded by its bytes."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.server.kept import Kept
+
+
+def test_what_was_used_last_is_kept_up_to_so_many_bytes() -> None:
+    kept: Kept[bytes] = Kept(10, len)
+    made: list[str] = []
+
+    def get(name: str, size: int) -> None:
+        kept.get(name, lambda: made.append(name) or bytes(size))  # type: ignore[func-returns-value]
+
+    for name in ("a", "b", "a", "c", "a", "b"):
+        get(name, 4)
+    assert made == ["a", "b", "c", "b"], "b was used longest ago when c came"
+    get("large", 11)
+    get("large", 11)
+    assert made[-2:] == ["large", "large"], "more than there is room for is made each time"
+
+
+def test_what_cannot_be_made_is_tried_again() -> None:
+    kept: Kept[int] = Kept(10, lambda each: each)
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError):
+            kept.get("a", lambda: 1 // 0)
+    assert kept.get("a", lambda: 3) == 3
