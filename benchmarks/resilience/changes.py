@@ -172,7 +172,8 @@ def _resumed(copy: Path, data: Path, same: bool) -> str:
 
 def _evaluated(copy: Path, data: Path) -> str:
     before = Run.open(copy).evaluations()
-    answers = {path: path.read_bytes() for path in copy.glob("predictions/*")}
+    kept = Run.open(copy).path_of("predictions", 0, "any").parent
+    answers = {path: path.read_bytes() for path in kept.glob("*")}
     _, told = _command(
         "evaluate", "--run", copy, "--tasks", "validation", "--data.dir", data, "--seed", "1"
     )

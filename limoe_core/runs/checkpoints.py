@@ -124,7 +124,7 @@ class StepStore:
             self._manager.wait_until_finished()  # so that nothing else fails after what we say
             # Or Orbax would wait five minutes for a folder that its thread could not make.
             if not self._folder.is_dir():
-                raise FileNotFoundError("the folder is no longer there; it was deleted or moved")
+                raise FileNotFoundError
             if not os.access(self._folder, os.W_OK | os.X_OK):
                 raise PermissionError("Permission denied")
             self._empty_trash()

@@ -376,13 +376,7 @@ class Run:
         if self.has("evaluations") or (self.path / PREDICTIONS).is_dir():
             with locked(self.path / EVALUATING):
                 predictions.cut_predictions(self.path, step)
-                results = self.evaluations()
-                kept_results = {
-                    task: {n: value for n, value in by_step.items() if int(n) <= step}
-                    for task, by_step in results.items()
-                }
-                if kept_results != results:
-                    write_json(self.path_of("evaluations"), kept_results)
+                evaluations.keep_until(self.path_of("evaluations"), step)
         for later in (n for n in self.probe_steps() if n > step):
             self.path_of("probe", later).unlink()
         for folder in (PROBES, PREDICTIONS, CAUSAL):

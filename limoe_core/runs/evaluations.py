@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from limoe_core.confined import ANYWHERE
+from limoe_core.files import write_json
 from limoe_core.runs.files import MOST_EVALUATIONS, RunError, is_step, is_there, read_json
 
 _MOST_TASKS = 500
@@ -61,6 +62,26 @@ def read(path: Path, within: Path = ANYWHERE) -> Evaluations:
             else:
                 results[task][step] = result
     return Evaluations({task: found for task, found in results.items() if found}, tuple(damaged))
+
+
+def keep_until(path: Path, step: int) -> None:
+    """Drops the results of later steps; what nobody can use stays as it is.
+
+    Raises:
+      RunError: the file is there and cannot be read as a whole.
+    """
+    if not is_there(path):
+        return
+    stored = read_json(path, MOST_EVALUATIONS)
+    kept = {task: _until(step, by_step) for task, by_step in stored.items()}
+    if kept != stored:
+        write_json(path, kept)
+
+
+def _until(step: int, by_step: Any) -> Any:
+    if not isinstance(by_step, dict):
+        return by_step
+    return {n: result for n, result in by_step.items() if not is_step(n) or int(n) <= step}
 
 
 class _Wrong(ValueError):

@@ -10,7 +10,6 @@ from typing import Any
 import jax
 from jax.sharding import Mesh
 
-from limoe_core import places
 from limoe_core.config import Config
 from limoe_core.devices import processes
 from limoe_core.devices.host import keep_freed_memory
@@ -61,7 +60,6 @@ def train(
             file=sys.stderr,
         )
         return run
-    places.name(config.data.dir, config.data.class_names)  # on every machine of the run
     start = Start.checked(path, config, resume=resume, mesh=mesh)
     run, tokenizer, batches = start.written()
     config, functional, devices = run.config, start.functional, start.devices

@@ -11,6 +11,7 @@ from typing import Any
 import jax
 from jax.sharding import Mesh
 
+from limoe_core import places
 from limoe_core.config import Config, DataConfig
 from limoe_core.data.batches import training_batches
 from limoe_core.data.captions import CaptionCounts
@@ -56,6 +57,7 @@ class Start:
             cannot go on with.
           RunError: if the run directory cannot be used.
         """
+        places.name(config.data.dir, config.data.class_names)  # on every machine of the run
         old = Run.open(path) if resume else Run.in_the_way(path)
         begun = old is not None and has_begun(old)
         if old is not None and resume:

@@ -163,7 +163,7 @@ def assert_kept(run: Run, steps: list[int]) -> None:
     measured = [json.loads(file.read_text())["step"] for file in (run.path / "causal").iterdir()]
     assert [line["step"] for line in run.metrics()] == steps
     assert run.probe_steps() == steps
-    assert list(map(int, run.evaluations()["test_style"])) == steps
+    assert list(map(int, run.evaluations().get("test_style", {}))) == steps
     assert sorted(answers) == sorted(measured) == steps
 
 

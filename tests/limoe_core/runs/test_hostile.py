@@ -63,7 +63,7 @@ def test_a_folder_that_may_not_be_read_says_so(run: Run, monkeypatch: pytest.Mon
 def test_a_run_that_is_gone_is_not_one_that_may_not_be_read(run: Run) -> None:
     with run.checkpoints() as store:
         os.rename(run.path, run.path.with_name("moved"))
-        with pytest.raises(RunError, match="no longer there; it was deleted or moved"):
+        with pytest.raises(RunError, match="steps was deleted, so no step can be saved"):
             store.save(1, params_at(1))
 
 

@@ -19,8 +19,8 @@ from limoe_core.training.errors import (
 )
 
 
-def run(*steps: int) -> Any:
-    return SimpleNamespace(path=Path("checkpoints/mine"), steps=lambda: list(steps))
+def run(*steps: int, path: Path = Path("checkpoints/mine")) -> Any:
+    return SimpleNamespace(path=path, steps=lambda: list(steps))
 
 
 def test_the_last_good_step_is_the_newest_on_disk() -> None:
@@ -28,14 +28,20 @@ def test_the_last_good_step_is_the_newest_on_disk() -> None:
     assert last_good(run()) == "None was saved yet."
 
 
-def test_an_error_of_the_file_system_says_what_is_safe_and_what_to_do() -> None:
+def test_an_error_of_the_file_system_says_what_is_safe_and_what_to_do(tmp_path: Path) -> None:
     full = OSError(errno.ENOSPC, "No space left on device")
-    with pytest.raises(TrainingError) as caught, explained_write_errors(run(3, 6)):
+    with pytest.raises(TrainingError) as caught, explained_write_errors(run(3, 6, path=tmp_path)):
         raise full
     told = str(caught.value)
-    for part in ("checkpoints/mine", "No space left on device", "step 6", "--resume"):
+    for part in (str(tmp_path), "No space left on device", "step 6", "--resume"):
         assert part in told
     assert caught.value.__cause__ is full
+
+
+def test_a_run_that_was_deleted_is_said_to_be(tmp_path: Path) -> None:
+    gone = run(3, path=tmp_path / "gone")
+    with pytest.raises(TrainingError, match="gone was deleted"), explained_write_errors(gone):
+        raise FileNotFoundError(errno.ENOENT, "No such file or directory")
 
 
 def test_other_errors_stay_as_they_are() -> None:
