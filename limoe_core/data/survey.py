@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from limoe_core import places
 from limoe_core.data.pairs import SIDE, new_digest
 from limoe_core.data.preprocess import PictureError, open_picture
 from limoe_core.files import replacing
@@ -103,14 +104,13 @@ def _key(files: Iterable[Path], count: int) -> dict[str, Any]:
 
 def _cached(files: Sequence[Path]) -> Path | None:
     """File of the survey in the user's cache; None where there is no such cache."""
-    try:
-        caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    except RuntimeError:  # a user without a home
+    folder = places.cache("data")
+    if folder is None:
         return None
     place = new_digest()
     for file in files:
         place.update(os.fsencode(os.path.abspath(file)) + b"\0")
-    return caches / "limoe-lens" / "data" / f"{place.hexdigest()}.json"
+    return folder / f"{place.hexdigest()}.json"
 
 
 def _read(path: Path, key: Mapping[str, Any]) -> Survey | None:
@@ -127,7 +127,6 @@ def _read(path: Path, key: Mapping[str, Any]) -> Survey | None:
 def _write(path: Path, key: Mapping[str, Any], found: Survey) -> None:
     damaged = {str(place): why for place, why in found.damaged.items()}
     with suppress(OSError):  # costs time at the next start, and nothing else
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with replacing(path) as temporary:
             stored = {"of": key, "content": found.content, "damaged": damaged}
             temporary.write_text(json.dumps(stored), encoding="utf-8")
