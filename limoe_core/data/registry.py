@@ -9,6 +9,7 @@ from limoe_core.config import DataConfig
 from limoe_core.data.catalogue import KNOWN, Part, PreparedSet
 from limoe_core.data.dataset import DataSet
 from limoe_core.data.emoji import EMOJI
+from limoe_core.data.importing.dataset import ImportedSet
 
 #: Built-in sets, and those that models are commonly compared on.
 DATA_SETS: dict[str, DataSet] = {each.name: each for each in (EMOJI, *KNOWN)}
@@ -16,6 +17,8 @@ DATA_SETS: dict[str, DataSet] = {each.name: each for each in (EMOJI, *KNOWN)}
 
 def data_set(config: DataConfig) -> DataSet:
     """The data set that the settings mean; one that is not registered is TFDS's own."""
+    if config.path is not None or config.name == ImportedSet.name:
+        return ImportedSet(config)
     return DATA_SETS.get(config.name) or PreparedSet(config.name)
 
 

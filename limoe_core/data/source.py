@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 from limoe_core.config import ConfigError, DataConfig
 from limoe_core.data.dataset import DataSet
 from limoe_core.data.pairs import SIDE, ConceptTable, PairSet, PictureStore
 from limoe_core.data.registry import data_set
 
-__all__ = ["ConceptTable", "PairSet", "PictureStore", "load_pairs", "make_ready"]
+__all__ = ["ConceptTable", "PairSet", "PictureStore", "load_pairs", "make_ready", "resolved"]
 
 
 def load_pairs(
@@ -36,6 +39,17 @@ def load_pairs(
     """
     chosen = make_ready(config, build=build, progress=progress)
     return chosen.load(config, split, side=side, progress=progress)
+
+
+def resolved(config: DataConfig) -> DataConfig:
+    """The settings with all that depends on this machine decided, so that a run can keep them.
+
+    Raises:
+      ConfigError: there is nothing at `config.path`.
+    """
+    chosen = data_set(config)
+    path = None if config.path is None else str(Path(config.path).expanduser().absolute())
+    return replace(config, name=chosen.name, config=chosen.resolve(config), path=path)
 
 
 def make_ready(config: DataConfig, *, build: bool = True, progress: bool = True) -> DataSet:

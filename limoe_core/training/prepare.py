@@ -17,7 +17,7 @@ from limoe_core.data.captions import CaptionCounts
 from limoe_core.data.identity import data_of, difference, recorded
 from limoe_core.data.pairs import stored_side
 from limoe_core.data.registry import data_set
-from limoe_core.data.source import PairSet, load_pairs
+from limoe_core.data.source import PairSet, load_pairs, resolved
 from limoe_core.devices import processes
 from limoe_core.devices.mesh import MeshShape, make_mesh
 from limoe_core.model.functional import FunctionalModel
@@ -62,7 +62,7 @@ class Start:
             config = settings_to_go_on(old, config)
         elif old is not None and begun:
             raise RunError(f"{old.path} is a run already; resume it, or choose another name")
-        config = replace(config, data=_resolved(config.data))
+        config = replace(config, data=resolved(config.data))
         if old is not None and begun:
             old.check_resumable()
         if config.train.tensorboard:
@@ -168,7 +168,3 @@ def has_ended(run: Run, config: Config) -> bool:
     asked = settings_to_go_on(run, config)
     own = replace(run.config, data=data_of(run))
     return not changed(own, asked) and max(run.steps(), default=0) >= own.train.steps
-
-
-def _resolved(data: DataConfig) -> DataConfig:
-    return replace(data, config=data_set(data).resolve(data))

@@ -1,0 +1,145 @@
+"""WebDataset: tars in which files of one name make a sample, as `0001.jpg` and `0001.txt`."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from limoe_core.data.importing.columns import Columns
+from limoe_core.data.importing.files import (
+    MAX_PICTURE,
+    MAX_TEXT,
+    PICTURES,
+    lines,
+    not_utf8,
+    walk,
+)
+from limoe_core.data.importing.records import (
+    Caption,
+    Found,
+    Place,
+    Problem,
+    Record,
+    split_of_file,
+)
+
+_ENDINGS = (".tar", ".tar.gz", ".tgz")
+_TEXTS = ("txt", "text", "caption")
+#: Of one sample; more are not looked at.
+_MOST_MEMBERS = 32
+
+
+@dataclass(frozen=True)
+class Tars:
+    """Tars that are read as a stream; nothing is unpacked."""
+
+    place: Place
+    files: tuple[Path, ...]
+    kind = "WebDataset tars"
+    count = None
+
+    def records(self) -> Iterator[Found]:
+        """See `Source.records`."""
+        for file in self.files:
+            where = self.place.name_of(file)
+            split = split_of_file(file) or self.place.split
+            try:
+                with tarfile.open(file, "r|*") as tar:
+                    for key, members in _samples(tar):
+                        yield from self._sample(f"{where}, sample {key}", members, split)
+            except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
+                yield Problem(
+                    "picture", where, f"it is damaged or cut short, and left out from there: {error}"
+                )
+
+    def _sample(self, where: str, members: dict[str, bytes | None], split: str) -> Iterator[Found]:
+        pictures = [content for ending, content in members.items() if f".{ending}" in PICTURES]
+        if not pictures:
+            yield Problem("picture", where, "it has no picture")
+            return
+        if pictures[0] is None:
+            yield Problem("picture", where, f"it is larger than {MAX_PICTURE >> 20} MiB")
+            return
+        captions: list[Caption] = []
+        label = category = ""
+        for ending, content in members.items():
+            place = f"{where}, .{ending}"
+            if content is None or not (ending in (*_TEXTS, "json", "cls")):
+                continue
+            if ending in _TEXTS:
+                for _, line in lines(content, place):
+                    if isinstance(line, Problem):
+                        yield line
+                    else:
+                        captions.append(Caption(line))
+            elif ending == "cls":
+                label = content.decode(errors="ignore").strip()
+            else:
+                values = _json(content, place)
+                if isinstance(values, Problem):
+                    yield values
+                    continue
+                columns = Columns.of(list(values), "", self._text_of(values), where=place)
+                label = label or columns.value(values, columns.label)
+                category = columns.value(values, columns.category)
+                split = columns.split_of(values, place) or split
+                if not any(f"{text}" in members for text in _TEXTS):
+                    for each in columns.captions(values, place):
+                        if isinstance(each, Problem):
+                            yield each
+                        else:
+                            captions.append(each)
+        yield Record(where, pictures[0], tuple(captions), label, category, split)
+
+    def _text_of(self, values: dict) -> str | None:
+        """The text column that was named, where a sample has it."""
+        named = self.place.text_column
+        return named if named in values else None
+
+
+def recognise(place: Place) -> Tars | None:
+    """One or more tars."""
+    files = [place.path] if place.path.is_file() else walk(place.root, place.path)
+    tars = tuple(file for file in files if file.name.lower().endswith(_ENDINGS))
+    return Tars(place, tars) if tars else None
+
+
+def _samples(tar: tarfile.TarFile) -> Iterator[tuple[str, dict[str, bytes | None]]]:
+    """Files that follow one another and have one name, by their endings; None if too large."""
+    key, members = "", dict[str, bytes | None]()
+    for member in tar:
+        tar.members = []  # which would grow with the tar
+        folder, _, name = member.name.rpartition("/")
+        stem, _, ending = name.partition(".")
+        if not member.isfile() or not stem or not ending:
+            continue
+        found = f"{folder}/{stem}" if folder else stem
+        if found != key and members:
+            yield key, members
+            members = {}
+        key = found
+        if len(members) < _MOST_MEMBERS:
+            members[ending.lower()] = _content(tar, member, f".{ending.lower()}" in PICTURES)
+    if members:
+        yield key, members
+
+
+def _content(tar: tarfile.TarFile, member: tarfile.TarInfo, is_picture: bool) -> bytes | None:
+    if member.size > (MAX_PICTURE if is_picture else MAX_TEXT):
+        return None
+    opened = tar.extractfile(member)
+    return opened.read() if opened is not None else None
+
+
+def _json(content: bytes, where: str) -> dict | Problem:
+    try:
+        found = json.loads(content.decode())
+    except UnicodeDecodeError as error:
+        return not_utf8(where, error)
+    except (ValueError, RecursionError):
+        return Problem("text", where, "it is not JSON")
+    return found if isinstance(found, dict) else Problem("text", where, "it is no JSON object")

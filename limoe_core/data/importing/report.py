@@ -1,0 +1,122 @@
+"""What an import found, kept beside the pairs and told to the user."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from limoe_core.files import write_json
+
+FILE = "import.json"
+#: Raised when the files of an import mean something else.
+_FORMAT = 1
+#: How many of what was left out are named in the file.
+KEPT = 200
+_NAMED = 5
+
+
+@dataclass
+class Named:
+    """How many of something there are, and which the first ones are."""
+
+    count: int = 0
+    first: list[str] = field(default_factory=list)
+
+    def add(self, which: str) -> None:
+        """One more."""
+        self.count += 1
+        if len(self.first) < KEPT:
+            self.first.append(which)
+
+    def __str__(self) -> str:
+        more = "; …" if self.count > _NAMED else ""
+        return "; ".join(self.first[:_NAMED]) + more
+
+
+@dataclass
+class Report:
+    """Counts of an import, and what was left out of it."""
+
+    source: str
+    """The folder or file."""
+    kinds: list[str]
+    """Kinds of its sources, in words."""
+    options: dict[str, str | None]
+    """Columns that were named."""
+    listing: str
+    """Digest of names, sizes and times of change of the source's files."""
+    pictures: int = 0
+    captions: int = 0
+    languages: dict[str, int] = field(default_factory=dict)
+    """Captions by language."""
+    classes: list[str] = field(default_factory=list)
+    """Labels; empty for a set with captions."""
+    categories: int = 0
+    splits: dict[str, int] = field(default_factory=dict)
+    """Pictures by split."""
+    damaged_pictures: Named = field(default_factory=Named)
+    damaged_texts: Named = field(default_factory=Named)
+    without_text: Named = field(default_factory=Named)
+    empty_texts: int = 0
+    copies: Named = field(default_factory=Named)
+    """Pictures that are kept once, since another is exactly equal."""
+    copies_between_classes: int = 0
+    """Pictures that are equal to one of another class."""
+    copies_between_splits: int = 0
+    """Pictures that are equal to one of another split, which the source put there."""
+
+    @property
+    def labelled(self) -> bool:
+        """Whether pictures have classes and no captions."""
+        return bool(self.classes)
+
+    def sentences(self) -> Iterator[str]:
+        """What was found, a line each."""
+        yield f"{self.source}: {'; '.join(dict.fromkeys(self.kinds))}"
+        splits = ", ".join(f"{count:,} {split}" for split, count in self.splits.items())
+        yield f"{self.pictures:,} pictures: {splits}"
+        if self.labelled:
+            yield f"{len(self.classes):,} classes"
+        else:
+            languages = ", ".join(f"{count:,} {name}" for name, count in self.languages.items())
+            yield f"{self.captions:,} captions: {languages}"
+        if self.categories:
+            yield f"{self.categories:,} categories"
+        yield from self.warnings()
+
+    def warnings(self) -> Iterator[str]:
+        """What was left out, and what may be wrong."""
+        for found, what in (
+            (self.damaged_pictures, "pictures cannot be read and are left out"),
+            (self.damaged_texts, "texts cannot be read and are left out"),
+            (self.without_text, "pictures have no text and are left out"),
+            (self.copies, "pictures are exact copies of another, and kept once"),
+        ):
+            if found.count:
+                yield f"{found.count:,} {what}: {found}"
+        if self.empty_texts:
+            yield f"{self.empty_texts:,} texts are empty and left out"
+        if self.copies_between_classes:
+            yield f"{self.copies_between_classes:,} pictures are equal to one of another class"
+        if self.copies_between_splits:
+            yield f"{self.copies_between_splits:,} pictures are equal to one of another split"
+
+    def write(self, folder: Path) -> None:
+        """Writes it into the folder of the pairs."""
+        write_json(folder / FILE, {"format": _FORMAT, **asdict(self)})
+
+    @classmethod
+    def read(cls, folder: Path) -> Report | None:
+        """The report of an import; None where there is none of this version."""
+        try:
+            stored: Mapping[str, Any] = json.loads((folder / FILE).read_text(encoding="utf-8"))
+            values = {name: stored[name] for name in cls.__dataclass_fields__}
+            for name, value in values.items():
+                if isinstance(value, dict) and value.keys() == Named.__dataclass_fields__.keys():
+                    values[name] = Named(**value)
+            return cls(**values) if stored["format"] == _FORMAT else None
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            return None
