@@ -59,4 +59,5 @@ def make_ready(config: DataConfig, *, build: bool = True, progress: bool = True)
         if not build:
             raise ConfigError(chosen.missing(config))
         chosen.build(config, progress=progress)
+        return data_set(config)  # it may know more of itself now
     return chosen

@@ -94,7 +94,7 @@ class Asker:
         A set of another content under the same name has a name with its config and version.
         """
         if self.data.name != data_of(self.run).name:
-            return _safe(self.data.name)
+            return _safe(data_set(self.data).label(self.data))
         pairs = load_pairs(self.data, "validation", progress=self.bars, side=self.side)
         found = difference(self.run, self.data, "validation", pairs)
         if found is None:

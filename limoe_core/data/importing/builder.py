@@ -56,9 +56,7 @@ class Imported(tfds.core.DatasetBuilder, skip_registration=True):
 
     def _info(self) -> tfds.core.DatasetInfo:
         features = {"image": tfds.features.Image(), "file": tfds.features.Text()}
-        return tfds.core.DatasetInfo(
-            builder=self, features=tfds.features.FeaturesDict(features)
-        )
+        return tfds.core.DatasetInfo(builder=self, features=tfds.features.FeaturesDict(features))
 
     def _download_and_prepare(self, dl_manager: Any, download_config: Any = None) -> None:
         assert self._report is not None

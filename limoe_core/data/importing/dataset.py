@@ -54,7 +54,8 @@ class ImportedSet(DataSet):
 
     def resolve(self, config: DataConfig) -> str:
         """The config as it is named, if it is there, else the one that the source makes now."""
-        if config.path is None or (config.config != "auto" and self.is_ready(config)):
+        named = config.config != "auto"
+        if config.path is None or (named and (self.is_ready(config) or not _is_there(config))):
             return config.config
         place = _place(config)
         name = re.sub(r"[^A-Za-z0-9]+", "-", place.path.stem).strip("-")[:60] or "pairs"
@@ -71,11 +72,11 @@ class ImportedSet(DataSet):
 
     def missing(self, config: DataConfig) -> str:
         """See `DataSet.missing`."""
-        where = "" if config.path is None else f" from {config.path}"
+        source = "" if config.path is None else f", nor is {config.path}, which they came from"
         return (
-            f"the pairs {config.config} are not in {_folder(config).parent}, where they were "
-            f"imported{where}; say with --data.path where the pictures are, or with --data.dir "
-            "where the imported ones are"
+            f"the imported pairs {config.config} are not in {_folder(config).parent}{source}; say "
+            "with --data.path where the pictures are now, or with --data.dir where the imported "
+            "ones are"
         )
 
     def build(self, config: DataConfig, *, progress: bool = True) -> None:
@@ -84,7 +85,7 @@ class ImportedSet(DataSet):
 
         from limoe_core.data.importing.builder import Imported
 
-        if config.path is None:
+        if not _is_there(config):
             raise ConfigError(self.missing(config))
         place = _place(config)
         report = Report(
@@ -161,6 +162,10 @@ class ImportedSet(DataSet):
 def _place(config: DataConfig) -> Place:
     assert config.path is not None
     return place_of(config.path, config.image_column, config.text_column)
+
+
+def _is_there(config: DataConfig) -> bool:
+    return config.path is not None and Path(config.path).expanduser().exists()
 
 
 def _folder(config: DataConfig) -> Path:

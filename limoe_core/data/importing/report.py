@@ -90,19 +90,20 @@ class Report:
     def warnings(self) -> Iterator[str]:
         """What was left out, and what may be wrong."""
         for found, what in (
-            (self.damaged_pictures, "pictures cannot be read and are left out"),
-            (self.damaged_texts, "texts cannot be read and are left out"),
-            (self.without_text, "pictures have no text and are left out"),
-            (self.copies, "pictures are exact copies of another, and kept once"),
+            (self.damaged_pictures, "pictures that cannot be read, left out"),
+            (self.damaged_texts, "texts that cannot be read, left out"),
+            (self.without_text, "pictures without a text, left out"),
+            (self.copies, "exact copies of another picture, left out with their texts kept"),
         ):
             if found.count:
-                yield f"{found.count:,} {what}: {found}"
-        if self.empty_texts:
-            yield f"{self.empty_texts:,} texts are empty and left out"
-        if self.copies_between_classes:
-            yield f"{self.copies_between_classes:,} pictures are equal to one of another class"
-        if self.copies_between_splits:
-            yield f"{self.copies_between_splits:,} pictures are equal to one of another split"
+                yield f"{what}: {found.count:,} ({found})"
+        for count, what in (
+            (self.empty_texts, "empty texts, left out"),
+            (self.copies_between_classes, "pictures that are equal to one of another class"),
+            (self.copies_between_splits, "pictures that are equal to one of another split"),
+        ):
+            if count:
+                yield f"{what}: {count:,}"
 
     def write(self, folder: Path) -> None:
         """Writes it into the folder of the pairs."""

@@ -144,9 +144,7 @@ def _json_lines(file: Path, where: str) -> Iterator[Row | Problem]:
 
 def _csv(file: Path, where: str) -> Iterator[Row | Problem]:
     with _opened(file, where) as raw:
-        text = io.TextIOWrapper(
-            raw, encoding="utf-8-sig", errors="surrogateescape", newline=""
-        )
+        text = io.TextIOWrapper(raw, encoding="utf-8-sig", errors="surrogateescape", newline="")
         header = text.readline(_LONGEST)
         text.seek(0)
         delimiter = max("\t,;", key=header.count)
@@ -166,7 +164,9 @@ def _csv(file: Path, where: str) -> Iterator[Row | Problem]:
                 names = fields
             elif len(fields) > len(names):
                 yield Problem(
-                    "text", place, f"it has {len(fields)} fields for {len(names)} columns; put "
+                    "text",
+                    place,
+                    f"it has {len(fields)} fields for {len(names)} columns; put "
                     "texts with commas into quotation marks",
                 )
             elif any(fields):

@@ -170,9 +170,7 @@ class Gathered:
         pq.write_table(table, folder / CAPTIONS)
         counts = np.bincount(language, minlength=len(languages))
         report.captions = len(table)
-        report.languages = {
-            name: int(count) for name, count in zip(languages, counts, strict=True)
-        }
+        report.languages = {name: int(count) for name, count in zip(languages, counts, strict=True)}
 
     def _count_copies(
         self,

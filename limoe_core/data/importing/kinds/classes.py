@@ -40,5 +40,6 @@ def recognise(place: Place) -> ClassFolders | None:
     """A folder with pictures below at least two folders."""
     if not place.path.is_dir():
         return None
-    classes = [each for each in folders(place.root, place.path) if any(map(is_picture, walk(place.root, each)))]
-    return ClassFolders(place) if len(classes) > 1 else None
+    below = folders(place.root, place.path)
+    classes = sum(any(map(is_picture, walk(place.root, each))) for each in below)
+    return ClassFolders(place) if classes > 1 else None

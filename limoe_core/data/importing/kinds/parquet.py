@@ -95,9 +95,7 @@ def recognise(place: Place) -> ParquetPictures | None:
     return ParquetPictures(place, tuple(files))
 
 
-def _record(
-    row: Row, columns: Columns, labels: list[str], split: str
-) -> Iterator[Found]:
+def _record(row: Row, columns: Columns, labels: list[str], split: str) -> Iterator[Found]:
     value: Any = row.values.get(columns.image)
     if isinstance(value, dict):
         value = value.get("bytes")

@@ -53,7 +53,9 @@ class Tars:
                         yield from self._sample(f"{where}, sample {key}", members, split)
             except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
                 yield Problem(
-                    "picture", where, f"it is damaged or cut short, and left out from there: {error}"
+                    "picture",
+                    where,
+                    f"it is damaged or cut short, and left out from there: {error}",
                 )
 
     def _sample(self, where: str, members: dict[str, bytes | None], split: str) -> Iterator[Found]:
@@ -68,7 +70,7 @@ class Tars:
         label = category = ""
         for ending, content in members.items():
             place = f"{where}, .{ending}"
-            if content is None or not (ending in (*_TEXTS, "json", "cls")):
+            if content is None or ending not in (*_TEXTS, "json", "cls"):
                 continue
             if ending in _TEXTS:
                 for _, line in lines(content, place):
