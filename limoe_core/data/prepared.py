@@ -6,6 +6,8 @@ they are decoded and fitted into a square when they are read.
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -17,6 +19,7 @@ from jaxtyping import Int32, Int64, UInt8
 
 from limoe_core.config import ConfigError, DataConfig
 from limoe_core.data.class_names import readable_names
+from limoe_core.data.description import check_description, newest_version
 from limoe_core.data.location import data_directory
 from limoe_core.data.pairs import SIDE, ConceptTable, PairSet
 from limoe_core.data.preprocess import PictureError, fit_square, open_picture
@@ -242,8 +245,6 @@ def open_prepared(
     Raises:
       ConfigError: as `load_prepared`.
     """
-    import tensorflow_datasets as tfds
-
     builder = prepared_builder(config, by_hand)
     split = _split(builder, splits)
     features = builder.info.features
@@ -251,12 +252,8 @@ def open_prepared(
         raise ConfigError(
             f"the data set {config.name} has no feature 'image'; it has {', '.join(features)}"
         )
-    # Only the picture is decoded, by our own code: a set may have masks as well.
-    images = [name for name, kind in features.items() if isinstance(kind, tfds.features.Image)]
     try:
-        source = builder.as_data_source(
-            split=split, decoders={name: tfds.decode.SkipDecoding() for name in images}
-        )
+        source = builder.as_data_source(split=split, decoders=_leave_encoded(features))
     except (NotImplementedError, ValueError) as error:
         raise ConfigError(
             f"the data set {config.name} is prepared in a format that cannot be read without "
@@ -274,7 +271,7 @@ def open_prepared(
                 f"({', '.join(_LABEL_FEATURES)}); it has {', '.join(features)}"
             )
         labels = list(features[label].names)
-    folder = data_directory(config.dir) / config.name
+    folder = Path(config.path or data_directory(config.dir) / config.name).expanduser()
     table, order = _label_table(labels, config, folder)
     return PreparedSplit(
         name=builder.info.full_name,
@@ -294,17 +291,52 @@ def prepared_builder(config: DataConfig, by_hand: str = "") -> Any:
     """The TFDS builder of a set as it lies on disk.
 
     Raises:
-      ConfigError: it is not there; the message is `how_to_prepare`.
+      ConfigError: it is not there (the message is `how_to_prepare`), it is damaged, or its
+        description may not be read (`check_description`).
     """
     import tensorflow_datasets as tfds
-    from tensorflow_datasets.core.read_only_builder import builder_from_files
 
-    builder_config = None if config.config == "auto" else config.config
-    folder = data_directory(config.dir)
+    folder = _version_folder(config)
+    if folder is None:
+        raise ConfigError(how_to_prepare(config, by_hand))
+    check_description(folder)
     try:
-        return builder_from_files(config.name, config=builder_config, data_dir=folder)
-    except (tfds.core.DatasetNotFoundError, FileNotFoundError) as error:
-        raise ConfigError(how_to_prepare(config, by_hand)) from error
+        return tfds.builder_from_directory(folder)
+    except Exception as error:  # TFDS raises many kinds for a damaged description
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ConfigError(f"the data set in {folder} is damaged: {reason[:300]}") from error
+
+
+def prepared_at(path: str | Path) -> tuple[str, Path] | None:
+    """The name and the folder of a set that a user names by its place; None if there is none.
+
+    Args:
+      path: the folder of a version, or one that has versions in it, of which the newest is taken.
+
+    Raises:
+      ConfigError: as `check_description`.
+    """
+    named = Path(path).expanduser().absolute()
+    is_version = (named / "features.json").is_file()
+    folder = named if is_version else newest_version(named.parent, named.name)
+    if folder is None:
+        return None
+    check_description(folder)
+    about = json.loads((folder / "dataset_info.json").read_text(encoding="utf-8"))
+    name = about.get("name") if isinstance(about, dict) else None
+    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9_][\w-]{0,99}", name):
+        raise ConfigError(f"the data set in {folder} has no name in its dataset_info.json")
+    return name, folder
+
+
+def _version_folder(config: DataConfig) -> Path | None:
+    if config.path is not None:
+        found = prepared_at(config.path)
+        return None if found is None else found[1]
+    name, _, version = config.name.partition(":")
+    name, _, named_config = name.partition("/")
+    chosen = named_config or (None if config.config == "auto" else config.config)
+    return newest_version(data_directory(config.dir) / name, chosen, version or None)
 
 
 def how_to_prepare(config: DataConfig, by_hand: str = "") -> str:
@@ -333,6 +365,32 @@ def _split(builder: Any, splits: Sequence[str]) -> str:
         f"the data set {builder.info.full_name} has no split {' or '.join(map(repr, splits))}; "
         f"there are {', '.join(builder.info.splits)}"
     )
+
+
+def _leave_encoded(features: Any) -> dict[str, Any]:
+    """Decoders for TFDS that leave every picture as it is encoded, however deep it lies.
+
+    Only the picture itself is decoded, by our own code, with its limits; a set may have masks too.
+    """
+    import tensorflow_datasets as tfds
+
+    class LeftEncoded(tfds.decode.SkipDecoding):
+        """TFDS's own knows no sequences without TensorFlow."""
+
+        def decode_batch_example_np(self, examples: Any) -> Any:
+            return examples
+
+        decode_ragged_example_np = decode_batch_example_np
+
+    decoders: dict[str, Any] = {}
+    for name, kind in features.items():
+        while isinstance(kind, tfds.features.Sequence):
+            kind = kind.feature
+        if isinstance(kind, tfds.features.Image):
+            decoders[name] = LeftEncoded()
+        elif isinstance(kind, tfds.features.FeaturesDict):
+            decoders[name] = _leave_encoded(kind)
+    return decoders
 
 
 def _texts(value: Any) -> list[str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import tensorflow_datasets as tfds
+from absl import logging
 from tqdm.auto import tqdm
 
 from limoe_core.config import ConfigError
@@ -27,7 +28,7 @@ _SHARD = 20_000
 _AT_ONCE, _BYTES = 256, 64 << 20
 
 
-class Imported(tfds.core.DatasetBuilder, skip_registration=True):
+class Imported(tfds.core.DatasetBuilder):
     """Pictures as they are encoded, and tables of what is said of them.
 
     Args:
@@ -50,7 +51,12 @@ class Imported(tfds.core.DatasetBuilder, skip_registration=True):
         progress: bool = True,
         **settings: Any,
     ) -> None:
-        super().__init__(**settings)
+        level = logging.get_verbosity()
+        logging.set_verbosity(logging.ERROR)  # or TFDS warns of a config that is not in its list
+        try:
+            super().__init__(**settings)
+        finally:
+            logging.set_verbosity(level)
         self._sources, self._report = sources, report
         self._refuse, self._progress = refuse, progress
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
+import subprocess
+import sys
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +28,7 @@ from limoe_core.data.pairs import PairSet
 from limoe_core.data.source import load_pairs, make_ready, resolved
 from tests.limoe_core.data import own_pairs
 from tests.limoe_core.data.own_pairs import CAPTIONED, COUNT, add, picture
+from tests.limoe_core.data.small_sets import write_cifar100
 
 
 def settings(source: Path, **more: str) -> DataConfig:
@@ -118,6 +122,15 @@ def test_labels_of_parquet_have_their_names(tmp_path: Path) -> None:
     assert [r.label for r in records(tmp_path) if isinstance(r, Record)] == ["hare", "owl"]
 
 
+def test_a_set_that_tfds_prepared_is_named_by_its_place(tmp_path: Path) -> None:
+    by_name = write_cifar100(tmp_path / "tfds")
+    wanted = load_pairs(by_name, "test", progress=False)
+    for place in ("cifar100", "cifar100/1.0.0"):
+        config = resolved(DataConfig(path=str(tmp_path / "tfds" / place)))
+        assert config.name == "cifar100"
+        assert load_pairs(config, "test", progress=False).digest == wanted.digest
+
+
 def test_a_folder_without_pairs_says_what_there_may_be(tmp_path: Path) -> None:
     own_pairs.write_pictures(tmp_path / "bare", own_pairs.names())
     with pytest.raises(ConfigError, match=r"no pairs are found in .*metadata\.csv"):
@@ -179,10 +192,8 @@ def test_columns_can_be_named(tmp_path: Path) -> None:
 
 def test_splits_and_categories_come_from_columns(tmp_path: Path) -> None:
     rows = [("file_name", "text", "split", "category")]
-    sides = ["train", "val", "test"] * (COUNT // 3)
-    rows += [
-        (n, f"t{n}", s, "ab"[s == "test"]) for n, s in zip(own_pairs.names(), sides, strict=True)
-    ]
+    said = zip(own_pairs.names(), ["train", "val", "test"] * (COUNT // 3), strict=True)
+    rows += [(name, f"t{name}", side, "ab"[side == "test"]) for name, side in said]
     config, report = imported(own_pairs.table(tmp_path / "things", rows))
     assert report.splits == {"train": 4, "validation": 4, "test": 4} and report.categories == 2
     assert set(load_pairs(config, "test", progress=False).category.tolist()) == {"b"}
@@ -376,3 +387,24 @@ def test_the_command_says_what_it_found(tmp_path: Path, capsys: pytest.CaptureFi
     assert "11 pictures: " in said and "11 captions: 11 en" in said and "03.png" in said
     assert command.main([str(tmp_path / "none")]) == 1
     assert "there is no" in capsys.readouterr().err
+
+
+@pytest.mark.processes
+def test_the_examples_of_the_docs_work_as_pasted(tmp_path: Path) -> None:
+    root = Path(__file__).resolve().parents[3]
+    section = (root / "docs" / "data.md").read_text().split("## ")[2]
+    assert section.startswith("Your own pairs")
+    blocks = re.findall(r"^```sh\n(.*?)^```$", section, re.DOTALL | re.MULTILINE)
+    examples = [block for block in blocks if "limoe_core.train" not in block]
+    python = f'python() {{ "{sys.executable}" "$@"; }}'
+    done = subprocess.run(
+        ["bash", "-e", "-c", "\n".join([python, *examples])],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(root), "TFDS_DATA_DIR": str(tmp_path / "data")},
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.count("imported as imported/") == 5
