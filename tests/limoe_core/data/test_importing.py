@@ -115,6 +115,16 @@ def test_class_files_and_json_of_tars(tmp_path: Path) -> None:
     assert second.category == "birds"
 
 
+def test_files_of_a_sample_need_not_be_neighbours_in_a_tar(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "a.tgz", "w:gz") as tar:
+        for i in range(3):
+            add(tar, f"./{i}.txt", b"text %d" % i)
+        for i in range(3):
+            add(tar, f"./{i}.png", picture(i))
+    found = [(r.picture, r.captions[0].text) for r in records(tmp_path) if isinstance(r, Record)]
+    assert found == [(picture(i), f"text {i}") for i in range(3)]
+
+
 def test_labels_of_parquet_have_their_names(tmp_path: Path) -> None:
     about = b'{"info": {"features": {"label": {"names": ["owl", "hare"], "_type": "ClassLabel"}}}}'
     rows = pa.table({"image": [picture(0), picture(1)], "label": [1, 0]})
@@ -264,8 +274,8 @@ def test_a_tar_that_is_cut_short_gives_what_comes_before(tmp_path: Path) -> None
     whole = own_pairs.tar_folder(tmp_path / "tars") / "0000.tar"
     whole.write_bytes(whole.read_bytes()[:5000])
     found = records(whole)
-    assert isinstance(found[0], Record) and isinstance(found[-1], Problem)
-    assert "cut short" in found[-1].why
+    assert any(isinstance(each, Record) for each in found)
+    assert any(isinstance(each, Problem) and "cut short" in each.why for each in found)
 
 
 # ---- copies and splits

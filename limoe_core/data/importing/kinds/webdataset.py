@@ -35,7 +35,7 @@ _MOST_MEMBERS = 32
 
 @dataclass(frozen=True)
 class Tars:
-    """Tars that are read as a stream; nothing is unpacked."""
+    """Tars that are read where they are; nothing is unpacked."""
 
     place: Place
     files: tuple[Path, ...]
@@ -48,15 +48,14 @@ class Tars:
             where = self.place.name_of(file)
             split = split_of_file(file) or self.place.split
             try:
-                with tarfile.open(file, "r|*") as tar:
-                    for key, members in _samples(tar):
-                        yield from self._sample(f"{where}, sample {key}", members, split)
+                with tarfile.open(file, "r:*") as tar:
+                    samples: dict[str, dict[str, _Member]] = {}
+                    yield from _look_through(tar, samples, where)
+                    for key, members in samples.items():
+                        contents = {ending: m.read(tar) for ending, m in members.items()}
+                        yield from self._sample(f"{where}, sample {key}", contents, split)
             except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
-                yield Problem(
-                    "picture",
-                    where,
-                    f"it is damaged or cut short, and left out from there: {error}",
-                )
+                yield Problem("picture", where, f"it is damaged: {error}")
 
     def _sample(self, where: str, members: dict[str, bytes | None], split: str) -> Iterator[Found]:
         pictures = [content for ending, content in members.items() if f".{ending}" in PICTURES]
@@ -110,31 +109,41 @@ def recognise(place: Place) -> Tars | None:
     return Tars(place, tars) if tars else None
 
 
-def _samples(tar: tarfile.TarFile) -> Iterator[tuple[str, dict[str, bytes | None]]]:
-    """Files that follow one another and have one name, by their endings; None if too large."""
-    key, members = "", dict[str, bytes | None]()
-    for member in tar:
-        tar.members = []  # which would grow with the tar
-        folder, _, name = member.name.rpartition("/")
-        stem, _, ending = name.partition(".")
-        if not member.isfile() or not stem or not ending:
-            continue
-        found = f"{folder}/{stem}" if folder else stem
-        if found != key and members:
-            yield key, members
-            members = {}
-        key = found
-        if len(members) < _MOST_MEMBERS:
-            members[ending.lower()] = _content(tar, member, f".{ending.lower()}" in PICTURES)
-    if members:
-        yield key, members
+@dataclass(frozen=True)
+class _Member:
+    """Where a file lies in a tar."""
+
+    start: int
+    size: int
+    limit: int
+
+    def read(self, tar: tarfile.TarFile) -> bytes | None:
+        """Its content; None if it is too large."""
+        if self.size > self.limit or tar.fileobj is None:
+            return None
+        tar.fileobj.seek(self.start)
+        return tar.fileobj.read(self.size)
 
 
-def _content(tar: tarfile.TarFile, member: tarfile.TarInfo, is_picture: bool) -> bytes | None:
-    if member.size > (MAX_PICTURE if is_picture else MAX_TEXT):
-        return None
-    opened = tar.extractfile(member)
-    return opened.read() if opened is not None else None
+def _look_through(
+    tar: tarfile.TarFile, samples: dict[str, dict[str, _Member]], where: str
+) -> Iterator[Problem]:
+    """Finds the files of each sample, wherever in the tar they are."""
+    try:
+        for member in tar:
+            tar.members = []  # which would grow with the tar
+            folder, _, name = member.name.removeprefix("./").rpartition("/")
+            stem, _, ending = name.partition(".")
+            if not member.isreg() or member.issparse() or not stem or not ending:
+                continue
+            ending = ending.lower()
+            limit = MAX_PICTURE if f".{ending}" in PICTURES else MAX_TEXT
+            members = samples.setdefault(f"{folder}/{stem}" if folder else stem, {})
+            if len(members) < _MOST_MEMBERS:
+                members[ending] = _Member(member.offset_data, member.size, limit)
+    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
+        why = f"it is damaged or cut short, and what comes after is left out: {error}"
+        yield Problem("picture", where, why)
 
 
 def _json(content: bytes, where: str) -> dict | Problem:
