@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -97,7 +97,7 @@ def of_set(source: Recorded[PictureSet]) -> Pool:
     known = {column: tuple(map(str, values)) for column, values in found.known.items()}
     if found.texts:
         title = f"pictures of {found.name} held out from training"
-        ids = _ids(known)
+        ids = _ids(known["key"], known["style"], known["split"])
     else:
         title = f"probe pictures of {found.name}"
         ids = tuple(f"probe.{i}" for i in range(len(found.pictures)))
@@ -115,14 +115,14 @@ def of_set(source: Recorded[PictureSet]) -> Pool:
     )
 
 
-def _ids(known: dict[str, tuple[str, ...]]) -> tuple[str, ...]:
+def _ids(keys: Sequence[str], styles: Sequence[str], splits: Sequence[str]) -> tuple[str, ...]:
     """See `Pool.ids`."""
-    named = [f"{key}.{style}" for key, style in zip(known["key"], known["style"], strict=True)]
+    named = [f"{key}.{style}" for key, style in zip(keys, styles, strict=True)]
     if all(map(valid_id, named)) and len(set(named)) == len(named):
         return tuple(named)
     counts: Counter[str] = Counter()
     numbered = []
-    for split in known["split"]:
+    for split in splits:
         numbered.append(f"{split}.{counts[split]}")
         counts[split] += 1
     return tuple(numbered)

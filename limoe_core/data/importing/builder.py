@@ -24,6 +24,8 @@ from limoe_core.data.survey import damage
 #: All pictures are in one split of TFDS; ours are in a table beside them, as they depend on all.
 PICTURES = "pictures"
 _SHARD = 20_000
+#: Characters. No model reads so many, and one such text would set the width of all in memory.
+_LONGEST_TEXT, _LONGEST_NAME = 1_000, 200
 #: Pictures and bytes that are in memory at one time.
 _AT_ONCE, _BYTES = 256, 64 << 20
 
@@ -129,11 +131,17 @@ class Imported(tfds.core.DatasetBuilder):
     def _with_text(self, record: Record) -> Record | None:
         """The record without empty texts; None if it has nothing to be called."""
         assert self._report is not None
-        captions = tuple(caption for caption in record.captions if caption.text)
-        self._report.empty_texts += len(record.captions) - len(captions)
-        if not captions and not record.label:
+        said = [caption for caption in record.captions if caption.text]
+        self._report.empty_texts += len(record.captions) - len(said)
+        if not said and not record.label:
             self._report.without_text.add(record.name)
             return None
+        if max(len(record.label), len(record.category)) > _LONGEST_NAME:
+            why = f"the name of its class or category has more than {_LONGEST_NAME} characters"
+            self._tell(Problem("text", record.name, why))
+            return None
+        self._report.long_texts += sum(len(caption.text) > _LONGEST_TEXT for caption in said)
+        captions = tuple(replace(each, text=each.text[:_LONGEST_TEXT]) for each in said)
         return replace(record, captions=captions)
 
     def _tell(self, problem: Problem) -> None:

@@ -61,6 +61,8 @@ class Report:
     damaged_texts: Named = field(default_factory=Named)
     without_text: Named = field(default_factory=Named)
     empty_texts: int = 0
+    long_texts: int = 0
+    """Texts that were cut, long before a tokenizer would."""
     copies: Named = field(default_factory=Named)
     """Pictures that are kept once, since another is exactly equal."""
     copies_between_classes: int = 0
@@ -99,6 +101,7 @@ class Report:
                 yield f"{what}: {found.count:,} ({found})"
         for count, what in (
             (self.empty_texts, "empty texts, left out"),
+            (self.long_texts, "texts of more than 1,000 characters, cut"),
             (self.copies_between_classes, "pictures that are equal to one of another class"),
             (self.copies_between_splits, "pictures that are equal to one of another split"),
         ):

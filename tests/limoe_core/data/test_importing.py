@@ -220,7 +220,7 @@ def test_damaged_missing_empty_and_foreign_are_counted_and_named(tmp_path: Path)
     source = own_pairs.table(tmp_path / "things", [*rows, ("none.png", "x"), ("00.png", "")])
     (source / "03.png").write_bytes(picture(3)[:40])
     with (source / "metadata.csv").open("ab") as file:
-        file.write(b"05.png,caf\xe9\n")
+        file.write(b"05.png,se\xf1or\n")
     _, report = imported(source)
     assert report.pictures == COUNT - 1 and report.empty_texts == 1
     assert report.damaged_pictures.count == 2
@@ -229,6 +229,19 @@ def test_damaged_missing_empty_and_foreign_are_counted_and_named(tmp_path: Path)
     assert report.damaged_texts.first == ["metadata.csv, line 16: it is not UTF-8"]
     with pytest.raises(ConfigError, match=r"data\.damaged skip"):
         load_pairs(settings(source, damaged="refuse"), "train", progress=False)
+
+
+def test_long_texts_are_cut_and_long_classes_left_out(tmp_path: Path) -> None:
+    rows = [
+        ("file_name", "text", "label"),
+        ("00.png", "x" * 5_000, "a"),
+        ("01.png", "y", "b" * 999),
+    ]
+    rows += [(name, "z", "c") for name in own_pairs.names()[2:]]
+    config, report = imported(own_pairs.table(tmp_path / "things", rows))
+    assert report.long_texts == 1 and report.damaged_texts.count == 1
+    names = [each.concepts.names["en"] for each in all_splits(config, report).values()]
+    assert max(len(name) for found in names for name in found) == 1_000
 
 
 def test_damage_can_end_an_import_and_leaves_nothing(tmp_path: Path) -> None:
@@ -265,7 +278,7 @@ def test_other_encodings_are_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"metadata\.csv is UTF-16 and not UTF-8"):
         recognise(place_of(source))
     beside = own_pairs.texts_folder(tmp_path / "beside")
-    (beside / "00.txt").write_bytes(b"one\ncaf\xe9\n")
+    (beside / "00.txt").write_bytes(b"one\nse\xf1or\n")
     problems = [each for each in records(beside) if isinstance(each, Problem)]
     assert [each.where for each in problems] == ["00.txt, line 2"]
 

@@ -131,7 +131,7 @@ def _look_through(
     """Finds the files of each sample, wherever in the tar they are."""
     try:
         for member in tar:
-            tar.members = []  # which would grow with the tar
+            tar.members = []  # type: ignore[attr-defined]  # which would grow with the tar
             folder, _, name = member.name.removeprefix("./").rpartition("/")
             stem, _, ending = name.partition(".")
             if not member.isreg() or member.issparse() or not stem or not ending:
