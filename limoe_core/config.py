@@ -268,7 +268,7 @@ class DataConfig:
     """Your own pairs: a folder with metadata.csv, metadata.jsonl or captions.csv, pictures with
     texts of the same name, folders named by class, WebDataset tars, or Parquet files with pictures.
     They are imported once into the data directory. docs/data.md has an example of each. Or the
-    folder of a set that TFDS has prepared."""
+    folder of a set that TFDS has prepared. Goes before the name."""
     image_column: str | None = None
     """Column of your own pairs with names of files or bytes of pictures, where it has no usual
     name."""

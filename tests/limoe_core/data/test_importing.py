@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import importlib
 import os
 import re
 import subprocess
 import sys
 import tarfile
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,9 +23,11 @@ from hypothesis import strategies as st
 from limoe_core.config import ConfigError, DataConfig
 from limoe_core.data.importing import splits
 from limoe_core.data.importing.dataset import ImportedSet
+from limoe_core.data.importing.files import inside
 from limoe_core.data.importing.recognising import place_of, recognise
 from limoe_core.data.importing.records import Problem, Record
 from limoe_core.data.importing.report import Report
+from limoe_core.data.importing.rows import Row, read_rows
 from limoe_core.data.pairs import PairSet
 from limoe_core.data.source import load_pairs, make_ready, resolved
 from tests.limoe_core.data import own_pairs
@@ -259,6 +263,27 @@ def test_tables_name_no_file_outside_their_folder(name: str, tmp_path: Path) -> 
     (source / "link.png").symlink_to(tmp_path / "out.png")
     with pytest.raises(ConfigError, match="line 2 names the file .*, which is not in"):
         records(source)
+
+
+@given(st.text(st.sampled_from("./ab\\\0~"), max_size=12))
+def test_no_name_leads_out_of_a_folder(name: str) -> None:
+    root = Path("/nowhere/at all")
+    try:
+        found = inside(root, root / "below", name, "row 1")
+    except ConfigError:
+        return
+    assert found.is_relative_to(root) and ".." not in found.parts
+
+
+@given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\r\0")), min_size=1))
+def test_every_text_of_a_csv_file_is_read_as_it_was_written(values: list[str]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "metadata.csv"
+        with file.open("w", encoding="utf-8", newline="") as opened:
+            writer = csv.writer(opened)
+            writer.writerows([("file_name", "text"), *(("1.png", value) for value in values)])
+        found = [row.values["text"] for row in read_rows(file, "here") if isinstance(row, Row)]
+    assert found == values
 
 
 def test_links_that_lead_out_are_refused_and_pipes_not_waited_for(tmp_path: Path) -> None:
