@@ -23,12 +23,12 @@ def can_build(config: DataConfig) -> bool:
 
 
 def other_data(run: Run) -> str | None:
-    """What differs, as a sentence, where the data set here is not what the run was trained on.
+    """What differs, as a sentence, where a data set that is here is not what the run trained on.
 
-    None where it is the same, or not here at all.
+    Raises:
+      ConfigError or OSError: it cannot be read.
     """
-    config = run.config.data
-    return _other_data(str(run.path), run.stamp("config")) if is_built(config) else None
+    return _other_data(str(run.path), run.stamp("config"))
 
 
 @st.cache_data(max_entries=64, show_spinner=False)

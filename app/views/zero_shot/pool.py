@@ -130,7 +130,7 @@ def _ids(keys: Sequence[str], styles: Sequence[str], splits: Sequence[str]) -> t
 
 def say_whose(run: Run) -> None:
     """Says if the data set here is not what the run was trained on, or offers to build it."""
-    if (found := other_data(run)) is not None:
+    if is_built(run.config.data) and (found := other_data(run)) is not None:
         messages.say("warning", found)
     _offer_build(run)
 

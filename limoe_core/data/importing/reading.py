@@ -18,7 +18,7 @@ from limoe_core.data.importing.records import DEFAULT_LANGUAGE
 from limoe_core.data.importing.report import Report
 from limoe_core.data.importing.tables import CAPTIONS, PICTURES
 from limoe_core.data.pairs import ConceptTable, PairSet, new_digest
-from limoe_core.data.prepared import SourcePictures
+from limoe_core.data.prepared_split import SourcePictures
 
 
 def read_split(
