@@ -11,8 +11,8 @@ from limoe_core.data.importing.files import folders
 from limoe_core.data.importing.kinds import beside, classes, parquet, table, webdataset
 from limoe_core.data.importing.records import Place, Source, split_named
 
-_KINDS: tuple[Callable[[Place], Source | None], ...] = (
-    table.recognise,
+#: After tables, in this order.
+_OTHERS: tuple[Callable[[Place], Source | None], ...] = (
     webdataset.recognise,
     parquet.recognise,
     beside.recognise,
@@ -42,21 +42,20 @@ def recognise(place: Place) -> list[Source]:
     Raises:
       ConfigError: none is found, or it lacks what is needed.
     """
-    found = table.recognise(place)
-    if found is not None:
-        return [found]
+    wrong: ConfigError | None = None
+    try:
+        if (named := table.recognise(place)) is not None:
+            return [named]
+    except ConfigError as error:  # a table of another purpose may lie beside pairs
+        wrong = error
     below = folders(place.root, place.path) if place.path.is_dir() else []
     if below and all(split_named(each.name) for each in below):
         parts = [replace(place, path=each, split=split_named(each.name)) for each in below]
-        return [_one(part) for part in parts]
-    return [_one(place)]
-
-
-def _one(place: Place) -> Source:
-    for kind in _KINDS:
+        return [source for part in parts for source in recognise(part)]
+    for kind in _OTHERS:
         if (found := kind(place)) is not None:
-            return found
-    raise ConfigError(
+            return [found]
+    raise wrong or ConfigError(
         f"no pairs are found in {place.path}. There may be a metadata.csv, metadata.jsonl or "
         "captions.csv with the columns file_name and text; a .txt of the same name beside each "
         "picture; a folder for each class; WebDataset tars; or Parquet files with the pictures in "

@@ -106,6 +106,14 @@ def test_folders_named_by_split_above_classes(tmp_path: Path) -> None:
     }
 
 
+def test_a_table_of_another_purpose_is_no_hindrance(tmp_path: Path) -> None:
+    source = own_pairs.classes_folder(tmp_path / "animals")
+    (source / "labels.csv").write_text("id,weight\n1,2\n")
+    assert [each.kind for each in recognise(place_of(source))] == [
+        "pictures in folders named by their class"
+    ]
+
+
 def test_class_files_and_json_of_tars(tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "train-00.tar", "w") as tar:
         add(tar, "a/0001.jpg", picture(0, "JPEG"))
