@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -74,10 +75,14 @@ def folders(root: Path, path: Path) -> list[Path]:
 def inside(root: Path, folder: Path, name: str, where: str) -> Path:
     """The file that a table names, from its own folder on.
 
+    Accents may be composed in the one and not in the other, as on macOS.
+
     Raises:
       ConfigError: it lies outside `root`, by its name or by a link.
     """
-    path = Path(os.path.normpath(folder / name)) if "\0" not in name else root.parent
+    spelled = (name, *(unicodedata.normalize(form, name) for form in ("NFC", "NFD")))
+    paths = [Path(os.path.normpath(folder / each)) for each in spelled if "\0" not in name]
+    path = next(filter(os.path.exists, paths), paths[0] if paths else root.parent)
     if os.path.isabs(name) or not path.is_relative_to(root) or not _leads_in(root, path):
         raise ConfigError(
             f"{where} names the file {name[:200]!r}, which is not in {root}; put all pictures into "

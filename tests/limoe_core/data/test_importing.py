@@ -273,6 +273,14 @@ def test_tables_name_no_file_outside_their_folder(name: str, tmp_path: Path) -> 
         records(source)
 
 
+def test_accents_of_file_names_may_be_composed_or_not(tmp_path: Path) -> None:
+    source = own_pairs.table(tmp_path / "things", [("file_name", "text"), ("\u00e9.png", "x")])
+    (source / "e\u0301.png").write_bytes(picture(0))
+    with (source / "metadata.csv").open("a") as file:
+        file.write("x" * 300 + ".png,too long a name\n")
+    assert len(texts(source)) == 1
+
+
 @given(st.text(st.sampled_from("./ab\\\0~"), max_size=12))
 def test_no_name_leads_out_of_a_folder(name: str) -> None:
     root = Path("/nowhere/at all")
