@@ -48,7 +48,7 @@ def read_split(
     source = builder.as_data_source(
         split=PICTURES_SPLIT, decoders={"image": tfds.decode.SkipDecoding()}
     )
-    pictures = _read(folder / PICTURES)
+    pictures = _read(folder / PICTURES, "record", "content", "label", "category", "split")
     places = np.flatnonzero(pc.equal(pictures["split"], split).to_numpy())
     own = pictures.take(places)
     category = np.array(own["category"].to_pylist(), dtype=np.str_)
@@ -85,18 +85,18 @@ class _Captions:
     text: list[str]
 
 
-def _read(path: Path) -> pa.Table:
+def _read(path: Path, *columns: str) -> pa.Table:
     try:
-        return pq.read_table(path)
-    except (OSError, pa.ArrowException) as error:
+        return pq.read_table(path).select(columns)
+    except (OSError, pa.ArrowException, KeyError) as error:
+        why = (str(error).splitlines() or [type(error).__name__])[0]
         raise ConfigError(
-            f"{path} is damaged ({str(error).splitlines()[0]}); remove its folder, and the pairs "
-            "are imported anew"
+            f"{path} is damaged ({why[:200]}); remove its folder, and the pairs are imported anew"
         ) from error
 
 
 def _captions_of(folder: Path, places: np.ndarray, pictures: int) -> _Captions:
-    table = _read(folder / CAPTIONS)
+    table = _read(folder / CAPTIONS, "picture", "language", "text")
     here = np.full(pictures, -1, np.int32)
     here[places] = np.arange(len(places))
     picture = here[table["picture"].to_numpy()]

@@ -121,6 +121,18 @@ class Report:
             for name, value in values.items():
                 if isinstance(value, dict) and value.keys() == Named.__dataclass_fields__.keys():
                     values[name] = Named(**value)
-            return cls(**values) if stored["format"] == _FORMAT else None
+            found = cls(**values) if stored["format"] == _FORMAT else None
+            return found if found is None or found._is_sound() else None
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None
+
+    def _is_sound(self) -> bool:
+        """Whether what others rely on is what it should be, as the file may come from anyone."""
+        counted = (self.splits, self.languages)
+        return (
+            all(isinstance(counts, dict) for counts in counted)
+            and all(type(count) is int for counts in counted for count in counts.values())
+            and isinstance(self.classes, list)
+            and all(isinstance(name, str) for name in self.classes)
+            and all(isinstance(each, Named) for each in (self.damaged_pictures, self.damaged_texts))
+        )

@@ -441,6 +441,28 @@ def test_an_import_that_stops_leaves_nothing_half(
     assert len(load_pairs(config, "train", progress=False)) > 0
 
 
+def test_tables_that_are_damaged_are_named(tmp_path: Path) -> None:
+    config, _ = imported(own_pairs.csv_folder(tmp_path / "things"))
+    (table,) = (tmp_path / "data").rglob("captions.parquet")
+    pq.write_table(pa.table({"text": ["x"]}), table)
+    with pytest.raises(ConfigError, match=r"captions\.parquet is damaged"):
+        load_pairs(config, "train", progress=False)
+    table.write_bytes(b"no table")
+    with pytest.raises(ConfigError, match=r"captions\.parquet is damaged"):
+        load_pairs(config, "train", progress=False)
+
+
+@pytest.mark.parametrize("change", ['"splits": 3', '"classes": [1]', '"format": 99', "{"])
+def test_a_report_that_is_damaged_counts_as_none(change: str, tmp_path: Path) -> None:
+    report = Report(source="x", kinds=[], options={}, listing="", splits={"train": 3})
+    report.damaged_pictures.add("1.png: why")
+    report.write(tmp_path)
+    assert Report.read(tmp_path) == report
+    file = tmp_path / "import.json"
+    file.write_text(file.read_text().rstrip().removesuffix("}") + f", {change}}}")
+    assert Report.read(tmp_path) is None
+
+
 def test_the_command_says_what_it_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source = own_pairs.csv_folder(tmp_path / "things")
     (source / "03.png").write_bytes(b"no picture")
