@@ -110,19 +110,23 @@ def data_pictures(
 
 def picture_set(sets: Sequence[PairSet]) -> PictureSet:
     """The pictures of several splits of one data set, in their order."""
-    table = sets[0].concepts
-    first = next(iter(table.names))
-    concept = np.concatenate([pairs.concept for pairs in sets])
+    languages = list(sets[0].concepts.names)
+    shown = [(pairs, pairs.concepts, int(c)) for pairs in sets for c in pairs.concept]
     known = {
-        "key": [str(table.keys[c]) for c in concept],
-        "name": [str(table.names[first][c]) for c in concept],
-        "category": [str(table.category[c]) for c in concept],
+        "key": [str(table.keys[c]) for _, table, c in shown],
+        "name": [str(table.names[languages[0]][c]) for _, table, c in shown],
+        "category": [str(category) for pairs in sets for category in pairs.category],
         "style": [str(style) for pairs in sets for style in pairs.style],
-        "split": [pairs.split for pairs in sets for _ in range(len(pairs))],
+        "split": [pairs.split for pairs, _, _ in shown],
     }
+    # Where every picture has captions of its own, each split has concepts of its own.
+    tables = {tuple(pairs.concepts.keys.tolist()): pairs.concepts for pairs in sets}.values()
     return PictureSet(
         sets[0].name,
         np.concatenate([pairs.pictures.batch(np.arange(len(pairs))) for pairs in sets]),
         pd.DataFrame(known, dtype=object),
-        {language: tuple(map(str, names)) for language, names in table.names.items()},
+        {
+            language: tuple(str(name) for table in tables for name in table.names[language])
+            for language in languages
+        },
     )

@@ -7,6 +7,7 @@ import dataclasses
 import inspect
 import sys
 import textwrap
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,7 +18,7 @@ from limoe_core.config import Config
 from limoe_core.data.identity import data_of
 from limoe_core.presets import PRESETS, preset
 from limoe_core.runs import Run
-from limoe_core.training.resume import check_preset
+from limoe_core.training.resume import check_preset, option
 
 #: The name of a preset, whose help names them all.
 PresetName = Annotated[
@@ -57,6 +58,17 @@ def parse(command: type[Any], arguments: list[str] | None, about: Help) -> Any:
     return tyro.cli(
         command, args=arguments, prog=about.program, description=about.description(command)
     )
+
+
+def not_given(settings: Collection[str], arguments: list[str] | None = None) -> list[str]:
+    """Those of some settings that the command line says nothing of.
+
+    Args:
+      settings: such as "data.batch_size".
+    """
+    words = sys.argv[1:] if arguments is None else arguments
+    given = {word.partition("=")[0].replace("_", "-") for word in words}
+    return [setting for setting in settings if option(setting) not in given]
 
 
 def parse_with_preset(

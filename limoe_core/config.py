@@ -305,12 +305,22 @@ class DataConfig:
     `make data`), or `auto`: `full` where its art is on this machine, else `base`."""
     dir: str | None = None
     """TFDS data directory; default: the environment's TFDS_DATA_DIR, else ~/tensorflow_datasets."""
+    path: str | None = None
+    """Your own pairs: a folder with metadata.csv, metadata.jsonl or captions.csv, pictures with
+    texts of the same name, folders named by class, WebDataset tars, or Parquet files with pictures.
+    They are imported once into the data directory. docs/data.md has an example of each. Or the
+    folder of a set that TFDS has prepared. Goes before the name."""
+    image_column: str | None = None
+    """Column of your own pairs with names of files or bytes of pictures, where it has no usual
+    name."""
+    text_column: str | None = None
+    """Column of your own pairs with texts, where it has no usual name."""
     class_names: str | None = None
     """File of readable class names, one a line, for a set whose labels are codes; default:
     class_names.txt in the set's folder, if there is one."""
     damaged: Literal["skip", "refuse"] = "skip"
-    """What becomes of records of a prepared set whose picture cannot be read: they are left out and
-    named at the start, or training does not start."""
+    """What becomes of pictures, and of texts of your own pairs, that cannot be read: they are left
+    out and named at the start, or training does not start."""
     batch_size: Annotated[int, Between(2, 2**24)] = 256
     """Pictures per step, over all devices."""
     captions_per_image: Annotated[int, Between(1, 1024)] = 2
@@ -323,6 +333,12 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         require_bounds(self, "data")
+
+    @property
+    def places(self) -> dict[str, str]:
+        """Files and folders of a machine that the settings name, by the setting."""
+        named = {"dir": self.dir, "path": self.path, "class_names": self.class_names}
+        return {setting: place for setting, place in named.items() if place is not None}
         require(
             _SET_NAME.fullmatch(self.name) is not None,
             f"data.name {_quoted(self.name)} is not the name of a data set, such as cifar100 or "

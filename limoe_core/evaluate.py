@@ -36,6 +36,12 @@ class DataOverride:
     """A TFDS data set that is prepared on disk; name its splits with --tasks."""
     dir: str | None = None
     """TFDS data directory."""
+    path: str | None = None
+    """Your own pairs, as for training: others, or the run's own in another place than before."""
+    image_column: str | None = None
+    """Column of your own pairs with names of files or bytes of pictures."""
+    text_column: str | None = None
+    """Column of your own pairs with texts."""
     config: str | None = None
     """Builder config, such as `base` or `full`."""
     class_names: str | None = None
@@ -83,6 +89,8 @@ HELP = command.Help(
     {program} --run checkpoints/coco --tasks imagenet2012 cifar100
     # the same again, in a run that ships with its results
     {program} --run checkpoints/limoe-emoji --replace
+    # your own pairs, or those of the run where they lie now
+    {program} --run checkpoints/my-run --data.path pictures/
     # leave the run as it is
     {program} --run checkpoints/my-run --json --no-store > results.json
     """,
@@ -101,14 +109,15 @@ class Evaluation:
         """
         from limoe_core.data.identity import data_of
         from limoe_core.data.pairs import stored_side
-        from limoe_core.data.registry import asked, data_set
-        from limoe_core.data.source import check_place
+        from limoe_core.data.registry import asked
+        from limoe_core.data.source import check_place, make_ready
         from limoe_core.evaluation.embedding import in_float32
         from limoe_core.evaluation.known_sets import check_prepared
         from limoe_core.evaluation.splits import Asker
         from limoe_core.inference import load
 
-        places.name(arguments.data.dir, arguments.data.class_names)
+        asked_for = arguments.data
+        places.name(asked_for.dir, asked_for.path, asked_for.class_names)
         self.model = in_float32(load(arguments.run, arguments.step))
         assert self.model.run is not None
         self.run = self.model.run
@@ -117,12 +126,13 @@ class Evaluation:
         self._arguments = arguments
         self._data = _data_config(data_of(self.run), arguments.data)
         check_place(self.run, self._data)
-        self._tasks = arguments.tasks or data_set(self._data).default_tasks
+        bars = not arguments.json
+        # What its splits are is known once it is there.
+        self._tasks = arguments.tasks or make_ready(self._data, progress=bars).default_tasks
         self._known = {task: about for task in self._tasks if (about := asked(task)) is not None}
         for known, parts in self._known.values():  # before anything is computed
             check_prepared(known, _set_config(self._data, known.name), parts)
         side = stored_side(self.model.config.model.image_size)
-        bars = not arguments.json
         self._ask = Asker(self.model, self.run, self._data, side, arguments.seed, progress, bars)
         if len(self._known) < len(self._tasks):
             self._ask.compare()
@@ -196,20 +206,37 @@ def evaluate(arguments: Arguments, progress: Progress = silent) -> dict[str, Any
 
 
 def _data_config(config: DataConfig, override: DataOverride) -> DataConfig:
-    chosen = _set_config(config, override.name or config.name)
-    return replace(
-        chosen,
-        dir=override.dir or chosen.dir,
-        config=override.config or chosen.config,
-        class_names=override.class_names or chosen.class_names,
+    from limoe_core.data.source import resolved
+
+    name = DataConfig().name if override.path is not None else config.name
+    chosen = _set_config(config, override.name or name)
+    return resolved(
+        replace(
+            chosen,
+            dir=override.dir or chosen.dir,
+            config=override.config or chosen.config,
+            path=override.path or chosen.path,
+            image_column=override.image_column or chosen.image_column,
+            text_column=override.text_column or chosen.text_column,
+            class_names=override.class_names or chosen.class_names,
+        )
     )
 
 
 def _set_config(config: DataConfig, name: str) -> DataConfig:
-    """Where a data set lies; what config one set has says nothing about another."""
+    """Where a data set lies; what one set has says nothing about another."""
     if name == config.name:
         return config
-    return replace(config, name=name, config=DataConfig().config, class_names=None)
+    own = DataConfig(name=name)
+    return replace(
+        config,
+        name=name,
+        config=own.config,
+        path=own.path,
+        image_column=own.image_column,
+        text_column=own.text_column,
+        class_names=own.class_names,
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -62,12 +62,13 @@ class Tokenizer:
         )
 
     @classmethod
-    def train(cls, captions: Iterable[str], vocab_size: int) -> Tokenizer:
+    def train(cls, captions: Iterable[str], vocab_size: int, *, at_most: bool = False) -> Tokenizer:
         """A vocabulary for these captions. The same captions give the same tokenizer.
 
         Args:
           captions: texts in any languages.
           vocab_size: pieces, with padding, unknown and the 256 bytes among them.
+          at_most: give fewer pieces where there is too little text for so many.
 
         Raises:
           ConfigError: there is too little text for so many pieces, or too many characters for so
@@ -83,6 +84,7 @@ class Tokenizer:
                 vocab_size=vocab_size,
                 character_coverage=1.0,
                 byte_fallback=True,
+                hard_vocab_limit=not at_most,
                 normalization_rule_name="nmt_nfkc_cf",
                 pad_id=PAD,
                 unk_id=_UNKNOWN,

@@ -25,8 +25,9 @@ class Command:
     preset: command.PresetName = "emoji-tiny"
     resume: bool = False
     """Go on with a run that was stopped, with the settings that it was started with. More
-    --train.steps, another --data.dir with the same data, another --mesh and how often things are
-    logged, saved, probed and evaluated may be given; what would make another model is refused."""
+    --train.steps, another --data.dir or --data.path with the same data, another --mesh and how
+    often things are logged, saved, probed and evaluated may be given; what would make another model
+    is refused."""
     mesh: str = ""
     """How many devices split the experts and how many more the batch, such as data=4,expert=2. By
     default every device takes a part of the batch and has all experts. May change on --resume."""
@@ -45,6 +46,8 @@ HELP = command.Help(
     {program} --run checkpoints/try --preset debug
     # a preset with some settings changed
     {program} --run checkpoints/wide --model.experts 16 --train.steps 9000
+    # your own pictures with captions or classes; docs/data.md says how they may lie
+    {program} --run checkpoints/mine --data.path pictures/
     # a model of the paper on eight devices
     {program} --run checkpoints/coco --preset B/16 \\
         --data.name coco_captions --mesh data=4,expert=2
@@ -63,6 +66,7 @@ def main(arguments: list[str] | None = None) -> int:
 
         # Here, since JAX and Orbax take seconds, which --help need not wait for.
         from limoe_core.devices import processes
+        from limoe_core.training.fitting import LOWERED
         from limoe_core.training.loop import train
         from limoe_core.training.termination import (
             NOTHING_TO_SAVE,
@@ -80,6 +84,7 @@ def main(arguments: list[str] | None = None) -> int:
                     options.config,
                     resume=options.resume,
                     mesh=options.mesh,
+                    lower=command.not_given(LOWERED, arguments),
                     termination=termination,
                 )
             except Ended:

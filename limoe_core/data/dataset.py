@@ -66,6 +66,14 @@ class DataSet(ABC):
         """The builder config that `config.config` stands for on this machine."""
         return config.config
 
+    def label(self, config: DataConfig) -> str:
+        """What the set is called in the names of tasks, where it is not the run's own."""
+        return self.name
+
+    def notes(self, config: DataConfig) -> list[str]:
+        """What whoever trains on it should know of how it was made, in sentences."""
+        return []
+
     @abstractmethod
     def is_ready(self, config: DataConfig) -> bool:
         """True if it can be read on this machine now."""

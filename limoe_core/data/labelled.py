@@ -28,6 +28,25 @@ class Labelled(Protocol):
 
 
 @dataclass(frozen=True)
+class Concepts:
+    """The pictures of a split with their concept as class."""
+
+    pairs: PairSet
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    @property
+    def pictures(self) -> PictureStore:
+        """The pictures, by place."""
+        return self.pairs.pictures
+
+    def labels(self, places: Sequence[int] | np.ndarray) -> Integer[np.ndarray, " n"]:
+        """Index into the concepts."""
+        return self.pairs.concept[np.asarray(places, np.intp)]
+
+
+@dataclass(frozen=True)
 class Categories:
     """The pictures of a split with the category of their concept as class."""
 

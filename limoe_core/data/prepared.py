@@ -6,6 +6,7 @@ they are decoded and fitted into a square when they are read.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -133,6 +134,8 @@ def open_prepared(
             )
         labels = list(features[label].names)
     folder = data_directory(config.dir) / re.split("[/:]", config.name)[0]
+    if config.path is not None:
+        folder = Path(config.path).expanduser()
     table, order = _label_table(labels, config, folder)
     return PreparedSplit(
         name=builder.info.full_name,
@@ -157,10 +160,7 @@ def prepared_builder(config: DataConfig, by_hand: str = "") -> Any:
     """
     import tensorflow_datasets as tfds
 
-    name, _, version = config.name.partition(":")
-    name, _, named_config = name.partition("/")
-    chosen = named_config or (None if config.config == "auto" else config.config)
-    folder = newest_version(data_directory(config.dir) / name, chosen, version or None)
+    folder = _version_folder(config)
     if folder is None:
         raise ConfigError(how_to_prepare(config, by_hand))
     check_description(folder)
@@ -169,6 +169,38 @@ def prepared_builder(config: DataConfig, by_hand: str = "") -> Any:
     except Exception as error:  # TFDS raises many kinds for a damaged description
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ConfigError(f"the data set in {folder} is damaged: {reason[:300]}") from error
+
+
+def prepared_at(path: str | Path) -> tuple[str, Path] | None:
+    """The name and the folder of a set that a user names by its place; None if there is none.
+
+    Args:
+      path: the folder of a version, or one that has versions in it, of which the newest is taken.
+
+    Raises:
+      ConfigError: as `check_description`.
+    """
+    named = Path(path).expanduser().absolute()
+    is_version = (named / "features.json").is_file()
+    folder = named if is_version else newest_version(named.parent, named.name)
+    if folder is None:
+        return None
+    check_description(folder)
+    about = json.loads((folder / "dataset_info.json").read_text(encoding="utf-8"))
+    name = about.get("name") if isinstance(about, dict) else None
+    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9_][\w-]{0,99}", name):
+        raise ConfigError(f"the data set in {folder} has no name in its dataset_info.json")
+    return name, folder
+
+
+def _version_folder(config: DataConfig) -> Path | None:
+    if config.path is not None:
+        found = prepared_at(config.path)
+        return None if found is None else found[1]
+    name, _, version = config.name.partition(":")
+    name, _, named_config = name.partition("/")
+    chosen = named_config or (None if config.config == "auto" else config.config)
+    return newest_version(data_directory(config.dir) / name, chosen, version or None)
 
 
 def how_to_prepare(config: DataConfig, by_hand: str = "") -> str:

@@ -9,13 +9,24 @@ from limoe_core.config import DataConfig
 from limoe_core.data.catalogue import KNOWN, Part, PreparedSet
 from limoe_core.data.dataset import DataSet
 from limoe_core.data.emoji import EMOJI
+from limoe_core.data.importing.dataset import ImportedSet
+from limoe_core.data.prepared import prepared_at
 
 #: Built-in sets, and those that models are commonly compared on.
 DATA_SETS: dict[str, DataSet] = {each.name: each for each in (EMOJI, *KNOWN)}
 
 
 def data_set(config: DataConfig) -> DataSet:
-    """The data set that the settings mean; one that is not registered is TFDS's own."""
+    """The data set that the settings mean; one that is not registered is TFDS's own.
+
+    Raises:
+      ConfigError: there is a prepared set at `config.path` that may not be read.
+    """
+    if config.path is not None and (prepared := prepared_at(config.path)) is not None:
+        known = DATA_SETS.get(prepared[0])
+        return known if isinstance(known, PreparedSet) else PreparedSet(prepared[0])
+    if config.path is not None or config.name == ImportedSet.name:
+        return ImportedSet(config)
     return DATA_SETS.get(config.name) or PreparedSet(config.name)
 
 

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 from limoe_core.config import ConfigError, DataConfig
 from limoe_core.data.dataset import DataSet, Reported
 from limoe_core.data.pairs import SIDE, ConceptTable, PairSet, PictureStore
 from limoe_core.data.registry import data_set
 from limoe_core.runs import Run
 
-__all__ = ["ConceptTable", "PairSet", "PictureStore", "check_place", "load_pairs", "make_ready"]
+__all__ = [
+    "ConceptTable",
+    "PairSet",
+    "PictureStore",
+    "check_place",
+    "load_pairs",
+    "make_ready",
+    "resolved",
+]
 
 
 def load_pairs(
@@ -39,6 +50,17 @@ def load_pairs(
     return chosen.load(config, split, side=side, progress=progress)
 
 
+def resolved(config: DataConfig) -> DataConfig:
+    """The settings with all that depends on this machine decided, so that a run can keep them.
+
+    Raises:
+      ConfigError: there is nothing at `config.path`.
+    """
+    chosen = data_set(config)
+    path = None if config.path is None else str(Path(config.path).expanduser().absolute())
+    return replace(config, name=chosen.name, config=chosen.resolve(config), path=path)
+
+
 def make_ready(config: DataConfig, *, build: bool = True, progress: Reported = True) -> DataSet:
     """The data set, built if that can be done here and was not yet; see `load_pairs`."""
     chosen = data_set(config)
@@ -46,6 +68,7 @@ def make_ready(config: DataConfig, *, build: bool = True, progress: Reported = T
         if not build:
             raise ConfigError(chosen.missing(config))
         chosen.build(config, progress=progress)
+        return data_set(config)  # it may know more of itself now
     return chosen
 
 
@@ -58,12 +81,15 @@ def check_place(run: Run, config: DataConfig) -> None:
     Raises:
       ConfigError: it is missing; the message says how to follow the run.
     """
-    stored = run.unfollowed.get("data.dir")
-    if stored is None or config.dir is not None:
+    settings = ("data.path", "data.dir")
+    stored = {name: run.unfollowed[name] for name in settings if name in run.unfollowed}
+    if not stored or config.dir is not None or config.path is not None:
         return
     chosen = data_set(config)
     if not chosen.is_ready(config) and not chosen.can_build:
+        where = " and ".join(stored.values())
+        options = " ".join(f"--{name} {place}" for name, place in stored.items())
         raise ConfigError(
-            f"{chosen.missing(config)}; the run says that its data lay in {stored}, which you have "
-            f"not named: if you trust it, add --data.dir {stored}"
+            f"{chosen.missing(config)}; the run says that its data lay in {where}, which you have "
+            f"not named: if you trust it, add {options}"
         )

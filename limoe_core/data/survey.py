@@ -61,7 +61,7 @@ def _survey(source: Any, label: str, progress: bool) -> Survey:
     with ThreadPoolExecutor() as pool:  # Pillow decodes outside the interpreter lock.
         for start, pictures in _blocks(source, label, progress):
             for place, (picture, why) in enumerate(
-                zip(pictures, pool.map(_damage, pictures), strict=True), start
+                zip(pictures, pool.map(damage, pictures), strict=True), start
             ):
                 if why is not None:
                     damaged[place] = why
@@ -86,7 +86,7 @@ def _blocks(source: Any, label: str, progress: bool) -> Iterator[tuple[int, list
             bar.update(len(places))
 
 
-def _damage(picture: bytes) -> str | None:
+def damage(picture: bytes) -> str | None:
     """Why a picture cannot be read; None if it can."""
     try:
         open_picture(picture, at_least=2 * SIDE)

@@ -99,7 +99,7 @@ class Asker:
 
     def _set_name(self) -> str:
         if self.data.name != data_of(self.run).name:
-            return _safe(self.data.name)
+            return _safe(data_set(self.data).label(self.data))
         pairs = load_pairs(self.data, "validation", progress=self.bars, side=self.side)
         found = difference(self.run, self.data, "validation", pairs)
         if found is None:

@@ -151,7 +151,7 @@ class Run:
           RunError: the name is unusable, or something else is at `path`.
         """
         place = Path(os.path.abspath(path))
-        places.name(config.data.dir, config.data.class_names)
+        places.name(*config.data.places.values())
         there = cls.in_the_way(place)
         if there is not None:
             if not exist:
@@ -515,14 +515,14 @@ class Run:
 
 def _without_strange_places(config: Config) -> tuple[Config, dict[str, str]]:
     """The settings without the places that the user never named, and those places by option."""
-    data, unfollowed = config.data, {}
-    if data.dir is not None and not places.is_named(data.dir):
-        unfollowed["data.dir"] = data.dir
-        data = replace(data, dir=None)
-    if data.class_names is not None and not places.is_named(data.class_names):
-        unfollowed["data.class_names"] = data.class_names
-        data = replace(data, class_names=None)
-    return replace(config, data=data), unfollowed
+    strange = {
+        setting: place
+        for setting, place in config.data.places.items()
+        if not places.is_named(place)
+    }
+    without: dict[str, Any] = dict.fromkeys(strange)
+    followed = replace(config, data=replace(config.data, **without))
+    return followed, {f"data.{setting}": place for setting, place in strange.items()}
 
 
 def check_name(name: str) -> None:

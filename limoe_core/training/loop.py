@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Collection
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ def train(
     *,
     resume: bool = False,
     mesh: str = "",
+    lower: Collection[str] = (),
     termination: Termination | None = None,
 ) -> Run:
     """Train to the end, from the start or from the newest checkpoint of a run.
@@ -45,6 +47,8 @@ def train(
       config: the settings; with `resume` those of the run, some of which may have changed: see
         `limoe_core.training.resume.MAY_CHANGE`.
       mesh: see `limoe_core.devices.mesh.MeshShape.parse`.
+      lower: settings that are lowered where your own pairs are too few; some of
+        `limoe_core.training.fitting.LOWERED`.
       termination: once it is asked for, the step at hand is saved and is the last.
 
     Raises:
@@ -60,7 +64,7 @@ def train(
             file=sys.stderr,
         )
         return run
-    start = Start.checked(path, config, resume=resume, mesh=mesh)
+    start = Start.checked(path, config, resume=resume, mesh=mesh, lower=lower)
     run, tokenizer, batches = start.written()
     config, functional, devices = run.config, start.functional, start.devices
     keep, keep_period = config.train.keep_checkpoints, config.train.keep_period

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,13 @@ import jax
 from jax.sharding import Mesh
 
 from limoe_core import places
-from limoe_core.config import Config, DataConfig
+from limoe_core.config import Config
 from limoe_core.data.batches import training_batches
 from limoe_core.data.captions import CaptionCounts
 from limoe_core.data.identity import data_of, difference, recorded
 from limoe_core.data.pairs import stored_side
 from limoe_core.data.registry import data_set
-from limoe_core.data.source import PairSet, check_place, load_pairs
+from limoe_core.data.source import PairSet, check_place, load_pairs, resolved
 from limoe_core.devices import processes
 from limoe_core.devices.mesh import MeshShape, make_mesh
 from limoe_core.model.functional import FunctionalModel
@@ -26,6 +26,7 @@ from limoe_core.runs import Run, RunError
 from limoe_core.tokenizer import Tokenizer
 from limoe_core.training import tensorboard
 from limoe_core.training.errors import explained_write_errors
+from limoe_core.training.fitting import Fitted
 from limoe_core.training.placement import Placer
 from limoe_core.training.resume import changed, consequences, settings_to_go_on
 from limoe_core.training.room import check_room
@@ -47,39 +48,56 @@ class Start:
     functional: FunctionalModel
     devices: Mesh
     placer: Placer
+    fitted: Fitted | None = None
+    """What was lowered to fit the data."""
 
     @classmethod
-    def checked(cls, path: Path, config: Config, *, resume: bool, mesh: str) -> Start:
+    def checked(
+        cls,
+        path: Path,
+        config: Config,
+        *,
+        resume: bool,
+        mesh: str,
+        lower: Collection[str] = (),
+    ) -> Start:
         """Checks the settings, the place, the devices, the disk and the data, in this order.
+
+        Where settings may be lowered to fit the user's own pairs, the data comes before the disk.
+
+        Args:
+          lower: see `limoe_core.training.loop.train`.
 
         Raises:
           ConfigError: for settings that cannot work with each other or the data, or that a run
             cannot go on with.
           RunError: if the run directory cannot be used.
         """
-        places.name(config.data.dir, config.data.class_names)  # on every machine of the run
+        places.name(*config.data.places.values())  # on every machine of the run
         old = Run.open(path) if resume else Run.in_the_way(path)
         begun = old is not None and has_begun(old)
         if old is not None and resume:
             config = settings_to_go_on(old, config)
         elif old is not None and begun:
             raise RunError(f"{old.path} is a run already; resume it, or choose another name")
-        config = replace(config, data=_resolved(config.data))
+        if old is not None:
+            check_place(old, config.data)
+        config = replace(config, data=resolved(config.data))
         if old is not None and begun:
             old.check_resumable()
         if config.train.tensorboard:
             tensorboard.check()
         devices = make_mesh(MeshShape.parse(mesh, jax.device_count()))
+        splits, fitted = None, None
+        if lower and config.data.path is not None and not begun:
+            splits = _splits(config)
+            fitted = Fitted.to(splits["train"], config, lower, devices.size)
+            config = fitted.config
         placer = Placer(config, devices)
         functional = FunctionalModel.of(config)
         check_room(path, config, functional, len(old.steps()) if old is not None else 0)
-        if old is not None:
-            check_place(old, config.data)
-        side = stored_side(config.model.image_size)
-        splits = {
-            split: load_pairs(config.data, split, side=side) for split in ("train", "validation")
-        }
-        start = cls(path, config, old, begun, splits, functional, devices, placer)
+        splits = splits or _splits(config)
+        start = cls(path, config, old, begun, splits, functional, devices, placer, fitted)
         if old is not None and (resume or begun):
             start.check_data(old)
         return start
@@ -127,6 +145,8 @@ class Start:
     def _tokenizer(self) -> Tokenizer:
         if self.old is not None and self.begun and self.old.has("tokenizer"):
             return self.old.tokenizer()
+        if self.fitted is not None and self.fitted.tokenizer is not None:
+            return self.fitted.tokenizer
         return Tokenizer.train(self.splits["train"].captions(), self.config.model.vocab_size)
 
     def _write(self, tokenizer: Tokenizer) -> Run:
@@ -153,10 +173,17 @@ class Start:
         train = self.splits["train"]
         counts = CaptionCounts.of(train, tokenizer, self.config.model.text_length)
         told = summary(self.path.name, self.config, self.splits, counts)
+        told += data_set(self.config.data).notes(self.config.data)
+        told += self.fitted.told if self.fitted is not None else []
         if self.old is not None and self.begun:
             told += [f"{self.old.name} {line}" for line in consequences(self.old, self.config)]
         for line in told:
             print(line, file=sys.stderr)
+
+
+def _splits(config: Config) -> dict[str, PairSet]:
+    side = stored_side(config.model.image_size)
+    return {split: load_pairs(config.data, split, side=side) for split in ("train", "validation")}
 
 
 def has_begun(run: Run) -> bool:
@@ -172,7 +199,3 @@ def has_ended(run: Run, config: Config) -> bool:
     asked = settings_to_go_on(run, config)
     own = replace(run.config, data=data_of(run))
     return not changed(own, asked) and max(run.steps(), default=0) >= own.train.steps
-
-
-def _resolved(data: DataConfig) -> DataConfig:
-    return replace(data, config=data_set(data).resolve(data))

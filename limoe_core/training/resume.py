@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from limoe_core.config import Config, ConfigError
+from limoe_core.config import Config, ConfigError, DataConfig
 from limoe_core.data.identity import data_of
+from limoe_core.data.source import resolved
 from limoe_core.runs import Run
+from limoe_core.training.fitting import LOWERED
 
 #: What may change when a run goes on: how long, how often, where its data lies, and how a step is
 #: computed. Everything else would make another model or train on other data.
@@ -15,7 +17,9 @@ MAY_CHANGE = frozenset(
     {
         *("train.steps", "train.log_every", "train.evaluate_every", "train.checkpoint_every"),
         *("train.keep_checkpoints", "train.keep_period", "train.probe_every", "train.tensorboard"),
-        *("data.dir", "data.class_names", "data.damaged"),  # where the content is the same
+        # Where the content is the same:
+        *("data.dir", "data.class_names", "data.damaged"),
+        *("data.path", "data.image_column", "data.text_column"),
         *("model.remat", "model.expert_layout", "loss.contrastive_block"),
     }
 )
@@ -42,10 +46,14 @@ def settings_to_go_on(run: Run, asked: Config) -> Config:
       ConfigError: one of them cannot change, or the run was trained for more steps already.
     """
     own = replace(run.config, data=data_of(run))
-    if asked.data.config == "auto":  # it was resolved when the run began
+    may_change = MAY_CHANGE
+    if _lies_elsewhere(own.data, asked.data):  # what it is called there says nothing
+        asked = replace(asked, data=resolved(replace(asked.data, config="auto")))
+        may_change |= {"data.name", "data.config"}
+    elif asked.data.config == "auto":  # it was resolved when the run began
         asked = replace(asked, data=replace(asked.data, config=own.data.config))
     changes = changed(own, asked)
-    if fixed := sorted(changes.keys() - MAY_CHANGE):
+    if fixed := sorted(changes.keys() - may_change):
         told = ", ".join(f"{option(name)} {changes[name][0]}" for name in fixed[:_NAMED])
         raise ConfigError(
             f"{run.name} goes on as it was started, with {told}"
@@ -61,6 +69,12 @@ def settings_to_go_on(run: Run, asked: Config) -> Config:
     return asked
 
 
+def _lies_elsewhere(own: DataConfig, asked: DataConfig) -> bool:
+    """Whether the user's own pairs are to be found in another place than when the run began."""
+    places = [(data.path, data.image_column, data.text_column) for data in (own, asked)]
+    return asked.path is not None and places[0] != places[1]
+
+
 def check_preset(run: Run, name: str, config: Config) -> None:
     """Checks a preset that is named beside --resume; what may change is as in the run.
 
@@ -73,6 +87,9 @@ def check_preset(run: Run, name: str, config: Config) -> None:
     changes = changed(replace(run.config, data=data_of(run)), config)
     if config.data.config == "auto":
         changes.pop("data.config", None)
+    if run.config.data.path is not None:  # the run has them from its pairs
+        for name in ("data.name", "data.config", *LOWERED):
+            changes.pop(name, None)
     if fixed := sorted(changes.keys() - MAY_CHANGE):
         before, after = changes[fixed[0]]
         raise ConfigError(

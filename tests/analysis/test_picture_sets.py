@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +41,24 @@ def pairs_of(split: str, seed: int = 0) -> PairSet:
         category=table.category[concept],
         concepts=table,
     )
+
+
+def test_splits_may_have_concepts_of_their_own() -> None:
+    first = pairs_of("test", 1)
+    names = {"en": np.array(["a", "b"]), "ar": np.array(["c", "d"])}
+    keys, none = np.array(["0a", "0b"]), np.array(["", ""])
+    own = ConceptTable(keys=keys, names=names, aliases=[(), ()], category=none)
+    second = replace(
+        first,
+        split="validation",
+        concept=np.array([1, 0, 1, 0, 1], np.int32),
+        category=np.array(["x"] * 5),
+        concepts=own,
+    )
+    found = picture_set([first, second])
+    assert found.known["name"].tolist()[5:] == ["b", "a", "b", "a", "b"]
+    assert found.known["category"].tolist()[5:] == ["x"] * 5
+    assert found.texts["en"] == ("red apple", "dog", "heart", "a", "b")
 
 
 def test_splits_follow_each_other_picture_by_picture() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ from app.views.zero_shot import pool as pools
 from limoe_core.config import Config, DataConfig
 from limoe_core.data import identity
 from limoe_core.data.registry import DATA_SETS
-from limoe_core.data.source import load_pairs
+from limoe_core.data.source import load_pairs, resolved
 from limoe_core.runs import Run
+from tests.limoe_core.data import own_pairs
 from tests.limoe_core.data.made_up_set import Shapes, concepts
 
 
@@ -70,3 +72,26 @@ def test_data_of_another_content_is_said(tmp_path: Path, monkeypatch: pytest.Mon
 def test_a_set_without_unseen_splits_has_no_pool(tmp_path: Path) -> None:
     config = DataConfig(name="of_someone_else", dir=str(tmp_path))
     assert not is_built(config) and not can_build(config)
+
+
+@pytest.mark.parametrize("write", [own_pairs.csv_folder, own_pairs.classes_folder])
+def test_the_pool_holds_your_own_pairs_each_under_a_name_of_its_own(
+    write: Callable[[Path], Path], tmp_path: Path
+) -> None:
+    data = DataConfig(path=str(write(tmp_path / "things")), dir=str(tmp_path / "data"))
+    config = resolved(data)
+    assert can_build(config) and not is_built(config)
+    load_pairs(config, "train", progress=False)
+    assert is_built(config) and not can_build(config)
+    run = Run.create(tmp_path / "run", Config(data=config))
+    settings = recorded.opened(run).attribute("config").attribute("data")
+    pool = pools.of_set(record(analysis.data_pictures, settings))
+    assert set(pool.splits) == {"test", "validation"}
+    assert len(pool.place) == len(pool) and all(map(pools.valid_id, pool.ids))
+    pairs = {split: load_pairs(config, split, progress=False) for split in set(pool.splits)}
+    named = [
+        str(pairs[split].concepts.names["en"][c])
+        for split in dict.fromkeys(pool.splits)
+        for c in pairs[split].concept
+    ]
+    assert list(pool.names) == named

@@ -7,7 +7,8 @@ pictures that every run brings along.
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable
+from collections import Counter
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 
@@ -34,7 +35,8 @@ class Pool:
     title: str
     """The set in words, with the name of the data set."""
     ids: tuple[str, ...]
-    """Names in the address bar: code points and style, as in "1F34E.openmoji"."""
+    """Names in the address bar: code points and style, as in "1F34E.openmoji", or where these do
+    not tell pictures apart the split and a number, as in "test.12"."""
     names: tuple[str, ...]
     """Concept names in the data set's first language."""
     keys: tuple[str, ...]
@@ -96,8 +98,7 @@ def of_set(source: Recorded[PictureSet]) -> Pool:
     known = {column: tuple(map(str, values)) for column, values in found.known.items()}
     if found.texts:
         title = f"pictures of {found.name} held out from training"
-        named = zip(known["key"], known["style"], strict=True)
-        ids = tuple(f"{key}.{style}" for key, style in named)
+        ids = _ids(known["key"], known["style"], known["split"])
     else:
         title = f"probe pictures of {found.name}"
         ids = tuple(f"probe.{i}" for i in range(len(found.pictures)))
@@ -113,6 +114,19 @@ def of_set(source: Recorded[PictureSet]) -> Pool:
         pictures=on_white(found.pictures),
         texts=found.texts,
     )
+
+
+def _ids(keys: Sequence[str], styles: Sequence[str], splits: Sequence[str]) -> tuple[str, ...]:
+    """See `Pool.ids`."""
+    named = [f"{key}.{style}" for key, style in zip(keys, styles, strict=True)]
+    if all(map(valid_id, named)) and len(set(named)) == len(named):
+        return tuple(named)
+    counts: Counter[str] = Counter()
+    numbered = []
+    for split in splits:
+        numbered.append(f"{split}.{counts[split]}")
+        counts[split] += 1
+    return tuple(numbered)
 
 
 def say_whose(run: Run) -> None:

@@ -1,0 +1,68 @@
+"""Splits of imported pairs, by the content of the pictures."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Int8, UInt64
+
+from limoe_core.config import ConfigError
+
+#: Splits by number; `NONE` where the source does not say.
+SPLITS = ("train", "validation", "test")
+NONE = -1
+#: Shares of the distinct pictures, at least one of each.
+VALIDATION, TEST = 0.05, 0.1
+_TRAIN, _VALIDATION, _TEST = range(3)
+
+
+def cut(content: UInt64[np.ndarray, " n"], given: Int8[np.ndarray, " n"]) -> Int8[np.ndarray, " n"]:
+    """The split of each picture: the given one, or by its content.
+
+    Equal contents get the same split unless the source says otherwise. A picture stays in its
+    split when others come or go, as long as a split does not become empty.
+
+    Args:
+      content: a hash of each picture, evenly spread.
+      given: index into `SPLITS`, or `NONE`.
+
+    Raises:
+      ConfigError: there are too few pictures, or none of training.
+    """
+    out = given.copy()
+    if np.all(given == NONE):
+        out[:] = _cut(content, VALIDATION, TEST)
+    else:
+        out[given == NONE] = _TRAIN
+        train = out == _TRAIN
+        if not np.any(train):
+            raise ConfigError(
+                "no picture is of the split train; call one so, or leave all splits out to have "
+                "them cut"
+            )
+        if not np.any(out == _VALIDATION):
+            out[train] = _cut(content[train], VALIDATION, 0.0)
+    return out
+
+
+def _cut(
+    content: UInt64[np.ndarray, " n"], validation: float, test: float
+) -> Int8[np.ndarray, " n"]:
+    distinct, place = np.unique(content, return_inverse=True)
+    least = 2 + (test > 0)
+    if len(distinct) < least:
+        raise ConfigError(
+            f"there are {len(distinct)} different pictures with a text, and to cut splits from "
+            f"them takes {least} at least"
+        )
+    shares = distinct / 2.0**64
+    first = max(1, int(np.searchsorted(shares, validation)))
+    second = first
+    if test:
+        second = max(first + 1, int(np.searchsorted(shares, validation + test)))
+    last = len(distinct) - 1  # one is left to train on
+    second = min(second, last)
+    first = min(first, second - 1 if test else last)
+    split = np.full(len(distinct), _TRAIN, np.int8)
+    split[:second] = _TEST
+    split[:first] = _VALIDATION
+    return split[place]
