@@ -334,11 +334,6 @@ class DataConfig:
     def __post_init__(self) -> None:
         require_bounds(self, "data")
 
-    @property
-    def places(self) -> dict[str, str]:
-        """Files and folders of a machine that the settings name, by the setting."""
-        named = {"dir": self.dir, "path": self.path, "class_names": self.class_names}
-        return {setting: place for setting, place in named.items() if place is not None}
         require(
             _SET_NAME.fullmatch(self.name) is not None,
             f"data.name {_quoted(self.name)} is not the name of a data set, such as cifar100 or "
@@ -352,6 +347,17 @@ class DataConfig:
             self.dir is None or "://" not in self.dir,
             f"data.dir {_quoted(self.dir)} is not a folder of this machine",
         )
+
+    @property
+    def places(self) -> dict[str, str]:
+        """Files and folders of a machine that the settings name, by the setting."""
+        named = {"dir": self.dir, "path": self.path, "class_names": self.class_names}
+        return {setting: place for setting, place in named.items() if place is not None}
+
+    def without_places(self, *settings: str) -> DataConfig:
+        """The same without the places that these settings name; by default without any."""
+        without: dict[str, Any] = dict.fromkeys(settings or self.places)
+        return dataclasses.replace(self, **without)
 
 
 @dataclass(frozen=True)

@@ -520,9 +520,9 @@ def _without_strange_places(config: Config) -> tuple[Config, dict[str, str]]:
         for setting, place in config.data.places.items()
         if not places.is_named(place)
     }
-    without: dict[str, Any] = dict.fromkeys(strange)
-    followed = replace(config, data=replace(config.data, **without))
-    return followed, {f"data.{setting}": place for setting, place in strange.items()}
+    if strange:
+        config = replace(config, data=config.data.without_places(*strange))
+    return config, {f"data.{setting}": place for setting, place in strange.items()}
 
 
 def check_name(name: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 from collections.abc import Mapping
@@ -30,13 +31,15 @@ def export_params(
     """
     params = _cast(read_params(run.path / STEPS, step), jnp.dtype(dtype))
     place = Path(os.path.abspath(target))
+    # Where the data lay on this machine helps nobody else.
+    config = dataclasses.replace(run.config, data=run.config.data.without_places())
     if not place.exists():
-        shipped = Run.create(place, run.config)
-        info = {**run.info, "config": run.config.to_dict()}
-        if isinstance(info.get("data"), Mapping):  # where it lay on this machine helps nobody else
+        Run.create(place, config)
+        info = {**run.info, "config": config.to_dict()}
+        if isinstance(info.get("data"), Mapping):
             info["data"] = {name: v for name, v in info["data"].items() if name != "directory"}
         write_json(place / CONFIG, info)
-    shipped = Run.create(place, run.config, exist=True)
+    shipped = Run.create(place, config, exist=True)
     _copy(run, shipped, run.path_of("tokenizer"))
     with shipped.checkpoints(keep=0) as store:
         store.save(step, params)

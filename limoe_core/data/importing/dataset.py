@@ -12,7 +12,7 @@ import numpy as np
 from limoe_core.config import ConfigError, DataConfig
 from limoe_core.data.building import build_once, is_whole
 from limoe_core.data.class_names import readable_names
-from limoe_core.data.dataset import ClassSet, DataSet, Probed, needs_labels
+from limoe_core.data.dataset import ClassSet, DataSet, Probed, Reported, needs_labels
 from limoe_core.data.importing.files import listing_digest
 from limoe_core.data.importing.recognising import place_of, recognise
 from limoe_core.data.importing.records import Place
@@ -79,7 +79,7 @@ class ImportedSet(DataSet):
             "ones are"
         )
 
-    def build(self, config: DataConfig, *, progress: bool = True) -> None:
+    def build(self, config: DataConfig, *, progress: Reported = True) -> None:
         """Imports it; see `DataSet.build`. An import that was killed starts anew."""
         import tensorflow_datasets as tfds
 
