@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Int, UInt8
+from jaxtyping import Float32, Int, UInt8
 from PIL import Image
 
 _GREY, _COLOUR = 16, 4
@@ -14,6 +14,8 @@ LENGTH = _GREY * _GREY + 3 * _COLOUR * _COLOUR
 # which forgives another rendering, and at any place, which tells a plus in a corner from a cross.
 _MEAN, _MOST = 3.0, 40
 _AT_ONCE = 65_536
+#: Levels from white up to which a pixel counts as empty.
+_FAINT = 8
 
 
 def thumbnail(picture: Image.Image) -> UInt8[np.ndarray, " length"] | None:
@@ -24,17 +26,31 @@ def thumbnail(picture: Image.Image) -> UInt8[np.ndarray, " length"] | None:
     """
     white = Image.new("RGBA", picture.size, (255, 255, 255, 255))
     flat = Image.alpha_composite(white, picture).convert("RGB")
-    inverted = flat.point(lambda level: 0 if level > 247 else 255)
-    box = inverted.getbbox()
-    if box is None:
+    ink = 255 - np.asarray(flat).min(axis=2).astype(np.float32)
+    if ink.max() <= _FAINT:
         return None
-    ink = flat.crop(box)
-    side = max(ink.size)
-    square = Image.new("RGB", (side, side), (255, 255, 255))
-    square.paste(ink, ((side - ink.width) // 2, (side - ink.height) // 2))
-    grey = square.convert("L").resize((_GREY, _GREY), Image.Resampling.BOX)
-    colour = square.resize((_COLOUR, _COLOUR), Image.Resampling.BOX)
-    return np.concatenate([np.asarray(grey).ravel(), np.asarray(colour).ravel()])
+    left, right = _extent(ink.max(axis=0))
+    top, bottom = _extent(ink.max(axis=1))
+    side = max(right - left, bottom - top)
+    # The smallest square around the ink, which may reach beyond the picture.
+    roomy = Image.new("RGB", (2 * flat.width, 2 * flat.height), (255, 255, 255))
+    roomy.paste(flat, (flat.width // 2, flat.height // 2))
+    x = flat.width // 2 + (left + right - side) / 2
+    y = flat.height // 2 + (top + bottom - side) / 2
+    box = (x, y, x + side, y + side)
+
+    def seen(image: Image.Image, cells: int) -> np.ndarray:
+        small = image.resize((cells, cells), Image.Resampling.BILINEAR, box=box)
+        return np.asarray(small).ravel()
+
+    return np.concatenate([seen(roomy.convert("L"), _GREY), seen(roomy, _COLOUR)])
+
+
+def _extent(ink: Float32[np.ndarray, " pixels"]) -> tuple[float, float]:
+    """Where ink begins and ends along an axis, in pixels; an edge of half the ink is half in."""
+    inked = np.flatnonzero(ink > _FAINT)
+    first, last, full = int(inked[0]), int(inked[-1]), float(ink.max())
+    return first + 1 - float(ink[first]) / full, last + float(ink[last]) / full
 
 
 def copy_groups(thumbnails: UInt8[np.ndarray, "n length"]) -> Int[np.ndarray, " n"]:

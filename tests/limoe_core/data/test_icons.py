@@ -195,14 +195,14 @@ def svg(body: str, box: str = "0 0 24 24") -> str:
     return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{box}">{body}</svg>'
 
 
-CROSS = '<path d="M4 4L20 20M20 4L4 20" stroke="#000" stroke-width="5"/>'
-PLUS = '<path d="M4 12H20M12 4V20" stroke="#000" stroke-width="5"/>'
+CROSS = '<path d="M4 4L20 20M20 4L4 20" stroke="#000" stroke-width="2"/>'
+PLUS = '<path d="M4 12H20M12 4V20" stroke="#000" stroke-width="2"/>'
 
 
 def test_drawings_are_copies_whatever_the_room_around_them() -> None:
     svgs = [
         svg(CROSS),
-        svg(CROSS, "-2 -4 30 30"),
+        svg(CROSS, "-6 -6 36 36"),
         svg(PLUS),
         svg(CROSS.replace("#000", "#f00")),
         svg(""),
