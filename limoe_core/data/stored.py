@@ -48,8 +48,8 @@ class JoinedPictures:
     """The pictures of several stores, one store after the other."""
 
     stores: Sequence[PictureStore]
-    places: Sequence[Int64[np.ndarray, " m"]]
-    """Of each store, which of its pictures are taken, in this order."""
+    places: Sequence[np.ndarray]
+    """Of each store (m,) int64: which of its pictures are taken, in this order."""
 
     def __len__(self) -> int:
         return sum(map(len, self.places))
