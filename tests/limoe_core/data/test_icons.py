@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from limoe_core import evaluate
 from limoe_core.config import ConfigError, DataConfig
 from limoe_core.data.iconify import draw
 from limoe_core.data.icons import ICONS
@@ -18,8 +20,11 @@ from limoe_core.data.icons.drawing import artists
 from limoe_core.data.icons.selection import Icon, select, without_copies
 from limoe_core.data.icons.sets import Collection
 from limoe_core.data.icons.splits import SPLITS, is_withheld, split_of
+from limoe_core.data.identity import attributions_of
 from limoe_core.data.pairs import SIDE, PairSet
 from limoe_core.data.source import load_pairs
+from limoe_core.presets import preset
+from limoe_core.training.loop import train
 
 from .icon_slice import read_slice, write_slice
 
@@ -216,3 +221,19 @@ def test_drawings_are_copies_whatever_the_room_around_them() -> None:
     assert groups[0] == groups[1]
     assert len({groups[0], groups[2], groups[3]}) == 3
     assert copy_groups(np.zeros((0, 304), np.uint8)).tolist() == []
+
+
+@pytest.mark.training
+def test_icons_are_trained_on_and_evaluated(config: DataConfig, tmp_path: Path) -> None:
+    small = preset("debug")
+    small = replace(
+        small,
+        model=replace(small.model, vocab_size=300, layers=1),
+        data=replace(config, batch_size=8),
+        train=replace(small.train, steps=2, evaluate_every=2, checkpoint_every=2, probe_pairs=4),
+    )
+    run = train(tmp_path / "run", small)
+    assert run.info["data"]["name"] == "icons:1.0.0"
+    assert {"lucide", "ph"} <= {one.style for one in attributions_of(run)}
+    results = evaluate.evaluate(evaluate.Arguments(run.path, json=True))["results"]
+    assert {"zero_shot_test_set", "zero_shot_test_both_all", "zero_shot_validation"} <= set(results)
