@@ -121,6 +121,8 @@ class Evaluation:
         side = stored_side(self.model.config.model.image_size)
         bars = not arguments.json
         self._ask = Asker(self.model, self.run, self._data, side, arguments.seed, progress, bars)
+        if len(self._known) < len(self._tasks):
+            self._ask.compare()
 
     @property
     def notes(self) -> list[str]:
@@ -180,10 +182,12 @@ def evaluate(arguments: Arguments, progress: Progress = silent) -> dict[str, Any
       ConfigError: if a split or the data set cannot.
     """
     evaluation = Evaluation(arguments, progress)
+    for sentence in evaluation.notes:
+        warnings.warn(sentence, stacklevel=2)
     try:
         evaluation.ask()
     finally:
-        for sentence in (*evaluation.notes, *evaluation.store()):
+        for sentence in evaluation.store():
             warnings.warn(sentence, stacklevel=2)
     return evaluation.report()
 
@@ -220,6 +224,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (RunError, ConfigError) as error:
         say(str(error), "red")
         return 2
+    for sentence in evaluation.notes:
+        say(f"note: {sentence}", "yellow")
     status = 0
     try:
         evaluation.ask()
@@ -229,7 +235,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     finally:  # whatever is done is told before it is stored, and both even if the rest fails
         if evaluation.results or not status:
             _print(evaluation.report(), as_json=arguments.json)
-        for sentence in (*evaluation.notes, *evaluation.store()):
+        for sentence in evaluation.store():
             say(f"warning: {sentence}", "yellow")
     return status
 

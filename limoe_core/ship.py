@@ -39,15 +39,21 @@ def ship(options: Options) -> Run:
     """Write the copy; what is there already of the same run is replaced.
 
     Raises:
-      RunError: a step is missing, or something else is at `to`.
+      RunError: a step is missing, something else is at `to`, or it cannot be written.
     """
     from limoe_core.runs.export import export_params, export_records  # starts JAX
 
     run = Run.open(options.run)
     steps = options.steps or (run.resolve_step(),)
-    for step in steps:
-        shipped = export_params(run, run.resolve_step(step), options.to, options.dtype)
-    export_records(run, shipped)
+    try:
+        for step in steps:
+            shipped = export_params(run, run.resolve_step(step), options.to, options.dtype)
+        export_records(run, shipped)
+    except OSError as error:
+        raise RunError(
+            f"{options.to} cannot be written: {error.strerror or error}; when there is room, or "
+            "the folder may be written to, the same command makes the copy whole"
+        ) from error
     return shipped
 
 

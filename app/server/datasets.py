@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import streamlit as st
+
 from limoe_core.config import DataConfig
+from limoe_core.data.identity import Recorded
 from limoe_core.data.registry import data_set
+from limoe_core.runs import Run
 
 
 def is_built(config: DataConfig) -> bool:
@@ -16,3 +20,29 @@ def can_build(config: DataConfig) -> bool:
     """Whether it could be built here, to show those pictures."""
     chosen = data_set(config)
     return bool(chosen.unseen) and chosen.can_build and not chosen.is_ready(config)
+
+
+def other_data(run: Run) -> str | None:
+    """What differs, as a sentence, where a data set that is here is not what the run trained on.
+
+    Raises:
+      ConfigError or OSError: it cannot be read.
+    """
+    return _other_data(str(run.path), run.stamp("config"))
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _other_data(path: str, stamp: tuple[int, int]) -> str | None:
+    from limoe_core.data.source import load_pairs
+
+    run = Run.open(path)
+    config = run.config.data
+    pairs = load_pairs(config, "validation", build=False, progress=False)
+    trained = Recorded.of(run, "validation")
+    if trained.is_same(Recorded.here(pairs, config)):
+        return None
+    if trained.name == pairs.name:
+        found = f"{pairs.name} has other content here than when {run.name} was trained on it"
+    else:
+        found = f"{run.name} was trained on {trained.name}, and here is {pairs.name}"
+    return f"{found}. What is shown of the data set is of the one that is here."

@@ -9,12 +9,12 @@ from limoe_core.config import ConfigError, DataConfig
 from limoe_core.data.dataset import DataSet, Probed, needs_labels
 from limoe_core.data.pairs import SIDE, PairSet
 from limoe_core.data.prepared import (
-    PreparedSplit,
     how_to_prepare,
     load_prepared,
     open_prepared,
     prepared_builder,
 )
+from limoe_core.data.prepared_split import PreparedSplit
 
 Part = Literal["zero_shot", "linear_probe", "retrieval"]
 

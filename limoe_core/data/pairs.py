@@ -59,7 +59,7 @@ class ArrayPictures:
         """See `PictureStore.digest`; of the decoded pixels."""
         found = new_digest()
         found.update(repr(self.pixels.shape).encode())
-        found.update(np.ascontiguousarray(self.pixels))
+        found.update(np.ascontiguousarray(self.pixels).data)
         return found.hexdigest()
 
 

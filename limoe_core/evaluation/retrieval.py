@@ -16,7 +16,7 @@ from limoe_core.evaluation.intervals import retrieval_ranks, target_ranks
 from limoe_core.evaluation.scoring import accuracies, cosines
 
 if TYPE_CHECKING:
-    from limoe_core.data.prepared import PreparedSplit
+    from limoe_core.data.prepared_split import PreparedSplit
 
 #: k of recall at k.
 RECALL = (1, 5, 10)

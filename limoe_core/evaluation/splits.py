@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,6 +43,9 @@ class Asker:
     bars: bool
     notes: list[str] = field(default_factory=list)
     """What whoever asks should know of the data."""
+    set_name: str = ""
+    """What the data set is called in the names of tasks; "" if it is what the run trained on. A set
+    of other content under the same name has a name with its config and version. See `compare`."""
     _names: NameEmbeddings | None = None
     _keys: list[str] = field(default_factory=list)
 
@@ -87,12 +89,15 @@ class Asker:
             progress=self.progress,
         )
 
-    @cached_property
-    def set_name(self) -> str:
-        """What the data set is called in the names of tasks; "" if it is what the run trained on.
+    def compare(self) -> None:
+        """Compares the data set with what the run was trained on, before anything is computed.
 
-        A set of another content under the same name has a name with its config and version.
+        Raises:
+          ConfigError: the data set is not there.
         """
+        self.set_name = self._set_name()
+
+    def _set_name(self) -> str:
         if self.data.name != data_of(self.run).name:
             return _safe(self.data.name)
         pairs = load_pairs(self.data, "validation", progress=self.bars, side=self.side)

@@ -32,7 +32,10 @@ def export_params(
     place = Path(os.path.abspath(target))
     if not place.exists():
         shipped = Run.create(place, run.config)
-        write_json(place / CONFIG, {**run.info, "config": run.config.to_dict()})
+        info = {**run.info, "config": run.config.to_dict()}
+        if isinstance(info.get("data"), Mapping):  # where it lay on this machine helps nobody else
+            info["data"] = {name: v for name, v in info["data"].items() if name != "directory"}
+        write_json(place / CONFIG, info)
     shipped = Run.create(place, run.config, exist=True)
     _copy(run, shipped, run.path_of("tokenizer"))
     with shipped.checkpoints(keep=0) as store:

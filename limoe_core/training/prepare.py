@@ -138,7 +138,7 @@ class Start:
         with explained_write_errors(self.old), self.old.held_for_training():
             if not (self.begun and self.old.has("tokenizer")):
                 self.old.save_tokenizer(tokenizer)
-            if self.begun and self.old.config == self.config and self.old.info["data"] == data:
+            if self.begun and self.old.config == self.config and self.old.info.get("data") == data:
                 return self.old
             return self.old.with_settings(
                 self.config, data=data, parameters=self.functional.parameters

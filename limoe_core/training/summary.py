@@ -48,8 +48,8 @@ def _damaged(pairs: PairSet) -> str:
     more = ", …" if len(pairs.damaged) > _NAMED else ""
     why = next(iter(pairs.damaged.values()))
     return (
-        f"warning: {len(pairs.damaged):,} records of {pairs.split} are left out, as their picture "
-        f"cannot be read: {named}{more}. Of the first: {why}"
+        f"warning: records of {pairs.split} that are left out, as their picture cannot be read: "
+        f"{len(pairs.damaged):,} ({named}{more}). Of the first: {why}"
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,9 +11,10 @@ import pytest
 import analysis
 from analysis.recipes import record
 from app.server import recorded
-from app.server.datasets import can_build, is_built
+from app.server.datasets import can_build, is_built, other_data
 from app.views.zero_shot import pool as pools
 from limoe_core.config import Config, DataConfig
+from limoe_core.data import identity
 from limoe_core.data.registry import DATA_SETS
 from limoe_core.data.source import load_pairs
 from limoe_core.runs import Run
@@ -41,6 +43,28 @@ def test_the_pool_holds_what_a_new_set_says_that_training_never_sees(
     np.testing.assert_array_equal(pool.pictures[0], white)
     shown = pools.spread(pool, 4)
     assert [pool.categories[i] for i in shown] == ["bar", "frame", "square", "stripe"]
+
+
+def test_data_of_another_content_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(DATA_SETS, Shapes.name, Shapes())
+    data = DataConfig(name=Shapes.name, config="plain", dir=str(tmp_path / "data"))
+
+    def trained(name: str, about: dict[str, Any]) -> Run:
+        return Run.create(tmp_path / name, Config(data=data), data=about)
+
+    splits = {split: load_pairs(data, split) for split in ("train", "validation")}
+    about = identity.recorded(data, splits)
+    assert other_data(trained("same", about)) is None
+    assert other_data(trained("of-an-earlier-version", {"name": about["name"]})) is None
+    found = other_data(trained("other", {"name": f"{Shapes.name}/glossy:1"}))
+    assert found is not None
+    assert (
+        "other was trained on made_up_shapes/glossy:1, and here is made_up_shapes/plain:1" in found
+    )
+    repainted = {**about, "splits": {"validation": {"pictures": 9, "digest": "0" * 32}}}
+    found = other_data(trained("repainted", repainted))
+    assert found is not None
+    assert "has other content here than when repainted was trained on it" in found
 
 
 def test_a_set_without_unseen_splits_has_no_pool(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -17,6 +18,7 @@ from app.parts.messages import plain
 from app.views.zero_shot.accuracy import is_twin
 from app.views.zero_shot.labels import MOST, Labels, cut_note, read_template
 from app.views.zero_shot.pool import Pool, of_set, on_white, spread, valid_id
+from app.views.zero_shot.tasks import in_order
 from limoe_core.data.pairs import PairSet
 from limoe_core.presets import dense_twin, preset
 from limoe_core.runs.directory import Run
@@ -35,6 +37,12 @@ def no_data_set(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def evaluated(runs_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_evaluated(runs_folder, tmp_path_factory.mktemp("evaluated"))
+
+
+def test_results_of_another_set_come_after_the_run_s_own() -> None:
+    own = ["zero_shot_test_style", "zero_shot_test_concept", "zero_shot_test_concept_all"]
+    other = ["zero_shot_emoji_base_1_0_0_test_concept", "zero_shot_emoji_base_1_0_0_test_style"]
+    assert in_order(pd.DataFrame({"task": [*other, *reversed(own)]})) == [*own, *other]
 
 
 # ---- labels

@@ -17,7 +17,7 @@ from analysis.recipes import Recorded, record
 from app.parts import figures, messages
 from app.parts.glossary import TERMS
 from app.server import jobs, recorded
-from app.server.datasets import is_built
+from app.server.datasets import is_built, other_data
 from app.shell import controls
 from app.views.experts import parameters
 from app.views.experts.probe_view import Source
@@ -52,6 +52,8 @@ def show(source: Source) -> None:
     )
     variant = cast(Variant, chosen)
     measured_on = _choose_pairs(source.run)
+    if measured_on == _DATA and (found := other_data(source.run)) is not None:
+        messages.say("warning", found)
     call = _call(source.run, step, variant, measured_on)
     frame = _measured(source, step, variant, measured_on, call)
     if frame is None:

@@ -50,7 +50,7 @@ class Classes:
 def show(run: Run, step: int) -> None:
     """Draws the view."""
     pictures = pool.of_run(run)
-    pool.offer_build(run)
+    pool.say_whose(run)
     left, right = st.columns([2, 3], gap="medium")
     with left:
         classes = _choose_classes(run, step, pictures)

@@ -148,7 +148,7 @@ def _pictures(run: Run, answers: pd.DataFrame, key: str, answer: str) -> None:
         return
     concept, taken = str(mine["concept"].iloc[0]), str(mine["answer"].iloc[0])
     st.subheader("Misclassified pictures", anchor=False)
-    pool.offer_build(run)
+    pool.say_whose(run)
     try:
         pictures = pool.of_run(run)
     except (RunError, ConfigError) as error:

@@ -20,7 +20,7 @@ from analysis.picture_sets import PictureSet
 from analysis.recipes import Recorded, record
 from app.parts import messages
 from app.server import jobs, recorded
-from app.server.datasets import can_build, is_built
+from app.server.datasets import can_build, is_built, other_data
 from limoe_core.config import ConfigError, DataConfig
 from limoe_core.runs.directory import Run, RunError
 
@@ -114,8 +114,14 @@ def of_set(source: Recorded[PictureSet]) -> Pool:
     )
 
 
-def offer_build(run: Run) -> None:
-    """Offers to build the data set if it is not on this machine."""
+def say_whose(run: Run) -> None:
+    """Says if the data set here is not what the run was trained on, or offers to build it."""
+    if is_built(run.config.data) and (found := other_data(run)) is not None:
+        messages.say("warning", found)
+    _offer_build(run)
+
+
+def _offer_build(run: Run) -> None:
     config = run.config.data
     if not can_build(config):
         return

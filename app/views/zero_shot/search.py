@@ -33,7 +33,7 @@ _EVERY = "all"
 def show(run: Run, step: int) -> None:
     """Draws the view."""
     pictures = pool.of_run(run)
-    pool.offer_build(run)
+    pool.say_whose(run)
     ways = {"pictures": "pictures by text", "texts": "texts by picture"}
     way = controls.choice(
         "find",

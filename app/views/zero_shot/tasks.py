@@ -72,6 +72,6 @@ def in_order(frame: pd.DataFrame) -> list[str]:
 
 def _order(task: str) -> tuple[int, str]:
     for place, split in enumerate(("test_style", "test_concept", "validation")):
-        if split in task:
+        if task.startswith(f"zero_shot_{split}"):  # not of another data set
             return place, task
     return 9, task

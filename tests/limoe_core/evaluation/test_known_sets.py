@@ -278,7 +278,7 @@ def test_templates_hold_the_name_once(name: str) -> None:
 def test_memory_holds_a_batch_of_pictures_at_a_time(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from limoe_core.data.prepared import SourcePictures
+    from limoe_core.data.prepared_split import SourcePictures
     from limoe_core.evaluation import known_sets
 
     sizes: list[int] = []

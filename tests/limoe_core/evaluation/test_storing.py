@@ -120,7 +120,9 @@ def shapes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 
 def asker(run: Run, data: DataConfig) -> Asker:
-    return Asker(None, run, data, 72, 0, silent, False)  # type: ignore[arg-type]
+    found = Asker(None, run, data, 72, 0, silent, False)  # type: ignore[arg-type]
+    found.compare()
+    return found
 
 
 def test_the_same_data_has_the_run_s_own_names_wherever_it_lies(
@@ -172,7 +174,7 @@ def evaluated(run: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
         self.run, self._arguments, self._answers = run, arguments, {}
         self.model = type("Model", (), {"step": 20})()  # type: ignore[assignment]
         self.results = {}
-        self._ask = asker(run, run.config.data)
+        self._ask = Asker(self.model, run, run.config.data, 72, 0, silent, False)
 
     def ask(self: evaluate.Evaluation) -> None:
         self.results["zero_shot_validation"] = result(split="validation")

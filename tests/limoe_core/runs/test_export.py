@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import sys
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,6 +15,7 @@ from limoe_core.runs import Run, RunError
 from limoe_core.runs.checkpoints import read_all
 from limoe_core.runs.export import export_params
 from limoe_core.ship import Options, ship
+from limoe_core.ship import main as ship_command
 from limoe_core.tokenizer import Tokenizer
 from tests.limoe_core.runs.examples import assert_same, params_at, shapes, small_trace
 
@@ -49,6 +53,36 @@ def test_export_keeps_whole_numbers_and_other_types(run: Run) -> None:
     np.testing.assert_array_equal(
         exact.restore_params(1)["blocks"]["3"]["w"], params_at(1)["blocks"][3]["w"]
     )
+
+
+def test_a_disk_that_takes_no_more_is_a_sentence(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with run.checkpoints() as store:
+        store.save(1, params_at(1))
+    run.save_probe(1, small_trace())
+    target = run.path.parent / "small"
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as soon:
+        soon.setattr(Run, "save_probe", full)
+        soon.setattr(sys, "argv", ["ship", "--run", str(run.path), "--to", str(target)])
+        assert ship_command() == 1
+    told = capsys.readouterr().err
+    assert f"{target} cannot be written: No space left on device" in told
+    assert "the same command makes the copy whole" in told
+    assert ship(Options(run.path, target)).probe_steps() == [1]
+
+
+def test_where_data_lay_does_not_go_along(run: Run) -> None:
+    with run.checkpoints() as store:
+        store.save(1, params_at(1))
+    known = {"name": "emoji/base:1.0.0", "directory": "/home/me/data", "train_pictures": 3}
+    run = run.with_settings(run.config, data=known)
+    shipped = export_params(run, 1, run.path.parent / "small")
+    assert shipped.info["data"] == {"name": "emoji/base:1.0.0", "train_pictures": 3}
 
 
 def test_export_never_mixes_runs(run: Run) -> None:

@@ -321,6 +321,6 @@ def test_damaged_records_are_named_at_the_start() -> None:
     counts = CaptionCounts(2, 2, 0, 0, 3, 0, 16)
     told = summary("r", Config(), {"train": pairs, "validation": pairs}, counts)
     assert told[2] == (
-        "warning: 2 records of train are left out, as their picture cannot be read: 3, 8. Of the "
-        "first: It is cut off."
+        "warning: records of train that are left out, as their picture cannot be read: 2 (3, 8). "
+        "Of the first: It is cut off."
     )
