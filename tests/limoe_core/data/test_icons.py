@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -171,8 +172,8 @@ def icon(style: str, concept: str, slug: str = "") -> Icon:
 
 
 def concepts_of(split: str, count: int) -> list[str]:
-    names = (f"thing-{number}" for number in range(10_000))
-    return [name for name in names if split_of(name, "tabler") == split][:count]
+    names = (f"thing-{number}" for number in itertools.count())
+    return list(itertools.islice((n for n in names if split_of(n, "tabler") == split), count))
 
 
 def test_concepts_are_drawn_twice_and_no_set_has_more_than_its_share() -> None:
