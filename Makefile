@@ -7,7 +7,7 @@
 #   make train       train emoji-tiny         (ARGS='--run checkpoints/other --train.steps 100')
 #   make bench       speed and memory
 #   make soak        attacks on runs and on the dashboard: an hour or more
-#   make data        fetch more art styles (needs npm)
+#   make data        fetch more art styles (needs npm; ARGS=icons: the icon set, 104 MB)
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help app test test-all test-long lint format train bench soak data requirements

@@ -66,7 +66,6 @@ def data_pairs(run: Run, split: str | None = None, count: int = 256, seed: int =
         split = next(iter(data_set(run.config.data).unseen), "validation")
     pairs = load_pairs(run.config.data, split, build=False, progress=False)
     table = pairs.concepts
-    languages = list(table.names)
     images: list[np.ndarray] = []
     texts: list[str] = []
     meta: dict[str, list[str]] = {
@@ -74,7 +73,9 @@ def data_pairs(run: Run, split: str | None = None, count: int = 256, seed: int =
     }
     seen: set[int] = set()
     for index in np.random.default_rng(seed).permutation(len(pairs)):
-        concept, language = int(pairs.concept[index]), languages[len(texts) % len(languages)]
+        concept = int(pairs.concept[index])
+        languages = table.languages_of(concept)
+        language = languages[len(texts) % len(languages)]
         text = str(table.names[language][concept])
         if concept in seen or text in texts or not text:
             continue
@@ -82,7 +83,7 @@ def data_pairs(run: Run, split: str | None = None, count: int = 256, seed: int =
         images.append(pairs.pictures[int(index)])
         texts.append(text)
         meta["concept"].append(str(table.keys[concept]))
-        meta["name"].append(str(table.names[languages[0]][concept]))
+        meta["name"].append(str(table.names[table.first_language][concept]))
         meta["category"].append(str(pairs.category[index]))
         meta["style"].append(str(pairs.style[index]))
         meta["language"].append(language)

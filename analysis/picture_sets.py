@@ -30,7 +30,8 @@ class PictureSet:
     """One row a picture: key (code points), name (in the data set's first language), category,
     style, split; "" where something is not known."""
     texts: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """Names of all concepts of the data set by language; empty where it is not at hand."""
+    """Names of all concepts of the data set by language, "" where a concept has none; empty where
+    it is not at hand."""
 
     def names(self, languages: Sequence[str] = ()) -> pd.DataFrame:
         """Texts to choose from, none twice, with columns text and language.
@@ -41,7 +42,8 @@ class PictureSet:
         found: dict[str, str] = {}
         for language in languages:
             for name in self.texts[language]:
-                found.setdefault(name, language)
+                if name:
+                    found.setdefault(name, language)
         if not languages:
             found = {name: "" for name in self.known["name"] if name}
         return pd.DataFrame({"text": list(found), "language": list(found.values())}, dtype=object)

@@ -15,7 +15,7 @@ import streamlit as st  # noqa: E402
 
 from app.parts import messages  # noqa: E402
 from app.server import site, uploads  # noqa: E402
-from app.shell import options, sidebar, state, styles  # noqa: E402
+from app.shell import credits, options, sidebar, state, styles  # noqa: E402
 from app.views import PAGES, Entry  # noqa: E402
 
 _ICON = Path(__file__).with_name("icon.svg")
@@ -48,6 +48,7 @@ def _show(entry: Entry) -> None:
         run = sidebar.choose_run(runs)
         if run is not None:
             sidebar.show_page(entry.show, run)
+            credits.show(run)
         sidebar.list_broken(runs)
     finally:
         state.publish()

@@ -299,7 +299,8 @@ class DataConfig:
     """Which pairs are read, from where, and how they are augmented."""
 
     name: str = "emoji"
-    """`emoji`, or any TFDS image-text or image-label set that is prepared on disk."""
+    """`emoji`, `icons`, `emoji+icons`, or any TFDS image-text or image-label set that is prepared
+    on disk."""
     config: str = "auto"
     """Builder config. For emoji: `base` (pip packages only), `full` (more art styles, from
     `make data`), or `auto`: `full` where its art is on this machine, else `base`."""

@@ -13,7 +13,7 @@ import functools
 
 import grain
 import numpy as np
-from jaxtyping import Int32, Int64
+from jaxtyping import Bool, Float, Int32, Int64, Shaped
 
 from limoe_core.config import Config, ConfigError
 from limoe_core.data.pairs import ConceptTable, PairSet
@@ -77,30 +77,48 @@ def epoch_batches(
 
 @dataclasses.dataclass(frozen=True)
 class CaptionTable:
-    """Token ids of every caption of every concept, made once.
+    """Token ids of every caption, made once.
 
     Row `start[c, l] + i` of `ids` is the i-th of the `count[c, l]` captions of concept c in
-    language l.
+    language l; there are none in a language that the concept has no name in. Row `own[p]` is the
+    caption of picture p alone, one more in the first language; -1 for none. `own` is empty where
+    no picture has one.
     """
 
     ids: Int32[np.ndarray, "captions length"]
     start: Int32[np.ndarray, "c languages"]
     count: Int32[np.ndarray, "c languages"]
+    own: Int32[np.ndarray, " n"]
 
     @classmethod
-    def make(cls, concepts: ConceptTable, tokenizer: Tokenizer, length: int) -> CaptionTable:
-        """Tokenize all captions; the first language also has the aliases."""
+    def make(
+        cls,
+        concepts: ConceptTable,
+        tokenizer: Tokenizer,
+        length: int,
+        own: Shaped[np.ndarray, " n"] | None = None,
+    ) -> CaptionTable:
+        """Tokenize all captions; the first language also has the aliases.
+
+        Args:
+          own: see `PairSet.caption`.
+        """
         texts: list[str] = []
         start = np.zeros((len(concepts), len(concepts.names)), np.int32)
         count = np.zeros_like(start)
         for concept in range(len(concepts)):
             for place, language in enumerate(concepts.names):
-                found = [str(concepts.names[language][concept])]
+                name = str(concepts.names[language][concept])
+                found = [name] if name or place == 0 else []
                 if place == 0:
                     found += concepts.aliases[concept]
                 start[concept, place], count[concept, place] = len(texts), len(found)
                 texts += found
-        return cls(tokenizer.encode(texts, length), start, count)
+        own = np.zeros(0, np.str_) if own is None else own
+        further, row = np.unique(own, return_inverse=True)
+        rows = np.where(own == "", -1, len(texts) + row).astype(np.int32)
+        texts += further.tolist()
+        return cls(tokenizer.encode(texts, length), start, count, rows)
 
     def draw(
         self,
@@ -108,43 +126,64 @@ class CaptionTable:
         captions: int,
         english_share: float,
         rng: np.random.Generator,
+        pictures: Int32[np.ndarray, " b"] | None = None,
     ) -> Int32[np.ndarray, "b captions length"]:
-        """Captions of each concept, in different languages as long as there are enough.
+        """Captions of each picture, in different languages as long as there are enough.
 
-        The first language (English) is drawn with probability `english_share`, the others share
-        the rest evenly; within a language all captions are equally likely, and none repeats before
-        all have been drawn.
+        The first language (English) is drawn with probability `english_share`, the others that the
+        concept has share the rest evenly; within a language all captions are equally likely, and
+        none repeats before all have been drawn.
+
+        Args:
+          concepts: concept of each picture.
+          pictures: index of each picture, for its own caption; None to leave these out.
         """
-        rows, languages = len(concepts), self.start.shape[1]
-        weights = np.full(languages, (1 - english_share) / max(1, languages - 1))
-        weights[0] = english_share if languages > 1 else 1.0
-        language = _without_repeats(weights, rows, captions, rng)
+        rows = np.arange(len(concepts))[:, None]
+        weights = _weights(self.count[concepts] > 0, english_share)
+        turns = np.count_nonzero(weights, axis=1)
+        language = _without_repeats(weights, captions, rng)
         start = self.start[concepts[:, None], language]
-        count = self.count[concepts[:, None], language]
-        offset = (rng.random((rows, captions)) * count).astype(np.int32)
-        turns = int(np.count_nonzero(weights))
-        if captions > turns:  # Languages repeat, in the order in which they were drawn.
-            offset = _in_turn(count, turns, rng)
-        return self.ids[start + offset]
+        shared = self.count[concepts[:, None], language]
+        alone = pictures is not None and self.own.size
+        own = (self.own[pictures] if alone else np.full(len(concepts), -1))[:, None]
+        has_own = (language == 0) & (own >= 0)
+        count = shared + has_own
+        offset = (rng.random(count.shape) * count).astype(np.int32)
+        if np.any(captions > turns):  # Languages repeat, in the order in which they were drawn.
+            in_turn = _in_turn(count, turns, rng)
+            offset = np.where(captions > turns[rows], in_turn, offset)
+        return self.ids[np.where(has_own & (offset == shared), own, start + offset)]
+
+
+def _weights(
+    spoken: Bool[np.ndarray, "rows languages"], english_share: float
+) -> Float[np.ndarray, "rows languages"]:
+    """Probability of each language in each row; the first one alone where nothing else is."""
+    others = np.count_nonzero(spoken, axis=1, keepdims=True) - 1
+    weights = np.where(spoken, (1 - english_share) / np.maximum(1, others), 0.0)
+    weights[:, 0] = np.where(others[:, 0] > 0, english_share, 1.0)
+    return weights
 
 
 def _without_repeats(
-    weights: np.ndarray, rows: int, draws: int, rng: np.random.Generator
-) -> np.ndarray:
-    """Indices (rows, draws) drawn by weight, without replacement within a row.
+    weights: Float[np.ndarray, "rows options"], draws: int, rng: np.random.Generator
+) -> Int64[np.ndarray, "rows draws"]:
+    """Options drawn by weight, without replacement within a row.
 
     They repeat once all are drawn; the first draw has exactly these probabilities. By the Gumbel
     trick: sorting log-weights plus Gumbel noise draws one after another without replacement.
     """
     with np.errstate(divide="ignore"):
-        scores = np.log(weights) + rng.gumbel(size=(rows, len(weights)))
+        scores = np.log(weights) + rng.gumbel(size=weights.shape)
     ranked = np.argsort(-scores, axis=1, kind="stable")
-    possible = int(np.count_nonzero(weights))
-    return ranked[:, np.arange(draws) % possible]
+    possible = np.count_nonzero(weights, axis=1)[:, None]
+    return np.take_along_axis(ranked, np.arange(draws) % possible, axis=1)
 
 
 def _in_turn(
-    count: Int32[np.ndarray, "rows draws"], turns: int, rng: np.random.Generator
+    count: Int32[np.ndarray, "rows draws"],
+    turns: Int64[np.ndarray, " rows"],
+    rng: np.random.Generator,
 ) -> Int32[np.ndarray, "rows draws"]:
     """Caption index of each draw within its language.
 
@@ -152,12 +191,14 @@ def _in_turn(
     then taken one after another.
     """
     rows, draws = count.shape
-    keys = rng.random((rows, turns, int(count.max())))
-    there = np.arange(keys.shape[-1]) < count[:, :turns, None]
+    most = min(int(turns.max()), draws)
+    keys = rng.random((rows, most, int(count.max())))
+    there = np.arange(keys.shape[-1]) < count[:, :most, None]
     shuffled = np.argsort(np.where(there, keys, np.inf), axis=-1)
-    place = np.arange(draws)
+    place, turn = np.arange(draws), turns[:, None]
     row = np.arange(rows)[:, None]
-    return shuffled[row, place % turns, (place // turns) % count].astype(np.int32)
+    # A row that has more languages than draws takes each but once.
+    return shuffled[row, place % turn % most, (place // turn) % count].astype(np.int32)
 
 
 class BatchSource:
@@ -174,7 +215,9 @@ class BatchSource:
         self._rows = rows
         self._data = config.data
         self._seed = config.train.seed
-        self._captions = CaptionTable.make(pairs.concepts, tokenizer, config.model.text_length)
+        self._captions = CaptionTable.make(
+            pairs.concepts, tokenizer, config.model.text_length, pairs.caption
+        )
         # Every epoch has as many batches as the shortest of the first few, so that a batch's number
         # alone gives its epoch.
         self._epoch_length = 1
@@ -212,7 +255,11 @@ class BatchSource:
                 chosen if self._rows is None else chosen[self._rows]
             ),
             "text": self._captions.draw(
-                concepts, self._data.captions_per_image, self._data.english_share, rng
+                concepts,
+                self._data.captions_per_image,
+                self._data.english_share,
+                rng,
+                chosen,
             ),
             "concept": concepts,
         }

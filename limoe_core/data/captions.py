@@ -33,15 +33,21 @@ class CaptionCounts:
 
     @classmethod
     def of(cls, pairs: PairSet, tokenizer: Tokenizer, limit: int) -> CaptionCounts:
-        """Counts the captions of the concepts that a split shows.
+        """Counts the captions of a split.
 
         Args:
           limit: tokens that the model reads (`model.text_length`).
         """
         table = pairs.concepts
         shown = np.unique(pairs.concept).tolist()
-        texts = Counter(str(names[concept]) for names in table.names.values() for concept in shown)
+        texts = Counter(
+            str(table.names[language][concept])
+            for concept in shown
+            for language in table.languages_of(concept)
+        )
         texts.update(alias for concept in shown for alias in table.aliases[concept])
+        if pairs.caption is not None:
+            texts.update(text for text in pairs.caption.tolist() if text)
         different = list(texts)
         ids = tokenizer.encode(different, limit + 1)
         is_cut = ids[:, limit] != PAD

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Integer
@@ -18,9 +18,6 @@ from jaxtyping import Integer
 from limoe_core.config import ConfigError, DataConfig
 from limoe_core.data.labelled import Labelled
 from limoe_core.data.pairs import SIDE, PairSet
-
-if TYPE_CHECKING:
-    from limoe_core.data.attribution import Attribution
 
 #: Which class names an answer is chosen from: those of all concepts of the data set, or of the
 #: split's own.
@@ -48,10 +45,10 @@ class DataSet(ABC):
     """Prompt templates of the ensemble, each with a place for the class name."""
     languages: tuple[str, ...] = ("en",)
     """Languages of its captions, English first where there is any."""
-    attributions: tuple[Attribution, ...] = ()
-    """Authors and licences, where the licences ask to name them."""
     can_build: bool = False
     """True if `build` can make it from files on this machine."""
+    sources: str = ""
+    """What `fetch` gets, with its size in words; "" for nothing."""
 
     @property
     def default_tasks(self) -> tuple[str, ...]:

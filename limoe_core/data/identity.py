@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from limoe_core.config import DataConfig
+from limoe_core.data.attribution import Attribution
 from limoe_core.data.location import data_directory
 from limoe_core.data.pairs import PairSet
 from limoe_core.runs import Run
 
+#: Entries of a run's attributions that are read; it may come from anywhere.
+_MOST_CREDITS = 500
 #: A set with a config and a version, as TFDS and our own sets write them.
 _WITH_CONFIG = re.compile(r"(?P<set>.+)/(?P<config>\w[\w.-]*)[/:][\w.-]+")
 
@@ -74,7 +77,20 @@ def recorded(config: DataConfig, splits: Mapping[str, PairSet]) -> dict[str, Any
             split: {"pictures": len(pairs), "digest": pairs.digest}
             for split, pairs in splits.items()
         },
+        "attributions": [asdict(one) for one in train.attributions],
     }
+
+
+def attributions_of(run: Run) -> list[Attribution]:
+    """Authors and licences of what a run was trained on, as it says; none where it does not."""
+    said = _table(run.info.get("data")).get("attributions")
+    names = [field.name for field in fields(Attribution)]
+    found = []
+    for entry in said[:_MOST_CREDITS] if isinstance(said, list) else []:
+        texts = {name: _text(_table(entry).get(name)) for name in names}
+        if all(text is not None for text in texts.values()):
+            found.append(Attribution(**{name: text or "" for name, text in texts.items()}))
+    return found
 
 
 def difference(run: Run, config: DataConfig, split: str, pairs: PairSet) -> str | None:

@@ -62,6 +62,6 @@ def pack(npm: str, package: str, version: str, folder: Path, *, member: str) -> 
     try:
         with tarfile.open(tarball, "r:gz") as archive:
             archive.getmember(member)
-    except (OSError, KeyError, tarfile.TarError) as error:
+    except (OSError, EOFError, KeyError, tarfile.TarError) as error:
         raise FetchError(f"npm fetched {wanted}, but it is not an Iconify package") from error
     return tarball

@@ -12,6 +12,8 @@ from typing import Protocol
 import numpy as np
 from jaxtyping import Int32, UInt8
 
+from limoe_core.data.attribution import Attribution
+
 #: Side of a stored picture in pixels, unless the model's input needs more.
 SIDE = 72
 
@@ -68,7 +70,9 @@ class ConceptTable:
     keys: np.ndarray
     """(c,) str: for emoji the code points, like `1F34E`."""
     names: dict[str, np.ndarray]
-    """(c,) str by language: the one official name. English comes first if it is there."""
+    """(c,) str by language: the one official name. English comes first if it is there.
+
+    Every concept has a name in the first language; "" in another means that it has none there."""
     aliases: list[tuple[str, ...]]
     """Further captions in the first language."""
     category: np.ndarray
@@ -76,6 +80,21 @@ class ConceptTable:
 
     def __len__(self) -> int:
         return len(self.keys)
+
+    @property
+    def first_language(self) -> str:
+        """The one that every concept has a name in."""
+        return next(iter(self.names))
+
+    def languages_of(self, concept: int) -> list[str]:
+        """The languages that a concept has a name in; the first one in any case."""
+        first, *others = self.names
+        return [first, *(language for language in others if self.names[language][concept])]
+
+    def names_in(self, language: str) -> np.ndarray:
+        """(c,) str: names in a language, and in the first one where there are none in it."""
+        names = self.names[language]
+        return np.where(names == "", self.names[self.first_language], names)
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,9 +114,22 @@ class PairSet:
     concepts: ConceptTable
     damaged: Mapping[int, str] = field(default_factory=dict)
     """Records that were left out because their picture cannot be read, and why, by number."""
+    caption: np.ndarray | None = None
+    """(n,) str: a further caption in the first language that is true of this picture alone, as
+    "home outline" is of one drawing of a home, "" for none; None where no picture has one."""
+    attributions: tuple[Attribution, ...] = ()
+    """Authors and licences of the pictures and names."""
 
     def __len__(self) -> int:
         return len(self.concept)
+
+    @functools.cached_property
+    def languages(self) -> tuple[str, ...]:
+        """Languages that every concept of this split has a name in, the first one in any case."""
+        first, *others = self.concepts.names
+        shown = np.unique(self.concept)
+        named = (one for one in others if np.all(self.concepts.names[one][shown] != ""))
+        return (first, *named)
 
     @functools.cached_property
     def digest(self) -> str:
@@ -115,20 +147,25 @@ class PairSet:
             [[language, names.tolist()] for language, names in table.names.items()],
         ]
         found.update(json.dumps(texts).encode())
+        if self.caption is not None:
+            found.update(json.dumps(self.caption.tolist()).encode())
         return found.hexdigest()
 
     def captions(self) -> list[str]:
-        """All captions of this split's concepts, in all languages, to train a tokenizer on.
+        """All captions of this split, in all languages, to train a tokenizer on.
 
         Each distinct text once, in an order that depends on the data alone.
         """
         table = self.concepts
         found: dict[str, None] = {}
         for index in np.unique(self.concept):
-            for language in table.names:
+            for language in table.languages_of(index):
                 found.setdefault(str(table.names[language][index]))
             for alias in table.aliases[index]:
                 found.setdefault(alias)
+        for text in () if self.caption is None else np.unique(self.caption).tolist():
+            if text:
+                found.setdefault(text)
         return list(found)
 
 

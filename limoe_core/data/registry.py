@@ -9,11 +9,15 @@ from limoe_core.config import DataConfig
 from limoe_core.data.catalogue import KNOWN, Part, PreparedSet
 from limoe_core.data.dataset import DataSet
 from limoe_core.data.emoji import EMOJI
+from limoe_core.data.icons import ICONS
 from limoe_core.data.importing.dataset import ImportedSet
+from limoe_core.data.joint import JointSet
 from limoe_core.data.prepared import prepared_at
 
+_BOTH = JointSet(EMOJI, ICONS, withheld=("validation", "test_concept", "test_both"))
+
 #: Built-in sets, and those that models are commonly compared on.
-DATA_SETS: dict[str, DataSet] = {each.name: each for each in (EMOJI, *KNOWN)}
+DATA_SETS: dict[str, DataSet] = {each.name: each for each in (EMOJI, ICONS, _BOTH, *KNOWN)}
 
 
 def data_set(config: DataConfig) -> DataSet:

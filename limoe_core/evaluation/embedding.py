@@ -64,12 +64,21 @@ def embed_pictures(
 def embed_names(
     model: Encoder, table: ConceptTable, *, progress: Progress = silent
 ) -> dict[str, Float[np.ndarray, "C d"]]:
-    """Embeddings of every concept's official name, by language."""
-    languages = list(table.names)
-    return {
-        language: model.encode_texts([str(name) for name in table.names[language]])
-        for language in progress("names", languages)
-    }
+    """Embeddings of every concept's official name, by language.
+
+    Where a concept has no name in a language, its name in the first one stands for it.
+    """
+    found: dict[str, Float[np.ndarray, "C d"]] = {}
+    for language in progress("names", list(table.names)):
+        names = np.asarray(table.names[language])
+        spoken = names != ""
+        if found and not spoken.all():
+            found[language] = found[table.first_language].copy()
+            if spoken.any():
+                found[language][spoken] = model.encode_texts(names[spoken].tolist())
+        else:
+            found[language] = model.encode_texts(names.tolist())
+    return found
 
 
 def embed_ensemble(

@@ -148,8 +148,8 @@ def evaluate_split(
         **retrieval_result(
             pictures,
             pairs.concept,
-            {language: np.asarray(values) for language, values in table.names.items()},
-            names.by_language,
+            {language: table.names_in(language) for language in pairs.languages},
+            {language: names.by_language[language] for language in pairs.languages},
             seed=seed,
         ),
     }

@@ -59,6 +59,9 @@ def classify(
 ) -> tuple[dict[str, Any], Predictions]:
     """Zero-shot classification of a split's pictures by names in each language.
 
+    A language is asked if every concept of the split has a name in it. Classes without one in it
+    have their name in the first language.
+
     Args:
       pictures: `embed_pictures` of the split.
       classes: indices of the concepts to choose from; None for all of the data set.
@@ -74,9 +77,10 @@ def classify(
             pairs.concept,
             embeddings[classes],
             classes,
-            np.asarray(table.names[language])[classes],
+            table.names_in(language)[classes],
         )
         for language, embeddings in names.by_language.items()
+        if language in pairs.languages
     }
     concepts = None if independent else pairs.concept
     groups = {
@@ -97,7 +101,7 @@ def classify(
             pairs.concept,
             names.ensemble[classes],
             classes,
-            np.asarray(table.names[language])[classes],
+            table.names_in(language)[classes],
         )
         result["prompt_ensemble"] = {
             "templates": list(names.templates),
@@ -108,7 +112,7 @@ def classify(
         split=np.array(pairs.split),
         languages=np.array(list(answers)),
         keys=np.asarray(table.keys, dtype=np.str_),
-        names=np.asarray(table.names[language], dtype=np.str_),
+        names=np.asarray(table.names_in(language), dtype=np.str_),
         picture=np.arange(len(pairs), dtype=np.int32),
         concept=np.asarray(pairs.concept, np.int32),
         style=np.asarray(pairs.style, dtype=np.str_),

@@ -54,15 +54,15 @@ class Probe:
                 if queues[category] and len(chosen) < count:
                     chosen.append(queues[category].pop())
         table = pairs.concepts
-        languages = list(table.names)
-        spoken = [languages[i % len(languages)] for i in range(len(chosen))]
         concepts = [int(pairs.concept[i]) for i in chosen]
+        known = [table.languages_of(concept) for concept in concepts]
+        spoken = [languages[i % len(languages)] for i, languages in enumerate(known)]
         return cls(
             pixels=np.asarray(plain(jnp.asarray(pairs.pictures.batch(np.array(chosen))), size)),
             captions=[str(table.names[lang][c]) for lang, c in zip(spoken, concepts, strict=True)],
             meta={
                 "concept": [str(table.keys[c]) for c in concepts],
-                "name": [str(table.names[languages[0]][c]) for c in concepts],
+                "name": [str(table.names[table.first_language][c]) for c in concepts],
                 "category": [str(pairs.category[i]) for i in chosen],
                 "style": [str(pairs.style[i]) for i in chosen],
                 "language": spoken,

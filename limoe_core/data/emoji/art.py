@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from limoe_core.data import npm
 from limoe_core.data.emoji.concepts import Concept, bare, module_folder
-from limoe_core.data.emoji.iconify import IconSet, match, name_index
+from limoe_core.data.emoji.matching import match, name_index
+from limoe_core.data.iconify import IconSet, draw
 from limoe_core.data.pictures.opening import open_picture
 
 #: Side of every drawing in pixels, as in Twemoji.
@@ -101,7 +102,7 @@ def npm_styles(concepts: Sequence[Concept], folder: Path) -> Iterator[Style]:
     for name in PACKAGES:
         icons = {"noto": noto, "fluent-emoji-flat": flat}.get(name) or read(name)
         if name == "fluent-emoji":  # The same drawings as the flat ones, under the same slugs.
-            icons = IconSet(icons.icons, icons.aliases, icons.width, icons.height, flat.characters)
+            icons = replace(icons, characters=flat.characters)
         wrong: Set[str] = _MISLEADING.get(name, frozenset())
         yield Style(name, match(icons, concepts, index, wrong), _Drawer(icons))
 
@@ -111,7 +112,7 @@ class _Drawer:
     icons: IconSet
 
     def __call__(self, slug: object) -> bytes:
-        return _draw_svg(self.icons.svg(str(slug)))
+        return draw(self.icons.svg(str(slug)), SIDE)
 
 
 def _by_concept(files: Iterator[Path], concepts: Sequence[Concept]) -> dict[str, Path]:
@@ -130,20 +131,11 @@ def _hexadecimal(text: str) -> bool:
 
 
 def _draw_file(path: object) -> bytes:
-    return _draw_svg(Path(str(path)).read_text("utf-8"))
+    return draw(Path(str(path)).read_text("utf-8"), SIDE)
 
 
 def _read_file(path: object) -> bytes:
     return Path(str(path)).read_bytes()
-
-
-def _draw_svg(svg: str) -> bytes:
-    import resvg_py
-
-    # No system fonts: the drawings must not depend on what a machine has installed.
-    return bytes(
-        resvg_py.svg_to_bytes(svg_string=svg, width=SIDE, height=SIDE, skip_system_fonts=True)
-    )
 
 
 def _normal_png(png: bytes) -> bytes:

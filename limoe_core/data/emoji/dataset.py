@@ -12,7 +12,6 @@ from limoe_core.config import ConfigError, DataConfig
 from limoe_core.data.building import build_once, is_whole
 from limoe_core.data.dataset import ClassSet, DataSet, Probed, Reported
 from limoe_core.data.emoji.art import art_folder, has_full_art
-from limoe_core.data.emoji.attribution import ATTRIBUTIONS
 from limoe_core.data.emoji.concepts import LANGUAGES
 from limoe_core.data.emoji.version import CONFIGS, VERSION
 from limoe_core.data.labelled import Categories
@@ -39,8 +38,8 @@ class EmojiSet(DataSet):
     unseen = ("test_style", "test_concept", "validation")
     templates = ("{}", "a picture of {}", "an emoji of {}", "a drawing of {}", "{} icon")
     languages = LANGUAGES
-    attributions = ATTRIBUTIONS
     can_build = True
+    sources = "seven further art styles of emoji, 25 MB"
 
     def resolve(self, config: DataConfig) -> str:
         """See `DataSet.resolve`."""

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 
-from limoe_core.data.emoji.art import SIDE
+from limoe_core.data.emoji.attribution import ATTRIBUTIONS
 from limoe_core.data.pairs import ArrayPictures, ConceptTable, PairSet
-from limoe_core.data.pictures.opening import open_picture
+from limoe_core.data.stored import decode_pngs
 
 _READ_AT_ONCE = 1024
 
@@ -29,14 +28,18 @@ def read_split(builder: Any, split: str) -> PairSet:
     examples.sort(key=lambda example: (example["concept"], example["style"]))
     place = {key: index for index, key in enumerate(table.keys.tolist())}
     concept = [place[example["concept"].decode()] for example in examples]
+    style = np.array([example["style"].decode() for example in examples], dtype=np.str_)
     return PairSet(
         name=f"emoji/{builder.builder_config.name}:{builder.version}",
         split=split,
         pictures=ArrayPictures(decode_pngs([example["image"] for example in examples])),
         concept=np.asarray(concept, np.int32),
-        style=np.array([example["style"].decode() for example in examples], dtype=np.str_),
+        style=style,
         category=table.category[concept],
         concepts=table,
+        attributions=tuple(
+            each for each in ATTRIBUTIONS if each.style in {*style.tolist(), "names"}
+        ),
     )
 
 
@@ -52,16 +55,3 @@ def _concept_table(records: Sequence[dict]) -> ConceptTable:
         aliases=[tuple(record["aliases"]) for record in records],
         category=np.array([record["category"] for record in records]),
     )
-
-
-def decode_pngs(encoded: Sequence[bytes]) -> np.ndarray:
-    """PNGs to uint8 (n, 72, 72, 4)."""
-    pixels = np.empty((len(encoded), SIDE, SIDE, 4), np.uint8)
-
-    def decode(index: int) -> None:
-        pixels[index] = np.asarray(open_picture(encoded[index])[0].convert("RGBA"))
-
-    with ThreadPoolExecutor() as pool:  # Pillow decodes outside the interpreter lock.
-        for _ in pool.map(decode, range(len(encoded)), chunksize=64):
-            pass
-    return pixels

@@ -14,6 +14,7 @@ from absl import logging
 from tqdm.auto import tqdm
 
 from limoe_core.config import ConfigError
+from limoe_core.data.dataset import Reported
 from limoe_core.data.importing.records import Found, Problem, Record, Source
 from limoe_core.data.importing.report import Report
 from limoe_core.data.importing.tables import DIGEST, Gathered
@@ -50,7 +51,7 @@ class Imported(tfds.core.DatasetBuilder):
         sources: Sequence[Source] = (),
         report: Report | None = None,
         refuse: bool = False,
-        progress: bool = True,
+        progress: Reported = True,
         **settings: Any,
     ) -> None:
         level = logging.get_verbosity()

@@ -26,6 +26,7 @@ class Shapes(DataSet):
     templates = ("{}", "a {} on white")
     languages = ("en", "de")
     can_build = True
+    sources = "brushes, 1 kB"
 
     def is_ready(self, config: DataConfig) -> bool:
         return self._place(config).exists()

@@ -13,7 +13,8 @@ import resvg_py
 from PIL import Image
 
 from limoe_core.data.emoji.concepts import Concept
-from limoe_core.data.emoji.iconify import IconSet, compact, match, name_index
+from limoe_core.data.emoji.matching import by_character, compact, match, name_index
+from limoe_core.data.iconify import IconSet
 
 from .icon_packages import HALF, RED, write_package
 
@@ -125,5 +126,5 @@ def test_a_package_is_read_from_its_tarball(tmp_path: Path) -> None:
     )
     icons = IconSet.read(path)
     assert icons.slugs() == ["heart", "love"]
-    assert icons.characters == {"2764": "heart"}
+    assert by_character(icons) == {"2764": "heart"}
     assert (icons.width, icons.height) == (32, 16)

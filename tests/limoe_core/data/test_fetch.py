@@ -10,11 +10,15 @@ from pathlib import Path
 
 import pytest
 
+from limoe_core.data import fetch
 from limoe_core.data.emoji.art import PACKAGES, art_folder, has_full_art, tarball_name
 from limoe_core.data.emoji.fetch import fetch_art
+from limoe_core.data.icons.fetch import fetch_package
+from limoe_core.data.icons.version import tarball
 from limoe_core.data.npm import FetchError
 
 from .icon_packages import write_full_art
+from .icon_slice import write_slice
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -82,6 +86,41 @@ def test_another_kind_of_file_is_not_kept(tmp_path: Path, monkeypatch: pytest.Mo
     with pytest.raises(FetchError, match="not an Iconify package"):
         fetch_art(tmp_path / "data", progress=False)
     assert list(art_folder(tmp_path / "data").iterdir()) == []
+
+
+def test_the_package_of_icons_comes_once_and_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_slice(tmp_path / "registry")
+    package = tarball(tmp_path / "registry")
+    calls = stand_in(tmp_path / "bin", f'cp "{package}" "$5/"', monkeypatch)
+    assert fetch_package(tmp_path / "data") == [tarball(tmp_path / "data")]
+    assert tarball(tmp_path / "data").read_bytes() == package.read_bytes()
+    assert calls.read_text().split()[:2] == ["pack", "@iconify/json@2.2.535"]
+    assert fetch_package(tmp_path / "data") == []
+    assert len(calls.read_text().splitlines()) == 1
+    assert [file.name for file in tarball(tmp_path / "data").parent.iterdir()] == [package.name]
+
+
+def test_half_a_package_of_icons_is_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_slice(tmp_path / "registry")
+    package = tarball(tmp_path / "registry")
+    stand_in(tmp_path / "bin", f'head -c 5000 "{package}" > "$5/{package.name}"', monkeypatch)
+    with pytest.raises(FetchError, match="not an Iconify package"):
+        fetch_package(tmp_path / "data")
+    assert list(tarball(tmp_path / "data").parent.iterdir()) == []
+
+
+def test_what_cannot_be_fetched_is_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["fetch", "cifar100"])
+    assert fetch.main() == 2
+    assert (
+        "nothing can be fetched for 'cifar100'; there are emoji, icons" in capsys.readouterr().err
+    )
 
 
 def test_the_command_line_ends_with_a_sentence(tmp_path: Path) -> None:

@@ -62,9 +62,11 @@ def test_a_new_set_is_built_on_first_use_and_not_when_told_so(shapes: DataConfig
 def test_a_new_set_has_its_art_fetched(
     shapes: DataConfig, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(sys, "argv", ["fetch", "--name", shapes.name, "--dir", str(shapes.dir)])
+    monkeypatch.setattr(sys, "argv", ["fetch", shapes.name, "--dir", str(shapes.dir)])
     assert fetch.main() == 0
-    assert capsys.readouterr().out.startswith(f"1 packages fetched to {shapes.dir}")
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == f"{shapes.name}: brushes, 1 kB"
+    assert said[1].startswith(f"{shapes.name}: 1 packages fetched to {shapes.dir}")
 
 
 def settings(data: DataConfig) -> Config:

@@ -241,7 +241,7 @@ def test_names_of_the_emoji_set_are_almost_all_distinct(splits: dict[str, PairSe
 
 
 def test_reading_keeps_pngs_exact() -> None:
-    from limoe_core.data.emoji.reading import decode_pngs
+    from limoe_core.data.stored import decode_pngs
 
     rng = np.random.default_rng(0)
     pictures = rng.integers(0, 256, (3, 72, 72, 4), dtype=np.uint8)

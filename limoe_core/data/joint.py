@@ -1,0 +1,207 @@
+"""Two data sets as one: a concept that both have is one, and what either withholds is withheld."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Int32, Int64
+
+from limoe_core.config import ConfigError, DataConfig
+from limoe_core.data.dataset import ClassSet, DataSet, Probed, Reported
+from limoe_core.data.labelled import Categories
+from limoe_core.data.pairs import SIDE, ConceptTable, PairSet
+from limoe_core.data.stored import JoinedPictures
+
+#: Splits that have the pictures of both sets.
+_SHARED = ("train", "validation")
+
+
+class JointSet(DataSet):
+    """Two sets of pictures of one size, shown together.
+
+    Its splits are `train` and `validation`, which have the pictures of both, and the test splits of
+    each set, called `emoji_test_style` and so on. A concept of one and a concept of the other with
+    the same name in the first language are one concept, with the captions of both. Of a concept
+    that either set withholds, training sees no picture of the other set either.
+    """
+
+    can_build = True
+
+    def __init__(self, first: DataSet, second: DataSet, withheld: Sequence[str]) -> None:
+        """Joins two sets; see the class.
+
+        Args:
+          first: the one that `data.config` is for.
+          second: has no configs.
+          withheld: splits of concepts that training must not see, whichever of the sets has them.
+        """
+        self.parts = (first, second)
+        self.withheld = tuple(withheld)
+        self.name = "+".join(part.name for part in self.parts)
+        self._splits = {
+            f"{part.name}_{split}": (number, split)
+            for number, part in enumerate(self.parts)
+            for split in part.tasks
+            if split not in _SHARED
+        }
+        self.tasks: Mapping[str, tuple[ClassSet, ...]] = {
+            **{name: self.parts[n].tasks[split] for name, (n, split) in self._splits.items()},
+            "validation": ("split", "all"),
+        }
+        self.unseen = tuple(
+            name for name, (n, split) in self._splits.items() if split in self.parts[n].unseen
+        )
+        self.templates = first.templates
+        self.languages = tuple(dict.fromkeys((*first.languages, *second.languages)))
+
+    def resolve(self, config: DataConfig) -> str:
+        """See `DataSet.resolve`; a config of the first set."""
+        return self.parts[0].resolve(self._of(self.parts[0], config))
+
+    def is_ready(self, config: DataConfig) -> bool:
+        """True if both sets are."""
+        return not self._unready(config)
+
+    def missing(self, config: DataConfig) -> str:
+        """See `DataSet.missing`."""
+        return "; ".join(part.missing(self._of(part, config)) for part in self._unready(config))
+
+    def build(self, config: DataConfig, *, progress: Reported = True) -> None:
+        """See `DataSet.build`; the second set first, as it may lack what it is built from."""
+        for part in reversed(self._unready(config)):
+            part.build(self._of(part, config), progress=progress)
+
+    def load(
+        self, config: DataConfig, split: str, *, side: int = SIDE, progress: bool = True
+    ) -> PairSet:
+        """See `DataSet.load`; pictures are 72 pixels large, whatever `side` says."""
+        if split not in (*_SHARED, *self._splits):
+            raise ConfigError(
+                f"no split {split!r}; there are {', '.join((*_SHARED, *self._splits))}"
+            )
+
+        def read(number: int, own: str) -> PairSet:
+            part = self.parts[number]
+            return part.load(self._of(part, config), own, side=SIDE, progress=progress)
+
+        kept_back = [
+            [read(number, each) for each in self.withheld if each in part.tasks]
+            for number, part in enumerate(self.parts)
+        ]
+        table, *places = merge(*(found[0].concepts for found in kept_back))
+        secret = np.zeros(len(table), bool)
+        for found, place in zip(kept_back, places, strict=True):
+            for pairs in found:
+                secret[place[pairs.concept]] = True
+        taken = []
+        for number, own in [(0, split), (1, split)] if split in _SHARED else [self._splits[split]]:
+            pairs = read(number, own)
+            concept = places[number][pairs.concept]
+            known = secret[concept] if own not in self.withheld else np.zeros(len(pairs), bool)
+            rows = np.flatnonzero(~known)
+            taken.append(_Taken(pairs, rows, concept[rows].astype(np.int32)))
+        versions = "-".join(found[0].name.rpartition(":")[2] for found in kept_back)
+        return PairSet(
+            name=f"{self.name}/{self.resolve(config)}:{versions}",
+            split=split,
+            pictures=JoinedPictures(
+                [each.pairs.pictures for each in taken], [each.rows for each in taken]
+            ),
+            concept=np.concatenate([each.concept for each in taken]),
+            style=np.concatenate([each.pairs.style[each.rows] for each in taken]),
+            category=np.concatenate([table.category[each.concept] for each in taken]),
+            concepts=table,
+            damaged={record: why for each in taken for record, why in each.pairs.damaged.items()},
+            caption=np.concatenate([each.captions for each in taken]),
+            attributions=tuple(one for each in taken for one in each.pairs.attributions),
+        )
+
+    def probed(self, config: DataConfig, *, side: int = SIDE, progress: bool = True) -> Probed:
+        """Categories, tested on concepts that training never saw."""
+        train = Categories(self.load(config, "train", progress=progress))
+        test = Categories(self.load(config, "validation", progress=progress))
+        labels = test.labels(np.arange(len(test)))
+        return Probed(train, test.pairs, labels, len(test.names), test.names)
+
+    def _of(self, part: DataSet, config: DataConfig) -> DataConfig:
+        """The settings of one of the sets."""
+        chosen = config.config if part is self.parts[0] else "auto"
+        return replace(config, name=part.name, config=chosen)
+
+    def _unready(self, config: DataConfig) -> list[DataSet]:
+        return [part for part in self.parts if not part.is_ready(self._of(part, config))]
+
+
+@dataclass(frozen=True)
+class _Taken:
+    """What a joint split takes of a split of one of the sets."""
+
+    pairs: PairSet
+    rows: Int64[np.ndarray, " n"]
+    """Which of its pictures."""
+    concept: Int32[np.ndarray, " n"]
+    """Of each, in the joint table."""
+
+    @property
+    def captions(self) -> np.ndarray:
+        """(n,) str: as `PairSet.caption`."""
+        if self.pairs.caption is None:
+            return np.full(len(self.rows), "", "<U1")
+        return self.pairs.caption[self.rows]
+
+
+def merge(
+    first: ConceptTable, second: ConceptTable
+) -> tuple[ConceptTable, Int64[np.ndarray, " c1"], Int64[np.ndarray, " c2"]]:
+    """Two tables as one, in which concepts with the same name in the first language are one.
+
+    What both know of a concept is taken from the first table.
+
+    Args:
+      first, second: tables with the same first language.
+
+    Returns:
+      the table, and the place in it of each concept of either.
+    """
+    language = first.first_language
+    by_name = {_folded(name): at for at, name in reversed([*enumerate(first.names[language])])}
+    partner = np.array([by_name.get(_folded(name), -1) for name in second.names[language]], int)
+    new = np.flatnonzero(partner < 0)
+    keys = np.concatenate([first.keys, second.keys[new]])
+    order = np.argsort(keys, kind="stable")
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+    places = np.empty(len(second), np.int64)
+    places[partner >= 0] = place[partner[partner >= 0]]
+    places[new] = place[len(first) :]
+
+    def column(mine: np.ndarray | None, other: np.ndarray | None) -> np.ndarray:
+        mine = np.full(len(first), "") if mine is None else mine
+        other = np.full(len(second), "") if other is None else other
+        found = np.full(len(keys), "", np.result_type(mine, other))
+        found[places] = other
+        mine_too = mine != ""
+        found[place[: len(first)][mine_too]] = mine[mine_too]
+        return found
+
+    aliases: list[tuple[str, ...]] = [()] * len(keys)
+    for table, at in ((first, place), (second, places)):
+        for concept, more in enumerate(table.aliases):
+            known = aliases[at[concept]]
+            aliases[at[concept]] = tuple(dict.fromkeys((*known, *more)))
+    languages = dict.fromkeys((*first.names, *second.names))
+    joint = ConceptTable(
+        keys=keys[order],
+        names={each: column(first.names.get(each), second.names.get(each)) for each in languages},
+        aliases=aliases,
+        category=column(first.category, second.category),
+    )
+    return joint, place[: len(first)], places
+
+
+def _folded(name: str) -> str:
+    """A name without case and what joins its words, for comparing."""
+    return re.sub(r"[\s\-_’'.]+", "", str(name).casefold())
