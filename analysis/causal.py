@@ -282,7 +282,7 @@ def _digest(
     question: Mapping[str, Any] = {
         "version": 1,
         "run": [run.name, run.info.get("created")] if run is not None else None,
-        "config": _settings(model.config),
+        "config": _settings(model.config, run.unfollowed if run is not None else {}),
         "step": model.step,
         "texts": list(texts),
         "variant": variant,
@@ -297,9 +297,16 @@ def _digest(
     return digest.hexdigest()[:20]
 
 
-def _settings(config: Config) -> dict[str, Any]:
-    """Settings as version 0.3 wrote them, so that its results are found; later ones if changed."""
+def _settings(config: Config, unfollowed: Mapping[str, str]) -> dict[str, Any]:
+    """Settings as version 0.3 wrote them, so that its results are found; later ones if changed.
+
+    With the places that the run names, as the same result is found by all who read it, whether
+    they have named those places or not.
+    """
     settings, default = config.to_dict(), Config().to_dict()
+    for option, place in unfollowed.items():
+        part, name = option.split(".")
+        settings[part][name] = place
     for part, names in _LATER.items():
         for name in names:
             if settings[part][name] == default[part][name]:

@@ -21,6 +21,7 @@ from limoe_core.config import Config
 from limoe_core.inference import LoadedModel
 from limoe_core.model.functional import FunctionalModel, initial_params
 from limoe_core.presets import preset
+from limoe_core.runs import Run
 
 TEXTS = ["red apple", "cat", "a dog", "коты", "りんご", "sun and moon"]
 
@@ -189,3 +190,16 @@ def test_results_that_version_0_3_kept_are_found():
     assert path(Config()) == "causal-27d32ae72bc53212cf63.json"
     other = dataclasses.replace(Config().model, router="frozen")
     assert path(Config(model=other)) != path(Config())
+
+
+def test_a_kept_result_is_found_whether_the_place_of_the_data_was_named_or_not(tmp_path):
+    elsewhere = dataclasses.replace(Config().data, dir=str(tmp_path / "data"))
+    config = Config(data=elsewhere)
+
+    def path(read: Config, unfollowed: dict[str, str]) -> str:
+        run = Run(tmp_path / "a-run", read, {"created": "2026-01-01"}, unfollowed)
+        model = LoadedModel(read, None, None, None, 10, run)
+        picture = np.zeros((2, 2), np.uint8)
+        return causal._path(model, [picture], ["a"], "folder", "none", 1000, 0).name
+
+    assert path(Config(), {"data.dir": elsewhere.dir}) == path(config, {})
