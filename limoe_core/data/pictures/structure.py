@@ -17,11 +17,19 @@ MAX_RECORDS = 100
 MAX_STEPS = 1_000_000
 #: Limit on the strips or tiles of a TIFF, for each of which Pillow makes an object.
 MAX_TILES = 100_000
+#: Limit on the numbers of any other entry of a TIFF, and on its fractions; Pillow makes an object
+#: of each. Tables of curves have 3 × 65,536 numbers, and no known entry has more than 6 fractions.
+MAX_NUMBERS, MAX_FRACTIONS = 200_000, 1_000
+#: Limits on a PPM that is written as text, which Pillow reads in Python: its bytes, and its
+#: comments, for each of which it goes through the text again.
+MAX_PLAIN, MAX_COMMENTS = 8 * 2**20, 100
 #: Longest side of a picture in an icon, in pixels; an icon's own header cannot say more than 256.
 MAX_ICON = 1024
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _STRIP_OFFSETS, _TILE_OFFSETS = 273, 324
+#: Types of TIFF entries: bytes of some kind, and fractions. All others are numbers.
+_BYTES, _FRACTIONS = (1, 2, 7), (5, 10)
 
 
 class Content(io.BytesIO):
@@ -63,16 +71,15 @@ def check_structure(content: bytes) -> None:
     """Looks for what Pillow would do in full before anyone could stop it.
 
     Raises:
-      PictureError: a JPEG has too many scans or EXIF records, a TIFF too many strips or tiles, or
-        an icon holds a large picture.
+      PictureError: a JPEG has too many scans or EXIF records, a TIFF too many strips, tiles or
+        numbers, a PPM in text too many bytes or comments, or an icon holds a large picture.
     """
     if content.startswith(b"\xff\xd8"):
         _check_jpeg(content)
-    if content[:2] in (b"II", b"MM") and _tiles(content) > MAX_TILES:
-        raise PictureError(
-            f"The TIFF consists of more than {MAX_TILES:,} strips or tiles, which take too long to "
-            "read. Save it anew."
-        )
+    if content[:2] in (b"II", b"MM"):
+        _check_tiff(content)
+    if content[:2] in (b"P1", b"P2", b"P3"):
+        _check_plain(content)
     if content.startswith(b"\0\0\1\0") and _icon_side(content) > MAX_ICON:
         raise PictureError(
             f"The icon holds a picture of more than {MAX_ICON:,} pixels along a side. Save it as a "
@@ -95,8 +102,30 @@ def _check_jpeg(content: bytes) -> None:
         )
 
 
-def _tiles(content: bytes) -> int:
-    """How many strips or tiles the first page of a TIFF says it has."""
+def _check_tiff(content: bytes) -> None:
+    for tag, kind, count in _entries(content):
+        if tag in (_STRIP_OFFSETS, _TILE_OFFSETS) and count > MAX_TILES:
+            raise PictureError(
+                f"The TIFF consists of more than {MAX_TILES:,} strips or tiles, which take too "
+                "long to read. Save it anew."
+            )
+        if kind not in _BYTES and count > (MAX_FRACTIONS if kind in _FRACTIONS else MAX_NUMBERS):
+            raise PictureError(
+                f"The TIFF has an entry (tag {tag}) of {count:,} numbers, which take too long to "
+                "read. Save it anew."
+            )
+
+
+def _check_plain(content: bytes) -> None:
+    if len(content) > MAX_PLAIN or content.count(b"#") > MAX_COMMENTS:
+        raise PictureError(
+            f"The PPM is written as text, with more than {MAX_PLAIN // 2**20} MiB or "
+            f"{MAX_COMMENTS} comments, which take too long to read. Save it as a PNG."
+        )
+
+
+def _entries(content: bytes) -> list[tuple[int, int, int]]:
+    """Tag, type and count of each entry of a TIFF's first page."""
     order = "<" if content.startswith(b"II") else ">"
     # A BigTIFF (43) has a longer header and longer entries than a TIFF (42).
     big = content[2:4] in (b"\x2b\0", b"\0\x2b")
@@ -109,12 +138,9 @@ def _tiles(content: bytes) -> int:
         # Pillow reads as many entries as a TIFF can hold.
         table = content[page : page + min(entries, 0xFFFF) * size]
         found = struct.iter_unpack(order + entry, table[: len(table) // size * size])
-        return max(
-            (count for tag, _, count, _ in found if tag in (_STRIP_OFFSETS, _TILE_OFFSETS)),
-            default=0,
-        )
+        return [(tag, kind, count) for tag, kind, count, _ in found]
     except (struct.error, OverflowError):
-        return 0  # Damaged, which Pillow says better.
+        return []  # Damaged, which Pillow says better.
 
 
 def _icon_side(content: bytes) -> int:

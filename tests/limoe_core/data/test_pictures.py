@@ -246,6 +246,36 @@ def test_a_tiff_of_too_many_strips_is_refused_before_any_is_looked_at(big: bool)
         open_picture(bombs.strips(100_001, 1, side=16, big=big))
 
 
+@pytest.mark.parametrize("kind, size, most", [(3, 2, 200_000), (5, 8, 1_000)])
+def test_a_tiff_with_an_entry_of_too_many_numbers_is_refused(
+    kind: int, size: int, most: int
+) -> None:
+    """Pillow would make an object of each: four seconds for four megabytes of fractions."""
+
+    def resolution(count: int) -> bytes:
+        whole = encoded(Image.new("L", (8, 8)), "TIFF")
+        (page,) = struct.unpack_from("<I", whole, 4)
+        (entries,) = struct.unpack_from("<H", whole, page)
+        table = whole[page + 2 : page + 2 + 12 * entries]
+        more = struct.pack("<HHII", 283, kind, count, len(whole))
+        moved = struct.pack("<I", len(whole) + size * count)
+        table = struct.pack("<H", entries + 1) + table + more + bytes(4)
+        return whole[:4] + moved + whole[8:] + b"\1" * (size * count) + table
+
+    assert open_picture(resolution(most // 10))[0].size == (8, 8)
+    with pytest.raises(PictureError, match=rf"tag 283\) of {most + 1:,} numbers"):
+        open_picture(resolution(most + 1))
+
+
+def test_a_ppm_in_text_is_bounded_in_size_and_comments() -> None:
+    """Pillow searches it anew for each comment: eight megabytes of them take minutes."""
+    head, grey = b"P2\n2 2\n255\n", b"# made by hand\n1 2 3 4\n"
+    assert open_picture(head + grey)[0].size == (2, 2)
+    for content in (head + b"#\n" * 101 + grey, head + grey.ljust(2**23, b" ")):
+        with pytest.raises(PictureError, match="written as text, with more than 8 MiB or 100"):
+            open_picture(content)
+
+
 def test_strips_that_cover_the_picture_many_times_are_refused() -> None:
     assert open_picture(bombs.strips(2, 8, side=16))[0].size == (16, 16)
     with pytest.raises(PictureError, match="more than once"):
