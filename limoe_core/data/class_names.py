@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import csv
+import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from limoe_core import confined
 from limoe_core.config import ConfigError
 
 #: Default name of the file, in the data set's own folder.
 FILE = "class_names.txt"
+_LARGEST = 16 << 20  # bytes
 
 _WORDNET_ID = re.compile(r"n\d{8}")
 #: A label that no name begins with: letters and digits together, such as n01440764 or class_12.
@@ -47,8 +50,9 @@ def readable_names(
         are WordNet ids and there is no file with their names.
     """
     path = Path(chosen).expanduser() if chosen is not None else folder / FILE
-    if chosen is not None or path.is_file():
-        names = [_tidy(name) for name in _read(path, labels)]
+    if chosen is not None or os.path.lexists(path):
+        text = _text(path, within=None if chosen is not None else folder)
+        names = [_tidy(name) for name in _read(path, text, labels)]
         _check_apart(labels, names, f"in {path}")
         return names
     if all(_WORDNET_ID.fullmatch(label) for label in labels):
@@ -79,11 +83,22 @@ def _check_apart(labels: Sequence[str], names: Sequence[str], where: str) -> Non
         )
 
 
-def _read(path: Path, labels: Sequence[str]) -> list[str]:
+def _text(path: Path, within: Path | None) -> str:
+    """The content of a file of names.
+
+    Args:
+      within: folder of a set, which may come from anybody: a link in it that leads elsewhere would
+        show the content of any file as names. None for a file that the user has named.
+    """
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        if within is None:
+            return path.read_text(encoding="utf-8-sig")
+        return confined.read_bytes(path, within=within, most=_LARGEST).decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError, confined.RefusedError) as error:
         raise ConfigError(f"the class names in {path} cannot be read: {error}") from error
+
+
+def _read(path: Path, text: str, labels: Sequence[str]) -> list[str]:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     codes = all(map(_CODE.fullmatch, labels))
     if not codes and sorted(map(_tidy, lines)) == sorted(map(_tidy, labels)):

@@ -85,12 +85,16 @@ def check_description(folder: Path) -> None:
         if key in _FILE_KEYS:
             raise ConfigError(f"{file} names another file ({key}), which is not followed")
     file = folder / _INFO
-    for key, value in _entries(_json(file)):
+    info = _json(file)
+    for named in _named(info):  # in the names of files
+        if not (isinstance(named, str) and _PLAIN.fullmatch(named)):
+            raise ConfigError(f"{file} names records that lie out of its folder (name)")
+    for key, value in _entries(info):
         if key == "features" and not isinstance(value, list):  # lists are of statistics
             raise ConfigError(f"{file} describes features, which only {_FEATURES} may do")
         if key in _TEMPLATE_KEYS and not (isinstance(value, str) and _PLAIN.fullmatch(value)):
             raise ConfigError(f"{file} names records that lie out of its folder ({key})")
-    for file in folder.glob("*.txt"):  # names of classes
+    for file in folder.glob("*.txt"):  # names of classes, which would be shown
         _check_file(file)
 
 
@@ -103,6 +107,15 @@ def _class_names() -> set[str]:
         for kind in kinds
         for name in (f"{kind.__module__}.{kind.__name__}", *kind.__dict__.get("ALIASES", ()))
     }
+
+
+def _named(info: Any) -> Iterator[Any]:
+    """The names of the set and of its splits, where there are any."""
+    if isinstance(info, dict):
+        splits = info.get("splits")
+        for each in (info, *(splits if isinstance(splits, list) else ())):
+            if isinstance(each, dict) and "name" in each:
+                yield each["name"]
 
 
 def _entries(value: Any, depth: int = 0) -> Iterator[tuple[str, Any]]:
@@ -171,7 +184,7 @@ def _content(file: Path) -> bytes:
 
 def _check_file(file: Path) -> None:
     try:
-        _check_stat(file, file.stat())
+        _check_stat(file, file.lstat())  # a link could lead to any file
     except OSError as error:
         raise ConfigError(f"{file} cannot be read: {error.strerror}") from error
 

@@ -139,6 +139,28 @@ def test_records_that_lie_elsewhere_are_not_read(version: Path) -> None:
         load(version)
 
 
+@pytest.mark.parametrize("part", ["set", "split"])
+def test_names_that_lead_to_records_elsewhere_are_refused(version: Path, part: str) -> None:
+    info = json.loads((version / "dataset_info.json").read_text())
+    (info if part == "set" else info["splits"][0])["name"] = "../../other/set"
+    (version / "dataset_info.json").write_text(json.dumps(info))
+    with pytest.raises(ConfigError, match="names records that lie out of its folder"):
+        load(version)
+
+
+@pytest.mark.parametrize("name", ["label.labels.txt", "../class_names.txt"])
+def test_links_to_other_files_are_not_read_as_class_names(
+    version: Path, name: str, tmp_path: Path
+) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("password one\npassword two\n")
+    (version / name).unlink(missing_ok=True)
+    (version / name).symlink_to(secret)
+    with pytest.raises(ConfigError, match=r"not a regular file|leads out of the folder") as error:
+        load(version)
+    assert "password" not in str(error.value)
+
+
 @pytest.mark.parametrize("name", ["features.json", "dataset_info.json", "label.labels.txt"])
 @pytest.mark.parametrize("what", ["a pipe", "a folder", "far too large", "nonsense", "deep"])
 def test_descriptions_that_are_none_are_refused(version: Path, name: str, what: str) -> None:
