@@ -33,6 +33,9 @@ _TRASH = ".deleted"
 _MOST_METADATA = 64 * 2**20
 #: Most bytes that arrays take for each byte on disk; new biases and norms pack well.
 _MOST_PACKED = 50
+#: How Orbax packs arrays. It is unpacked bit by bit; blosc takes the memory that a chunk asks for.
+#: Zarr 3 may pack an array several times over, and training does not use it.
+_PACKED, _ZARR = "zstd", 2
 
 
 def read_params(
@@ -237,6 +240,7 @@ def _read_item(place: Path, target: Tree | None, within: Path) -> Any:
     handler = ocp.PyTreeCheckpointHandler()
     try:
         stored = handler.metadata(place).tree
+        _require_packing(place, stored)
         if place.name == PARAMS:
             _require_room(place, stored, on_disk)
         return handler.restore(place, args=_restore_args(place, stored, target))
@@ -251,6 +255,17 @@ def _checked(place: Path, within: Path) -> list[tuple[str, os.stat_result]]:
         if Path(name).parent == place.resolve() and state.st_size > _MOST_METADATA:
             raise RunError(f"{name} is larger than {_MOST_METADATA // 2**20} MiB")
     return files
+
+
+def _require_packing(place: Path, stored: Tree) -> None:
+    """Refuses arrays that are packed in a way that training does not use."""
+    for leaf in jax.tree.leaves(stored):
+        zarr = getattr(getattr(leaf, "storage", None), "zarr_metadata", None)
+        form, packed = getattr(zarr, "zarr_format", _ZARR), getattr(zarr, "compression", None)
+        if form != _ZARR:
+            raise RunError(f"{place} is written in zarr {form}, and only zarr {_ZARR} is read")
+        if packed is not None and not str(packed).startswith(_PACKED):
+            raise RunError(f"{place} is packed with {str(packed)[:40]}, and only {_PACKED} is read")
 
 
 def _require_room(place: Path, stored: Tree, on_disk: int) -> None:

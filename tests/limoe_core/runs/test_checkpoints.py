@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import orbax.checkpoint as ocp
 import pytest
 
 from limoe_core.runs import Run, RunError
@@ -54,6 +55,25 @@ def test_parameters_come_back_without_a_target(run: Run) -> None:
     assert set(found["blocks"]) == {str(i) for i in range(11)}
     np.testing.assert_array_equal(found["blocks"]["10"]["w"], params_at(1)["blocks"][10]["w"])
     assert all(isinstance(leaf, np.ndarray) for leaf in jax.tree.leaves(found))
+
+
+@pytest.mark.parametrize("zarr3", [False, True])
+def test_arrays_packed_in_other_ways_are_refused(run: Run, zarr3: bool) -> None:
+    """A chunk in blosc takes as much memory as it says, whatever the shape of its array."""
+    with run.checkpoints() as store:
+        store.save(1, params_at(1))
+    place = run.path_of("parameters", 1) / "params"
+    shutil.rmtree(place)
+    with ocp.Checkpointer(ocp.PyTreeCheckpointHandler(use_ocdbt=False, use_zarr3=zarr3)) as writer:
+        writer.save(place, args=ocp.args.PyTreeSave(params_at(1)))
+    if not zarr3:
+        run.restore_params(1)
+        for file in place.glob("*/.zarray"):
+            text = file.read_text().replace('"id":"zstd"', '"id":"blosc","cname":"zstd"')
+            file.write_text(text.replace('"level":1', '"clevel":5,"shuffle":0'))
+    said = "written in zarr 3" if zarr3 else "packed with blosc"
+    with pytest.raises(RunError, match=said):
+        run.restore_params(1)
 
 
 def test_parameters_are_read_though_the_optimizer_is_ruined(run: Run) -> None:
