@@ -14,6 +14,9 @@ from analysis.shares import router_health
 from analysis.specialisation import modality_specialisation, roles
 from limoe_core.trace import RoutingTrace
 
+#: Most cells of a frame of metrics: 256 MiB of numbers. A log as long as is read has half as many.
+_MOST_CELLS = 2**25
+
 
 class ProbedRun(Protocol):
     """The part of a `limoe_core.runs.directory.Run` that is read here."""
@@ -90,6 +93,10 @@ def metrics_frame(run: ProbedRun) -> pd.DataFrame:
 
     Lists become one column per entry: `routers.0.dropped.image`. Several lines about one step
     (losses in one, validation in another) are joined; the later line wins where they differ.
+
+    Raises:
+      AnalysisError: its lines have so few names in common that the frame would be far larger than
+        the log.
     """
     steps: dict[int, dict[str, Any]] = {}
     for line in run.metrics():
@@ -97,6 +104,12 @@ def metrics_frame(run: ProbedRun) -> pd.DataFrame:
             steps.setdefault(int(line["step"]), {}).update(_flat(line))
     if not steps:
         return pd.DataFrame({"step": pd.Series(dtype="int64")})
+    names = {name for values in steps.values() for name in values}
+    if len(names) * len(steps) > _MOST_CELLS:
+        raise AnalysisError(
+            f"the log has {len(names):,} names in {len(steps):,} steps, which is more than a frame "
+            "can hold; a log of training has the same few names in each line"
+        )
     return pd.DataFrame([steps[step] for step in sorted(steps)])
 
 

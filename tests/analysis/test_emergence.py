@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import analysis
+from analysis.errors import AnalysisError
 
 
 class FakeRun:
@@ -109,3 +110,12 @@ def test_routers_of_the_training_batches_as_a_frame():
     assert frame.loc[(20, 2, "text", 0), "dropped"] == 0
     assert frame.loc[(20, 2, "image", 0), "global_entropy"] == 0.6
     assert len(analysis.training_routers(FakeRun({}))) == 0
+
+
+def test_a_log_with_other_names_in_each_line_is_refused():
+    """Its frame would take gigabytes of a log of one megabyte."""
+    run = FakeRun(
+        {}, [{"step": n, **{f"{n}.{name}": 0 for name in range(10)}} for n in range(2000)]
+    )
+    with pytest.raises(AnalysisError, match=r"20,001 names in 2,000 steps"):
+        analysis.metrics_frame(run)
