@@ -50,6 +50,8 @@ def store(
             run.store_evaluation(task, step, {"step": step, **result})
         except OSError as error:
             return [f"the results are not stored in {run.path}: {error.strerror or error}"]
+        except RunError as error:
+            return [f"the results are not stored in {run.path}: {error}"]
     told = []
     if other:
         told.append(

@@ -406,11 +406,16 @@ class Run:
         return evaluations.read(self.path_of("evaluations"), self.within).damaged
 
     def store_evaluation(self, task: str, step: int, result: Mapping[str, Any]) -> None:
-        """Adds or replaces one result. Two processes may do so at the same time."""
+        """Adds or replaces one result. Two processes may do so at the same time.
+
+        Raises:
+          RunError: the earlier results cannot be read, or lie outside of the run.
+        """
         with locked(self.path / EVALUATING):
-            # With those that nobody can use: what is stored is not lost for being odd.
+            # With those that nobody can use: what is stored is not lost for being odd. Not through
+            # a link that leads out, as the run would then hold what that file holds.
             path = self.path_of("evaluations")
-            results = read_json(path) if path.exists() else {}
+            results = read_json(path, within=self.path) if is_there(path) else {}
             results.setdefault(task, {})[str(step)] = result
             write_json(self.path_of("evaluations"), results)
 

@@ -64,6 +64,25 @@ def test_the_same_question_asked_again_takes_the_place_of_its_answer(run: Run) -
     assert kept(run) == again
 
 
+@pytest.mark.parametrize("part", ["evaluations", "predictions"])
+def test_nothing_is_stored_through_a_link_that_leads_out_of_the_run(
+    run: Run, part: str, tmp_path: Path
+) -> None:
+    """The run may be a stranger's: what the link leads to would be copied to them, or written."""
+    place = run.path / ("evaluations.json" if part == "evaluations" else part)
+    other = tmp_path / "other"
+    place.rename(tmp_path / "away")
+    if part == "evaluations":
+        other.write_text('{"password": "secret"}')
+    else:
+        other.mkdir()
+    place.symlink_to(other)
+    (said,) = store(run, 20, {"new": result()}, {"new": answers()} if other.is_dir() else {})
+    assert "a link that leads out" in said
+    assert place.is_symlink()
+    assert not any(other.iterdir()) if other.is_dir() else "secret" in other.read_text()
+
+
 @pytest.mark.parametrize(
     "change",
     [
