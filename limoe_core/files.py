@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,8 +19,13 @@ def replacing(path: Path) -> Iterator[Path]:
     A reader sees the old file or the new one, never a part. The temporary name starts with a
     dot and keeps the suffix, since writers such as `np.savez` look at it. If the body raises,
     `path` stays as it was.
+
+    The temporary file is there already, empty: a folder may come from anybody, and a link under a
+    name that can be guessed would have some other file overwritten.
     """
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    descriptor, name = tempfile.mkstemp(path.suffix, f".{path.stem}.", path.parent)
+    os.close(descriptor)
+    temporary = Path(name)
     try:
         yield temporary
         descriptor = os.open(temporary, os.O_RDONLY)

@@ -28,15 +28,14 @@ def other_data(run: Run) -> str | None:
     Raises:
       ConfigError or OSError: it cannot be read.
     """
-    return _other_data(str(run.path), run.stamp("config"))
+    return _other_data(run, str(run.path), run.stamp("config"))
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def _other_data(path: str, stamp: tuple[int, int]) -> str | None:
+def _other_data(_run: Run, path: str, stamp: tuple[int, int]) -> str | None:
     from limoe_core.data.source import load_pairs
 
-    run = Run.open(path)
-    config = run.config.data
+    run, config = _run, _run.config.data
     pairs = load_pairs(config, "validation", build=False, progress=False)
     trained = Recorded.of(run, "validation")
     if trained.is_same(Recorded.here(pairs, config)):

@@ -30,13 +30,12 @@ def store(
     Returns:
       a sentence for each kind of reason that something was not stored.
     """
-    try:
-        stored = run.evaluations()
-    except RunError as error:
-        return [f"nothing was stored: {error}"]
     other, shipped = [], []
     for task, result in results.items():
-        earlier = stored.get(task, {}).get(str(step))
+        try:
+            earlier = run.stored_evaluation(task, step)
+        except RunError as error:
+            return [f"nothing was stored: {error}"]
         if earlier is not None and not replace:
             if not _same_question(earlier, result):
                 other.append(task)
@@ -50,6 +49,8 @@ def store(
             run.store_evaluation(task, step, {"step": step, **result})
         except OSError as error:
             return [f"the results are not stored in {run.path}: {error.strerror or error}"]
+        except RunError as error:
+            return [f"the results are not stored in {run.path}: {error}"]
     told = []
     if other:
         told.append(

@@ -405,13 +405,31 @@ class Run:
         """
         return evaluations.read(self.path_of("evaluations"), self.within).damaged
 
+    def stored_evaluation(self, task: str, step: int) -> Any:
+        """What is stored of a task at a step, whether or not it can be used; None if nothing is.
+
+        Raises:
+          RunError: the results cannot be read as a whole, or lie outside of the run.
+        """
+        by_step = self._stored_evaluations().get(task)
+        return by_step.get(str(step)) if isinstance(by_step, Mapping) else None
+
+    def _stored_evaluations(self) -> dict[str, Any]:
+        # Not through a link that leads out, as the run would then hold what that file holds.
+        path = self.path_of("evaluations")
+        return read_json(path, within=self.path) if is_there(path) else {}
+
     def store_evaluation(self, task: str, step: int, result: Mapping[str, Any]) -> None:
-        """Adds or replaces one result. Two processes may do so at the same time."""
+        """Adds or replaces one result. Two processes may do so at the same time.
+
+        Raises:
+          RunError: the earlier results cannot be read, or lie outside of the run.
+        """
         with locked(self.path / EVALUATING):
             # With those that nobody can use: what is stored is not lost for being odd.
-            path = self.path_of("evaluations")
-            results = read_json(path) if path.exists() else {}
-            results.setdefault(task, {})[str(step)] = result
+            results = self._stored_evaluations()
+            by_step = results.get(task)
+            results[task] = {**(by_step if isinstance(by_step, dict) else {}), str(step): result}
             write_json(self.path_of("evaluations"), results)
 
     def predictions(self, task: str, step: int) -> Predictions:

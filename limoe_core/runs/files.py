@@ -65,7 +65,7 @@ DAMAGE: tuple[type[Exception], ...] = (
 )
 _MIB = 2**20
 #: Most bytes of each file that are read.
-MOST_CONFIG, MOST_EVALUATIONS, MOST_TOKENIZER = 1 * _MIB, 16 * _MIB, 32 * _MIB
+MOST_CONFIG, MOST_EVALUATIONS, MOST_TOKENIZER = 1 * _MIB, 4 * _MIB, 32 * _MIB
 #: Of a compressed file of arrays; what they may inflate to is `limoe_core.arrays.MOST_BYTES`.
 MOST_ARRAYS = 256 * _MIB
 

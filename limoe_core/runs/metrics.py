@@ -22,7 +22,8 @@ _ANY_SIZE = 2**62
 def append(path: Path, values: Mapping[str, Any]) -> None:
     """Adds one line in one write; a NaN is written as null. One writer at a time."""
     line = to_json(values) + "\n"
-    flags = os.O_RDWR | os.O_CREAT | os.O_APPEND
+    # A run may be a stranger's: what a link in the log's place leads to is none of it.
+    flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)
     descriptor = os.open(path, flags, 0o666)
     try:
         size = os.fstat(descriptor).st_size

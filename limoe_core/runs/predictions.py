@@ -14,10 +14,11 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Integer, Shaped
 
+from limoe_core import confined
 from limoe_core.arrays import read_arrays
 from limoe_core.confined import ANYWHERE
 from limoe_core.files import replacing
-from limoe_core.runs.files import MOST_ARRAYS, PREDICTIONS, RunError, is_there, opened
+from limoe_core.runs.files import MOST_ARRAYS, PREDICTIONS, RunError, as_damage, is_there, opened
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,8 +51,14 @@ class Predictions:
     """Category of every concept, "" where it has none; empty in files of earlier versions."""
 
     def save(self, run: str | os.PathLike[str], task: str, step: int) -> Path:
-        """Write the file into the run, whole or not at all."""
+        """Write the file into the run, whole or not at all.
+
+        Raises:
+          RunError: the folder of answers is a link that leads out of the run.
+        """
         path = predictions_path(run, task, step)
+        with as_damage(path):
+            confined.real(path.parent, Path(run))
         path.parent.mkdir(exist_ok=True)
         with replacing(path) as temporary:
             np.savez_compressed(temporary, **dataclasses.asdict(self))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -28,3 +29,14 @@ def test_a_file_is_replaced_whole_or_stays(tmp_path: Path) -> None:
     assert path.read_text() == "new"
     assert path.stat().st_mode & 0o777 == tmp_path.stat().st_mode & 0o666
     assert [p.name for p in tmp_path.iterdir()] == ["f.txt"]
+
+
+def test_a_link_under_a_temporary_name_is_not_written_through(tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.write_text("someone's own")
+    (tmp_path / f".f.{os.getpid()}.txt").symlink_to(other)
+    with replacing(tmp_path / "f.txt") as temporary:
+        assert temporary.is_file() and not temporary.is_symlink()
+        temporary.write_text("new")
+    assert other.read_text() == "someone's own"
+    assert not (tmp_path / "f.txt").is_symlink()

@@ -250,7 +250,7 @@ def test_a_tiff_of_too_many_strips_is_refused_before_any_is_looked_at(big: bool)
 def test_a_tiff_with_an_entry_of_too_many_numbers_is_refused(
     kind: int, size: int, most: int
 ) -> None:
-    """Pillow would make an object of each: 15 seconds and a gigabyte of 20 MB of fractions."""
+    """Pillow would make an object of each: four seconds for four megabytes of fractions."""
 
     def resolution(count: int) -> bytes:
         whole = encoded(Image.new("L", (8, 8)), "TIFF")

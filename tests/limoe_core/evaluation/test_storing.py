@@ -55,13 +55,32 @@ def run(tmp_path: Path) -> Run:
 
 
 def kept(run: Run) -> dict[str, Any]:
-    return {name: value for name, value in run.evaluations()[TASK]["20"].items() if name != "step"}
+    return {name: value for name, value in run.stored_evaluation(TASK, 20).items() if name != "step"}
 
 
 def test_the_same_question_asked_again_takes_the_place_of_its_answer(run: Run) -> None:
     again = result(top1={"value": 0.5})
     assert store(run, 20, {TASK: again}, {TASK: answers()}) == []
     assert kept(run) == again
+
+
+@pytest.mark.parametrize("part", ["evaluations", "predictions"])
+def test_nothing_is_stored_through_a_link_that_leads_out_of_the_run(
+    run: Run, part: str, tmp_path: Path
+) -> None:
+    """The run may be a stranger's: what the link leads to would be copied to them, or written."""
+    place = run.path / ("evaluations.json" if part == "evaluations" else part)
+    other = tmp_path / "other"
+    place.rename(tmp_path / "away")
+    if part == "evaluations":
+        other.write_text('{"password": "secret"}')
+    else:
+        other.mkdir()
+    place.symlink_to(other)
+    (said,) = store(run, 20, {"new": result()}, {"new": answers()} if other.is_dir() else {})
+    assert "a link that leads out" in said
+    assert place.is_symlink()
+    assert not any(other.iterdir()) if other.is_dir() else "secret" in other.read_text()
 
 
 @pytest.mark.parametrize(
