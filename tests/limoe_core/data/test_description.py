@@ -181,7 +181,9 @@ def test_descriptions_that_are_none_are_refused(version: Path, name: str, what: 
         load(version)
 
 
-def test_pictures_in_sequences_are_left_encoded(tmp_path: Path) -> None:
+def test_pictures_in_sequences_are_left_encoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """TFDS would hand them to Pillow, and an EPS among them to Ghostscript."""
     features = {
         **FEATURES,
@@ -197,14 +199,17 @@ def test_pictures_in_sequences_are_left_encoded(tmp_path: Path) -> None:
         "inner": {"mask": encoded(PICTURE)},
     }
     config = write_set("tiny_nested", tmp_path, features, {"train": [row]})
-    opens: list[Any] = []
+    opened: list[dict[str, Any]] = []
     before = Image.open
-    Image.open = lambda *given, **more: opens.append(given) or before(*given, **more)  # type: ignore[assignment]
-    try:
-        pairs = load_pairs(config, "train")
-        assert not opens
-    finally:
-        Image.open = before
+
+    def noted(*given: Any, **options: Any) -> Any:
+        opened.append(options)
+        return before(*given, **options)
+
+    monkeypatch.setattr(Image, "open", noted)
+    pairs = load_pairs(config, "train")
+    assert len(opened) == 1
+    assert "EPS" not in opened[0]["formats"]
     assert pairs.pictures.batch([0]).shape == (1, 72, 72, 4)
 
 

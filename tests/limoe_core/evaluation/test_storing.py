@@ -55,7 +55,9 @@ def run(tmp_path: Path) -> Run:
 
 
 def kept(run: Run) -> dict[str, Any]:
-    return {name: value for name, value in run.stored_evaluation(TASK, 20).items() if name != "step"}
+    return {
+        name: value for name, value in run.stored_evaluation(TASK, 20).items() if name != "step"
+    }
 
 
 def test_the_same_question_asked_again_takes_the_place_of_its_answer(run: Run) -> None:
