@@ -122,7 +122,7 @@ def test_results_that_ship_stay_unless_asked_for(run: Run) -> None:
     assert len(told) == 1
     assert f"ships with its results of {TASK} at step 20, so they stay" in told[0]
     assert kept(run) == result()
-    assert "zero_shot_validation" in run.evaluations(), "what it has not yet, it may get"
+    assert run.stored_evaluation("zero_shot_validation", 20), "what it has not yet, it may get"
     assert store(run, 20, {TASK: again}, {}, replace=True) == []
     assert kept(run) == again
 
@@ -233,7 +233,7 @@ def test_what_was_found_is_printed_and_stored_even_if_a_later_task_fails(
         evaluate.main(["--run", str(evaluated.path), "--json"])
     printed = json.loads(capsys.readouterr().out)
     assert list(printed["results"]) == ["zero_shot_validation"]
-    assert "zero_shot_validation" in evaluated.evaluations()
+    assert evaluated.stored_evaluation("zero_shot_validation", 20)
 
 
 def test_the_function_warns_of_what_it_could_not_store(
