@@ -94,13 +94,19 @@ def parse_with_preset(
     values: dict[str, Any] = {"run": tyro.MISSING} if "run" in fields else {}
 
     def parsed(config: Config, preset_name: str) -> Any:
-        return tyro.cli(
+        options = tyro.cli(
             command,
             args=arguments,
             default=command(**values, config=config, preset=preset_name),
             prog=about.program,
             description=about.description(command),
         )
+        data = options.config.data
+        if data.name == config.data.name or any(a.startswith("--data.config") for a in arguments):
+            return options
+        # The preset's config, such as `base` of emoji, is none of the set that was named instead.
+        auto = replace(options.config, data=replace(data, config="auto"))
+        return replace(options, config=auto)
 
     name = found.preset or command.preset
     if not (found.resume and found.run and "resume" in fields):

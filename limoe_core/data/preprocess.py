@@ -72,13 +72,15 @@ def check_picture(picture: Any) -> None:
     if isinstance(picture, Image.Image):
         width, height = picture.size
     else:
-        shape = np.shape(picture)
+        # Not of a list or tuple, which need not be of one shape, as what `open_picture` gives.
+        shape: tuple[int, ...] = getattr(picture, "shape", ())
         kind = getattr(picture, "dtype", type(picture).__name__)
         good = len(shape) == 2 or (len(shape) == 3 and shape[2] in (1, 3, 4))
         if kind != np.uint8 or not good:
             raise PictureError(
                 "A picture must be a PIL image or a uint8 array (h, w), (h, w, 1), (h, w, 3) or "
-                f"(h, w, 4), not {kind} {shape}."
+                f"(h, w, 4), not {kind}{f' {shape}' if shape else ''}. For a file take "
+                "open_picture(path)[0] of limoe_core.data.preprocess."
             )
         height, width = shape[:2]
     if 0 in (width, height):

@@ -54,11 +54,14 @@ def settings_to_go_on(run: Run, asked: Config) -> Config:
         asked = replace(asked, data=replace(asked.data, config=own.data.config))
     changes = changed(own, asked)
     if fixed := sorted(changes.keys() - may_change):
-        told = ", ".join(f"{option(name)} {changes[name][0]}" for name in fixed[:_NAMED])
+        told = ", ".join(
+            f"{option(name)} {changes[name][1]} (it has {changes[name][0]})"
+            for name in fixed[:_NAMED]
+        )
         raise ConfigError(
-            f"{run.name} goes on as it was started, with {told}"
+            f"{run.name} cannot go on with {told}"
             + (f" and {len(fixed) - _NAMED} more" if len(fixed) > _NAMED else "")
-            + "; leave out what is to be otherwise, or start another run"
+            + "; leave such options out, or start another run"
         )
     newest = max(run.steps(), default=0)
     if "train.steps" in changes and asked.train.steps < newest:
@@ -107,7 +110,7 @@ def consequences(run: Run, config: Config) -> list[str]:
         before, after = changes.pop("train.steps")
         told.append(
             f"trains for {after:,} steps instead of {before:,}: from here on the learning rate is "
-            f"that of a run of {after:,} steps, which need not go on where it was"
+            f"that of a run of {after:,} steps, so it may jump here"
         )
     if changes:
         told.append("goes on with " + ", ".join(f"{option(n)} {v[1]}" for n, v in changes.items()))

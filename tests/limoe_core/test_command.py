@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from limoe_core import command
+from limoe_core import command, train
 from limoe_core.presets import PRESETS
 from limoe_core.runs import Run
 
@@ -93,6 +93,18 @@ def test_a_command_is_called_as_it_is_installed(monkeypatch: pytest.MonkeyPatch)
     for typed in ("/usr/local/bin/limoe-train", "limoe-train", "limoe-train.exe"):
         monkeypatch.setattr(sys, "argv", [typed, "--help"])
         assert about.program == "limoe-train"
+
+
+def test_the_config_of_a_presets_data_is_not_that_of_another_set() -> None:
+    typed, about = train.Command, train.HELP
+
+    def config(*more: str) -> str:
+        given = ["--run", "checkpoints/x", "--preset", "debug", *more]
+        return command.parse_with_preset(typed, given, about).config.data.config
+
+    assert config() == "base"
+    assert config("--data.name", "my_photos") == "auto"
+    assert config("--data.name", "my_photos", "--data.config", "base") == "base"
 
 
 def test_a_preset_that_does_not_exist_is_answered_with_those_that_do() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from unicodedata import normalize
 
 from analysis.classification import SLOT
 from app.parts.messages import counted
@@ -52,7 +53,9 @@ def same_note(same: Mapping[str, str]) -> str | None:
     """
     if not same:
         return None
-    later, first = next(iter(same.items()))
+    # Rather two that a reader sees to differ: "“café” as “café”" would tell nothing.
+    visible = (p for p in same.items() if normalize("NFC", p[0]) != normalize("NFC", p[1]))
+    later, first = next(visible, next(iter(same.items())))
     if len(same) == 1:
         return f"“{_short(later)}” reads the same to the model as “{_short(first)}”: counted once."
     return (

@@ -66,9 +66,10 @@ class EmojiSet(DataSet):
         """See `DataSet.build`; takes about a minute."""
         art = art_folder(data_directory(config.dir))
         if self._known_config(config) == "full" and not has_full_art(art):
+            place = f" ARGS='--dir {config.dir}'" if config.dir else ""
             raise ConfigError(
                 f"the emoji set's config 'full' needs art that is not in {art}; fetch it with "
-                "`make data`, or take --data.config base"
+                f"`make data{place}`, or take --data.config base"
             )
         builder = self._builder(config)
         builder.progress = progress
@@ -114,6 +115,8 @@ class EmojiSet(DataSet):
                 f"data.config: the emoji set has no config {name!r}; there are auto, "
                 f"{', '.join(CONFIGS)}"
             )
+        if config.class_names is not None:
+            raise ConfigError("the emoji set has names of its own; leave --data.class-names out")
         return name
 
 

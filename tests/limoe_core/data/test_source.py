@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -145,11 +146,13 @@ def test_unknown_splits_and_configs_are_refused(base: DataConfig) -> None:
         load_pairs(base, "testing")
     with pytest.raises(ConfigError, match="no config 'huge'; there are auto, base, full"):
         load_pairs(DataConfig(config="huge", dir=base.dir), "train")
+    with pytest.raises(ConfigError, match="names of its own; leave --data.class-names out"):
+        load_pairs(DataConfig(config="base", dir=base.dir, class_names="names.txt"), "train")
 
 
 def test_full_without_its_art_says_how_to_fetch_it(tmp_path: Path) -> None:
     config = DataConfig(config="full", dir=str(tmp_path))
-    with pytest.raises(ConfigError, match="make data"):
+    with pytest.raises(ConfigError, match=rf"`make data ARGS='--dir {re.escape(str(tmp_path))}'`"):
         load_pairs(config, "train", progress=False)
     assert resolve_config(DataConfig(dir=str(tmp_path))) == "base"
 

@@ -178,12 +178,12 @@ def test_options_that_make_no_other_model_are_honoured(
 @pytest.mark.parametrize(
     ("section", "settings", "words"),
     [
-        ("model", {"experts": 8}, r"as it was started, with --model\.experts 4;"),
-        ("data", {"batch_size": 4}, r"--data\.batch-size 8"),
-        ("optimizer", {"name": "muon"}, r"--optimizer\.name adamw"),
-        ("train", {"seed": 3}, r"--train\.seed 0"),
+        ("model", {"experts": 8}, r"cannot go on with --model\.experts 8 \(it has 4\);"),
+        ("data", {"batch_size": 4}, r"--data\.batch-size 4 \(it has 8\)"),
+        ("optimizer", {"name": "muon"}, r"--optimizer\.name muon \(it has adamw\)"),
+        ("train", {"seed": 3}, r"--train\.seed 3 \(it has 0\)"),
         ("train", {"steps": 4}, r"--train\.steps 4 is fewer than the 5 steps"),
-        ("data", {"config": "glossy"}, r"--data\.config plain"),
+        ("data", {"config": "glossy"}, r"--data\.config glossy \(it has plain\)"),
     ],
 )
 def test_options_that_make_another_run_are_refused_by_name(
