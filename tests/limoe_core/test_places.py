@@ -15,7 +15,7 @@ import pytest
 from limoe_core import places
 from limoe_core.config import Config, ConfigError, DataConfig
 from limoe_core.data.location import data_directory
-from limoe_core.evaluate import _check_place
+from limoe_core.data.source import check_place
 from limoe_core.presets import preset
 from limoe_core.runs import Run
 from tests.conftest import ROOT
@@ -101,9 +101,9 @@ def test_evaluate_says_where_the_runs_data_lay(tmp_path: Path) -> None:
     theirs = tmp_path / "theirs"
     run = stranger(tmp_path, config_at(theirs, name="their_set"))
     with pytest.raises(ConfigError, match="is not in") as told:
-        _check_place(run, run.config.data)
+        check_place(run, run.config.data)
     assert f"if you trust it, add --data.dir {theirs}" in str(told.value)
-    _check_place(run, replace(run.config.data, dir=str(tmp_path)))
+    check_place(run, replace(run.config.data, dir=str(tmp_path)))
 
 
 @pytest.mark.parametrize(
