@@ -62,8 +62,10 @@ def check_place(run: Run, config: DataConfig) -> None:
     if stored is None or config.dir is not None:
         return
     chosen = data_set(config)
-    if not chosen.is_ready(config) and not chosen.can_build:
+    if chosen.is_ready(config):
+        return
+    if (why := chosen.cannot_build(config)) is not None:
         raise ConfigError(
-            f"{chosen.missing(config)}; the run says that its data lay in {stored}, which you have "
+            f"{why}; the run says that its data lay in {stored}, which you have "
             f"not named: if you trust it, add --data.dir {stored}"
         )
