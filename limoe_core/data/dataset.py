@@ -79,6 +79,10 @@ class DataSet(ABC):
         """A sentence that says what to do if it is not ready."""
         return f"the data set {self.name} is not on this machine"
 
+    def cannot_build(self, config: DataConfig) -> str | None:
+        """A sentence that says why `build` cannot make it here; None if it can."""
+        return None if self.can_build else self.missing(config)
+
     def build(self, config: DataConfig, *, progress: Reported = True) -> None:
         """Makes it, whole or not at all; may be called by several processes at once.
 

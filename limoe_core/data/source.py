@@ -86,10 +86,12 @@ def check_place(run: Run, config: DataConfig) -> None:
     if not stored or config.dir is not None or config.path is not None:
         return
     chosen = data_set(config)
-    if not chosen.is_ready(config) and not chosen.can_build:
+    if chosen.is_ready(config):
+        return
+    if (why := chosen.cannot_build(config)) is not None:
         where = " and ".join(stored.values())
         options = " ".join(f"--{name} {place}" for name, place in stored.items())
         raise ConfigError(
-            f"{chosen.missing(config)}; the run says that its data lay in {where}, which you have "
-            f"not named: if you trust it, add {options}"
+            f"{why}; the run says that its data lay in {where}, which you have not named: if you "
+            f"trust it, add {options}"
         )

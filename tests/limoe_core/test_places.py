@@ -106,6 +106,14 @@ def test_evaluate_says_where_the_runs_data_lay(tmp_path: Path) -> None:
     check_place(run, replace(run.config.data, dir=str(tmp_path)))
 
 
+def test_a_set_that_can_be_built_elsewhere_alone_is_told_so_as_well(tmp_path: Path) -> None:
+    theirs = tmp_path / "theirs"
+    run = stranger(tmp_path, config_at(theirs, config="full"))  # whose art is not here
+    with pytest.raises(ConfigError, match=f"needs art .* add --data.dir {theirs}"):
+        check_place(run, run.config.data)
+    check_place(run, replace(run.config.data, config="base"))  # of installed packages
+
+
 @pytest.mark.parametrize(
     "name", ["../x", "/etc/x", "a/../b", "gs://a", "a//b", "a b", "", ".", "a:b", "a\n", "x" * 200]
 )

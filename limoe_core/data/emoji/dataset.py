@@ -62,15 +62,21 @@ class EmojiSet(DataSet):
             "or evaluating builds it"
         )
 
+    def cannot_build(self, config: DataConfig) -> str | None:
+        """See `DataSet.cannot_build`."""
+        art = art_folder(data_directory(config.dir))
+        if self._known_config(config) != "full" or has_full_art(art):
+            return None
+        place = f" ARGS='--dir {config.dir}'" if config.dir else ""
+        return (
+            f"the emoji set's config 'full' needs art that is not in {art}; fetch it with "
+            f"`make data{place}`, or take --data.config base"
+        )
+
     def build(self, config: DataConfig, *, progress: Reported = True) -> None:
         """See `DataSet.build`; takes about a minute."""
-        art = art_folder(data_directory(config.dir))
-        if self._known_config(config) == "full" and not has_full_art(art):
-            place = f" ARGS='--dir {config.dir}'" if config.dir else ""
-            raise ConfigError(
-                f"the emoji set's config 'full' needs art that is not in {art}; fetch it with "
-                f"`make data{place}`, or take --data.config base"
-            )
+        if (why := self.cannot_build(config)) is not None:
+            raise ConfigError(why)
         builder = self._builder(config)
         builder.progress = progress
         build_once(builder)
