@@ -37,7 +37,7 @@ __all__ = [
 ]
 
 #: Names become folders, so none of them leads anywhere else: `set`, `set/config`, `set:1.0.0`.
-_SET_NAME = re.compile(r"[A-Za-z0-9_][\w-]{0,99}(/[A-Za-z0-9_][\w.+-]{0,99})?(:[0-9.]{1,30})?")
+_SET_NAME = re.compile(r"[A-Za-z0-9_][\w+-]{0,99}(/[A-Za-z0-9_][\w.+-]{0,99})?(:[0-9.]{1,30})?")
 _SET_CONFIG = re.compile(r"[A-Za-z0-9_][\w.+-]{0,99}")
 
 

@@ -113,11 +113,13 @@ def test_pictures_go_on_white_as_pillow_does_it() -> None:
 
 def test_a_pool_knows_each_picture_by_concept_and_style() -> None:
     first, second = some_pairs("test_style"), some_pairs("validation")
+    alone = of_pairs([first])
+    place = alone.place["1F415.twemoji"]
+    assert alone.names[place] == "dog"
+    assert alone.categories[place] == "Animals"
     pool = of_pairs([first, second])
     assert len(pool) == 24
-    place = pool.place["1F415.twemoji"]
-    assert pool.names[place] == "dog"
-    assert pool.categories[place] == "Animals"
+    assert pool.place["validation.0"] == 12, "what has the same name twice is numbered"
     assert pool.splits[-1] == "validation"
     assert np.array_equal(pool.source.value.pictures[12], second.pictures[0])
     assert pool.texts["ar"][2] == "كلب"

@@ -268,7 +268,7 @@ def test_the_command_line_of_a_resumed_run_is_told_apart_from_its_settings(
     run = trained(begin(tmp_path / "run", shapes), 5)
     options = ["--run", str(run.path), "--resume"]
     for more, words in [
-        (["--model.experts", "8"], "with --model.experts 4;"),
+        (["--model.experts", "8"], "with --model.experts 8 (it has 4);"),
         (["--preset", "emoji-tiny"], "--preset emoji-tiny does not fit run, which has"),
         (["--train.steps", "3"], "--train.steps 3 is fewer than"),
         (["--mesh", "data=9"], "is for 9 devices"),
