@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from limoe_core.config import ConfigError, DataConfig
-from limoe_core.data.identity import Recorded
+from limoe_core.data.identity import Recorded, data_of
 from limoe_core.data.registry import data_set
 from limoe_core.runs import Run
 
@@ -20,6 +20,15 @@ def can_build(config: DataConfig) -> bool:
     """Whether it could be built here, to show those pictures."""
     chosen = data_set(config)
     return bool(chosen.unseen) and chosen.can_build and not _is_ready(config)
+
+
+def another_would_be_built(run: Run) -> str:
+    """A sentence, with a space before it, where building here gives another set than the run's."""
+    here, trained = data_set(run.config.data).resolve(run.config.data), data_of(run).config
+    if trained in ("auto", here):
+        return ""
+    name = run.config.data.name
+    return f" It gives {name}/{here} here, and the run was trained on {name}/{trained}."
 
 
 def other_data(run: Run) -> str | None:

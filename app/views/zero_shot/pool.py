@@ -21,7 +21,7 @@ from analysis.picture_sets import PictureSet
 from analysis.recipes import Recorded, record
 from app.parts import messages
 from app.server import jobs, recorded
-from app.server.datasets import can_build, is_built, other_data
+from app.server.datasets import another_would_be_built, can_build, is_built, other_data
 from limoe_core.config import ConfigError, DataConfig
 from limoe_core.runs.directory import Run, RunError
 
@@ -145,7 +145,7 @@ def _offer_build(run: Run) -> None:
         messages.say(
             "info",
             "The run's data set is not built on this machine, so the pictures here are the run's "
-            "own probe pictures. Building takes about a minute.",
+            f"own probe pictures. Building takes minutes.{another_would_be_built(run)}",
         )
     with right:
         wanted = st.button("Build the data set", key="pool.build", width="stretch")
