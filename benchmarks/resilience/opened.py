@@ -57,29 +57,26 @@ class Watch:
     troubles: list[str] = field(default_factory=list)
 
 
-def run(source: Path, choose: Callable[[list[Case]], list[Case]] = list) -> list[Record]:
+def run(source: Path, chosen: Callable[[str], bool] = lambda name: True) -> list[Record]:
     """Open every case on every page.
 
     Args:
       source: a good run, with everything that a run may have; it is not changed.
-      choose: takes some of the cases, for a short version.
+      chosen: whether to open the case of a name; all by default.
     """
     with tempfile.TemporaryDirectory(prefix="hostile-") as name:
         folder = Path(name) / "runs"
         shutil.copytree(source, folder / GOOD)
-        cases = hostile_runs(folder / GOOD, folder)
-        chosen = choose(cases)
-        for path in {case.path for case in cases} - {case.path for case in chosen}:
-            _remove(path)
+        cases = hostile_runs(folder / GOOD, folder, chosen)
         with dashboard(folder, Path(name) / "log.txt") as server:
-            failures, outcomes, watch, grown = attack(server, chosen)
+            failures, outcomes, watch, grown = attack(server, cases)
             complaints = server.complaints()
         _open_again(folder)
     failures += [f"the good run: {trouble}" for trouble in watch.troubles]
     failures += [f"the server's log: {line}" for line in sorted(set(complaints))]
     slowest = max(watch.seconds, default=0.0)
     how = (
-        f"{len(chosen)} runs beside a good one: {dict(sorted(outcomes.items()))}; the good run was "
+        f"{len(cases)} runs beside a good one: {dict(sorted(outcomes.items()))}; the good run was "
         f"asked {len(watch.seconds)} times meanwhile, slowest answer {slowest:.1f} s; the server "
         f"grew by {grown:.0f} MiB" + "".join(f"; {failure}" for failure in failures[:20])
     )
@@ -148,14 +145,6 @@ def _ask_all(server: Server, query: dict[str, str]) -> list[float]:
             if "no run" in client.words():
                 raise Trouble(f"the good run is gone: /{page}?{urlencode(query)}")
         return taken
-
-
-def _remove(path: Path) -> None:
-    _open_again(path)
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    elif path.is_symlink() or path.exists():
-        path.unlink()
 
 
 def _open_again(folder: Path) -> None:

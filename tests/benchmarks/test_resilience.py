@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -123,7 +124,7 @@ def test_tampered_traces_are_refused_or_can_be_measured(small: Path) -> None:
 
 
 def test_hostile_runs_take_no_page_from_the_reader_of_a_good_one(small: Path) -> None:
-    (record,) = opened.run(small, lambda cases: cases[::25])
+    (record,) = opened.run(small, lambda name: zlib.crc32(name.encode()) % 25 == 0)
     assert record.tried > 40
     assert record.failed == 0, record.how
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from limoe_core import places
 from tests.app.evaluated_runs import make_evaluated
 from tests.browser.conftest import PATIENCE, Serve
 
@@ -31,6 +32,7 @@ def page_runs(runs_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
             path = run / "config.json"
             stored = json.loads(path.read_text())
             stored["config"]["data"]["dir"] = str(folder.parent / "no-data")
+            places.name(folder.parent / "no-data")  # or the page would look elsewhere
             path.write_text(json.dumps(stored))
         _made[runs_folder] = folder
     return _made[runs_folder]

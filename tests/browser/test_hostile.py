@@ -14,6 +14,7 @@ pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 
 from playwright.sync_api import Page, expect
 
+from limoe_core import places
 from limoe_core.runs.directory import Run
 from tests.browser import pictures
 from tests.browser.conftest import PATIENCE, Serve, Visit
@@ -52,8 +53,9 @@ def hostile(serve: Serve, runs_folder: Path, tmp_path_factory: pytest.TempPathFa
     run.save_probe(20, dataclasses.replace(trace, captions=captions, meta=meta))
     path = run.path / "config.json"
     stored = json.loads(path.read_text())
-    stored["data"]["name"] = MARKUP + TURNED + CAPTIONS[-1]
+    stored["data"]["name"] = MARKUP + TURNED + CAPTIONS[-1][:500_000]  # as much as fits
     stored["config"]["data"]["dir"] = str(folder.parent / "no-data")
+    places.name(folder.parent / "no-data")  # or the page would look elsewhere
     path.write_text(json.dumps(stored))
     return serve(folder)
 

@@ -112,6 +112,7 @@ def _link(target: Path | str, path: Path) -> None:
 
 
 def _crowded(path: Path) -> None:
+    path.mkdir(exist_ok=True)  # a run need not have every folder
     for number in range(3000):
         (path / f"{10_000_000 + number}.npz").touch()
 
@@ -123,5 +124,5 @@ def _deep(path: Path) -> None:
 def _odd_names(path: Path) -> None:
     names = ("9" * 200, "٣", "-1", "1e3", "00", "two\nlines", "\u202egpj", " ", "x" * 200)
     for name in names:
-        (path / name).mkdir()
+        (path / name).mkdir(parents=True)
         (path / f"{name}.npz").touch()
