@@ -433,7 +433,7 @@ def test_an_uploaded_picture_has_the_right_colours(
     middle = shown[shown.shape[0] // 2, shown.shape[1] // 2]
     assert np.abs(middle - expected).max() <= tolerance
     if make is pictures.animated:
-        expect(page.get_by_text("the first one is used")).to_be_visible()
+        expect(page.get_by_text("its first frame is used")).to_be_visible()
 
 
 def test_a_strip_of_ten_thousand_by_twenty_pixels(page: Page) -> None:
