@@ -24,7 +24,8 @@ COMMANDS: dict[str, tuple[str, ...]] = {
 #: Settings that another project may well have.
 OPEN = (
     '[server]\naddress = "0.0.0.0"\nenableCORS = false\nenableXsrfProtection = false\n'
-    'allowedHosts = ["*"]\nmaxUploadSize = 2000\n[browser]\ngatherUsageStats = true\n'
+    'allowedHosts = ["*"]\ncorsAllowedOrigins = ["http://evil.example"]\nenableAgentApi = true\n'
+    "maxUploadSize = 2000\n[browser]\ngatherUsageStats = true\n"
 )
 _LOCAL = {"127.0.0.1", "::1"}
 
