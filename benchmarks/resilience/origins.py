@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from app.shell.options import SHIPPED_RUNS
 from benchmarks.resilience.record import Record
@@ -34,8 +33,7 @@ def run(runs: Path = SHIPPED_RUNS) -> list[Record]:
     """Ask with every pair of host and origin; each must be let in or kept out, as is right."""
     with tempfile.TemporaryDirectory() as folder:
         with dashboard(runs, Path(folder) / "log.txt") as server:
-            port = urlsplit(server.address).port
-            assert port is not None
+            port = server.port
             wrong = [
                 f"Host {host}, Origin {origin}: {status}"
                 for host, origin, wanted in cases(port)

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 #: Root of the project.
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,6 +27,13 @@ class Server:
     process: int
     """Its process id."""
     log: Path
+
+    @property
+    def port(self) -> int:
+        """Its port."""
+        found = urlsplit(self.address).port
+        assert found is not None
+        return found
 
     def complaints(self) -> list[str]:
         """Lines of the log that name an exception."""

@@ -1,8 +1,9 @@
-"""What a port answers, and on which addresses, without a library between."""
+"""What a port answers, whatever it is asked, and on which addresses it listens."""
 
 from __future__ import annotations
 
 import base64
+import http.client
 import os
 import socket
 from pathlib import Path
@@ -25,30 +26,35 @@ def listening(port: int) -> set[str]:
     return found
 
 
-def handshake(port: int, host: str | None, origin: str | None, *, seconds: float = 30.0) -> int:
-    """HTTP status of a request for the dashboard's web socket; 101 is a session that was opened.
+def handshake(port: int, host: str | None, origin: str | None) -> int:
+    """HTTP status of a request for the dashboard's web socket; 101 is a session that was opened."""
+    connection = shake_hands(port, host, origin)
+    found = connection.getresponse().status
+    connection.close()
+    return found
+
+
+def shake_hands(
+    port: int, host: str | None, origin: str | None, *, seconds: float = 60.0
+) -> http.client.HTTPConnection:
+    """A connection that asks for the dashboard's web socket, and listens to nothing afterwards.
 
     Args:
       host, origin: headers as they are sent, whatever they say; None for none.
-
-    Raises:
-      OSError: no answer.
     """
-    key = base64.b64encode(os.urandom(16)).decode()
-    lines = [
-        "GET /_stcore/stream HTTP/1.1",
-        *([f"Host: {host}"] if host is not None else []),
-        *([f"Origin: {origin}"] if origin is not None else []),
-        "Upgrade: websocket",
-        "Connection: Upgrade",
-        f"Sec-WebSocket-Key: {key}",
-        "Sec-WebSocket-Version: 13",
-        "Sec-WebSocket-Protocol: streamlit",
-    ]
-    with socket.create_connection(("localhost", port), timeout=seconds) as connection:
-        connection.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
-        answer = connection.recv(4096)
-    parts = answer.split(maxsplit=2)
-    if len(parts) < 2 or not parts[1].isdigit():
-        raise OSError(f"no HTTP answer: {answer[:60]!r}")
-    return int(parts[1])
+    connection = http.client.HTTPConnection("localhost", port, timeout=seconds)
+    connection.putrequest("GET", "/_stcore/stream", skip_host=True)
+    headers = {
+        "Host": host,
+        "Origin": origin,
+        "Upgrade": "websocket",
+        "Connection": "Upgrade",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": base64.b64encode(os.urandom(16)).decode(),
+        "Sec-WebSocket-Protocol": "streamlit",
+    }
+    for name, value in headers.items():
+        if value is not None:
+            connection.putheader(name, value)
+    connection.endheaders()
+    return connection

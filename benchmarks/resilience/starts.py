@@ -5,7 +5,6 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from app.shell.options import SHIPPED_RUNS
 from benchmarks.resilience.client import Client
@@ -53,8 +52,7 @@ def run(runs: Path = SHIPPED_RUNS) -> list[Record]:
 
 def troubles(server: Server) -> list[str]:
     """What a started dashboard lets in that it should not."""
-    port = urlsplit(server.address).port
-    assert port is not None
+    port = server.port
     found = []
     if not listening(port) <= _LOCAL:
         found.append(f"it listens on {', '.join(sorted(listening(port) - _LOCAL))}")

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 import http.client
 import os
 import signal
-import socket
 import time
 import tomllib
 from collections.abc import Iterator
@@ -23,6 +21,7 @@ from app.server import uploads
 from benchmarks.resilience import starts
 from benchmarks.resilience.client import Client
 from benchmarks.resilience.server import Server, dashboard
+from benchmarks.resilience.sockets import handshake, listening, shake_hands
 from tests.limoe_core.test_places import AS_NOBODY
 
 ROOT = Path(__file__).parents[2]
@@ -44,10 +43,9 @@ def test_the_settings_that_ship_bind_to_this_machine_and_keep_protection_on() ->
 
 
 def test_a_started_server_listens_on_this_machine_alone(server: Server) -> None:
-    port = urlsplit(server.address).port
-    listening = _listening(port)
-    assert listening
-    assert listening <= {"127.0.0.1", "::1"}
+    found = listening(server.port)
+    assert found
+    assert found <= {"127.0.0.1", "::1"}
 
 
 @pytest.mark.parametrize(
@@ -70,7 +68,7 @@ def test_started_from_a_folder_with_other_settings_it_keeps_to_its_own(
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     log = tmp_path / "log.txt"
     with dashboard(runs_folder, log, folder=tmp_path, command=command) as server:
-        assert _listening(urlsplit(server.address).port)
+        assert listening(server.port)
         assert starts.troubles(server) == []
         assert status(server, "evil.example") == 403
 
@@ -105,26 +103,26 @@ def test_a_site_whose_name_was_turned_to_this_machine_gets_nothing(
     server: Server, host: str
 ) -> None:
     """DNS rebinding: the browser takes the page and this server for one site."""
-    port = urlsplit(server.address).port
+    port = server.port
     for name in (host, f"{host}:{port}"):
         assert {status(server, name, path) for path in PATHS} == {403}
-        assert handshake(server, name, f"http://{name}") == 403
-        assert handshake(server, name, None) == 403
+        assert handshake(server.port, name, f"http://{name}") == 403
+        assert handshake(server.port, name, None) == 403
 
 
 @pytest.mark.parametrize("host", OURS)
 def test_the_dashboards_own_names_are_answered(server: Server, host: str) -> None:
-    port = urlsplit(server.address).port
+    port = server.port
     for name in (host, f"{host}:{port}", host.upper()):
         assert {status(server, name, path) for path in PATHS} <= {200, 404}
-        assert handshake(server, name, f"http://{name}") == 101
-        assert handshake(server, name, "http://evil.example") == 403
+        assert handshake(server.port, name, f"http://{name}") == 101
+        assert handshake(server.port, name, "http://evil.example") == 403
 
 
 @pytest.mark.parametrize("host", ["", "localhost@evil.example", "localhost/x", "localhost:x"])
 def test_a_host_that_is_none_is_refused(server: Server, host: str) -> None:
     assert status(server, host) in (400, 403)
-    assert handshake(server, host, None) in (400, 403)
+    assert handshake(server.port, host, None) in (400, 403)
 
 
 def test_a_session_may_leave_so_many_files_only(server: Server) -> None:
@@ -193,7 +191,7 @@ def test_a_server_that_is_told_to_end_ends(tmp_path: Path, silent: bool) -> None
     log = tmp_path / "log.txt"
     with stuck_jobs(log) as server:
         Client(server.address).open_until("button", ".cancel")
-        deaf = shake_hands(server, "localhost", None) if silent else None
+        deaf = shake_hands(server.port, "localhost", None) if silent else None
         asked = time.monotonic()
         os.kill(server.process, signal.SIGTERM)
         while state_of(server.process) not in ("", "Z"):
@@ -205,7 +203,7 @@ def test_a_server_that_is_told_to_end_ends(tmp_path: Path, silent: bool) -> None
 
 
 def status(server: Server, host: str, path: str = "/") -> int:
-    connection = http.client.HTTPConnection("localhost", urlsplit(server.address).port, timeout=60)
+    connection = http.client.HTTPConnection("localhost", server.port, timeout=60)
     connection.putrequest("GET", path, skip_host=True)
     connection.putheader("Host", host)
     connection.endheaders()
@@ -214,37 +212,9 @@ def status(server: Server, host: str, path: str = "/") -> int:
     return found
 
 
-def handshake(server: Server, host: str, origin: str | None) -> int:
-    """Status of the answer to a request for the page's web socket."""
-    connection = shake_hands(server, host, origin)
-    found = connection.getresponse().status
-    connection.close()
-    return found
-
-
-def shake_hands(server: Server, host: str, origin: str | None) -> http.client.HTTPConnection:
-    """A connection that asks for the page's web socket, and listens to nothing afterwards."""
-    connection = http.client.HTTPConnection("localhost", urlsplit(server.address).port, timeout=60)
-    connection.putrequest("GET", "/_stcore/stream", skip_host=True)
-    more = {} if origin is None else {"Origin": origin}
-    headers = {
-        "Host": host,
-        "Upgrade": "websocket",
-        "Connection": "Upgrade",
-        "Sec-WebSocket-Version": "13",
-        "Sec-WebSocket-Key": base64.b64encode(bytes(16)).decode(),
-        "Sec-WebSocket-Protocol": "streamlit",
-        **more,
-    }
-    for name, value in headers.items():
-        connection.putheader(name, value)
-    connection.endheaders()
-    return connection
-
-
 def upload(server: Server, session: str, file: str, content: bytes) -> int:
     """Status of the answer to a file that a script puts, with the token of a page."""
-    connection = http.client.HTTPConnection("localhost", urlsplit(server.address).port, timeout=60)
+    connection = http.client.HTTPConnection("localhost", server.port, timeout=60)
     connection.request("GET", "/_stcore/host-config")
     connection.getresponse().read()
     connection.request("GET", "/_stcore/health")
@@ -296,20 +266,3 @@ def test_two_readers_click_through_all_pages_of_a_started_server(server: Server)
         other.open("")
         other.type("text", "a blue dog")
     assert server.complaints() == []
-
-
-def _listening(port: int | None) -> set[str]:
-    """Addresses on which this port is listened to, as Linux lists them."""
-    found = set()
-    for table, family in (("tcp", socket.AF_INET), ("tcp6", socket.AF_INET6)):
-        path = Path(f"/proc/net/{table}")
-        if not path.exists():
-            continue
-        for line in path.read_text().splitlines()[1:]:
-            _, local, _, state, *_ = line.split()
-            address, _, number = local.partition(":")
-            if state == "0A" and int(number, 16) == port:
-                words = [address[i : i + 8] for i in range(0, len(address), 8)]
-                packed = b"".join(bytes.fromhex(word)[::-1] for word in words)
-                found.add(socket.inet_ntop(family, packed))
-    return found
