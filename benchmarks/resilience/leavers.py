@@ -60,8 +60,7 @@ def run(readers: int = 12, runs: Path = SHIPPED_RUNS) -> list[Record]:
         f"{'never' if rest is None else f'{rest:.0f} s'} after they had left; ended "
         f"{'never' if ended is None else f'{ended:.1f} s'} after SIGTERM, with such work under way"
     )
-    failed = f"; FAILED: {'; '.join(failures)}" if failures else ""
-    return [Record("readers who leave", readers, len(failures), how + failed)]
+    return [Record.of("readers who leave", readers, failures, how)]
 
 
 def _probed(runs: Path) -> tuple[str, list[int]]:

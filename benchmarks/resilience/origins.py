@@ -46,8 +46,7 @@ def run(runs: Path = SHIPPED_RUNS) -> list[Record]:
         f"{len(OWN)} names of this machine, {len(FOREIGN)} foreign ones, {len(SITES)} other sites; "
         f"{opened} must be let in, {len(every) - opened} kept out"
     )
-    failed = f"; FAILED: {'; '.join(wrong[:10])}" if wrong else ""
-    return [Record("foreign hosts and origins", len(every), len(wrong), how + failed)]
+    return [Record.of("foreign hosts and origins", len(every), wrong, how)]
 
 
 def cases(port: int) -> list[tuple[str | None, str | None, bool]]:

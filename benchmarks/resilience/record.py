@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+_TOLD = 20
 
 
 @dataclass(frozen=True)
@@ -15,3 +18,9 @@ class Record:
     """Number of tries that did harm: an unexpected error, a wrong result, no answer."""
     how: str
     """Details: seeds, sizes, the slowest answer, memory; and what failed."""
+
+    @classmethod
+    def of(cls, name: str, tried: int, failures: Sequence[str], how: str) -> Record:
+        """The record of an attack whose failures are told in words; the first few stay in it."""
+        told = f"; FAILED: {'; '.join(failures[:_TOLD])}" if failures else ""
+        return cls(name, tried, len(failures), how + told)

@@ -46,8 +46,7 @@ def run(runs: Path = SHIPPED_RUNS) -> list[Record]:
         "all, with such settings in the user's home, and with both; looked at: listening "
         "addresses, statistics, a foreign host, a foreign origin"
     )
-    failed = f"; FAILED: {'; '.join(wrong[:10])}" if wrong else ""
-    return [Record("starts from elsewhere", tried, len(wrong), how + failed)]
+    return [Record.of("starts from elsewhere", tried, wrong, how)]
 
 
 def troubles(server: Server) -> list[str]:

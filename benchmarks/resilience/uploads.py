@@ -79,14 +79,14 @@ def _mutated(count: int, seed: int) -> Record:
         if wrong or seconds > MOST_SECONDS:
             failures.append(f"{label}: {wrong or f'{seconds:.0f} s'}")
     gc.collect()
-    return Record(
+    return Record.of(
         "mutated pictures",
         count,
-        len(failures),
+        failures,
         f"seed {seed}; {len(whole)} seeds, {len(mutations.MUTATIONS)} mutations; "
         f"{outcomes['read']:,} read, {outcomes['refused']:,} refused; slowest {slowest[0]:.2f} s "
         f"of processor time ({slowest[1]}); memory {before:.0f} MiB before, "
-        f"{resident_mib():.0f} after" + _and(failures),
+        f"{resident_mib():.0f} after",
     )
 
 
@@ -102,18 +102,14 @@ def _bombs() -> Record:
         slowest, most = max(slowest, (seconds, name)), max(most, (peak.rise, name))
         if wrong or seconds > MOST_SECONDS or peak.rise > MOST_MEMORY:
             failures.append(f"{name}: {wrong or ''} {seconds:.1f} s, {peak.rise:.0f} MiB")
-    return Record(
+    return Record.of(
         "pictures that ask for much",
         len(files),
-        len(failures),
+        failures,
         f"slowest {slowest[0]:.1f} s of processor time ({slowest[1]}), most memory "
-        f"{most[0]:.0f} MiB ({most[1]})" + _and(failures),
+        f"{most[0]:.0f} MiB ({most[1]})",
     )
 
 
 def _is_sentence(text: str) -> bool:
     return 0 < len(text) < 600 and text[0].isupper() and text.rstrip().endswith(".")
-
-
-def _and(failures: list[str]) -> str:
-    return f"; FAILED: {'; '.join(failures[:10])}" if failures else ""
