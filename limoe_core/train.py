@@ -56,7 +56,7 @@ HELP = command.Help(
     # your own pictures with captions or classes; docs/data.md says how they may lie
     {program} --run checkpoints/mine --data.path pictures/
     # from a trained model, with pictures of your own and a lower learning rate
-    {program} --run checkpoints/tuned --init-from checkpoints/limoe-emoji \\
+    {program} --run checkpoints/tuned --init-from checkpoints/my-run \\
         --data.path pictures/ --optimizer.learning-rate 3e-4 --train.steps 500
     # a model of the paper on eight devices
     {program} --run checkpoints/coco --preset B/16 \\

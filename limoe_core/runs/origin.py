@@ -36,14 +36,10 @@ class Origin:
         run, step = _text(about.get("run")), about.get("step")
         if run is None or type(step) is not int or step < 0:
             return None
+        path, data, digest = (_text(about.get(name)) for name in ("path", "data", "digest"))
         changes = about.get("changes")
-        listed = changes[:_MOST_SENTENCES] if isinstance(changes, list) else []
-        return cls(
-            run,
-            step,
-            *(_text(about.get(name)) for name in ("path", "data", "digest")),
-            tuple(text for text in map(_text, listed) if text is not None),
-        )
+        listed = map(_text, changes[:_MOST_SENTENCES] if isinstance(changes, list) else [])
+        return cls(run, step, path, data, digest, tuple(text for text in listed if text))
 
     def to_dict(self) -> dict[str, Any]:
         """The inverse of `read`."""

@@ -137,8 +137,8 @@ def transferred(
     """
     made = {**trained, "blocks": dict(trained["blocks"])}
     if descent is not None:
-        tables = (each["token_embedding"]["embedding"] for each in (trained, fresh))
-        made["token_embedding"] = {"embedding": embeddings(*tables, descent)}
+        table, begun = (each["token_embedding"]["embedding"] for each in (trained, fresh))
+        made["token_embedding"] = {"embedding": embeddings(table, begun, descent)}
     made["image_positions"] = resampled(trained["image_positions"], old.grid, new.grid)
     kept = trained["text_positions"][: new.text_length]
     made["text_positions"] = jnp.concatenate([kept, fresh["text_positions"][len(kept) :]])

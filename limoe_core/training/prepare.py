@@ -108,7 +108,9 @@ class Start:
         if config.train.tensorboard:
             tensorboard.check()
         devices = make_mesh(MeshShape.parse(mesh, jax.device_count()))
-        initial = source and Initial.read(source, devices, new_vocabulary=new_vocabulary)
+        initial = None
+        if source is not None:
+            initial = Initial.read(source, devices, new_vocabulary=new_vocabulary)
         splits, fitted = None, None
         if lower and config.data.path is not None and not begun:
             splits = _splits(config)
@@ -177,7 +179,9 @@ class Start:
 
     def _write(self, tokenizer: Tokenizer) -> Run:
         data = recorded(self.config.data, self.splits)
-        origin = self.initial and self.initial.origin(self.config, tokenizer)
+        origin = None
+        if self.initial is not None:
+            origin = self.initial.origin(self.config, tokenizer)
         if self.old is None:
             return Run.create(
                 self.path,

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from limoe_core import command
 from limoe_core import train as command_line
 from limoe_core.config import Config, ConfigError, DataConfig
-from limoe_core.data.registry import DATA_SETS
 from limoe_core.presets import dense_twin, preset
 from limoe_core.runs import Run, RunError
 from limoe_core.runs.origin import Origin
@@ -21,7 +25,9 @@ from limoe_core.training.fitting import LOWERED
 from limoe_core.training.loop import train
 from limoe_core.training.prepare import Start
 from limoe_core.training.source import Source
+from tests.conftest import ROOT
 from tests.limoe_core.data import own_pairs
+from tests.limoe_core.devices.test_mesh import finish, free_port
 from tests.limoe_core.training.trained import part, trained_parameters, trained_run
 
 
@@ -272,17 +278,20 @@ def test_a_vocabulary_that_is_kept_is_not_lowered(
     assert run.origin is not None and run.origin.data == "made_up_shapes/plain:1"
 
 
-def test_a_source_whose_data_is_missing_names_it_only_where_it_is_asked_for(
+def test_data_of_a_source_lies_where_it_says_only_if_that_is_named(
     source: Run, tmp_path: Path
 ) -> None:
-    assert "made_up_shapes" in DATA_SETS
-    words = r"not-there is not in|not_there is not in"
-    with pytest.raises(ConfigError, match=words):
-        begin(
-            tmp_path / "new",
-            replace(source.config, data=DataConfig(name="not_there", dir=str(tmp_path))),
-            init_from=source.path,
-        )
+    path = source.path / "config.json"
+    info = json.loads(path.read_text())
+    info["config"]["data"].update(name="stranger_set", dir=str(tmp_path / "strange"))
+    path.write_text(json.dumps(info))
+    own = Source.named(source.path).settings()
+    assert own.data.dir is None
+    with pytest.raises(ConfigError, match=r"trust it, add --data\.dir .*strange"):
+        begin(tmp_path / "new", own, init_from=source.path)
+    other = replace(own, data=DataConfig(name="other_set"))
+    with pytest.raises(ConfigError, match=r"other_set is not in [^;]*;(?!.*trust)"):
+        begin(tmp_path / "new", other, init_from=source.path)
 
 
 @pytest.mark.training
@@ -296,4 +305,43 @@ def test_experts_are_trained_from_a_dense_run(shapes: Config, tmp_path: Path) ->
     assert run.config.model.experts == 4
     assert command_line.main([*words[:2], "--resume", "--train.steps", "3"]) == 0
     assert run.steps() == [0, 2, 3]
-    assert [line["step"] for line in run.metrics()] == [1, 2, 3]
+    logged = [line["step"] for line in run.metrics() if "loss" in line]
+    assert logged == [1, 2, 3]
+
+
+@pytest.mark.processes
+def test_two_processes_start_from_a_run_as_one_does(shapes: Config, tmp_path: Path) -> None:
+    folder = own_pairs.csv_folder(tmp_path / "things")
+    data = DataConfig(path=str(folder), dir=str(tmp_path / "data"), batch_size=8)
+    config = part(replace(shapes, data=data), "model", experts=0)
+    dense = trained_run(tmp_path / "dense", config, 7)
+    port = free_port()
+
+    def command(run: str, *options: str, **environment: str) -> subprocess.Popen[str]:
+        words = ["--run", str(tmp_path / run), "--init-from", str(dense.path), "--train.steps", "1"]
+        words += ["--model.experts", "4", "--train.evaluate-every", "0", *options]
+        return subprocess.Popen(
+            [sys.executable, "-m", "limoe_core.train", *words],
+            cwd=ROOT,
+            env={**os.environ, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    cluster = {"JAX_COORDINATOR_ADDRESS": f"localhost:{port}", "JAX_NUM_PROCESSES": "2"}
+    finish(command("alone"))
+    finish(
+        *(
+            command("both", "--mesh", "expert=2", JAX_PROCESS_ID=str(index), **cluster)
+            for index in range(2)
+        )
+    )
+    alone, both = Run.open(tmp_path / "alone"), Run.open(tmp_path / "both")
+    assert both.steps() == alone.steps() == [0, 1]
+    for ours, theirs in zip(
+        jax.tree.leaves(both.restore_params(0)),
+        jax.tree.leaves(alone.restore_params(0)),
+        strict=True,
+    ):
+        np.testing.assert_allclose(ours, theirs, atol=1e-6)

@@ -13,6 +13,7 @@ import numpy as np
 from limoe_core.config import Config
 from limoe_core.model.functional import FunctionalModel, Params
 from limoe_core.runs import Run
+from limoe_core.training.fitting import LOWERED
 from limoe_core.training.prepare import Start
 
 
@@ -31,7 +32,7 @@ def trained_parameters(config: Config, seed: int = 1) -> Params:
 
 def trained_run(path: Path, config: Config, *steps: int) -> Run:
     """A run with such parameters at some steps, and a tokenizer of its data."""
-    run = Start.checked(path, config, resume=False, mesh="").written()[0]
+    run = Start.checked(path, config, resume=False, mesh="", lower=LOWERED).written()[0]
     with run.checkpoints(keep=0) as store:
         for step in steps:
             store.save(step, trained_parameters(run.config, seed=step))
