@@ -14,11 +14,12 @@ from typing import Annotated, Any
 
 import tyro
 
-from limoe_core.config import Config
+from limoe_core.config import Config, ConfigError
 from limoe_core.data.identity import data_of
 from limoe_core.presets import PRESETS, preset
 from limoe_core.runs import Run
 from limoe_core.training.resume import check_preset, option
+from limoe_core.training.source import Source
 
 #: The name of a preset, whose help names them all.
 PresetName = Annotated[
@@ -27,6 +28,11 @@ PresetName = Annotated[
         metavar="NAME", help=f"Named settings to start from, one of {', '.join(PRESETS)}."
     ),
 ]
+
+#: Settings that name other data than a trained run's.
+_WHICH_DATA = ("data.name", "data.path")
+#: Settings of parameters that a trained run gives.
+_GIVEN_BY_SOURCE = ("loss.initial_temperature",)
 
 
 @dataclass(frozen=True)
@@ -71,17 +77,26 @@ def not_given(settings: Collection[str], arguments: list[str] | None = None) -> 
     return [setting for setting in settings if option(setting) not in given]
 
 
+def _require_absent(settings: Collection[str], arguments: list[str]) -> None:
+    if given := sorted({*settings} - {*not_given(settings, arguments)}):
+        raise ConfigError(
+            f"{option(given[0])} does nothing with --init-from, which gives a trained value; "
+            "leave it out"
+        )
+
+
 def parse_with_preset(
     command: type[Any], arguments: list[str] | None = None, about: Help | None = None
 ) -> Any:
     """Parse a command that has a `config` and a `preset`: the preset gives the config's defaults.
 
     With --resume, the run that is resumed gives them, so that an option that is not given is as
-    in the run. A preset beside it must have the settings of the run.
+    in the run. A preset beside it must have the settings of the run. With --init-from and without
+    a preset, the trained run gives them; its vocabulary goes before a preset's.
 
     Raises:
       ConfigError: for a preset that does not exist or does not fit, or settings that cannot work.
-      RunError: there is no run to resume.
+      RunError: there is no run to resume, or to start from.
     """
     about = about or Help(command.__module__)
     arguments = sys.argv[1:] if arguments is None else arguments
@@ -89,6 +104,8 @@ def parse_with_preset(
     first.add_argument("--preset")
     first.add_argument("--run")
     first.add_argument("--resume", action="store_true")
+    first.add_argument("--init-from", "--init_from")
+    first.add_argument("--new-vocabulary", "--new_vocabulary", action="store_true")
     found, _ = first.parse_known_args(arguments)
     fields = {field.name for field in dataclasses.fields(command)}
     values: dict[str, Any] = {"run": tyro.MISSING} if "run" in fields else {}
@@ -110,7 +127,15 @@ def parse_with_preset(
 
     name = found.preset or command.preset
     if not (found.resume and found.run and "resume" in fields):
-        return parsed(preset(name), name)
+        base = preset(name)
+        if found.init_from and "init_from" in fields:
+            _require_absent(_GIVEN_BY_SOURCE, arguments)
+            other_data = len(not_given(_WHICH_DATA, arguments)) < len(_WHICH_DATA)
+            own = Source.named(found.init_from).settings(other_data=other_data)
+            vocabulary = base.model if found.new_vocabulary else own.model
+            model = replace(base.model, vocab_size=vocabulary.vocab_size)
+            base = replace(base, model=model) if found.preset else own
+        return parsed(base, name)
     run = Run.open(found.run)
     if found.preset:
         check_preset(run, name, parsed(preset(name), name).config)

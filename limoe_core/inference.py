@@ -75,6 +75,8 @@ class LoadedModel:
             f"up to {model.text_length} text tokens of {model.vocab_size:,} pieces",
             f"trained on {data}",
         ]
+        if self.run is not None and self.run.origin is not None:
+            lines.append(f"started from {self.run.origin}")
         return "\n  ".join(lines)
 
     def encode_images(self, images: Sequence[Picture]) -> Float[np.ndarray, "n d"]:

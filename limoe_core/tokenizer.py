@@ -111,6 +111,11 @@ class Tokenizer:
         """Number of pieces."""
         return self._processor.GetPieceSize()
 
+    @property
+    def vocabulary(self) -> list[str]:
+        """Every piece, by id; word beginnings are marked with ▁, bytes written like <0x0A>."""
+        return [self._processor.IdToPiece(i) for i in range(self.vocab_size)]
+
     def normal(self, text: str) -> NormalText:
         """A text as it is tokenized, and what was changed for that.
 

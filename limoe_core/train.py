@@ -28,6 +28,13 @@ class Command:
     --train.steps, another --data.dir or --data.path with the same data, another --mesh and how
     often things are logged, saved, probed and evaluated may be given; what would make another model
     is refused."""
+    init_from: str | None = None
+    """Start from the parameters of a trained run: a folder such as checkpoints/limoe-emoji, or
+    folder@step for another step than its newest. Settings that are not given are those of that
+    run, or those of --preset. A mixture of experts may start from a dense run."""
+    new_vocabulary: bool = False
+    """With --init-from: train a vocabulary on the new captions instead of keeping that of the
+    trained run."""
     mesh: str = ""
     """How many devices split the experts and how many more the batch, such as data=4,expert=2. By
     default every device takes a part of the batch and has all experts. May change on --resume."""
@@ -48,6 +55,9 @@ HELP = command.Help(
     {program} --run checkpoints/wide --model.experts 16 --train.steps 9000
     # your own pictures with captions or classes; docs/data.md says how they may lie
     {program} --run checkpoints/mine --data.path pictures/
+    # from a trained model, with pictures of your own and a lower learning rate
+    {program} --run checkpoints/tuned --init-from checkpoints/my-run \\
+        --data.path pictures/ --optimizer.learning-rate 3e-4 --train.steps 500
     # a model of the paper on eight devices
     {program} --run checkpoints/coco --preset B/16 \\
         --data.name coco_captions --mesh data=4,expert=2
@@ -85,6 +95,8 @@ def main(arguments: list[str] | None = None) -> int:
                     resume=options.resume,
                     mesh=options.mesh,
                     lower=command.not_given(LOWERED, arguments),
+                    init_from=options.init_from,
+                    new_vocabulary=options.new_vocabulary,
                     termination=termination,
                 )
             except Ended:

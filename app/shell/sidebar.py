@@ -113,7 +113,7 @@ def list_broken(runs: Runs) -> None:
 
 
 def describe(run: Run) -> str:
-    """One line about a run: experts, size, data."""
+    """One line about a run: experts, size, data, and the run that it was started from."""
     model = run.config.model
     parts = [
         f"{model.experts} experts, top {model.top_k}, in {len(model.moe_layers)} of "
@@ -129,6 +129,8 @@ def describe(run: Run) -> str:
     data = run.info.get("data")
     if isinstance(data, dict) and isinstance(data.get("name"), str):
         parts.append(data["name"])
+    if run.origin is not None:
+        parts.append(f"started from {run.origin}")
     return " · ".join(parts)
 
 

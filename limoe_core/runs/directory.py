@@ -54,6 +54,7 @@ from limoe_core.runs.files import (
     stamp_of,
     whole_steps,
 )
+from limoe_core.runs.origin import Origin
 
 if TYPE_CHECKING:
     from jaxtyping import UInt8
@@ -102,7 +103,7 @@ class Run:
     """Its settings. A place on this machine is among them only if the user has named it as well:
     see `limoe_core.places`."""
     info: dict[str, Any]
-    """The rest of config.json: format, data, versions, seed, created, parameters."""
+    """The rest of config.json: format, data, versions, seed, created, parameters, init_from."""
     unfollowed: Mapping[str, str] = field(default_factory=dict)
     """Places that config.json names and the user has not, by their option, such as data.dir."""
     within: Path = field(default=ANYWHERE, repr=False, compare=False)
@@ -116,14 +117,21 @@ class Run:
     def __repr__(self) -> str:
         size = self.info.get("parameters")
         data = self.info.get("data") or {}
+        origin = self.origin
         lines = [
             f"Run({str(self.path)!r})",
             self.config.model.summary + (f"; {size:,} parameters" if size else ""),
+            *([f"started from {origin}"] if origin else []),
             f"data: {data.get('name', self.config.data.name)}",
             f"checkpoints: {', '.join(map(str, self.steps())) or 'none yet'}"
             f" of {self.config.train.steps} steps",
         ]
         return "\n  ".join(lines)
+
+    @property
+    def origin(self) -> Origin | None:
+        """The trained run that it was started from; None if it was trained from scratch."""
+        return Origin.read(self.info.get("init_from"))
 
     # ---- opening
 
@@ -136,6 +144,7 @@ class Run:
         data: Mapping[str, Any] | None = None,
         parameters: int | None = None,
         tokenizer: Tokenizer | None = None,
+        origin: Origin | None = None,
         exist: bool = False,
     ) -> Run:
         """Starts a run directory.
@@ -145,6 +154,7 @@ class Run:
             `limoe_core.data.identity`.
           parameters: size of the model.
           tokenizer: is there from the first moment, if given.
+          origin: the trained run that its parameters come from.
           exist: open the run instead if one with the same settings is there.
 
         Raises:
@@ -167,6 +177,7 @@ class Run:
             "seed": config.train.seed,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "parameters": parameters,
+            **_told_of(origin),
         }
         # Filled under another name first: no reader ever meets a run without its config.
         temporary = place.with_name(f".{place.name}.{os.getpid()}")
@@ -199,11 +210,17 @@ class Run:
         return cls.open(place)
 
     def with_settings(
-        self, config: Config, *, data: Mapping[str, Any], parameters: int | None = None
+        self,
+        config: Config,
+        *,
+        data: Mapping[str, Any],
+        parameters: int | None = None,
+        origin: Origin | None = None,
     ) -> Run:
         """Writes other settings to config.json, for training that goes on with them."""
         changed = {"data": dict(data), "seed": config.train.seed, "parameters": parameters}
-        info = {**self.info, **changed, "config": config.to_dict()}
+        kept = {name: value for name, value in self.info.items() if name != "init_from"}
+        info = {**kept, **changed, **_told_of(origin), "config": config.to_dict()}
         write_json(self.path_of("config"), info)
         return Run.open(self.path)
 
@@ -531,6 +548,10 @@ class Run:
             tokenizer.save(temporary)
 
 
+def _told_of(origin: Origin | None) -> dict[str, Any]:
+    return {} if origin is None else {"init_from": origin.to_dict()}
+
+
 def _without_strange_places(config: Config) -> tuple[Config, dict[str, str]]:
     """The settings without the places that the user never named, and those places by option."""
     strange = {
@@ -560,6 +581,7 @@ def _require_info(place: Path, info: Mapping[str, Any]) -> None:
       RunError: it is.
     """
     kinds = {"data": dict, "versions": dict, "created": str, "seed": int, "parameters": int}
+    kinds |= {"init_from": dict}
     for name, kind in kinds.items():
         if type(info.get(name)) not in (kind, NoneType):
             raise RunError(f"{place}/config.json: {name} is a {type(info[name]).__name__}")

@@ -38,6 +38,8 @@ def export_params(
         info = {**run.info, "config": config.to_dict()}
         if isinstance(info.get("data"), Mapping):
             info["data"] = {name: v for name, v in info["data"].items() if name != "directory"}
+        if run.origin is not None:
+            info["init_from"] = dataclasses.replace(run.origin, path=None).to_dict()
         write_json(place / CONFIG, info)
     shipped = Run.create(place, config, exist=True)
     _copy(run, shipped, run.path_of("tokenizer"))

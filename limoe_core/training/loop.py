@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Collection
 from contextlib import nullcontext
@@ -35,6 +36,8 @@ def train(
     resume: bool = False,
     mesh: str = "",
     lower: Collection[str] = (),
+    init_from: str | os.PathLike[str] | None = None,
+    new_vocabulary: bool = False,
     termination: Termination | None = None,
 ) -> Run:
     """Train to the end, from the start or from the newest checkpoint of a run.
@@ -49,6 +52,10 @@ def train(
       mesh: see `limoe_core.devices.mesh.MeshShape.parse`.
       lower: settings that are lowered where your own pairs are too few; some of
         `limoe_core.training.fitting.LOWERED`.
+      init_from: a trained run whose newest parameters a new run starts from, or `run@step` for
+        those of another step: see `limoe_core.training.initial`. Its settings are those of
+        `limoe_core.training.source.Source.named(init_from).settings()`.
+      new_vocabulary: train a vocabulary on the captions, where the trained run's is kept else.
       termination: once it is asked for, the step at hand is saved and is the last.
 
     Raises:
@@ -57,28 +64,37 @@ def train(
       TrainingError: if training cannot go on; the message says what is safe.
     """
     keep_freed_memory()
-    if resume and has_ended(run := Run.open(path), config):
+    if resume and has_ended(run := Run.open(path), config, init_from):
         print(
             f"{run.name} was trained to its last step, {run.config.train.steps:,}, so nothing is "
             "left to do; a larger --train.steps goes on",
             file=sys.stderr,
         )
         return run
-    start = Start.checked(path, config, resume=resume, mesh=mesh, lower=lower)
+    start = Start.checked(
+        path,
+        config,
+        resume=resume,
+        mesh=mesh,
+        lower=lower,
+        init_from=init_from,
+        new_vocabulary=new_vocabulary,
+    )
     run, tokenizer, batches = start.written()
-    config, functional, devices = run.config, start.functional, start.devices
+    config, functional, devices, placer = run.config, start.functional, start.devices, start.placer
     keep, keep_period = config.train.keep_checkpoints, config.train.keep_period
     # One process holds the run for all of them.
     held = run.held_for_training() if processes.is_first() else nullcontext()
     with explained_write_errors(run), held:
         with run.checkpoints(keep=keep, keep_period=keep_period) as store:
-            state = start_or_restore(run, store, functional, batches, devices)
+            state = start_or_restore(run, store, functional, batches, devices, start.initial)
             observer = Observer(run, functional, tokenizer, start.splits["validation"], devices)
+            del start  # and with it the trained parameters that the first ones were made of
             stopping = termination or Termination()
             loop(
                 state,
                 batches,
-                start.placer,
+                placer,
                 store,
                 observer,
                 functional,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
@@ -12,7 +13,7 @@ import jax
 from jax.sharding import Mesh
 
 from limoe_core import places
-from limoe_core.config import Config
+from limoe_core.config import Config, ConfigError
 from limoe_core.data.batches import training_batches
 from limoe_core.data.captions import CaptionCounts
 from limoe_core.data.identity import data_of, difference, recorded
@@ -27,9 +28,11 @@ from limoe_core.tokenizer import Tokenizer
 from limoe_core.training import tensorboard
 from limoe_core.training.errors import explained_write_errors
 from limoe_core.training.fitting import Fitted
+from limoe_core.training.initial import Initial
 from limoe_core.training.placement import Placer
 from limoe_core.training.resume import changed, consequences, settings_to_go_on
 from limoe_core.training.room import check_room
+from limoe_core.training.source import Source
 from limoe_core.training.summary import summary
 
 
@@ -50,6 +53,8 @@ class Start:
     placer: Placer
     fitted: Fitted | None = None
     """What was lowered to fit the data."""
+    initial: Initial | None = None
+    """The trained parameters that a new run starts from; None for random ones."""
 
     @classmethod
     def checked(
@@ -60,26 +65,41 @@ class Start:
         resume: bool,
         mesh: str,
         lower: Collection[str] = (),
+        init_from: str | os.PathLike[str] | None = None,
+        new_vocabulary: bool = False,
     ) -> Start:
-        """Checks the settings, the place, the devices, the disk and the data, in this order.
+        """Checks settings, place, devices, trained parameters, disk and data, in this order.
 
         Where settings may be lowered to fit the user's own pairs, the data comes before the disk.
 
         Args:
-          lower: see `limoe_core.training.loop.train`.
+          lower: see `limoe_core.training.loop.train`, and so for what follows.
 
         Raises:
           ConfigError: for settings that cannot work with each other or the data, or that a run
             cannot go on with.
-          RunError: if the run directory cannot be used.
+          RunError: if the run directory cannot be used, or the run that this one starts from.
         """
         places.name(*config.data.places.values())  # on every machine of the run
         old = Run.open(path) if resume else Run.in_the_way(path)
         begun = old is not None and has_begun(old)
         if old is not None and resume:
-            config = settings_to_go_on(old, config)
+            config = settings_to_go_on(old, config, init_from)
         elif old is not None and begun:
             raise RunError(f"{old.path} is a run already; resume it, or choose another name")
+        source = None
+        if new_vocabulary and (resume or init_from is None):
+            raise ConfigError(
+                "--new-vocabulary is for a run that starts from another: leave it out, or give "
+                "--init-from without --resume"
+            )
+        if init_from is not None and not begun:
+            source = Source.named(init_from)
+            source.check_fits(config, new_vocabulary=new_vocabulary)
+            if not new_vocabulary:
+                lower = [setting for setting in lower if setting != "model.vocab_size"]
+        if source is not None and config.data.name == source.run.config.data.name:
+            check_place(source.run, config.data)
         if old is not None:
             check_place(old, config.data)
         config = replace(config, data=resolved(config.data))
@@ -88,6 +108,9 @@ class Start:
         if config.train.tensorboard:
             tensorboard.check()
         devices = make_mesh(MeshShape.parse(mesh, jax.device_count()))
+        initial = None
+        if source is not None:
+            initial = Initial.read(source, devices, new_vocabulary=new_vocabulary)
         splits, fitted = None, None
         if lower and config.data.path is not None and not begun:
             splits = _splits(config)
@@ -95,9 +118,10 @@ class Start:
             config = fitted.config
         placer = Placer(config, devices)
         functional = FunctionalModel.of(config)
-        check_room(path, config, functional, len(old.steps()) if old is not None else 0)
+        saved = len(old.steps()) if old is not None else 0
+        check_room(path, config, functional, saved, with_start=source is not None)
         splits = splits or _splits(config)
-        start = cls(path, config, old, begun, splits, functional, devices, placer, fitted)
+        start = cls(path, config, old, begun, splits, functional, devices, placer, fitted, initial)
         if old is not None and (resume or begun):
             start.check_data(old)
         return start
@@ -136,6 +160,8 @@ class Start:
         if not processes.is_first():
             run = Run.open(self.path)
             self.check_data(run)
+            if self.initial is not None:
+                self.initial.source.check_step(run)
             tokenizer = run.tokenizer()
             batches = training_batches(
                 self.splits["train"], tokenizer, self.config, self.placer.rows
@@ -145,12 +171,17 @@ class Start:
     def _tokenizer(self) -> Tokenizer:
         if self.old is not None and self.begun and self.old.has("tokenizer"):
             return self.old.tokenizer()
+        if self.initial is not None and not self.initial.new_vocabulary:
+            return self.initial.tokenizer
         if self.fitted is not None and self.fitted.tokenizer is not None:
             return self.fitted.tokenizer
         return Tokenizer.train(self.splits["train"].captions(), self.config.model.vocab_size)
 
     def _write(self, tokenizer: Tokenizer) -> Run:
         data = recorded(self.config.data, self.splits)
+        origin = None
+        if self.initial is not None:
+            origin = self.initial.origin(self.config, tokenizer)
         if self.old is None:
             return Run.create(
                 self.path,
@@ -158,6 +189,7 @@ class Start:
                 data=data,
                 parameters=self.functional.parameters,
                 tokenizer=tokenizer,
+                origin=origin,
             )
         with explained_write_errors(self.old), self.old.held_for_training():
             if not (self.begun and self.old.has("tokenizer")):
@@ -165,7 +197,10 @@ class Start:
             if self.begun and self.old.config == self.config and self.old.info.get("data") == data:
                 return self.old
             return self.old.with_settings(
-                self.config, data=data, parameters=self.functional.parameters
+                self.config,
+                data=data,
+                parameters=self.functional.parameters,
+                origin=self.old.origin if self.begun else origin,
             )
 
     def _tell(self, tokenizer: Tokenizer) -> None:
@@ -175,6 +210,8 @@ class Start:
         told = summary(self.path.name, self.config, self.splits, counts)
         told += data_set(self.config.data).notes(self.config.data)
         told += self.fitted.told if self.fitted is not None else []
+        if self.initial is not None:
+            told += self.initial.told(self.config, tokenizer, train.captions())
         if self.old is not None and self.begun:
             told += [f"{self.old.name} {line}" for line in consequences(self.old, self.config)]
         for line in told:
@@ -194,8 +231,8 @@ def has_begun(run: Run) -> bool:
     return max([*logged, *run.probe_steps()], default=0) > run.config.train.checkpoint_every
 
 
-def has_ended(run: Run, config: Config) -> bool:
+def has_ended(run: Run, config: Config, init_from: str | os.PathLike[str] | None = None) -> bool:
     """Whether a run that is asked to go on with these settings has nothing left to do."""
-    asked = settings_to_go_on(run, config)
+    asked = settings_to_go_on(run, config, init_from)
     own = replace(run.config, data=data_of(run))
     return not changed(own, asked) and max(run.steps(), default=0) >= own.train.steps

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from typing import Any
 
 from limoe_core.config import Config, ConfigError, DataConfig
 from limoe_core.data.identity import data_of
 from limoe_core.data.source import resolved
-from limoe_core.runs import Run
+from limoe_core.runs import Run, RunError
 from limoe_core.training.fitting import LOWERED
 
 #: What may change when a run goes on: how long, how often, where its data lies, and how a step is
@@ -39,12 +40,19 @@ def changed(old: Config, new: Config) -> dict[str, tuple[Any, Any]]:
     }
 
 
-def settings_to_go_on(run: Run, asked: Config) -> Config:
+def settings_to_go_on(
+    run: Run, asked: Config, init_from: str | os.PathLike[str] | None = None
+) -> Config:
     """The settings that a run goes on with, when these are asked for.
+
+    Args:
+      init_from: the run that it is said to have started from, if any.
 
     Raises:
       ConfigError: one of them cannot change, or the run was trained for more steps already.
+      RunError: its first parameters are not saved yet.
     """
+    _check_origin(run, init_from)
     own = replace(run.config, data=data_of(run))
     may_change = MAY_CHANGE
     if _lies_elsewhere(own.data, asked.data):  # what it is called there says nothing
@@ -70,6 +78,20 @@ def settings_to_go_on(run: Run, asked: Config) -> Config:
             "was trained for"
         )
     return asked
+
+
+def _check_origin(run: Run, asked: str | os.PathLike[str] | None) -> None:
+    origin = run.origin
+    if asked is not None and (origin is None or not origin.is_named(asked)):
+        raise ConfigError(
+            f"{run.name} cannot go on with --init-from {asked} (it was started from "
+            f"{origin or 'no other run'}); leave the option out, or start another run"
+        )
+    if origin is not None and not run.steps():
+        raise RunError(
+            f"{run.path} has no checkpoint yet, and was to start from {origin}: give the command "
+            "that started it again, without --resume"
+        )
 
 
 def _lies_elsewhere(own: DataConfig, asked: DataConfig) -> bool:

@@ -1,4 +1,4 @@
-"""The state that training starts with: a fresh one, or that of the newest checkpoint."""
+"""The state that training starts with: fresh, of a trained run, or of the newest checkpoint."""
 
 from __future__ import annotations
 
@@ -13,14 +13,23 @@ from limoe_core.devices.mesh import WHOLE, placed_shapes, shardings
 from limoe_core.model.functional import FunctionalModel, initial_params
 from limoe_core.runs import Run
 from limoe_core.runs.checkpoints import StepStore
+from limoe_core.training.initial import Initial
 from limoe_core.training.optimizer import make_optimizer
 from limoe_core.training.step import TrainState
 
 
 def start_or_restore(
-    run: Run, store: StepStore, functional: FunctionalModel, batches: Any, mesh: Mesh
+    run: Run,
+    store: StepStore,
+    functional: FunctionalModel,
+    batches: Any,
+    mesh: Mesh,
+    initial: Initial | None = None,
 ) -> TrainState:
-    """The state after the newest checkpoint, with the input set to go on there; else a new one."""
+    """The state after the newest checkpoint, with the input set to go on there; else a new one.
+
+    A new one with trained parameters is saved as step 0, so that the run needs its source no more.
+    """
     config = run.config
     roles = functional.roles
     optimizer = make_optimizer(config.optimizer, config.train.steps, roles)
@@ -30,9 +39,14 @@ def start_or_restore(
     shapes = functional.shapes
     opt_shapes = jax.eval_shape(optimizer.init, shapes)
     if not steps:
-        params = initial_params(config, config.train.seed, shardings(shapes, mesh, roles))
+        if initial is None:
+            params = initial_params(config, config.train.seed, shardings(shapes, mesh, roles))
+        else:
+            params = initial.parameters(config, run.tokenizer(), mesh)
         places = shardings(opt_shapes, mesh, roles)
         opt_state = jax.jit(optimizer.init, out_shardings=places)(params)
+        if initial is not None:
+            store.save(0, params, opt_state, batches.get_state())
         return TrainState(params, opt_state, _everywhere(0, mesh))
     targets = {
         "params": placed_shapes(shapes, mesh, roles),

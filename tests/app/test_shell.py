@@ -15,6 +15,9 @@ from app.parts import messages
 from app.parts.export import file_name
 from app.server.runs import Runs
 from app.shell import options, state
+from app.shell.sidebar import describe
+from limoe_core.presets import preset
+from limoe_core.runs import Run
 from limoe_core.runs.directory import RunError
 from tests.app.conftest import ENTRY
 
@@ -69,6 +72,13 @@ def test_an_empty_folder_of_runs_says_how_to_train_one(opened: Opened, tmp_path:
     page = opened(tmp_path)
     assert "There is no run" in said(page)
     assert "python -m limoe_core.train" in said(page)
+
+
+def test_a_run_says_what_it_was_started_from() -> None:
+    info = {"init_from": {"run": "first", "step": 4500}, "data": {"name": "icons"}}
+    run = Run(Path("second"), preset("debug"), info)
+    assert describe(run).endswith(" · icons · started from first at step 4,500")
+    assert "started" not in describe(Run(Path("second"), preset("debug"), {"init_from": {}}))
 
 
 def test_broken_runs_are_listed_with_their_reason_and_the_others_can_be_used(

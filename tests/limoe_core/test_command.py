@@ -58,7 +58,10 @@ def test_every_example_is_understood(
     name: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    Run.create("checkpoints/my-run", PRESETS["emoji-tiny"])  # for --resume
+    run = Run.create("checkpoints/my-run", PRESETS["emoji-tiny"])  # for --resume
+    step = run.path_of("parameters", 1) / "params"  # for --init-from
+    step.mkdir(parents=True)
+    (step / "_METADATA").touch()
     typed, about = dataclass_of(name)
     text = about.description(typed).split("examples:")[1].replace("\\\n", " ")
     lines = [line.strip() for line in text.splitlines() if line.strip()]
