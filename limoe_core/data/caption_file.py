@@ -1,0 +1,181 @@
+"""Captions of pictures in an Arrow file, which is mapped into memory and read where it is asked.
+
+A row is a picture. Its captions are a list: the one that names it in the first language, further
+ones in that language, then one in each other language that it has. A picture without a caption in
+some language is named by the first of its list.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from jaxtyping import Int32, Int64
+
+from limoe_core.data.texts import AT_ONCE, Texts
+from limoe_core.files import replacing
+
+_ABOUT = b"limoe"
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Some rows of the file, as they are mapped."""
+
+    start: Int64[np.ndarray, " n+1"]
+    """Where each picture's captions begin in `texts`."""
+    texts: pa.LargeStringArray
+    further: Int32[np.ndarray, " n"]
+    """Captions in the first language after the first."""
+    place: Mapping[str, Int32[np.ndarray, " n"]]
+    """By language: which of its captions names a picture."""
+
+
+class CaptionFile:
+    """The captions of n pictures.
+
+    Args:
+      source: the file, or its content.
+
+    Raises:
+      ValueError: it is no such file, or a damaged one.
+      OSError: it cannot be read.
+    """
+
+    def __init__(self, source: Path | pa.Buffer) -> None:
+        self._source = source
+        mapped = pa.memory_map(str(source)) if isinstance(source, Path) else source
+        self._reader = pa.ipc.open_file(mapped)  # pa.ArrowInvalid is a ValueError
+        about = (self._reader.schema.metadata or {}).get(_ABOUT)
+        if about is None:
+            raise ValueError("it holds no captions")
+        found = json.loads(about)
+        self.languages: tuple[str, ...] = tuple(found["languages"])
+        self.of: Any = found["of"]
+        """What the captions are of, as whoever wrote them said."""
+        count = self._reader.num_record_batches
+        last = self._reader.get_batch(count - 1).num_rows if count else 0
+        self._count = AT_ONCE * max(0, count - 1) + last
+        self._rows = functools.lru_cache(maxsize=None)(self._read_rows)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return CaptionFile, (self._source,)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def names(self, language: str) -> Texts:
+        """The caption that names each picture in a language."""
+        return _Names(self, language)
+
+    def aliases(self) -> Sequence[tuple[str, ...]]:
+        """The further captions in the first language of each picture."""
+        return _Aliases(self)
+
+    def in_blocks(self, places: Int64[np.ndarray, " m"]) -> Iterator[tuple[np.ndarray, _Rows]]:
+        """Rows of the file that hold some pictures, each with the indices into `places` of its own."""
+        block = places // AT_ONCE
+        for number in np.unique(block).tolist():
+            yield np.flatnonzero(block == number), self._rows(number)
+
+    def _read_rows(self, number: int) -> _Rows:
+        batch = self._reader.get_batch(number)
+        captions = batch.column("captions")
+        further = batch.column("further").to_numpy()
+        place = {
+            language: batch.column(f"place {language}").to_numpy() for language in self.languages[1:]
+        }
+        first = {self.languages[0]: np.broadcast_to(np.int32(0), len(further))}
+        return _Rows(captions.offsets.to_numpy(), captions.values, further, first | place)
+
+
+class _Names(Texts):
+    def __init__(self, file: CaptionFile, language: str) -> None:
+        self._file, self._language = file, language
+
+    def __len__(self) -> int:
+        return len(self._file)
+
+    def read(self, places: Int64[np.ndarray, " m"]) -> list[str]:
+        """See `Texts.read`."""
+        found = [""] * len(places)
+        for own, rows in self._file.in_blocks(places):
+            row = places[own] % AT_ONCE
+            texts = rows.texts.take(pa.array(rows.start[row] + rows.place[self._language][row]))
+            for place, text in zip(own.tolist(), texts.to_pylist(), strict=True):
+                found[place] = text
+        return found
+
+
+class _Aliases(Sequence[tuple[str, ...]]):
+    def __init__(self, file: CaptionFile) -> None:
+        self._file = file
+
+    def __len__(self) -> int:
+        return len(self._file)
+
+    def __getitem__(self, place: Any) -> Any:
+        if isinstance(place, slice):
+            return self._read(np.arange(*place.indices(len(self))))
+        if not -len(self) <= place < len(self):
+            raise IndexError(f"{place} of {len(self)} pictures")
+        return self._read(np.array([int(place) % len(self)]))[0]
+
+    def _read(self, places: Int64[np.ndarray, " m"]) -> list[tuple[str, ...]]:
+        found: list[tuple[str, ...]] = [()] * len(places)
+        for own, rows in self._file.in_blocks(places):
+            row = places[own] % AT_ONCE
+            some = rows.further[row] > 0
+            first, count = rows.start[row[some]] + 1, rows.further[row[some]]
+            for place, at, more in zip(
+                own[some].tolist(), first.tolist(), count.tolist(), strict=True
+            ):
+                found[place] = tuple(rows.texts[at : at + more].to_pylist())
+        return found
+
+
+def schema(languages: Sequence[str], of: Any = None) -> pa.Schema:
+    """Of a file of captions.
+
+    Args:
+      languages: the first one first.
+      of: JSON data that says what the captions are of; see `CaptionFile.of`.
+    """
+    return pa.schema(
+        [
+            ("captions", pa.large_list(pa.large_string())),
+            ("further", pa.int32()),
+            *((f"place {language}", pa.int32()) for language in languages[1:]),
+        ],
+        metadata={_ABOUT: json.dumps({"languages": list(languages), "of": of})},
+    )
+
+
+def write_captions(path: Path, form: pa.Schema, rows: Iterable[pa.RecordBatch]) -> None:
+    """Writes a file of captions, whole or not at all.
+
+    Args:
+      form: its `schema`.
+      rows: `AT_ONCE` pictures each, but for the last.
+    """
+    with replacing(path) as temporary, pa.OSFile(str(temporary), "wb") as file:
+        _write(file, form, rows)
+
+
+def captions_in_memory(form: pa.Schema, rows: Iterable[pa.RecordBatch]) -> CaptionFile:
+    """The same where there is no place for a file."""
+    out = pa.BufferOutputStream()
+    _write(out, form, rows)
+    return CaptionFile(out.getvalue())
+
+
+def _write(out: Any, form: pa.Schema, rows: Iterable[pa.RecordBatch]) -> None:
+    with pa.ipc.new_file(out, form) as writer:
+        for batch in rows:
+            writer.write_batch(batch)
