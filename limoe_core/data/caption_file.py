@@ -16,19 +16,22 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from jaxtyping import Int32, Int64
+from jaxtyping import Int32, Int64, Integer
 
-from limoe_core.data.texts import AT_ONCE, Texts
+from limoe_core.data.pairs import ConceptTable
+from limoe_core.data.texts import AT_ONCE, TextArray, Texts, chosen, empty
 from limoe_core.files import replacing
 
 _ABOUT = b"limoe"
+#: The texts of so many pictures are held in memory.
+IN_MEMORY = 20_000
 
 
 @dataclass(frozen=True)
 class _Rows:
     """Some rows of the file, as they are mapped."""
 
-    start: Int64[np.ndarray, " n+1"]
+    start: Int64[np.ndarray, " offsets"]
     """Where each picture's captions begin in `texts`."""
     texts: pa.LargeStringArray
     further: Int32[np.ndarray, " n"]
@@ -78,8 +81,8 @@ class CaptionFile:
         """The further captions in the first language of each picture."""
         return _Aliases(self)
 
-    def in_blocks(self, places: Int64[np.ndarray, " m"]) -> Iterator[tuple[np.ndarray, _Rows]]:
-        """Rows of the file that hold some pictures, each with the indices into `places` of its own."""
+    def in_blocks(self, places: Integer[np.ndarray, " m"]) -> Iterator[tuple[np.ndarray, _Rows]]:
+        """Rows of the file that hold these pictures, and which of `places` are among them."""
         block = places // AT_ONCE
         for number in np.unique(block).tolist():
             yield np.flatnonzero(block == number), self._rows(number)
@@ -88,11 +91,23 @@ class CaptionFile:
         batch = self._reader.get_batch(number)
         captions = batch.column("captions")
         further = batch.column("further").to_numpy()
-        place = {
-            language: batch.column(f"place {language}").to_numpy() for language in self.languages[1:]
-        }
-        first = {self.languages[0]: np.broadcast_to(np.int32(0), len(further))}
-        return _Rows(captions.offsets.to_numpy(), captions.values, further, first | place)
+        first, *others = self.languages
+        place = {first: np.broadcast_to(np.int32(0), further.shape)}
+        place |= {language: batch.column(f"place {language}").to_numpy() for language in others}
+        return _Rows(captions.offsets.to_numpy(), captions.values, further, place)
+
+
+class _ChosenAliases(Sequence[tuple[str, ...]]):
+    def __init__(self, aliases: Sequence[tuple[str, ...]], rows: Integer[np.ndarray, " n"]) -> None:
+        self._aliases, self._rows = aliases, rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, place: Any) -> Any:
+        if isinstance(place, slice):
+            return [self._aliases[row] for row in self._rows[place].tolist()]
+        return self._aliases[int(self._rows[place])]
 
 
 class _Names(Texts):
@@ -102,7 +117,7 @@ class _Names(Texts):
     def __len__(self) -> int:
         return len(self._file)
 
-    def read(self, places: Int64[np.ndarray, " m"]) -> list[str]:
+    def read(self, places: Integer[np.ndarray, " m"]) -> list[str]:
         """See `Texts.read`."""
         found = [""] * len(places)
         for own, rows in self._file.in_blocks(places):
@@ -127,7 +142,7 @@ class _Aliases(Sequence[tuple[str, ...]]):
             raise IndexError(f"{place} of {len(self)} pictures")
         return self._read(np.array([int(place) % len(self)]))[0]
 
-    def _read(self, places: Int64[np.ndarray, " m"]) -> list[tuple[str, ...]]:
+    def _read(self, places: Integer[np.ndarray, " m"]) -> list[tuple[str, ...]]:
         found: list[tuple[str, ...]] = [()] * len(places)
         for own, rows in self._file.in_blocks(places):
             row = places[own] % AT_ONCE
@@ -140,7 +155,7 @@ class _Aliases(Sequence[tuple[str, ...]]):
         return found
 
 
-def schema(languages: Sequence[str], of: Any = None) -> pa.Schema:
+def caption_schema(languages: Sequence[str], of: Any = None) -> pa.Schema:
     """Of a file of captions.
 
     Args:
@@ -161,21 +176,32 @@ def write_captions(path: Path, form: pa.Schema, rows: Iterable[pa.RecordBatch]) 
     """Writes a file of captions, whole or not at all.
 
     Args:
-      form: its `schema`.
+      form: its `caption_schema`.
       rows: `AT_ONCE` pictures each, but for the last.
     """
     with replacing(path) as temporary, pa.OSFile(str(temporary), "wb") as file:
-        _write(file, form, rows)
+        with pa.ipc.new_file(file, form) as writer:
+            for batch in rows:
+                writer.write_batch(batch)
 
 
-def captions_in_memory(form: pa.Schema, rows: Iterable[pa.RecordBatch]) -> CaptionFile:
-    """The same where there is no place for a file."""
-    out = pa.BufferOutputStream()
-    _write(out, form, rows)
-    return CaptionFile(out.getvalue())
+def caption_table(
+    file: CaptionFile,
+    rows: Integer[np.ndarray, " n"],
+    keys: Texts,
+    category: TextArray | None = None,
+) -> ConceptTable:
+    """The concepts of pictures that are a concept each; those of few pictures are in memory.
 
-
-def _write(out: Any, form: pa.Schema, rows: Iterable[pa.RecordBatch]) -> None:
-    with pa.ipc.new_file(out, form) as writer:
-        for batch in rows:
-            writer.write_batch(batch)
+    Args:
+      rows: of the file.
+      keys: of the pictures, as `ConceptTable.keys`.
+      category: of the pictures; none by default.
+    """
+    aliases: Sequence[tuple[str, ...]] = file.aliases()
+    names: dict[str, TextArray] = {name: file.names(name) for name in file.languages}
+    if len(rows) != len(file):
+        aliases = _ChosenAliases(aliases, rows)
+        names = {language: chosen(texts, rows) for language, texts in names.items()}
+    table = ConceptTable(keys, names, aliases, empty(len(rows)) if category is None else category)
+    return table if len(rows) > IN_MEMORY else table.in_memory()

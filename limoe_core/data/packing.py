@@ -20,7 +20,7 @@ def pack_windows(ids: Int[np.ndarray, "T L"], multiple: int = 1) -> Int[np.ndarr
     positions hold T·L, and so do the windows that are added to make R a multiple, which keeps the
     number of different shapes, and so of compilations, small.
     """
-    captions, length = ids.shape
+    length = ids.shape[1]
     lengths = np.count_nonzero(ids, axis=1)
     packing = _Packing.best_fit(lengths, length)
     count, row, start = packing.count, packing.row, packing.start

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeAlias, overload
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Integer
 
 #: Texts that are in memory at once while all are gone through.
 AT_ONCE = 65_536
@@ -29,7 +29,7 @@ class Texts(ABC):
     def __len__(self) -> int: ...
 
     @abstractmethod
-    def read(self, places: Int64[np.ndarray, " m"]) -> list[str]:
+    def read(self, places: Integer[np.ndarray, " m"]) -> list[str]:
         """The texts of these numbers, from 0 on."""
 
     @overload
@@ -68,13 +68,13 @@ TextArray: TypeAlias = np.ndarray | Texts
 class Made(Texts):
     """Texts that follow from their number."""
 
-    def __init__(self, count: int, make: Callable[[Int64[np.ndarray, " m"]], list[str]]) -> None:
+    def __init__(self, count: int, make: Callable[[Integer[np.ndarray, " m"]], list[str]]) -> None:
         self._count, self._make = count, make
 
     def __len__(self) -> int:
         return self._count
 
-    def read(self, places: Int64[np.ndarray, " m"]) -> list[str]:
+    def read(self, places: Integer[np.ndarray, " m"]) -> list[str]:
         """See `Texts.read`."""
         return self._make(places)
 
@@ -82,15 +82,20 @@ class Made(Texts):
 class Chosen(Texts):
     """Some of other texts, in an order of their own."""
 
-    def __init__(self, texts: Texts, rows: Int64[np.ndarray, " n"]) -> None:
+    def __init__(self, texts: Texts, rows: Integer[np.ndarray, " n"]) -> None:
         self._texts, self._rows = texts, rows
 
     def __len__(self) -> int:
         return len(self._rows)
 
-    def read(self, places: Int64[np.ndarray, " m"]) -> list[str]:
+    def read(self, places: Integer[np.ndarray, " m"]) -> list[str]:
         """See `Texts.read`."""
         return self._texts.read(self._rows[places])
+
+
+def read(texts: TextArray, places: Integer[np.ndarray, " m"]) -> list[str]:
+    """Some of the texts."""
+    return texts.read(places) if isinstance(texts, Texts) else texts[places].tolist()
 
 
 def empty(count: int) -> np.ndarray:
@@ -98,7 +103,7 @@ def empty(count: int) -> np.ndarray:
     return np.broadcast_to(np.array(""), (count,))
 
 
-def chosen(texts: TextArray, rows: Int64[np.ndarray, " n"]) -> TextArray:
+def chosen(texts: TextArray, rows: Integer[np.ndarray, " n"]) -> TextArray:
     """Some of the texts; those on disk stay there."""
     return Chosen(texts, rows) if isinstance(texts, Texts) else texts[rows]
 
