@@ -80,7 +80,7 @@ def test_a_lowered_batch_can_be_cut_and_shared_out(small: Config) -> None:
 def test_a_run_remembers_where_its_pairs_are(small: Config, tmp_path: Path) -> None:
     run = begin(tmp_path / "run", small)
     assert run.config.data.path == small.data.path
-    assert run.info["data"]["name"] == f"imported/{run.config.data.config}:1.0.0"
+    assert run.info["data"]["name"] == f"imported/{run.config.data.config}:1.1.0"
     shutil.rmtree(tmp_path / "things")  # what is imported is enough
     assert begin(tmp_path / "run", run.config, resume=True).config == run.config
     shutil.rmtree(tmp_path / "data")
