@@ -54,7 +54,7 @@ class Probe:
         from limoe_core.data.augment import plain
 
         rng = np.random.default_rng((seed, 0x9E0BE))
-        order = rng.permutation(len(pairs))[:_CHOSEN_FROM]
+        order = rng.permutation(len(pairs))[: max(count, _CHOSEN_FROM)]
         queues: dict[str, list[int]] = {}
         for place, category in zip(order.tolist(), read(pairs.category, order), strict=True):
             queues.setdefault(category, []).append(place)

@@ -318,7 +318,7 @@ def test_captions_that_are_cut_to_the_same_are_a_warning(tmp_path: Path) -> None
 
 def test_damaged_records_are_named_at_the_start() -> None:
     pairs = replace(captioned("a fox", "a dog"), damaged={3: "It is cut off.", 8: "Empty."})
-    counts = CaptionCounts(2, 2, 0, 0, 3, 0, 16)
+    counts = CaptionCounts(2, 2, 0, 0, 3, 0, 16, concepts=2)
     told = summary("r", Config(), {"train": pairs, "validation": pairs}, counts)
     assert told[2] == (
         "warning: records of train that are left out, as their picture cannot be read: 2 (3, 8). "
