@@ -79,6 +79,7 @@ def load_prepared(
         category=empty,
         concepts=table,
         damaged=opened.damaged,
+        copy=opened.copy,
     )
 
 

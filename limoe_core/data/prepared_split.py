@@ -94,6 +94,8 @@ class PreparedSplit:
     """Digest of the pictures; "" before `surveyed`."""
     damaged: Mapping[int, str] = field(default_factory=dict)
     """Records left out by `surveyed`, and why."""
+    copies: Sequence[Sequence[int]] = ()
+    """Records with the same picture, as `surveyed` found them."""
 
     def __len__(self) -> int:
         return len(self.records)
@@ -115,7 +117,23 @@ class PreparedSplit:
         """
         found = survey(self.source, self.files, self.split, progress=progress)
         whole = np.setdiff1d(self.records, np.fromiter(found.damaged, np.int64))
-        return replace(self, records=whole, content=found.content, damaged=found.damaged)
+        return replace(
+            self,
+            records=whole,
+            content=found.content,
+            damaged=found.damaged,
+            copies=found.copies,
+        )
+
+    @property
+    def copy(self) -> Int32[np.ndarray, " n"] | None:
+        """See `PairSet.copy`."""
+        if not self.copies:
+            return None
+        first = np.arange(len(self.source), dtype=np.int32)
+        for group in self.copies:
+            first[list(group)] = group[0]
+        return first[self.records]
 
     def labels(self, places: Sequence[int] | np.ndarray) -> Int32[np.ndarray, " n"]:
         """Index into `classes` of each of these pictures; -1 where the label is unknown."""

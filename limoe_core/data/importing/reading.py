@@ -16,7 +16,8 @@ from limoe_core.config import ConfigError
 from limoe_core.data.importing.builder import PICTURES as PICTURES_SPLIT
 from limoe_core.data.importing.records import DEFAULT_LANGUAGE
 from limoe_core.data.importing.report import Report
-from limoe_core.data.importing.tables import CAPTIONS, PICTURES
+from limoe_core.data.importing.tables import CAPTIONS, DIGEST, PICTURES
+from limoe_core.data.negatives import copy_groups
 from limoe_core.data.pairs import ConceptTable, PairSet, new_digest
 from limoe_core.data.prepared_split import SourcePictures
 
@@ -73,6 +74,7 @@ def read_split(
         style=np.full(len(own), "", dtype="<U1"),
         category=category,
         concepts=table,
+        copy=_copies(own["content"]) if report.copies_between_classes else None,
     )
 
 
@@ -136,6 +138,11 @@ def _class_table(labels: list[str], names: list[str]) -> ConceptTable:
         aliases=[()] * len(labels),
         category=np.full(len(labels), "", dtype="<U1"),
     )
+
+
+def _copies(content: pa.ChunkedArray) -> Int32[np.ndarray, " n"] | None:
+    """See `PairSet.copy`; of pictures with captions, none is there twice."""
+    return copy_groups(np.frombuffer(b"".join(content.to_pylist()), "<u8")[:: DIGEST // 8])
 
 
 def _digest(content: pa.ChunkedArray) -> str:
