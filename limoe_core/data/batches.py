@@ -1,78 +1,28 @@
-"""Training batches: planned from the seed alone, read by Grain in the background.
+"""Training batches: chosen from the seed alone, read by Grain in the background.
 
-No batch holds a concept twice: an epoch is one shuffle of all pictures of the split, and pictures
-are dealt in that order into open batches, each into the oldest one that has room and does not hold
-its concept yet. Pictures left in unfilled batches at the end of the epoch are not shown in it; the
-next shuffle deals everything anew.
+A batch may show a concept several times, or one picture under several names. What is then true of
+a picture beside its own captions is told in the batch's labels, and the loss leaves it out.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import functools
 
 import grain
 import numpy as np
 from jaxtyping import Bool, Float, Int32, Int64, Shaped
 
 from limoe_core.config import Config, ConfigError
+from limoe_core.data.negatives import pair_labels
 from limoe_core.data.pairs import ConceptTable, PairSet
+from limoe_core.data.shuffles import Shuffles
 from limoe_core.tokenizer import Tokenizer
 
-# Keys of random streams that must be independent.
-_SHUFFLE, _CAPTION = 0x5F1E, 0xCA97
+#: Key of the random stream of captions, which must be independent of others of the run.
+_CAPTION = 0xCA97
 
 _BATCHES_AHEAD = 8
-_EPOCHS_TRIED = 8
-_ATTEMPTS = 100
 _ENDLESS = 2**40
-
-
-def epoch_batches(
-    concepts: Int32[np.ndarray, " n"], batch: int, seed: int, epoch: int, attempt: int = 0
-) -> Int32[np.ndarray, "batches batch"]:
-    """Picture indices of each batch of an epoch; a pure function of its arguments.
-
-    Args:
-      concepts: concept of each picture.
-      batch: pictures in a batch.
-      seed: the run's seed.
-      epoch: counted from 0.
-      attempt: another shuffle for the same epoch.
-
-    Returns:
-      indices of pictures; no picture twice in an epoch, no concept twice in a row. The number of
-      batches may differ a little from shuffle to shuffle.
-
-    Raises:
-      ConfigError: there are fewer concepts than pictures in a batch.
-    """
-    distinct = len(np.unique(concepts))
-    if distinct < batch:
-        raise ConfigError(
-            f"data.batch_size {batch} is more than the {distinct} concepts of the training data, "
-            f"and a batch holds no concept twice; set it to at most {distinct}"
-        )
-    rng = np.random.default_rng((seed, _SHUFFLE, epoch, attempt))
-    order = rng.permutation(len(concepts))
-    rows: list[list[int]] = []
-    first_open = 0
-    # A concept's pictures go to batches of rising number, so its last batch is enough.
-    last_row = np.full(int(concepts.max()) + 1, -1)
-    for picture in order.tolist():
-        concept = concepts[picture]
-        row = max(first_open, int(last_row[concept]) + 1)
-        while row < len(rows) and len(rows[row]) == batch:
-            row += 1
-        if row == len(rows):
-            rows.append([])
-        rows[row].append(picture)
-        last_row[concept] = row
-        while first_open < len(rows) and len(rows[first_open]) == batch:
-            first_open += 1
-    full = np.array([row for row in rows if len(row) == batch], np.int32).reshape(-1, batch)
-    # The batches filled last hold more of the concepts with many pictures, so shuffle the order.
-    return rng.permutation(full)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -215,54 +165,50 @@ class BatchSource:
         self._rows = rows
         self._data = config.data
         self._seed = config.train.seed
+        _check(pairs, config.data.batch_size)
+        self._chosen = Shuffles(len(pairs), config.data.batch_size, config.train.seed)
         self._captions = CaptionTable.make(
             pairs.concepts, tokenizer, config.model.text_length, pairs.caption
         )
-        # Every epoch has as many batches as the shortest of the first few, so that a batch's number
-        # alone gives its epoch.
-        self._epoch_length = 1
-        self._epoch_length = min(len(self._draw_plan(epoch)) for epoch in range(_EPOCHS_TRIED))
-        if self._epoch_length == 0:
-            raise ConfigError(
-                f"data.batch_size {self._data.batch_size}: the training data cannot fill one batch "
-                "of so many concepts; make it smaller"
-            )
-        self._plan = functools.lru_cache(maxsize=4)(self._draw_plan)
 
     def __len__(self) -> int:
         return _ENDLESS
 
-    def _draw_plan(self, epoch: int) -> np.ndarray:
-        """Plan of an epoch; a shuffle that fills too few batches is drawn again."""
-        plan = np.empty((0, 0))
-        for attempt in range(_ATTEMPTS):
-            plan = epoch_batches(
-                self._pairs.concept, self._data.batch_size, self._seed, epoch, attempt
-            )
-            if len(plan) >= self._epoch_length:
-                break
-        return plan
-
     def __getitem__(self, position: int) -> dict[str, np.ndarray]:
         """The batch at a place in the endless sequence of batches, from 0."""
-        epoch, place = divmod(int(position), self._epoch_length)
-        plan = self._plan(epoch)
-        chosen = plan[place % len(plan)]
+        chosen = self._chosen[int(position)]
         concepts = self._pairs.concept[chosen]
         rng = np.random.default_rng((self._seed, _CAPTION, int(position)))
+        texts = self._captions.draw(
+            concepts, self._data.captions_per_image, self._data.english_share, rng, chosen
+        )
+        copies = chosen if self._pairs.copy is None else self._pairs.copy[chosen]
         return {
             "image": self._pairs.pictures.batch(
                 chosen if self._rows is None else chosen[self._rows]
             ),
-            "text": self._captions.draw(
-                concepts,
-                self._data.captions_per_image,
-                self._data.english_share,
-                rng,
-                chosen,
-            ),
+            "text": texts,
             "concept": concepts,
+            "labels": pair_labels(concepts, copies, texts),
         }
+
+
+def _check(pairs: PairSet, batch: int) -> None:
+    """
+    Raises:
+      ConfigError: batches of that size cannot teach anything, or there are none.
+    """
+    if batch > len(pairs):
+        raise ConfigError(
+            f"data.batch_size {batch} is more than the {len(pairs)} pictures of the training data; "
+            f"set it to at most {len(pairs)}"
+        )
+    if pairs.concept.min() == pairs.concept.max():
+        only = pairs.concepts.keys[pairs.concept[0]]
+        raise ConfigError(
+            f"all {len(pairs)} pictures of the training data are of one class, {only}, so there is "
+            "nothing to tell apart; add pictures of another"
+        )
 
 
 def training_batches(
@@ -282,11 +228,12 @@ def training_batches(
 
     Returns:
       an iterator of `{"image": uint8 (B or r, s, s, 4), "text": int32 (B, captions, length) filled
-      up with 0, "concept": int32 (B,)}`. Its `get_state()` is JSON data with the number of batches
-      taken; after `set_state` with it the same batches follow, bit for bit.
+      up with 0, "concept": int32 (B,), "labels": int32 (B, 2 + captions), as `pair_labels` gives
+      them}`. Its `get_state()` is JSON data with the number of batches taken; after `set_state`
+      with it the same batches follow, bit for bit.
 
     Raises:
-      ConfigError: the batch size does not fit the data.
+      ConfigError: there are fewer pictures than in a batch, or only one class.
     """
     source = BatchSource(pairs, tokenizer, config, rows)
     reading = grain.ReadOptions(num_threads=1, prefetch_buffer_size=_BATCHES_AHEAD)

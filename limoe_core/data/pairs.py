@@ -156,6 +156,9 @@ class PairSet:
     "home outline" is of one drawing of a home, "" for none; None where no picture has one."""
     attributions: tuple[Attribution, ...] = ()
     """Authors and licences of the pictures and names."""
+    copy: Int32[np.ndarray, " n"] | None = None
+    """A number that exact copies of a picture have in common, under whichever concepts they are;
+    None where no two pictures are known to be the same."""
 
     def __len__(self) -> int:
         return len(self.concept)

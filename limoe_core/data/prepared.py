@@ -81,6 +81,7 @@ def load_prepared(
         category=empty(len(opened)),
         concepts=table,
         damaged=opened.damaged,
+        copy=opened.copy,
     )
 
 

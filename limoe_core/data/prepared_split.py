@@ -123,6 +123,8 @@ class PreparedSplit:
     """Digest of the pictures; "" before `surveyed`."""
     damaged: Mapping[int, str] = field(default_factory=dict)
     """Records left out by `surveyed`, and why."""
+    copies: Sequence[Sequence[int]] = ()
+    """Records with the same picture, as `surveyed` found them."""
     blank: bool = False
     """Whether damaged pictures are not known yet, and so are shown as white."""
     said: CaptionFile | Int32[np.ndarray, " records"] | None = None
@@ -173,9 +175,20 @@ class PreparedSplit:
             records=records,
             content=found.content,
             damaged=found.damaged,
+            copies=found.copies,
             blank=not decode,
             said=said,
         )
+
+    @property
+    def copy(self) -> Int32[np.ndarray, " n"] | None:
+        """See `PairSet.copy`."""
+        if not self.copies:
+            return None
+        first = np.arange(len(self.source), dtype=np.int32)
+        for group in self.copies:
+            first[list(group)] = group[0]
+        return first[self.records]
 
     def labels(self, places: Sequence[int] | np.ndarray) -> Int32[np.ndarray, " n"]:
         """Index into `classes` of each of these pictures; -1 where the label is unknown."""

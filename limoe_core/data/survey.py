@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -16,9 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+import numpy as np
 import pyarrow as pa
+from jaxtyping import Int64, UInt64
 
 from limoe_core import places
+from limoe_core.data.negatives import copy_groups
 from limoe_core.data.pairs import SIDE, new_digest
 from limoe_core.data.preprocess import PictureError, open_picture
 from limoe_core.data.texts import AT_ONCE
@@ -27,8 +31,8 @@ from limoe_core.settings import ConfigError
 
 #: Splits of more pictures are not decoded before they are used: it would take hours.
 DECODED_AT_MOST = 200_000
-#: Raised when the digest, or what counts as damaged, changes.
-_VERSION = 2
+#: Raised when the digest, or what counts as damaged or as a copy, changes.
+_VERSION = 3
 _READ_AT_ONCE = 256
 #: Fewer pictures are surveyed without a bar, as it takes a moment.
 _MANY = 5000
@@ -70,6 +74,8 @@ class Survey:
     """Digest of the encoded pictures in their order, without those that are known to be damaged."""
     damaged: Mapping[int, str]
     """Numbers of the records whose picture cannot be read, and why."""
+    copies: tuple[tuple[int, ...], ...] = ()
+    """Numbers of the records that have the same picture, byte by byte, group by group."""
 
 
 def survey(
@@ -136,6 +142,7 @@ def survey_with(
 def _survey(blocks: Iterable[tuple[int, Examples]], decode: bool) -> Survey:
     digest = new_digest()
     damaged: dict[int, str] = {}
+    whole, content = array("q"), array("Q")
     with ThreadPoolExecutor() as pool:  # Pillow decodes outside the interpreter lock.
         for start, examples in blocks:
             pictures = [example["image"] for example in examples]
@@ -146,7 +153,29 @@ def _survey(blocks: Iterable[tuple[int, Examples]], decode: bool) -> Survey:
                     continue
                 digest.update(len(picture).to_bytes(8, "little"))
                 digest.update(picture)
-    return Survey(digest.hexdigest(), damaged)
+                whole.append(place)
+                content.append(_short_digest(picture))
+    copies = _copies(np.array(whole, np.int64), np.array(content, np.uint64))
+    return Survey(digest.hexdigest(), damaged, copies)
+
+
+def _short_digest(picture: bytes) -> int:
+    found = new_digest()
+    found.update(picture)
+    return int.from_bytes(found.digest()[:8], "little")
+
+
+def _copies(
+    records: Int64[np.ndarray, " n"], content: UInt64[np.ndarray, " n"]
+) -> tuple[tuple[int, ...], ...]:
+    """See `Survey.copies`."""
+    group = copy_groups(content)
+    if group is None:
+        return ()
+    several = np.flatnonzero(np.bincount(group)[group] > 1)
+    several = several[np.argsort(group[several], kind="stable")]
+    each = np.split(records[several], np.flatnonzero(np.diff(group[several])) + 1)
+    return tuple(tuple(some.tolist()) for some in each)
 
 
 def _keeping(
@@ -216,7 +245,8 @@ def _read(path: Path, key: Mapping[str, Any]) -> Survey | None:
         if stored["of"] != key:
             return None
         damaged = {int(place): str(why) for place, why in stored["damaged"].items()}
-        return Survey(str(stored["content"]), damaged)
+        copies = tuple(tuple(int(place) for place in group) for group in stored["copies"])
+        return Survey(str(stored["content"]), damaged, copies)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None  # it is made anew
 
@@ -225,5 +255,10 @@ def _write(path: Path, key: Mapping[str, Any], found: Survey) -> None:
     damaged = {str(place): why for place, why in found.damaged.items()}
     with suppress(OSError):  # costs time at the next start, and nothing else
         with replacing(path) as temporary:
-            stored = {"of": key, "content": found.content, "damaged": damaged}
+            stored = {
+                "of": key,
+                "content": found.content,
+                "damaged": damaged,
+                "copies": found.copies,
+            }
             temporary.write_text(json.dumps(stored), encoding="utf-8")

@@ -45,10 +45,12 @@ class Placer:
     def __call__(self, batch: dict[str, np.ndarray]) -> Batch:
         """
         Args:
-          batch: `image` uint8 (r, H, W, 4), the pictures of `rows`; `text` int (B, c, L), all.
+          batch: `image` uint8 (r, H, W, 4), the pictures of `rows`; `text` int (B, c, L) and
+            `labels` int (B, k), all.
         """
         images = batch["image"]
         texts = batch["text"].reshape(*self._shape, *batch["text"].shape[1:])
+        labels = batch["labels"].reshape(*self._shape, -1)
         windows = pack_groups(texts, multiple=self._windows)
         pictures = jax.make_array_from_callback(
             (*self._shape, *images.shape[1:]),
@@ -61,4 +63,5 @@ class Placer:
             jax.make_array_from_callback(
                 windows.shape, self._windows_sharding, lambda index: windows[index]
             ),
+            jax.make_array_from_callback(labels.shape, self._sharding, lambda index: labels[index]),
         )

@@ -12,7 +12,7 @@ import jax
 from jax.sharding import Mesh
 
 from limoe_core import places
-from limoe_core.config import Config
+from limoe_core.config import Config, ConfigError
 from limoe_core.data.batches import training_batches
 from limoe_core.data.captions import CaptionCounts
 from limoe_core.data.identity import data_of, difference, recorded
@@ -121,7 +121,8 @@ class Start:
         The first process writes the run, the others open it.
 
         Raises:
-          ConfigError: no tokenizer can be trained, or a batch does not fit the data.
+          ConfigError: no tokenizer can be trained, a batch does not fit the data, or there is
+            nothing to tell apart in it.
           RunError: the run cannot be created, or another process is training it.
           TrainingError: it cannot be written.
         """
@@ -130,7 +131,7 @@ class Start:
             batches = training_batches(
                 self.splits["train"], tokenizer, self.config, self.placer.rows
             )
-            self._tell(tokenizer)
+            self._tell(self._caption_counts(tokenizer))
             run = self._write(tokenizer)
         processes.wait_for_all("run directory")
         if not processes.is_first():
@@ -168,10 +169,17 @@ class Start:
                 self.config, data=data, parameters=self.functional.parameters
             )
 
-    def _tell(self, tokenizer: Tokenizer) -> None:
+    def _caption_counts(self, tokenizer: Tokenizer) -> CaptionCounts:
+        counts = CaptionCounts.of(self.splits["train"], tokenizer, self.config.model.text_length)
+        if counts.different == 1:
+            raise ConfigError(
+                f"all {counts.captions:,} captions of the training data are the same text, so "
+                "there is nothing to tell apart; give the pictures captions of their own"
+            )
+        return counts
+
+    def _tell(self, counts: CaptionCounts) -> None:
         """Says on stderr what the run trains on, and what is changed in one that goes on."""
-        train = self.splits["train"]
-        counts = CaptionCounts.of(train, tokenizer, self.config.model.text_length)
         told = summary(self.path.name, self.config, self.splits, counts)
         told += data_set(self.config.data).notes(self.config.data)
         told += self.fitted.told if self.fitted is not None else []

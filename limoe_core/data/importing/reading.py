@@ -72,6 +72,7 @@ def read_split(
         style=empty(len(pictures)),
         category=category,
         concepts=table,
+        copy=pictures.copies if report.copies_between_classes else None,
     )
 
 

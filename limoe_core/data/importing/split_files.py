@@ -18,6 +18,7 @@ from jaxtyping import Bool, Int32, Int64, Integer
 from limoe_core.config import ConfigError
 from limoe_core.data.caption_file import CaptionFile, caption_schema, write_captions
 from limoe_core.data.importing.records import DEFAULT_LANGUAGE
+from limoe_core.data.negatives import copy_groups
 from limoe_core.data.pairs import new_digest
 from limoe_core.data.texts import AT_ONCE, Made, Texts
 
@@ -75,6 +76,15 @@ class PictureFile:
         for chunk in self._table["content"].chunks:
             found.update(b"".join(chunk.to_pylist()))
         return found.hexdigest()
+
+    @property
+    def copies(self) -> Int32[np.ndarray, " n"] | None:
+        """See `PairSet.copy`; of pictures with captions, none is there twice."""
+        pieces = [
+            np.frombuffer(b"".join(chunk.to_pylist()), "<u8")[::2]
+            for chunk in self._table["content"].chunks
+        ]
+        return copy_groups(np.concatenate(pieces))
 
     def _keys(self, places: Integer[np.ndarray, " m"]) -> list[str]:
         found = [""] * len(places)

@@ -358,6 +358,11 @@ def test_copies_of_two_classes_stay_on_one_side(tmp_path: Path) -> None:
         {bytes(p) for p in each.pictures.batch(range(len(each)))} for each in pairs.values()
     ]
     assert sum(map(len, contents)) == len(set().union(*contents)) == COUNT // 2
+    for each in pairs.values():
+        assert each.copy is not None
+        shown = [bytes(p) for p in each.pictures.batch(range(len(each)))]
+        same = [[mine == other for other in shown] for mine in shown]
+        np.testing.assert_array_equal(each.copy[:, None] == each.copy, same)
 
 
 @given(

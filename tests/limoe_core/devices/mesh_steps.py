@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from limoe_core.config import Config, DataConfig, ModelConfig, TrainConfig
+from limoe_core.data.negatives import pair_labels
 from limoe_core.devices import processes
 from limoe_core.devices.mesh import MeshShape, fetch, make_mesh, shardings
 from limoe_core.model.functional import FunctionalModel, initial_params
@@ -54,7 +55,9 @@ def batch(step: int, rows: np.ndarray) -> dict[str, np.ndarray]:
     lengths = rng.integers(1, LENGTH, (PICTURES, CAPTIONS, 1))
     pictures = rng.integers(0, 256, (PICTURES, 40, 40, 4), dtype=np.uint8)
     texts = np.where(np.arange(LENGTH) < lengths, texts, 0).astype(np.int32)
-    return {"image": pictures[rows], "text": texts}
+    concepts, copies = rng.integers(0, PICTURES, (2, PICTURES), dtype=np.int32)
+    labels = pair_labels(concepts, copies, texts)
+    return {"image": pictures[rows], "text": texts, "labels": labels}
 
 
 def walk(mesh_text: str, groups: int) -> dict[str, np.ndarray]:

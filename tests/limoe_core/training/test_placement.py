@@ -23,6 +23,7 @@ def test_small_batches_are_compiled_for_one_number_of_windows() -> None:
         texts = np.where(real, 2, 0).astype(np.int32)
         pictures = np.zeros((shape[0], 40, 40, 4), np.uint8)
         needed.add(len(pack_windows(texts.reshape(-1, shape[-1]))))
-        given.add(placer({"image": pictures, "text": texts}).windows.shape)
+        labels = np.zeros((shape[0], 2 + shape[1]), np.int32)
+        given.add(placer({"image": pictures, "text": texts, "labels": labels}).windows.shape)
     assert len(needed) > 2
     assert len(given) == 1

@@ -63,9 +63,9 @@ def test_a_run_is_whole_from_its_first_moment(shapes: Config, tmp_path: Path) ->
 
 
 FAILURES: dict[str, tuple[Callable[[Config], Config], str]] = {
-    "a batch of more concepts than there are": (
+    "a batch of more pictures than there are": (
         lambda c: part(c, "data", batch_size=12),
-        "batch_size 12 is more than the 9 concepts",
+        "batch_size 12 is more than the 9 pictures",
     ),
     "too many pieces": (lambda c: part(c, "model", vocab_size=4096), "vocab_size 4096 is more"),
     "too few pieces": (lambda c: part(c, "model", vocab_size=261), "vocab_size 261 is too small"),
