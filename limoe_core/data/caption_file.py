@@ -19,7 +19,7 @@ import pyarrow as pa
 from jaxtyping import Int32, Int64, Integer
 
 from limoe_core.data.pairs import ConceptTable
-from limoe_core.data.texts import AT_ONCE, TextArray, Texts, chosen, empty
+from limoe_core.data.texts import AT_ONCE, Lists, TextArray, Texts, chosen, empty
 from limoe_core.files import replacing
 
 _ABOUT = b"limoe"
@@ -77,7 +77,7 @@ class CaptionFile:
         """The caption that names each picture in a language."""
         return _Names(self, language)
 
-    def aliases(self) -> Sequence[tuple[str, ...]]:
+    def aliases(self) -> Lists:
         """The further captions in the first language of each picture."""
         return _Aliases(self)
 
@@ -97,17 +97,16 @@ class CaptionFile:
         return _Rows(captions.offsets.to_numpy(), captions.values, further, place)
 
 
-class _ChosenAliases(Sequence[tuple[str, ...]]):
-    def __init__(self, aliases: Sequence[tuple[str, ...]], rows: Integer[np.ndarray, " n"]) -> None:
+class _ChosenAliases(Lists):
+    def __init__(self, aliases: Lists, rows: Integer[np.ndarray, " n"]) -> None:
         self._aliases, self._rows = aliases, rows
 
     def __len__(self) -> int:
         return len(self._rows)
 
-    def __getitem__(self, place: Any) -> Any:
-        if isinstance(place, slice):
-            return [self._aliases[row] for row in self._rows[place].tolist()]
-        return self._aliases[int(self._rows[place])]
+    def read(self, places: Integer[np.ndarray, " m"]) -> list[tuple[str, ...]]:
+        """See `Lists.read`."""
+        return self._aliases.read(self._rows[places])
 
 
 class _Names(Texts):
@@ -128,21 +127,15 @@ class _Names(Texts):
         return found
 
 
-class _Aliases(Sequence[tuple[str, ...]]):
+class _Aliases(Lists):
     def __init__(self, file: CaptionFile) -> None:
         self._file = file
 
     def __len__(self) -> int:
         return len(self._file)
 
-    def __getitem__(self, place: Any) -> Any:
-        if isinstance(place, slice):
-            return self._read(np.arange(*place.indices(len(self))))
-        if not -len(self) <= place < len(self):
-            raise IndexError(f"{place} of {len(self)} pictures")
-        return self._read(np.array([int(place) % len(self)]))[0]
-
-    def _read(self, places: Integer[np.ndarray, " m"]) -> list[tuple[str, ...]]:
+    def read(self, places: Integer[np.ndarray, " m"]) -> list[tuple[str, ...]]:
+        """See `Lists.read`."""
         found: list[tuple[str, ...]] = [()] * len(places)
         for own, rows in self._file.in_blocks(places):
             row = places[own] % AT_ONCE
@@ -198,7 +191,7 @@ def caption_table(
       keys: of the pictures, as `ConceptTable.keys`.
       category: of the pictures; none by default.
     """
-    aliases: Sequence[tuple[str, ...]] = file.aliases()
+    aliases: Lists = file.aliases()
     names: dict[str, TextArray] = {name: file.names(name) for name in file.languages}
     if len(rows) != len(file):
         aliases = _ChosenAliases(aliases, rows)

@@ -7,28 +7,28 @@ every token to its own caption.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Int, Int64
 
 
-def pack_windows(ids: Int[np.ndarray, "T L"], multiple: int = 1) -> Int[np.ndarray, "R L"]:
+def pack_windows(ids: Int[np.ndarray, "T L"]) -> Int[np.ndarray, "R L"]:
     """Flat indices, into T·L, of all text tokens but padding, packed in windows.
 
     Longest first, each caption goes whole into the window where it leaves the least room. Empty
-    positions hold T·L, and so do the windows that are added to make R a multiple, which keeps the
-    number of different shapes, and so of compilations, small.
+    positions hold T·L. There is at least one window.
     """
     length = ids.shape[1]
     lengths = np.count_nonzero(ids, axis=1)
     packing = _Packing.best_fit(lengths, length)
-    count, row, start = packing.count, packing.row, packing.start
-    windows = np.full((-(-max(count, 1) // multiple) * multiple, length), ids.size, np.int32)
+    windows = np.full((max(packing.count, 1), length), ids.size, np.int32)
     places = np.flatnonzero(ids)
     caption = places // length
     rank = np.arange(len(places)) - (np.cumsum(lengths) - lengths)[caption]
-    windows[row[caption], start[caption] + rank] = places
+    windows[packing.row[caption], packing.start[caption] + rank] = places
     return windows
 
 
@@ -92,11 +92,19 @@ class _Packing:
         return captions[taken:]
 
 
-def pack_groups(texts: Int[np.ndarray, "G b c L"], multiple: int) -> Int[np.ndarray, "G R L"]:
-    """`pack_windows` of every routing group, all with as many windows as the fullest."""
+def pack_groups(
+    texts: Int[np.ndarray, "G b c L"], numbers: Sequence[int] = ()
+) -> Int[np.ndarray, "G R L"]:
+    """`pack_windows` of every routing group, all with equally many windows.
+
+    Args:
+      numbers: of windows to have, rising, the first of which that is enough is taken; by default,
+        or where none is, as many as the fullest group needs. Windows that are added are empty.
+    """
     groups, pictures, captions, length = texts.shape
-    each = [pack_windows(ids, multiple) for ids in texts.reshape(groups, -1, length)]
+    each = [pack_windows(ids) for ids in texts.reshape(groups, -1, length)]
     most = max(map(len, each))
+    most = next((number for number in numbers if number >= most), most)
     filler = pictures * captions * length
     return np.stack(
         [
@@ -104,3 +112,20 @@ def pack_groups(texts: Int[np.ndarray, "G b c L"], multiple: int) -> Int[np.ndar
             for windows in each
         ]
     )
+
+
+def window_numbers(samples: Sequence[Int[np.ndarray, "G b c L"]]) -> tuple[int, ...]:
+    """Numbers of windows that batches of a run are given: one that is usual, and what is enough.
+
+    A step is compiled anew for each number of windows, so there are two at most.
+
+    Args:
+      samples: captions of some batches.
+    """
+    enough = samples[0].shape[1] * samples[0].shape[2]  # a window for each caption
+    groups = [ids for each in samples for ids in each.reshape(len(each), enough, -1)]
+    needed = [len(pack_windows(ids)) for ids in groups]
+    usual = (
+        max(needed) + 1 + math.ceil(3 * float(np.std(needed)))
+    )
+    return (usual, enough) if usual < enough else (enough,)

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Int32, Int64, Integer, UInt8
 
 from limoe_core.data.attribution import Attribution
-from limoe_core.data.texts import AT_ONCE, TextArray, Texts, json_pieces, read
+from limoe_core.data.texts import AT_ONCE, TextArray, Texts, json_pieces, read, read_lists
 
 #: Side of a stored picture in pixels, unless the model's input needs more.
 SIDE = 72
@@ -122,8 +122,8 @@ class ConceptTable:
             some = concepts[start : start + AT_ONCE]
             for language, names in self.names.items():
                 found += read(names, some[self.is_named(some, language)])
-            for concept in some.tolist():
-                found += self.aliases[concept]
+            for aliases in read_lists(self.aliases, some):
+                found += aliases
         return found
 
     def names_in(self, language: str) -> TextArray:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from limoe_core.data.pairs import SIDE, ConceptTable
 from limoe_core.data.preprocess import PictureError, fit_square, open_picture
 from limoe_core.data.said import Captions, Labels
 from limoe_core.data.survey import DECODED_AT_MOST, Survey, survey_with
+from limoe_core.data.threads import each
 
 _READ_AT_ONCE = 256
 
@@ -90,9 +90,8 @@ class SourcePictures:
                 return
             out[row, ..., :3] = fit_square(picture, self.side)
 
-        with ThreadPoolExecutor() as pool:  # Pillow decodes outside the interpreter lock.
-            for _ in pool.map(decode, range(len(records))):
-                pass
+        for _ in each(decode, range(len(records))):
+            pass
         return out
 
     def digest(self) -> str:
@@ -209,8 +208,8 @@ class PreparedSplit:
             raise ValueError(f"{self.origin} is not surveyed, or has no captions")
         records = self.records[np.asarray(places, np.intp).reshape(-1)]
         names = self.said.names("en").read(records)
-        more = self.said.aliases()
-        return [[name, *more[record]] for name, record in zip(names, records.tolist(), strict=True)]
+        aliases = self.said.aliases().read(records)
+        return [[name, *more] for name, more in zip(names, aliases, strict=True)]
 
     def _examples(self, places: Sequence[int] | np.ndarray) -> list[dict[str, Any]]:
         chosen = self.records[np.asarray(places, np.intp).reshape(-1)]

@@ -98,6 +98,30 @@ def read(texts: TextArray, places: Integer[np.ndarray, " m"]) -> list[str]:
     return texts.read(places) if isinstance(texts, Texts) else texts[places].tolist()
 
 
+class Lists(Sequence[tuple[str, ...]]):
+    """n lists of texts, read when they are asked for."""
+
+    @abstractmethod
+    def read(self, places: Integer[np.ndarray, " m"]) -> list[tuple[str, ...]]:
+        """The lists of these numbers, from 0 on."""
+
+    def __getitem__(self, place: Any) -> Any:
+        if isinstance(place, slice):
+            return self.read(np.arange(*place.indices(len(self))))
+        if not -len(self) <= place < len(self):
+            raise IndexError(f"{place} of {len(self)} lists")
+        return self.read(np.array([int(place) % len(self)]))[0]
+
+
+def read_lists(
+    lists: Sequence[tuple[str, ...]], places: Integer[np.ndarray, " m"]
+) -> list[tuple[str, ...]]:
+    """Some of the lists."""
+    if isinstance(lists, Lists):
+        return lists.read(places)
+    return [lists[place] for place in places.tolist()]
+
+
 def empty(count: int) -> np.ndarray:
     """(count,) str: as many empty texts, which take no memory; they cannot be written to."""
     return np.broadcast_to(np.array(""), (count,))

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import jax
 from jax.sharding import Mesh
@@ -16,7 +15,8 @@ from limoe_core.config import Config, ConfigError
 from limoe_core.data.batches import training_batches
 from limoe_core.data.captions import CaptionCounts
 from limoe_core.data.identity import data_of, difference, recorded
-from limoe_core.data.pairs import stored_side
+from limoe_core.data.pairs import ArrayPictures, stored_side
+from limoe_core.data.reading import Batches, workers_for
 from limoe_core.data.registry import data_set
 from limoe_core.data.source import PairSet, check_place, load_pairs, resolved
 from limoe_core.devices import processes
@@ -115,7 +115,7 @@ class Start:
                     "folder with --data.dir, or start another run"
                 )
 
-    def written(self) -> tuple[Run, Tokenizer, Any]:
+    def written(self) -> tuple[Run, Tokenizer, Batches]:
         """The run directory with these settings, its tokenizer, and the batches.
 
         The first process writes the run, the others open it.
@@ -128,9 +128,7 @@ class Start:
         """
         if processes.is_first():
             tokenizer = self._tokenizer()
-            batches = training_batches(
-                self.splits["train"], tokenizer, self.config, self.placer.rows
-            )
+            batches = self._batches(tokenizer)
             self._tell(self._caption_counts(tokenizer))
             run = self._write(tokenizer)
         processes.wait_for_all("run directory")
@@ -138,10 +136,18 @@ class Start:
             run = Run.open(self.path)
             self.check_data(run)
             tokenizer = run.tokenizer()
-            batches = training_batches(
-                self.splits["train"], tokenizer, self.config, self.placer.rows
-            )
+            batches = self._batches(tokenizer)
         return run, tokenizer, batches
+
+    def _batches(self, tokenizer: Tokenizer) -> Batches:
+        train, data = self.splits["train"], self.config.data
+        workers = workers_for(
+            data.workers,
+            in_memory=isinstance(train.pictures, ArrayPictures),
+            processes=max(1, jax.process_count()),
+            accelerated=jax.default_backend() != "cpu",
+        )
+        return training_batches(train, tokenizer, self.config, self.placer.rows, workers)
 
     def _tokenizer(self) -> Tokenizer:
         if self.old is not None and self.begun and self.old.has("tokenizer"):

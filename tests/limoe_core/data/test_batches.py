@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from limoe_core.config import Config, ConfigError
-from limoe_core.data.batches import BatchSource, CaptionTable, training_batches
+from limoe_core.data.batches import BatchSource, training_batches
+from limoe_core.data.caption_table import CaptionTable
 from limoe_core.data.pairs import ArrayPictures, ConceptTable, PairSet
 from limoe_core.presets import preset
 from limoe_core.tokenizer import Tokenizer
@@ -147,7 +148,7 @@ def two_languages(tokenizer: Tokenizer) -> CaptionTable:
         aliases=[("apple", "fruit", "malus"), ()],
         category=np.array(["", ""]),
     )
-    return CaptionTable.make(table, tokenizer, LENGTH)
+    return CaptionTable(table, tokenizer, LENGTH)
 
 
 def drawn(
@@ -205,7 +206,7 @@ def test_five_captions_of_a_picture_are_all_different(tokenizer: Tokenizer) -> N
         aliases=[(), tuple(texts[1:5]), tuple(texts[8:15])],
         category=np.array([""] * 3),
     )
-    captions = CaptionTable.make(table, tokenizer, LENGTH)
+    captions = CaptionTable(table, tokenizer, LENGTH)
     lone = drawn(captions, tokenizer, 0, 5, 0.2, 3)
     assert lone == [["one"] * 5] * 3  # what there is, as often as asked
     rows = 4000

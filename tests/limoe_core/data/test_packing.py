@@ -23,14 +23,13 @@ captions = st.integers(1, 9).flatmap(
 )
 
 
-@given(captions, st.integers(1, 8))
+@given(captions)
 def test_every_token_has_one_slot_and_every_caption_lies_whole_in_one_window(
-    rows: list[list[int]], multiple: int
+    rows: list[list[int]],
 ) -> None:
     ids = np.array(rows, np.int32)
-    windows = pack_windows(ids, multiple)
+    windows = pack_windows(ids)
     assert windows.shape[1] == ids.shape[1]
-    assert len(windows) % multiple == 0
     used = windows[windows < ids.size]
     np.testing.assert_array_equal(np.sort(used), np.flatnonzero(ids))
     assert np.all(windows[windows >= ids.size] == ids.size)
@@ -60,7 +59,7 @@ def test_captions_of_five_tokens_fill_their_windows() -> None:
 def test_groups_have_as_many_windows_as_the_fullest() -> None:
     texts = np.zeros((2, 2, 1, 4), np.int32)
     texts[0, 0, 0, :3] = texts[0, 1, 0, :3] = texts[1, 0, 0, :1] = 5
-    windows = pack_groups(texts, multiple=1)
+    windows = pack_groups(texts)
     assert windows.tolist() == [[[0, 1, 2, 8], [4, 5, 6, 8]], [[0, 8, 8, 8], [8, 8, 8, 8]]]
 
 

@@ -14,6 +14,7 @@ import pytest
 from limoe_core import losses
 from limoe_core.config import Config, ConfigError, DataConfig, TrainConfig
 from limoe_core.data.negatives import pair_labels
+from limoe_core.data.packing import pack_groups
 from limoe_core.devices.mesh import MeshShape, make_mesh
 from limoe_core.losses.router import AUXILIARY_SUMS
 from limoe_core.losses.sums import RoutedTokens, RouterSums
@@ -67,7 +68,8 @@ def loaded() -> dict[str, np.ndarray]:
 
 def placed(config: Config, loaded: dict[str, np.ndarray]) -> Batch:
     mesh = make_mesh(MeshShape(1, 1), jax.devices()[:1])
-    return Placer(config, mesh)(loaded)
+    groups = loaded["text"].reshape(config.train.groups, -1, CAPTIONS, LENGTH)
+    return Placer(config, mesh)({**loaded, "windows": pack_groups(groups)})
 
 
 def gradients_of(config: Config, params: Params, batch: Batch) -> tuple[Params, dict[str, Any]]:
