@@ -12,6 +12,8 @@ import numpy as np
 from jax.sharding import Mesh
 
 from limoe_core.config import Config
+from limoe_core.data.negatives import pair_labels
+from limoe_core.data.packing import pack_groups
 from limoe_core.devices.mesh import MeshShape, make_mesh
 from limoe_core.model.functional import FunctionalModel, initial_params
 from limoe_core.training.optimizer import make_optimizer
@@ -64,7 +66,11 @@ def random_batch(config: Config) -> Batch:
     shape = (size, config.data.captions_per_image, length)
     real = np.arange(length) < rng.poisson(_PIECES, (*shape[:2], 1)).clip(1, length)
     texts = np.where(real, rng.integers(2, config.model.vocab_size, shape), 0).astype(np.int32)
-    return Placer(config, one_device())({"image": pictures, "text": texts})
+    alone = np.arange(size, dtype=np.int32)
+    labels = pair_labels(alone, alone, texts)
+    windows = pack_groups(texts.reshape(config.train.groups, -1, *texts.shape[1:]))
+    batch = {"image": pictures, "text": texts, "labels": labels, "windows": windows}
+    return Placer(config, one_device())(batch)
 
 
 def one_device() -> Mesh:

@@ -329,6 +329,9 @@ class DataConfig:
     english_share: Share = 0.2
     """Chance that a caption is drawn in English (names and aliases); the rest is shared evenly
     among the other languages."""
+    workers: Annotated[int, Between(-1, 1024)] = -1
+    """Processes that read and decode pictures; 0 does it in the training process. -1 takes none for
+    a set in memory or where the model itself runs on the CPU, else all cores but one."""
     augment: bool = True
     """Random crop, scale, shift, colour and background in training."""
 

@@ -61,6 +61,9 @@ class Tokenizer:
             self._processor.IdToPiece(i) for i in range(self._processor.GetPieceSize())
         )
 
+    def __reduce__(self) -> tuple[type[Tokenizer], tuple[bytes]]:
+        return Tokenizer, (self._model,)
+
     @classmethod
     def train(cls, captions: Iterable[str], vocab_size: int, *, at_most: bool = False) -> Tokenizer:
         """A vocabulary for these captions. The same captions give the same tokenizer.

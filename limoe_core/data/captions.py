@@ -7,19 +7,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from limoe_core.data.pairs import PairSet
+from limoe_core.data.pairs import PairSet, spread
+from limoe_core.data.texts import read
 from limoe_core.tokenizer import PAD, Tokenizer
 
 #: Longer captions than this many times the limit are told as at least so long.
 _LOOKED_AT = 16
+#: Concepts whose captions are counted, at most.
+_MOST = 100_000
 
 
 @dataclass(frozen=True)
 class CaptionCounts:
-    """Captions of a split, in all languages."""
+    """Captions of a split, in all languages; of a large one those of some of its concepts."""
 
     captions: int
-    """All of them, equal ones as often as they come."""
+    """All that were looked at, equal ones as often as they come."""
     different: int
     empty: int
     cut: int
@@ -30,24 +33,24 @@ class CaptionCounts:
     """Different ones that cutting makes equal to another."""
     limit: int
     """Most tokens of a caption."""
+    concepts: int
+    """Concepts whose captions were looked at."""
 
     @classmethod
-    def of(cls, pairs: PairSet, tokenizer: Tokenizer, limit: int) -> CaptionCounts:
+    def of(
+        cls, pairs: PairSet, tokenizer: Tokenizer, limit: int, at_most: int = _MOST
+    ) -> CaptionCounts:
         """Counts the captions of a split.
 
         Args:
           limit: tokens that the model reads (`model.text_length`).
+          at_most: of more concepts, or captions of single pictures, so many are looked at, spread
+            evenly over all.
         """
-        table = pairs.concepts
-        shown = np.unique(pairs.concept).tolist()
-        texts = Counter(
-            str(table.names[language][concept])
-            for concept in shown
-            for language in table.languages_of(concept)
-        )
-        texts.update(alias for concept in shown for alias in table.aliases[concept])
+        looked_at = pairs.shown[spread(len(pairs.shown), at_most)]
+        texts = Counter(pairs.concepts.captions_of(looked_at))
         if pairs.caption is not None:
-            texts.update(text for text in pairs.caption.tolist() if text)
+            texts.update(filter(None, read(pairs.caption, spread(len(pairs), at_most))))
         different = list(texts)
         ids = tokenizer.encode(different, limit + 1)
         is_cut = ids[:, limit] != PAD
@@ -66,4 +69,5 @@ class CaptionCounts:
             longest=int(lengths.max(initial=0)),
             merged=merged,
             limit=limit,
+            concepts=len(looked_at),
         )

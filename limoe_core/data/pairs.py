@@ -5,17 +5,20 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
-from jaxtyping import Int32, UInt8
+from jaxtyping import Bool, Int32, Int64, Integer, UInt8
 
 from limoe_core.data.attribution import Attribution
+from limoe_core.data.texts import AT_ONCE, TextArray, Texts, json_pieces, read, read_lists
 
 #: Side of a stored picture in pixels, unless the model's input needs more.
 SIDE = 72
+#: Concepts whose captions a tokenizer is trained on: of more, some are taken.
+TRAINING_CONCEPTS = 200_000
 
 
 def stored_side(image_size: int) -> int:
@@ -65,17 +68,20 @@ class ArrayPictures:
 
 @dataclass(frozen=True, eq=False)
 class ConceptTable:
-    """Concepts that a data set's pictures show, in all splits; sorted by key."""
+    """Concepts that a data set's pictures show, in all splits; sorted by key.
 
-    keys: np.ndarray
+    Where every picture of a large set is a concept of its own, texts stay on disk.
+    """
+
+    keys: TextArray
     """(c,) str: for emoji the code points, like `1F34E`."""
-    names: dict[str, np.ndarray]
+    names: Mapping[str, TextArray]
     """(c,) str by language: the one official name. English comes first if it is there.
 
     Every concept has a name in the first language; "" in another means that it has none there."""
-    aliases: list[tuple[str, ...]]
+    aliases: Sequence[tuple[str, ...]]
     """Further captions in the first language."""
-    category: np.ndarray
+    category: TextArray
     """(c,) str, "" where the data set has none."""
 
     def __len__(self) -> int:
@@ -91,9 +97,40 @@ class ConceptTable:
         first, *others = self.names
         return [first, *(language for language in others if self.names[language][concept])]
 
-    def names_in(self, language: str) -> np.ndarray:
+    def in_memory(self) -> ConceptTable:
+        """The same with all texts in memory."""
+        return ConceptTable(
+            np.asarray(self.keys),
+            {language: np.asarray(names) for language, names in self.names.items()},
+            list(self.aliases),
+            np.asarray(self.category),
+        )
+
+    def is_named(
+        self, concepts: Integer[np.ndarray, " n"], language: str
+    ) -> Bool[np.ndarray, " n"]:
+        """Whether concepts have a name in a language; the first one counts in any case."""
+        names = self.names[language]
+        if language == self.first_language or isinstance(names, Texts):
+            return np.ones(len(concepts), bool)  # a file of captions has one for each language
+        return names[concepts] != ""
+
+    def captions_of(self, concepts: Integer[np.ndarray, " n"]) -> list[str]:
+        """Names in all languages and aliases of some concepts, equal ones as often as they come."""
+        found: list[str] = []
+        for start in range(0, len(concepts), AT_ONCE):
+            some = concepts[start : start + AT_ONCE]
+            for language, names in self.names.items():
+                found += read(names, some[self.is_named(some, language)])
+            for aliases in read_lists(self.aliases, some):
+                found += aliases
+        return found
+
+    def names_in(self, language: str) -> TextArray:
         """(c,) str: names in a language, and in the first one where there are none in it."""
         names = self.names[language]
+        if isinstance(names, Texts):
+            return names
         return np.where(names == "", self.names[self.first_language], names)
 
 
@@ -107,9 +144,9 @@ class PairSet:
     pictures: PictureStore
     concept: Int32[np.ndarray, " n"]
     """Index into `concepts` by picture."""
-    style: np.ndarray
+    style: TextArray
     """(n,) str: style of the drawing, "" where the data set does not say."""
-    category: np.ndarray
+    category: TextArray
     """(n,) str."""
     concepts: ConceptTable
     damaged: Mapping[int, str] = field(default_factory=dict)
@@ -119,16 +156,25 @@ class PairSet:
     "home outline" is of one drawing of a home, "" for none; None where no picture has one."""
     attributions: tuple[Attribution, ...] = ()
     """Authors and licences of the pictures and names."""
+    copy: Int32[np.ndarray, " n"] | None = None
+    """A number that exact copies of a picture have in common, under whichever concepts they are;
+    None where no two pictures are known to be the same."""
 
     def __len__(self) -> int:
         return len(self.concept)
 
     @functools.cached_property
+    def shown(self) -> Integer[np.ndarray, " c"]:
+        """The concepts that its pictures show, in rising order."""
+        if len(self.concept) and np.all(np.diff(self.concept) == 1):  # each its own
+            return self.concept
+        return np.unique(self.concept)
+
+    @functools.cached_property
     def languages(self) -> tuple[str, ...]:
         """Languages that every concept of this split has a name in, the first one in any case."""
         first, *others = self.concepts.names
-        shown = np.unique(self.concept)
-        named = (one for one in others if np.all(self.concepts.names[one][shown] != ""))
+        named = (one for one in others if np.all(self.concepts.is_named(self.shown, one)))
         return (first, *named)
 
     @functools.cached_property
@@ -140,33 +186,53 @@ class PairSet:
         found = new_digest()
         found.update(self.pictures.digest().encode())
         found.update(self.concept.astype("<i4").tobytes())
-        table = self.concepts
-        texts = [
-            [self.style.tolist(), self.category.tolist()],
-            [table.keys.tolist(), table.category.tolist(), list(map(list, table.aliases))],
-            [[language, names.tolist()] for language, names in table.names.items()],
-        ]
-        found.update(json.dumps(texts).encode())
-        if self.caption is not None:
-            found.update(json.dumps(self.caption.tolist()).encode())
+        for piece in self._texts():
+            found.update(piece)
         return found.hexdigest()
 
-    def captions(self) -> list[str]:
-        """All captions of this split, in all languages, to train a tokenizer on.
+    def _texts(self) -> Iterator[bytes]:
+        """All texts as JSON, piece by piece."""
+        table = self.concepts
+        yield b"[["
+        yield from json_pieces(self.style)
+        yield b", "
+        yield from json_pieces(self.category)
+        yield b"], ["
+        yield from json_pieces(table.keys)
+        yield b", "
+        yield from json_pieces(table.category)
+        yield b", "
+        yield from json_pieces(table.aliases)
+        yield b"], ["
+        for number, (language, names) in enumerate(table.names.items()):
+            yield b", " if number else b""
+            yield from (b"[", json.dumps(language).encode(), b", ")
+            yield from json_pieces(names)
+            yield b"]"
+        yield b"]]"
+        if self.caption is not None:
+            yield from json_pieces(self.caption)
+
+    def captions(self, at_most: int = TRAINING_CONCEPTS) -> list[str]:
+        """Captions of this split, in all languages, to train a tokenizer on.
 
         Each distinct text once, in an order that depends on the data alone.
+
+        Args:
+          at_most: of more concepts, or of more captions of single pictures, so many are taken,
+            spread evenly over all.
         """
-        table = self.concepts
-        found: dict[str, None] = {}
-        for index in np.unique(self.concept):
-            for language in table.languages_of(index):
-                found.setdefault(str(table.names[language][index]))
-            for alias in table.aliases[index]:
-                found.setdefault(alias)
-        for text in () if self.caption is None else np.unique(self.caption).tolist():
-            if text:
-                found.setdefault(text)
-        return list(found)
+        texts = self.concepts.captions_of(self.shown[spread(len(self.shown), at_most)])
+        if self.caption is not None:
+            texts += read(self.caption, spread(len(self), at_most))
+        return list(dict.fromkeys(filter(None, texts)))
+
+
+def spread(count: int, at_most: int) -> Int64[np.ndarray, " m"]:
+    """Places among `count`, all of them, or so many as there may be, spread evenly."""
+    if count <= at_most:
+        return np.arange(count)
+    return np.linspace(0, count - 1, at_most).round().astype(np.int64)
 
 
 def new_digest() -> hashlib.blake2b:

@@ -16,11 +16,13 @@ import numpy as np
 from jaxtyping import Int32
 
 from limoe_core.config import ConfigError, DataConfig
+from limoe_core.data.caption_file import CaptionFile, caption_table
 from limoe_core.data.class_names import readable_names
 from limoe_core.data.description import check_description, newest_version
 from limoe_core.data.location import data_directory
 from limoe_core.data.pairs import SIDE, ConceptTable, PairSet
 from limoe_core.data.prepared_split import PreparedSplit
+from limoe_core.data.texts import Made, Texts, empty
 
 _CAPTION_FEATURES = ("captions", "caption", "text")
 _LABEL_FEATURES = ("label", "labels")
@@ -43,43 +45,49 @@ def load_prepared(
 
     A label becomes a concept named by its class; a picture with captions becomes a concept of its
     own, named by its first caption, the others being aliases. All of it counts as English. Records
-    whose picture cannot be read are left out, and named in `PairSet.damaged`.
+    whose picture cannot be read are left out, and named in `PairSet.damaged`; of a large split,
+    whose pictures are not looked at before, they are shown as white instead.
 
     Args:
       side: side of the square that pictures are fitted into, in pixels.
-      progress: whether to show a bar while texts are read.
+      progress: whether to show a bar while records are read.
       by_hand: see `limoe_core.data.catalogue.PreparedSet`.
 
     Raises:
       ConfigError: the data set or the split is missing, or has no pictures or no text; or a picture
         is damaged and `data.damaged` is `refuse`.
     """
-    opened = open_prepared(config, split, side=side, by_hand=by_hand).surveyed(progress=progress)
+    opened = open_prepared(config, split, side=side, by_hand=by_hand)
+    opened = opened.surveyed(refuse=config.damaged == "refuse", progress=progress)
     _check_damage(opened, config)
-    if opened.caption:
-        texts = [text for block in opened.blocks(progress) for text in opened.captions(block)]
-        table = _caption_table(opened.split, texts)
-        concept = np.arange(len(texts), dtype=np.int32)
+    places = np.arange(len(opened))
+    if isinstance(opened.said, CaptionFile):
+        table = caption_table(opened.said, opened.records, _keys(opened))
+        concept = places.astype(np.int32)
     else:
         table = opened.classes
-        found = [opened.labels(block) for block in opened.blocks(progress)]
-        concept = np.concatenate([np.zeros(0, np.int32), *found])
+        concept = opened.labels(places)
         if np.any(concept < 0):
             raise ConfigError(
                 f"the split {opened.split} of {opened.name} has pictures without a label; take "
                 "another split"
             )
-    empty = np.full(len(concept), "", dtype="<U1")
     return PairSet(
         name=opened.name,
         split=opened.split,
         pictures=opened.pictures,
         concept=concept,
-        style=empty,
-        category=empty,
+        style=empty(len(opened)),
+        category=empty(len(opened)),
         concepts=table,
         damaged=opened.damaged,
+        copy=opened.copy,
     )
+
+
+def _keys(opened: PreparedSplit) -> Texts:
+    split = opened.split
+    return Made(len(opened), lambda places: [f"{split}/{place:08d}" for place in places.tolist()])
 
 
 def _check_damage(opened: PreparedSplit, config: DataConfig) -> None:
@@ -255,15 +263,6 @@ def _leave_encoded(features: Any) -> dict[str, Any]:
         elif isinstance(kind, tfds.features.FeaturesDict):
             decoders[name] = _leave_encoded(kind)
     return decoders
-
-
-def _caption_table(split: str, texts: list[list[str]]) -> ConceptTable:
-    return ConceptTable(
-        keys=np.array([f"{split}/{index:08d}" for index in range(len(texts))]),
-        names={"en": np.array([found[0] for found in texts])},
-        aliases=[tuple(found[1:]) for found in texts],
-        category=np.full(len(texts), "", dtype="<U1"),
-    )
 
 
 def _label_table(

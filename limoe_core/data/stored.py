@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +11,7 @@ from jaxtyping import Int64, UInt8
 
 from limoe_core.data.pairs import SIDE, PictureStore, new_digest
 from limoe_core.data.pictures.opening import open_picture
+from limoe_core.data.threads import each
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +84,6 @@ def decode_pngs(encoded: Sequence[bytes]) -> UInt8[np.ndarray, "n 72 72 4"]:
     def decode(index: int) -> None:
         pixels[index] = np.asarray(open_picture(encoded[index])[0].convert("RGBA"))
 
-    with ThreadPoolExecutor() as pool:  # Pillow decodes outside the interpreter lock.
-        for _ in pool.map(decode, range(len(encoded)), chunksize=64):
-            pass
+    for _ in each(decode, range(len(encoded))):
+        pass
     return pixels

@@ -52,7 +52,7 @@ def evaluate_known(
     common = {"split": test.split, "data": test.name, "set": known.name, "seed": seed}
     if test.caption:
         whole = test.surveyed(progress=bars)
-        found = evaluate_retrieval(model, whole, seed=seed, progress=progress, bars=bars)
+        found = evaluate_retrieval(model, whole, seed=seed, progress=progress)
         return {f"retrieval_{known.name}": {**common, **found}}, {}
     pairs = known.load(data, test.split, side=side, progress=bars)
     common["digest"] = pairs.digest

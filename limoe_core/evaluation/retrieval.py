@@ -133,13 +133,11 @@ def evaluate_retrieval(
     *,
     seed: int = 0,
     progress: Progress = silent,
-    bars: bool = False,
 ) -> dict[str, Any]:
     """Retrieval both ways between a split's pictures and their captions, of which all are found.
 
     Args:
-      test: surveyed, so that its digest is known.
-      bars: whether to show how far reading texts from disk has come.
+      test: surveyed.
 
     Raises:
       ConfigError: no picture has a caption.
@@ -147,7 +145,7 @@ def evaluate_retrieval(
     texts: list[str] = []
     image_of_text: list[int] = []
     places: list[int] = []
-    for block in test.blocks(bars):
+    for block in test.blocks():
         for place, captions in zip(block, test.captions(block), strict=True):
             own = [caption for caption in captions if caption.strip()][:CAPTIONS]
             if own:  # A picture without a caption can be neither asked for nor about.

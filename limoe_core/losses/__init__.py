@@ -1,6 +1,6 @@
 """The contrastive loss, and the auxiliary losses that keep the routers of LIMoE stable."""
 
-from limoe_core.losses.contrastive import contrast, contrastive_loss
+from limoe_core.losses.contrastive import Labels, contrast, contrastive_loss
 from limoe_core.losses.router import (
     auxiliary_losses,
     auxiliary_total,
@@ -15,6 +15,7 @@ from limoe_core.losses.router import (
 )
 
 __all__ = [
+    "Labels",
     "auxiliary_losses",
     "auxiliary_total",
     "contrast",

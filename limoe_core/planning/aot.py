@@ -64,6 +64,7 @@ def compile_step(config: Config, shape: MeshShape) -> Any:
             jnp.int32,
             sharding=NamedSharding(mesh, PartitionSpec(*spec[:1])),
         ),
+        _Shape((groups, pictures, 2 + captions), jnp.int32, sharding=here),
     )
     with jax.set_mesh(mesh):
         return step.lower(state, batch).compile()  # type: ignore[attr-defined]

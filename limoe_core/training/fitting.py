@@ -6,8 +6,6 @@ import math
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from limoe_core.config import Config
 from limoe_core.data.pairs import PairSet
 from limoe_core.tokenizer import Tokenizer
@@ -58,15 +56,15 @@ class Fitted:
 
 
 def _smaller_batch(train: PairSet, config: Config, devices: int, told: list[str]) -> Config:
-    asked, distinct = config.data.batch_size, len(np.unique(train.concept))
+    asked, pictures = config.data.batch_size, len(train)
     groups, block = config.train.groups, config.loss.contrastive_block or 1
     # As batches are cut into groups and blocks, and shared out to devices.
     unit = math.lcm(groups if groups % devices == 0 else groups * devices, block)
-    found = distinct // unit * unit
+    found = pictures // unit * unit
     if found >= asked or found < 2:  # where nothing fits, the batches say so
         return config
     told.append(
-        f"a batch is lowered from {asked:,} to {found:,} pictures, as it holds no concept twice "
-        f"and there are {distinct:,} to train on (--data.batch-size)"
+        f"a batch is lowered from {asked:,} to {found:,} pictures, as there are {pictures:,} to "
+        "train on (--data.batch-size)"
     )
     return replace(config, data=replace(config.data, batch_size=found))

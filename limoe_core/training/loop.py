@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Collection
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +85,7 @@ def train(
     keep, keep_period = config.train.keep_checkpoints, config.train.keep_period
     # One process holds the run for all of them.
     held = run.held_for_training() if processes.is_first() else nullcontext()
-    with explained_write_errors(run), held:
+    with explained_write_errors(run), held, closing(batches):
         with run.checkpoints(keep=keep, keep_period=keep_period) as store:
             state = start_or_restore(run, store, functional, batches, devices, start.initial)
             observer = Observer(run, functional, tokenizer, start.splits["validation"], devices)

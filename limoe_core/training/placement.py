@@ -8,7 +8,6 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Int64
 
 from limoe_core.config import Config
-from limoe_core.data.packing import pack_groups
 from limoe_core.devices.mesh import batch_spec
 from limoe_core.training.step import Batch
 
@@ -28,11 +27,6 @@ class Placer:
         # Windows have no axis of pictures: they lie with their groups, or everywhere.
         self._windows_sharding = NamedSharding(mesh, PartitionSpec(*spec[:1]))
         self._shape = (groups, pictures)
-        # Steps differ in how many windows they need, and each number of them is compiled anew. In
-        # steps of a sixteenth of all captions there are one or two; of few captions, whose need
-        # varies more, in steps of 8.
-        captions = pictures * config.data.captions_per_image
-        self._windows = max(min(captions, 8), -(-captions // 16))
         self._grid = np.arange(config.data.batch_size).reshape(self._shape)
         here = self._sharding.addressable_devices_indices_map(self._shape).values()
         self.rows: Int64[np.ndarray, " r"] = np.unique(
@@ -45,11 +39,13 @@ class Placer:
     def __call__(self, batch: dict[str, np.ndarray]) -> Batch:
         """
         Args:
-          batch: `image` uint8 (r, H, W, 4), the pictures of `rows`; `text` int (B, c, L), all.
+          batch: `image` uint8 (r, H, W, 4), the pictures of `rows`; `text` int (B, c, L),
+            `labels` int (B, k) and `windows` int (groups, R, L), all.
         """
         images = batch["image"]
         texts = batch["text"].reshape(*self._shape, *batch["text"].shape[1:])
-        windows = pack_groups(texts, multiple=self._windows)
+        labels = batch["labels"].reshape(*self._shape, -1)
+        windows = batch["windows"]
         pictures = jax.make_array_from_callback(
             (*self._shape, *images.shape[1:]),
             self._sharding,
@@ -61,4 +57,5 @@ class Placer:
             jax.make_array_from_callback(
                 windows.shape, self._windows_sharding, lambda index: windows[index]
             ),
+            jax.make_array_from_callback(labels.shape, self._sharding, lambda index: labels[index]),
         )

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import jax
 from jax.sharding import Mesh
@@ -17,7 +16,8 @@ from limoe_core.config import Config, ConfigError
 from limoe_core.data.batches import training_batches
 from limoe_core.data.captions import CaptionCounts
 from limoe_core.data.identity import data_of, difference, recorded
-from limoe_core.data.pairs import stored_side
+from limoe_core.data.pairs import ArrayPictures, stored_side
+from limoe_core.data.reading import Batches, workers_for
 from limoe_core.data.registry import data_set
 from limoe_core.data.source import PairSet, check_place, load_pairs, resolved
 from limoe_core.devices import processes
@@ -139,22 +139,21 @@ class Start:
                     "folder with --data.dir, or start another run"
                 )
 
-    def written(self) -> tuple[Run, Tokenizer, Any]:
+    def written(self) -> tuple[Run, Tokenizer, Batches]:
         """The run directory with these settings, its tokenizer, and the batches.
 
         The first process writes the run, the others open it.
 
         Raises:
-          ConfigError: no tokenizer can be trained, or a batch does not fit the data.
+          ConfigError: no tokenizer can be trained, a batch does not fit the data, or there is
+            nothing to tell apart in it.
           RunError: the run cannot be created, or another process is training it.
           TrainingError: it cannot be written.
         """
         if processes.is_first():
             tokenizer = self._tokenizer()
-            batches = training_batches(
-                self.splits["train"], tokenizer, self.config, self.placer.rows
-            )
-            self._tell(tokenizer)
+            batches = self._batches(tokenizer)
+            self._tell(self._caption_counts(tokenizer))
             run = self._write(tokenizer)
         processes.wait_for_all("run directory")
         if not processes.is_first():
@@ -163,10 +162,18 @@ class Start:
             if self.initial is not None:
                 self.initial.source.check_step(run)
             tokenizer = run.tokenizer()
-            batches = training_batches(
-                self.splits["train"], tokenizer, self.config, self.placer.rows
-            )
+            batches = self._batches(tokenizer)
         return run, tokenizer, batches
+
+    def _batches(self, tokenizer: Tokenizer) -> Batches:
+        train, data = self.splits["train"], self.config.data
+        workers = workers_for(
+            data.workers,
+            in_memory=isinstance(train.pictures, ArrayPictures),
+            processes=max(1, jax.process_count()),
+            accelerated=jax.default_backend() != "cpu",
+        )
+        return training_batches(train, tokenizer, self.config, self.placer.rows, workers)
 
     def _tokenizer(self) -> Tokenizer:
         if self.old is not None and self.begun and self.old.has("tokenizer"):
@@ -203,10 +210,17 @@ class Start:
                 origin=self.old.origin if self.begun else origin,
             )
 
-    def _tell(self, tokenizer: Tokenizer) -> None:
+    def _caption_counts(self, tokenizer: Tokenizer) -> CaptionCounts:
+        counts = CaptionCounts.of(self.splits["train"], tokenizer, self.config.model.text_length)
+        if counts.different == 1:
+            raise ConfigError(
+                f"all {counts.captions:,} captions of the training data are the same text, so "
+                "there is nothing to tell apart; give the pictures captions of their own"
+            )
+        return counts
+
+    def _tell(self, counts: CaptionCounts) -> None:
         """Says on stderr what the run trains on, and what is changed in one that goes on."""
-        train = self.splits["train"]
-        counts = CaptionCounts.of(train, tokenizer, self.config.model.text_length)
         told = summary(self.path.name, self.config, self.splits, counts)
         told += data_set(self.config.data).notes(self.config.data)
         told += self.fitted.told if self.fitted is not None else []

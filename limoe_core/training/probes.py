@@ -8,11 +8,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float, UInt8
 
+from limoe_core.data.texts import read
 from limoe_core.inference import LoadedModel
 from limoe_core.trace import RoutingTrace
 
 if TYPE_CHECKING:
     from limoe_core.data.source import PairSet
+
+
+#: Pairs that those of a probe are chosen from, at most.
+_CHOSEN_FROM = 20_000
 
 
 def probe_steps(last: int, every: int) -> list[int]:
@@ -40,14 +45,19 @@ class Probe:
 
     @classmethod
     def choose(cls, pairs: PairSet, count: int, size: int, seed: int) -> Probe:
-        """Pairs of a split, spread evenly over its categories, then over the languages."""
+        """Pairs of a split, spread evenly over its categories, then over the languages.
+
+        Of a large split they are chosen from some, drawn at random.
+        """
         import jax.numpy as jnp
 
         from limoe_core.data.augment import plain
 
         rng = np.random.default_rng((seed, 0x9E0BE))
-        order = rng.permutation(len(pairs))
-        queues = {c: [i for i in order if pairs.category[i] == c] for c in set(pairs.category)}
+        order = rng.permutation(len(pairs))[: max(count, _CHOSEN_FROM)]
+        queues: dict[str, list[int]] = {}
+        for place, category in zip(order.tolist(), read(pairs.category, order), strict=True):
+            queues.setdefault(category, []).append(place)
         chosen: list[int] = []
         while len(chosen) < min(count, len(pairs)):
             for category in sorted(queues):

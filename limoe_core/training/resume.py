@@ -20,7 +20,7 @@ MAY_CHANGE = frozenset(
         *("train.keep_checkpoints", "train.keep_period", "train.probe_every", "train.tensorboard"),
         # Where the content is the same:
         *("data.dir", "data.class_names", "data.damaged"),
-        *("data.path", "data.image_column", "data.text_column"),
+        *("data.path", "data.image_column", "data.text_column", "data.workers"),
         *("model.remat", "model.expert_layout", "loss.contrastive_block"),
     }
 )

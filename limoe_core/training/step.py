@@ -49,6 +49,8 @@ class Batch(NamedTuple):
     windows: Int[Array, "G R L"]
     """How captions lie side by side: see `limoe_core.data.packing`. Places count within the
     group."""
+    labels: Int[Array, "G b k"]
+    """Which pairs are no negatives of each other: see `limoe_core.data.negatives.pair_labels`."""
 
 
 class Summary(NamedTuple):
@@ -109,14 +111,16 @@ def loss_and_gradients(
     keys = jax.vmap(lambda group: jax.random.fold_in(key, group))(jnp.arange(groups))
     forward = functools.partial(_forward, functional, config, patches)
 
-    def loss_of(summary: Summary, params: Params) -> tuple[Float[Array, ""], dict[str, Any]]:
-        return _loss(summary, functional.bind(params).temperature, config)
+    def loss_of(
+        summary: Summary, labels: Int[Array, "*parts b k"], params: Params
+    ) -> tuple[Float[Array, ""], dict[str, Any]]:
+        return _loss(summary, labels, functional.bind(params).temperature, config)
 
     count = config.train.micro_batches
     if count == 1:
 
         def whole(params: Params) -> tuple[Float[Array, ""], dict[str, Any]]:
-            return loss_of(forward(params, batch, keys), params)
+            return loss_of(forward(params, batch, keys), batch.labels, params)
 
         (_, metrics), gradients = jax.value_and_grad(whole, has_aux=True)(state.params)
         return gradients, metrics
@@ -132,8 +136,9 @@ def loss_and_gradients(
     _, summaries = jax.lax.scan(
         lambda _, part: (None, forward(state.params, *part)), None, parts, length=count
     )
-    (slopes, gradients), metrics = jax.grad(loss_of, argnums=(0, 1), has_aux=True)(
-        summaries, state.params
+    labels = parts[0].labels  # in the order of the summaries
+    (slopes, gradients), metrics = jax.grad(loss_of, argnums=(0, 2), has_aux=True)(
+        summaries, labels, state.params
     )
 
     def pull_back(total: Params, part: tuple[Any, Summary]) -> tuple[Params, None]:
@@ -213,15 +218,25 @@ def _choose_patches(
 
 
 def _loss(
-    summary: Summary, temperature: Float[Array, ""], config: Config
+    summary: Summary,
+    labels: Int[Array, "*parts b k"],
+    temperature: Float[Array, ""],
+    config: Config,
 ) -> tuple[Float[Array, ""], dict[str, Any]]:
     """The total loss, and what is logged of it."""
     images = summary.images.reshape(-1, summary.images.shape[-1])
     captions = summary.texts.reshape(images.shape[0], -1, images.shape[1])
+    labels = labels.reshape(images.shape[0], -1)
     # Captions of one picture are positives of one another's picture, never negatives: each set of
     # captions makes a similarity matrix of its own.
     per_set = [
-        losses.contrast(images, captions[:, i], temperature, config.loss.contrastive_block)
+        losses.contrast(
+            images,
+            captions[:, i],
+            temperature,
+            config.loss.contrastive_block,
+            _labels_of_set(labels, i, captions.shape[1]),
+        )
         for i in range(captions.shape[1])
     ]
     contrastive = jnp.mean(jnp.stack([loss for loss, _ in per_set]))
@@ -238,3 +253,13 @@ def _loss(
         "choices": [sums[choices] for sums in routers],
     }
     return total, metrics
+
+
+def _labels_of_set(labels: Int[Array, "b k"], i: int, sets: int) -> losses.Labels:
+    """Labels of the pictures with their captions of the i-th set.
+
+    A caption is compared with all captions of every picture, of which each is true.
+    """
+    shared, texts = labels[:, :-sets], labels[:, -sets:]
+    own = jnp.broadcast_to(texts[:, i, None], texts.shape)
+    return losses.Labels(labels, jnp.concatenate([shared, own], axis=1))

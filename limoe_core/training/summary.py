@@ -26,10 +26,10 @@ def summary(
     train, validation = splits["train"], splits["validation"]
     told = [
         f"{name} trains on {train.name} in {directory(config.data)}: {len(train):,} pictures of "
-        f"{len(set(train.concept.tolist())):,} concepts (content {short(train.digest)}), and "
+        f"{len(train.shown):,} concepts (content {short(train.digest)}), and "
         f"{len(validation):,} pictures of {validation.split} to look at "
         f"(content {short(validation.digest)})",
-        f"its {captions.captions:,} captions are {captions.different:,} different ones; "
+        f"{_looked_at(train, captions)} are {captions.different:,} different ones; "
         f"{_are(captions.empty)} empty, and {_are(captions.cut)} longer than "
         f"{captions.limit} tokens and cut",
     ]
@@ -41,6 +41,12 @@ def summary(
         )
     told += [_damaged(pairs) for pairs in splits.values() if pairs.damaged]
     return told
+
+
+def _looked_at(train: PairSet, captions: CaptionCounts) -> str:
+    if captions.concepts == len(train.shown):
+        return f"its {captions.captions:,} captions"
+    return f"of its captions {captions.captions:,}, spread evenly, were looked at: they"
 
 
 def _damaged(pairs: PairSet) -> str:

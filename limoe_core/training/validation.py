@@ -6,10 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from limoe_core.data.pairs import spread
+from limoe_core.data.texts import read
 from limoe_core.evaluation.scoring import zero_shot
 
 #: Most pictures that are asked, and how many are in memory at a time.
 _MOST, _AT_ONCE = 5000, 1024
+#: Most names that are chosen from.
+_MOST_NAMES = 20_000
 
 if TYPE_CHECKING:
     from limoe_core.data.source import PairSet
@@ -21,7 +25,8 @@ def validate(model: LoadedModel, pairs: PairSet) -> dict[str, Any]:
 
     Emoji's are of concepts unseen in training. `top1` and `top5` choose among the names of the
     validation concepts, `top1_all` and `top5_all` among those of the whole data set. Of a large
-    split, 5,000 pictures spread evenly over it are asked.
+    split, 5,000 pictures spread evenly over it are asked, and of many names 20,000 are chosen
+    from, those of these pictures among them.
     """
     import jax.numpy as jnp
 
@@ -30,9 +35,13 @@ def validate(model: LoadedModel, pairs: PairSet) -> dict[str, Any]:
     size = model.config.model.image_size
     table = pairs.concepts
     language = next(iter(table.names))
-    names = np.asarray(table.names[language])
-    chosen = np.unique(np.linspace(0, len(pairs) - 1, min(len(pairs), _MOST)).round().astype(int))
+    chosen = spread(len(pairs), _MOST)
     concept = pairs.concept[chosen]
+    shown = np.unique(concept)
+    every = np.union1d(shown, spread(len(table), _MOST_NAMES - len(shown)))
+    if len(table) <= _MOST_NAMES:
+        every = np.arange(len(table))
+    names = np.array(read(table.names[language], every))
     pictures = np.concatenate(
         [
             model.encode_pixels(
@@ -41,10 +50,11 @@ def validate(model: LoadedModel, pairs: PairSet) -> dict[str, Any]:
             for i in range(0, len(chosen), _AT_ONCE)
         ]
     )
-    texts = model.encode_texts([str(name) for name in names])
+    texts = model.encode_texts(names.tolist())
     found: dict[str, Any] = {"split": pairs.split, "language": language, "n": len(chosen)}
-    for suffix, classes in (("", np.unique(concept)), ("_all", np.arange(len(names)))):
-        ranks = zero_shot(pictures, concept, texts[classes], classes, names[classes]).ranks
+    for suffix, classes in (("", shown), ("_all", every)):
+        own = np.searchsorted(every, classes)
+        ranks = zero_shot(pictures, concept, texts[own], classes, names[own]).ranks
         found[f"ways{suffix}"] = len(classes)
         found[f"top1{suffix}"] = float(np.mean(ranks < 1))
         found[f"top5{suffix}"] = float(np.mean(ranks < 5))

@@ -1,4 +1,4 @@
-"""What is said of imported pictures, gathered while they are read and kept as Arrow tables.
+"""What is said of imported pictures, gathered while they are read and kept as files of splits.
 
 Nothing in it is a Python object a picture or a caption, so the texts of a large set take as much
 memory as they are long.
@@ -12,14 +12,19 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from jaxtyping import Int8, Int32, Int64, UInt64
 
 from limoe_core.data.importing import splits
 from limoe_core.data.importing.records import DEFAULT_LANGUAGE, Record
 from limoe_core.data.importing.report import KEPT, Report
+from limoe_core.data.importing.split_files import (
+    captions_file,
+    in_order,
+    pictures_file,
+    write_captions_of,
+    write_pictures,
+)
 
-PICTURES, CAPTIONS = "pictures.parquet", "captions.parquet"
 #: Bytes of a picture's digest.
 DIGEST = 16
 _AT_ONCE = 8192
@@ -118,26 +123,33 @@ class Gathered:
             label = np.full_like(label, -1)
         classes, label = self.labels.sorted(label)
         names, category = categories.sorted(category)
-        hashes = np.frombuffer(bytes(self.content), ">u8").astype(np.uint64).reshape(-1, 2)
+        hashes = np.frombuffer(self.content, ">u8").astype(np.uint64).reshape(-1, 2)
         split = splits.cut(hashes[:, 0], np.array(self.split, np.int8))
         order, first = _order(hashes, split, label)
         kept = order[first]
         self._count_copies(report, hashes, split, label, order, first)
-        row = np.empty(len(self), np.int64)  # of each picture in the table
-        row[order] = np.cumsum(first) - 1
-        files = self.files.array()
+        split_of = split[kept]
+        row = np.empty(len(self), np.int64)  # of each picture among those of its split
+        rank = np.empty(len(kept), np.int64)
+        for number in range(len(splits.SPLITS)):
+            own = np.flatnonzero(split_of == number)
+            rank[own] = np.arange(len(own))
+        row[order] = rank[np.cumsum(first) - 1]
         table = pa.table(
             {
                 "record": kept,
-                "file": files.take(kept),
                 "content": _digests(self.content, kept),
+                "file": self.files.array().take(kept),
                 "label": label[kept],
-                "category": pa.array([*names, ""]).take(category[kept] % (len(names) + 1)),
-                "split": pa.array(splits.SPLITS).take(split[kept]),
+                "category": category[kept],
             }
         )
-        pq.write_table(table, folder / PICTURES)
-        self._write_captions(folder, row, report)
+        for number, name in enumerate(splits.SPLITS):
+            own = np.flatnonzero(split_of == number)
+            if len(own):
+                write_pictures(pictures_file(folder, name), table.take(own), names)
+        if not labelled:
+            self._write_captions(folder, row, split, report)
         report.pictures = len(kept)
         report.classes = classes if labelled else []
         report.categories = len(set(category.tolist()) - {-1})
@@ -154,23 +166,34 @@ class Gathered:
         for picture in np.flatnonzero(without).tolist():
             self._caption(picture, names[label[picture]].replace("_", " "), DEFAULT_LANGUAGE)
 
-    def _write_captions(self, folder: Path, row: Int64[np.ndarray, " n"], report: Report) -> None:
-        picture = row[np.array(self.picture, np.int64)]
-        languages, language = self.languages.sorted(np.array(self.language, np.int32))
-        order = np.argsort(picture, kind="stable")
-        table = pa.table(
-            {
-                "picture": picture[order],
-                "language": pa.DictionaryArray.from_arrays(
-                    pa.array(language[order]), pa.array(languages, pa.string())
-                ),
-                "text": self.captions.array().take(order),
-            }
-        )
-        pq.write_table(table, folder / CAPTIONS)
-        counts = np.bincount(language, minlength=len(languages))
-        report.captions = len(table)
-        report.languages = {name: int(count) for name, count in zip(languages, counts, strict=True)}
+    def _write_captions(
+        self,
+        folder: Path,
+        row: Int64[np.ndarray, " n"],
+        split: Int8[np.ndarray, " n"],
+        report: Report,
+    ) -> None:
+        texts = pa.concat_arrays(self.captions.array().chunks)
+        of = np.array(self.picture, np.int64)
+        names, language = self.languages.sorted(np.array(self.language, np.int32))
+        counts = np.bincount(language, minlength=len(names))
+        report.captions = len(texts)
+        report.languages = {name: int(count) for name, count in zip(names, counts, strict=True)}
+        languages = in_order(names)
+        language = np.array([languages.index(name) for name in names], np.int32)[language]
+        for number, name in enumerate(splits.SPLITS):
+            own = np.flatnonzero(split[of] == number)
+            if len(own):
+                own = own[np.argsort(row[of[own]], kind="stable")]
+                picture = row[of[own]]
+                write_captions_of(
+                    captions_file(folder, name),
+                    int(picture[-1]) + 1,
+                    picture,
+                    language[own],
+                    languages,
+                    texts.take(pa.array(own)),
+                )
 
     def _count_copies(
         self,
@@ -209,5 +232,7 @@ def _order(
 
 
 def _digests(content: bytearray, kept: Int64[np.ndarray, " n"]) -> pa.Array:
-    every = np.frombuffer(bytes(content), f"V{DIGEST}")
-    return pa.array(every[kept].tolist(), pa.binary(DIGEST))
+    every = np.frombuffer(content, f"V{DIGEST}")[kept]
+    return pa.Array.from_buffers(
+        pa.binary(DIGEST), len(kept), [None, pa.py_buffer(every.tobytes())]
+    )

@@ -1,4 +1,4 @@
-"""Batches: no concept twice, everything from the seed, and the same again after a restart."""
+"""Batches: everything from the seed, and the same again after a restart."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from limoe_core.config import Config, ConfigError
-from limoe_core.data.batches import BatchSource, CaptionTable, epoch_batches, training_batches
+from limoe_core.data.batches import BatchSource, training_batches
+from limoe_core.data.caption_table import CaptionTable
 from limoe_core.data.pairs import ArrayPictures, ConceptTable, PairSet
 from limoe_core.presets import preset
 from limoe_core.tokenizer import Tokenizer
@@ -25,60 +24,6 @@ def settings(**data: object) -> Config:
     return replace(config, data=replace(config.data, **data))
 
 
-@given(
-    st.lists(st.integers(0, 12), min_size=1, max_size=60),
-    st.integers(1, 13),
-    st.integers(0, 3),
-    st.integers(0, 3),
-)
-def test_no_picture_twice_in_an_epoch_and_no_concept_twice_in_a_batch(
-    concepts: list[int], batch: int, seed: int, epoch: int
-) -> None:
-    array = np.array(concepts, np.int32)
-    if len(set(concepts)) < batch:
-        with pytest.raises(ConfigError, match=f"at most {len(set(concepts))}"):
-            epoch_batches(array, batch, seed, epoch)
-        return
-    plan = epoch_batches(array, batch, seed, epoch)
-    assert plan.dtype == np.int32
-    assert plan.shape[1:] == (batch,)
-    assert len(set(plan.ravel().tolist())) == plan.size
-    for row in plan:
-        assert len(set(array[row].tolist())) == batch
-    # A concept that opens a batch is in every open one, so few pictures wait at the end.
-    waiting = set(range(len(concepts))) - set(plan.ravel().tolist())
-    counts = Counter(int(array[picture]) for picture in waiting)
-    most = max(counts.values(), default=0)
-    assert len(waiting) < batch * max(1, most)
-
-
-def test_an_epoch_uses_nearly_every_picture(splits: dict[str, PairSet]) -> None:
-    concepts = splits["train"].concept
-    plan = epoch_batches(concepts, 256, seed=0, epoch=0)
-    assert len(concepts) - plan.size < 256
-
-
-def test_epochs_and_seeds_differ_and_nothing_else_matters(splits: dict[str, PairSet]) -> None:
-    concepts = splits["train"].concept
-    first = epoch_batches(concepts, 64, seed=1, epoch=0)
-    np.testing.assert_array_equal(first, epoch_batches(concepts, 64, seed=1, epoch=0))
-    for seed, epoch in ((1, 1), (2, 0)):
-        assert not np.array_equal(first, epoch_batches(concepts, 64, seed=seed, epoch=epoch))
-
-
-def test_the_shuffle_is_over_the_whole_set(splits: dict[str, PairSet]) -> None:
-    """Where a picture comes in an epoch says nothing about where it comes in the next."""
-    concepts = splits["train"].concept
-    places = []
-    for epoch in (0, 1):
-        plan = epoch_batches(concepts, 64, seed=0, epoch=epoch)
-        place = np.full(len(concepts), np.nan)
-        place[plan.ravel()] = np.repeat(np.arange(len(plan)), 64)
-        places.append(place)
-    both = ~np.isnan(places[0]) & ~np.isnan(places[1])
-    assert abs(np.corrcoef(places[0][both], places[1][both])[0, 1]) < 0.07
-
-
 def test_a_step_is_as_promised(splits: dict[str, PairSet], tokenizer: Tokenizer) -> None:
     pairs = splits["train"]
     batch = next(training_batches(pairs, tokenizer, settings(batch_size=32)))
@@ -87,7 +32,8 @@ def test_a_step_is_as_promised(splits: dict[str, PairSet], tokenizer: Tokenizer)
     assert batch["text"].shape == (32, 2, LENGTH)
     assert batch["text"].dtype == batch["concept"].dtype == np.int32
     assert (batch["text"][..., 0] > 0).all()  # a caption begins with a token, not with padding
-    assert len(set(batch["concept"].tolist())) == 32
+    assert batch["labels"].shape == (32, 4)
+    np.testing.assert_array_equal(batch["labels"][:, 0], batch["concept"])
 
 
 def test_pictures_and_captions_belong_to_the_concept(
@@ -109,7 +55,7 @@ def test_pictures_and_captions_belong_to_the_concept(
 def test_state_is_json_and_brings_back_the_same_batches(
     splits: dict[str, PairSet], tokenizer: Tokenizer
 ) -> None:
-    pairs, config = splits["validation"], settings(batch_size=40)  # 4 batches to an epoch
+    pairs, config = splits["validation"], settings(batch_size=40)  # 4.7 batches to an epoch
     batches = training_batches(pairs, tokenizer, config)
     for _ in range(6):
         next(batches)
@@ -134,23 +80,60 @@ def test_a_new_reader_starts_at_the_beginning_and_seeds_differ(
     assert not np.array_equal(first["concept"], changed["concept"])
 
 
-def test_every_epoch_has_the_same_number_of_batches(
+def test_an_epoch_shows_every_picture_once(
     splits: dict[str, PairSet], tokenizer: Tokenizer
 ) -> None:
-    """So a position alone tells the epoch; in each, a concept has at most its two pictures."""
     pairs = splits["validation"]
-    source = BatchSource(pairs, tokenizer, settings(batch_size=40))
-    length = min(len(epoch_batches(pairs.concept, 40, 0, epoch)) for epoch in range(8))
-    for epoch in range(12):
-        shown = [source[epoch * length + place]["concept"] for place in range(length)]
-        assert max(Counter(np.concatenate(shown).tolist()).values()) <= 2
+    source = BatchSource(pairs, tokenizer, settings(batch_size=len(pairs)))
+    for epoch in range(2):
+        shown = Counter(source[epoch]["concept"].tolist())
+        assert shown == Counter(pairs.concept.tolist())
 
 
-def test_a_batch_larger_than_the_concepts_is_refused_at_once(
+def test_a_batch_may_be_larger_than_the_number_of_classes(tokenizer: Tokenizer) -> None:
+    pairs = few_classes(np.arange(9, dtype=np.int32) % 2)
+    batch = next(training_batches(pairs, tokenizer, settings(batch_size=9, captions_per_image=1)))
+    concept, picture, text = batch["labels"].T
+    assert sorted(concept.tolist()) == [0] * 5 + [1] * 4
+    np.testing.assert_array_equal(concept == 0, text == text[concept == 0][0])
+    assert sorted(picture.tolist()) == list(range(9))
+
+
+def test_copies_of_a_picture_have_a_label_in_common(tokenizer: Tokenizer) -> None:
+    copy = np.array([0, 1, 2, 0], np.int32)
+    pairs = replace(few_classes(np.array([0, 0, 1, 1], np.int32)), copy=copy)
+    batch = next(training_batches(pairs, tokenizer, settings(batch_size=4)))
+    assert sorted(batch["labels"][:, 1].tolist()) == [0, 0, 1, 2]
+
+
+def test_a_batch_larger_than_the_pictures_is_refused_at_once(
     splits: dict[str, PairSet], tokenizer: Tokenizer
 ) -> None:
-    with pytest.raises(ConfigError, match="data.batch_size 256 is more than the 93 concepts"):
-        training_batches(splits["validation"], tokenizer, settings(batch_size=256))
+    pairs = splits["validation"]
+    said = f"data.batch_size 256 is more than the {len(pairs)} pictures"
+    with pytest.raises(ConfigError, match=said):
+        training_batches(pairs, tokenizer, settings(batch_size=256))
+
+
+def test_one_class_alone_is_refused(tokenizer: Tokenizer) -> None:
+    pairs = few_classes(np.ones(4, np.int32))
+    with pytest.raises(ConfigError, match="all 4 pictures .* are of one class, b,"):
+        training_batches(pairs, tokenizer, settings(batch_size=2))
+
+
+def few_classes(concept: np.ndarray) -> PairSet:
+    """Pictures of the classes a, b, c and d, in English."""
+    empty = np.array([""] * len(concept))
+    names = np.array(list("abcd"))
+    return PairSet(
+        name="tiny:1.0.0",
+        split="train",
+        pictures=ArrayPictures(np.zeros((len(concept), 72, 72, 4), np.uint8)),
+        concept=concept,
+        style=empty,
+        category=empty,
+        concepts=ConceptTable(names, {"en": names}, [()] * 4, np.array([""] * 4)),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -165,7 +148,7 @@ def two_languages(tokenizer: Tokenizer) -> CaptionTable:
         aliases=[("apple", "fruit", "malus"), ()],
         category=np.array(["", ""]),
     )
-    return CaptionTable.make(table, tokenizer, LENGTH)
+    return CaptionTable(table, tokenizer, LENGTH)
 
 
 def drawn(
@@ -207,20 +190,7 @@ def test_shares_of_none_and_all(
 
 def test_one_language_needs_no_others(tokenizer: Tokenizer) -> None:
     """Sets other than emoji have English alone."""
-    pairs = PairSet(
-        name="tiny:1.0.0",
-        split="train",
-        pictures=ArrayPictures(np.zeros((4, 72, 72, 4), np.uint8)),
-        concept=np.arange(4, dtype=np.int32),
-        style=np.array([""] * 4),
-        category=np.array([""] * 4),
-        concepts=ConceptTable(
-            np.array(list("abcd")),
-            {"en": np.array(["a", "b", "c", "d"])},
-            [()] * 4,
-            np.array([""] * 4),
-        ),
-    )
+    pairs = few_classes(np.arange(4, dtype=np.int32))
     batch = next(training_batches(pairs, tokenizer, settings(batch_size=4, english_share=0.2)))
     names = tokenizer.encode(["a", "b", "c", "d"], LENGTH)
     for row, concept in enumerate(batch["concept"].tolist()):
@@ -236,7 +206,7 @@ def test_five_captions_of_a_picture_are_all_different(tokenizer: Tokenizer) -> N
         aliases=[(), tuple(texts[1:5]), tuple(texts[8:15])],
         category=np.array([""] * 3),
     )
-    captions = CaptionTable.make(table, tokenizer, LENGTH)
+    captions = CaptionTable(table, tokenizer, LENGTH)
     lone = drawn(captions, tokenizer, 0, 5, 0.2, 3)
     assert lone == [["one"] * 5] * 3  # what there is, as often as asked
     rows = 4000

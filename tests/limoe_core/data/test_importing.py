@@ -358,6 +358,11 @@ def test_copies_of_two_classes_stay_on_one_side(tmp_path: Path) -> None:
         {bytes(p) for p in each.pictures.batch(range(len(each)))} for each in pairs.values()
     ]
     assert sum(map(len, contents)) == len(set().union(*contents)) == COUNT // 2
+    for each in pairs.values():
+        assert each.copy is not None
+        shown = [bytes(p) for p in each.pictures.batch(range(len(each)))]
+        same = [[mine == other for other in shown] for mine in shown]
+        np.testing.assert_array_equal(each.copy[:, None] == each.copy, same)
 
 
 @given(
@@ -433,23 +438,24 @@ def test_an_import_that_stops_leaves_nothing_half(
             make_ready(config, progress=False)
     assert not ImportedSet(config).is_ready(config)
     # As a kill would leave it, which runs nothing that tidies up.
-    left = tmp_path / "data" / "imported" / config.config / "incomplete.KILLED_1.0.0"
+    left = tmp_path / "data" / "imported" / config.config / "incomplete.KILLED_1.1.0"
     left.mkdir(parents=True)
     (left / "imported-pictures.array_record-00000").write_bytes(b"half")
     make_ready(config, progress=False)
-    assert [each.name for each in left.parent.iterdir()] == ["1.0.0"]
+    assert [each.name for each in left.parent.iterdir()] == ["1.1.0"]
     assert len(load_pairs(config, "train", progress=False)) > 0
 
 
 def test_tables_that_are_damaged_are_named(tmp_path: Path) -> None:
     config, _ = imported(own_pairs.csv_folder(tmp_path / "things"))
-    (table,) = (tmp_path / "data").rglob("captions.parquet")
-    pq.write_table(pa.table({"text": ["x"]}), table)
-    with pytest.raises(ConfigError, match=r"captions\.parquet is damaged"):
-        load_pairs(config, "train", progress=False)
-    table.write_bytes(b"no table")
-    with pytest.raises(ConfigError, match=r"captions\.parquet is damaged"):
-        load_pairs(config, "train", progress=False)
+    for name in ("captions", "pictures"):
+        (table,) = (tmp_path / "data").rglob(f"train.{name}.arrow")
+        whole = table.read_bytes()
+        for change in (whole[:-20], b"no table", b""):
+            table.write_bytes(change)
+            with pytest.raises(ConfigError, match=rf"train\.{name}\.arrow is damaged"):
+                load_pairs(config, "train", progress=False)
+        table.write_bytes(whole)
 
 
 @pytest.mark.parametrize("change", ['"splits": 3', '"classes": [1]', '"format": 99', "{"])

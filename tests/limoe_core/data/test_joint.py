@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from limoe_core.config import ConfigError, DataConfig
 from limoe_core.data.attribution import Attribution
-from limoe_core.data.batches import CaptionTable
+from limoe_core.data.caption_table import CaptionTable
 from limoe_core.data.dataset import DataSet
 from limoe_core.data.joint import JointSet, merge
 from limoe_core.data.pairs import SIDE, ArrayPictures, ConceptTable, PairSet
@@ -182,7 +182,7 @@ def test_a_concept_without_a_name_in_a_language_is_captioned_in_others(joint: Jo
     def encoded(some: list[str]) -> np.ndarray:
         return tokenizer.encode(some, 16)
 
-    captions = CaptionTable.make(concepts, tokenizer, 16, own)
+    captions = CaptionTable(concepts, tokenizer, 16, own)
     home, dog = concepts.keys.tolist().index("home"), concepts.keys.tolist().index("A3")
     rows = 400
     ids = captions.draw(

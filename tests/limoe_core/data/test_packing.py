@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from limoe_core.data import packing
 from limoe_core.data.packing import pack_groups, pack_windows
 
 captions = st.integers(1, 9).flatmap(
@@ -19,14 +23,13 @@ captions = st.integers(1, 9).flatmap(
 )
 
 
-@given(captions, st.integers(1, 8))
+@given(captions)
 def test_every_token_has_one_slot_and_every_caption_lies_whole_in_one_window(
-    rows: list[list[int]], multiple: int
+    rows: list[list[int]],
 ) -> None:
     ids = np.array(rows, np.int32)
-    windows = pack_windows(ids, multiple)
+    windows = pack_windows(ids)
     assert windows.shape[1] == ids.shape[1]
-    assert len(windows) % multiple == 0
     used = windows[windows < ids.size]
     np.testing.assert_array_equal(np.sort(used), np.flatnonzero(ids))
     assert np.all(windows[windows >= ids.size] == ids.size)
@@ -56,5 +59,37 @@ def test_captions_of_five_tokens_fill_their_windows() -> None:
 def test_groups_have_as_many_windows_as_the_fullest() -> None:
     texts = np.zeros((2, 2, 1, 4), np.int32)
     texts[0, 0, 0, :3] = texts[0, 1, 0, :3] = texts[1, 0, 0, :1] = 5
-    windows = pack_groups(texts, multiple=1)
+    windows = pack_groups(texts)
     assert windows.tolist() == [[[0, 1, 2, 8], [4, 5, 6, 8]], [[0, 8, 8, 8], [8, 8, 8, 8]]]
+
+
+@given(captions)
+def test_as_few_windows_as_when_each_caption_is_placed_by_itself(rows: list[list[int]]) -> None:
+    """Captions of one length are placed together; that must cost no window."""
+    ids = np.array(rows, np.int32)
+    room: list[int] = []
+    for needed in sorted(np.count_nonzero(ids, axis=1).tolist(), reverse=True):
+        fits = [place for place, left in enumerate(room) if left >= needed]
+        if needed and fits:
+            room[min(fits, key=room.__getitem__)] -= needed
+        elif needed:
+            room.append(ids.shape[1] - needed)
+    assert len(pack_windows(ids)) == max(1, len(room))
+
+
+def test_time_goes_by_tokens_and_not_by_a_step_for_each_caption(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The Python steps are as many as there are lengths, whatever the number of captions."""
+    steps = 0
+    fill = packing._Packing._fill
+
+    def counted(*arguments: Any) -> Any:
+        nonlocal steps
+        steps += 1
+        return fill(*arguments)
+
+    monkeypatch.setattr(packing._Packing, "_fill", counted)
+    lengths = np.random.default_rng(0).integers(1, 17, (20_000, 1))
+    pack_windows(np.where(np.arange(16) < lengths, 7, 0).astype(np.int32))
+    assert steps < 16 * 16

@@ -270,6 +270,18 @@ def test_a_digest_stands_for_content_and_not_for_name_or_place(tmp_path: Path) -
     assert len({first, *others}) == 4
 
 
+def test_copies_of_a_picture_are_known_by_their_place(tmp_path: Path) -> None:
+    found = [example(number, label=i % 3) for i, number in enumerate((3, 1, 3, 2, 1, 0))]
+    found[4]["image"] = io.BytesIO(b"no picture")
+    config = write_set("tiny_labels", tmp_path, features("tiny_labels"), {"train": found})
+    pairs = load_pairs(config, "train")
+    shown = [bytes(p) for p in pairs.pictures.batch(range(len(pairs)))]
+    assert pairs.copy is not None and len(pairs) == 5
+    same = [[mine == other for other in shown] for mine in shown]
+    np.testing.assert_array_equal(pairs.copy[:, None] == pairs.copy, same)
+    assert load_pairs(prepare("tiny_captions", tmp_path), "train").copy is None
+
+
 def test_names_of_classes_are_part_of_the_digest(tmp_path: Path) -> None:
     config = prepare("tiny_labels", tmp_path)
     before = load_pairs(config, "train").digest

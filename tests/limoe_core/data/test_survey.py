@@ -83,6 +83,14 @@ def test_other_files_are_surveyed_anew(file: Path, tmp_path: Path, change: str) 
     assert records.read == len(records)
 
 
+def test_copies_are_found_byte_by_byte(file: Path) -> None:
+    first, second, third = (jpeg(shade) for shade in (10, 90, 200))
+    pictures = (second, first, second, first[:-9], third, first, first[:-9], second)
+    found = survey(Records(*pictures), [file], "train")
+    assert sorted(found.copies) == [(0, 2, 7), (1, 5)]  # damaged ones are no copies
+    assert survey(Records(*pictures), [file], "train") == found  # as it is kept
+
+
 def test_a_survey_needs_no_cache(
     file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

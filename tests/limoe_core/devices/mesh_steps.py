@@ -18,6 +18,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from limoe_core.config import Config, DataConfig, ModelConfig, TrainConfig
+from limoe_core.data.negatives import pair_labels
+from limoe_core.data.packing import pack_groups
 from limoe_core.devices import processes
 from limoe_core.devices.mesh import MeshShape, fetch, make_mesh, shardings
 from limoe_core.model.functional import FunctionalModel, initial_params
@@ -47,14 +49,19 @@ def settings(groups: int) -> Config:
     )
 
 
-def batch(step: int, rows: np.ndarray) -> dict[str, np.ndarray]:
+def batch(step: int, rows: np.ndarray, groups: int) -> dict[str, np.ndarray]:
     """What the input pipeline would give the process that reads `rows`."""
     rng = np.random.default_rng(step)
     texts = rng.integers(2, 300, (PICTURES, CAPTIONS, LENGTH))
     lengths = rng.integers(1, LENGTH, (PICTURES, CAPTIONS, 1))
     pictures = rng.integers(0, 256, (PICTURES, 40, 40, 4), dtype=np.uint8)
     texts = np.where(np.arange(LENGTH) < lengths, texts, 0).astype(np.int32)
-    return {"image": pictures[rows], "text": texts}
+    concepts, copies = rng.integers(0, PICTURES, (2, PICTURES), dtype=np.int32)
+    labels = pair_labels(concepts, copies, texts)
+    windows = pack_groups(
+        texts.reshape(groups, -1, CAPTIONS, LENGTH), [PICTURES * CAPTIONS // groups]
+    )
+    return {"image": pictures[rows], "text": texts, "labels": labels, "windows": windows}
 
 
 def walk(mesh_text: str, groups: int) -> dict[str, np.ndarray]:
@@ -77,7 +84,7 @@ def walk(mesh_text: str, groups: int) -> dict[str, np.ndarray]:
     for step in range(STEPS):
         with jax.set_mesh(mesh):
             params, gradients, metrics = step_of(
-                params, placer(batch(step, placer.rows)), jnp.int32(step)
+                params, placer(batch(step, placer.rows, groups)), jnp.int32(step)
             )
         told = fetch({"gradients": gradients, "metrics": metrics}, mesh)
         for path, leaf in jax.tree_util.tree_leaves_with_path(told):

@@ -77,10 +77,29 @@ def test_a_lowered_batch_can_be_cut_and_shared_out(small: Config) -> None:
     assert Fitted.to(pairs, wide, lower, 1).config == wide  # for the batches to refuse
 
 
+def test_a_batch_is_as_large_as_there_are_pictures_of_few_classes(
+    small: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = own_pairs.classes_folder(tmp_path / "animals")
+    data = replace(small.data, path=str(source), batch_size=8)
+    run = begin(tmp_path / "run", replace(small, data=data))
+    assert run.config.data.batch_size == 8 > len(own_pairs.CLASSES)
+    assert "a batch is lowered" not in capsys.readouterr().err
+
+
+def test_captions_that_are_all_the_same_are_refused(small: Config, tmp_path: Path) -> None:
+    rows = [("file_name", "text"), *((name, "a picture") for name in own_pairs.names())]
+    source = own_pairs.table(tmp_path / "same", rows)
+    config = replace(small, data=replace(small.data, path=str(source)))
+    with pytest.raises(ConfigError, match="captions of the training data are the same text"):
+        begin(tmp_path / "run", config)
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_run_remembers_where_its_pairs_are(small: Config, tmp_path: Path) -> None:
     run = begin(tmp_path / "run", small)
     assert run.config.data.path == small.data.path
-    assert run.info["data"]["name"] == f"imported/{run.config.data.config}:1.0.0"
+    assert run.info["data"]["name"] == f"imported/{run.config.data.config}:1.1.0"
     shutil.rmtree(tmp_path / "things")  # what is imported is enough
     assert begin(tmp_path / "run", run.config, resume=True).config == run.config
     shutil.rmtree(tmp_path / "data")

@@ -63,9 +63,9 @@ def test_a_run_is_whole_from_its_first_moment(shapes: Config, tmp_path: Path) ->
 
 
 FAILURES: dict[str, tuple[Callable[[Config], Config], str]] = {
-    "a batch of more concepts than there are": (
+    "a batch of more pictures than there are": (
         lambda c: part(c, "data", batch_size=12),
-        "batch_size 12 is more than the 9 concepts",
+        "batch_size 12 is more than the 9 pictures",
     ),
     "too many pieces": (lambda c: part(c, "model", vocab_size=4096), "vocab_size 4096 is more"),
     "too few pieces": (lambda c: part(c, "model", vocab_size=261), "vocab_size 261 is too small"),
@@ -318,7 +318,7 @@ def test_captions_that_are_cut_to_the_same_are_a_warning(tmp_path: Path) -> None
 
 def test_damaged_records_are_named_at_the_start() -> None:
     pairs = replace(captioned("a fox", "a dog"), damaged={3: "It is cut off.", 8: "Empty."})
-    counts = CaptionCounts(2, 2, 0, 0, 3, 0, 16)
+    counts = CaptionCounts(2, 2, 0, 0, 3, 0, 16, concepts=2)
     told = summary("r", Config(), {"train": pairs, "validation": pairs}, counts)
     assert told[2] == (
         "warning: records of train that are left out, as their picture cannot be read: 2 (3, 8). "

@@ -13,6 +13,8 @@ import pytest
 
 from limoe_core import losses
 from limoe_core.config import Config, ConfigError, DataConfig, TrainConfig
+from limoe_core.data.negatives import pair_labels
+from limoe_core.data.packing import pack_groups
 from limoe_core.devices.mesh import MeshShape, make_mesh
 from limoe_core.losses.router import AUXILIARY_SUMS
 from limoe_core.losses.sums import RoutedTokens, RouterSums
@@ -51,19 +53,23 @@ def params() -> Params:
 
 @pytest.fixture(scope="module")
 def loaded() -> dict[str, np.ndarray]:
-    """What the input pipeline gives: captions of many lengths, some empty."""
+    """What the input pipeline gives: captions of many lengths, some empty, and equal concepts."""
     rng = np.random.default_rng(0)
     lengths = rng.integers(0, 8, (PICTURES, CAPTIONS, 1))
     texts = rng.integers(2, 300, (PICTURES, CAPTIONS, LENGTH))
+    texts = np.where(np.arange(LENGTH) < lengths, texts, 0).astype(np.int32)
+    concepts, copies = rng.integers(0, 12, (2, PICTURES), dtype=np.int32)
     return {
         "image": rng.integers(0, 256, (PICTURES, 72, 72, 4), dtype=np.uint8),
-        "text": np.where(np.arange(LENGTH) < lengths, texts, 0).astype(np.int32),
+        "text": texts,
+        "labels": pair_labels(concepts, copies, texts),
     }
 
 
 def placed(config: Config, loaded: dict[str, np.ndarray]) -> Batch:
     mesh = make_mesh(MeshShape(1, 1), jax.devices()[:1])
-    return Placer(config, mesh)(loaded)
+    groups = loaded["text"].reshape(config.train.groups, -1, CAPTIONS, LENGTH)
+    return Placer(config, mesh)({**loaded, "windows": pack_groups(groups)})
 
 
 def gradients_of(config: Config, params: Params, batch: Batch) -> tuple[Params, dict[str, Any]]:
@@ -150,7 +156,19 @@ def test_the_losses_are_of_the_whole_batch_and_not_means_over_groups(
         [output.text_embeddings.reshape(-1, CAPTIONS, images.shape[1]) for output in outputs]
     )
     temperature = functional.bind(params).temperature
-    wanted = np.mean([losses.contrastive_loss(images, texts[:, i], temperature) for i in (0, 1)])
+    labels = batch.labels.reshape(PICTURES, -1)
+    concept, copy, first, second = labels.T
+
+    def true_too(i: int) -> losses.Labels:
+        text = (first, second)[i]
+        return losses.Labels(labels, jnp.stack([concept, copy, text, text], axis=1))
+
+    wanted = np.mean(
+        [
+            losses.contrastive_loss(images, texts[:, i], temperature, true_too(i))
+            for i in range(CAPTIONS)
+        ]
+    )
     np.testing.assert_allclose(told["contrastive"], wanted, rtol=1e-5)
 
     valid = jnp.concatenate([output.valid for output in outputs])
