@@ -8,6 +8,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from limoe_core.precision import exact_float32
+
 
 def contrastive_loss(
     image_embeddings: Float[Array, "b d"],
@@ -22,6 +24,7 @@ def contrastive_loss(
     return contrast(image_embeddings, text_embeddings, temperature)[0]
 
 
+@exact_float32()
 def contrast(
     image_embeddings: Float[Array, "b d"],
     text_embeddings: Float[Array, "b d"],
