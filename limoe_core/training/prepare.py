@@ -20,6 +20,7 @@ from limoe_core.data.pairs import stored_side
 from limoe_core.data.registry import data_set
 from limoe_core.data.source import PairSet, check_place, load_pairs, resolved
 from limoe_core.devices import processes
+from limoe_core.devices.hardware import computes_on, unused_gpu
 from limoe_core.devices.mesh import MeshShape, make_mesh
 from limoe_core.model.functional import FunctionalModel
 from limoe_core.runs import Run, RunError
@@ -169,10 +170,13 @@ class Start:
             )
 
     def _tell(self, tokenizer: Tokenizer) -> None:
-        """Says on stderr what the run trains on, and what is changed in one that goes on."""
+        """Says on stderr what the run runs and trains on, and what changes in one that goes on."""
         train = self.splits["train"]
         counts = CaptionCounts.of(train, tokenizer, self.config.model.text_length)
-        told = summary(self.path.name, self.config, self.splits, counts)
+        told = [f"{self.path.name} runs on {computes_on()}"]
+        if unused := unused_gpu():
+            told.append(unused)
+        told += summary(self.path.name, self.config, self.splits, counts)
         told += data_set(self.config.data).notes(self.config.data)
         told += self.fitted.told if self.fitted is not None else []
         if self.old is not None and self.begun:
