@@ -113,7 +113,9 @@ class ModelConfig:
     router_noise: Weight = 1.0
     """Standard deviation of the training noise on router logits, in units of 1/E (V-MoE)."""
     dtype: Literal["float32", "bfloat16"] = "float32"
-    """Arithmetic of everything but the routers, losses and norms, which stay in float32."""
+    """Arithmetic of everything but the routers, losses, heads and norms, which stay in float32.
+    Where that is float32 too, GPUs and TPUs multiply in fewer bits while the model is trained, and
+    in all of them once it is used."""
     expert_layout: Literal["auto", "buffers", "segments"] = "auto"
     """How tokens lie for their experts; the result is the same. `buffers` gives every expert the
     same slots, `segments` only as many as it has tokens, one expert after another. `auto` takes

@@ -12,6 +12,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, UInt8
 
+from limoe_core.precision import exact_float32
+
 #: Ranges of the augmentation: size of the picture on its canvas, stretch, and shift.
 _SCALE = (0.7, 1.15)
 _STRETCH = 1.12
@@ -72,6 +74,7 @@ def augment(
     return _draw(pictures, size, placement, colours)
 
 
+@exact_float32()
 def _draw(
     pictures: UInt8[Array, "B H W 4"], size: int, placement: _Placement, colours: _Colours
 ) -> Float[Array, "B size size 3"]:

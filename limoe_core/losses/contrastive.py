@@ -28,6 +28,8 @@ class Labels(NamedTuple):
     images: Int[Array, "b k"]
     texts: Int[Array, "b k"]
 
+from limoe_core.precision import exact_float32
+
 
 def contrastive_loss(
     image_embeddings: Float[Array, "b d"],
@@ -47,6 +49,7 @@ def contrastive_loss(
     return contrast(image_embeddings, text_embeddings, temperature, labels=labels)[0]
 
 
+@exact_float32()
 def contrast(
     image_embeddings: Float[Array, "b d"],
     text_embeddings: Float[Array, "b d"],

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Shaped
 
 from limoe_core.model.moe import Routing
+from limoe_core.precision import exact_float32
 from limoe_core.trace import MODALITIES
 
 
@@ -81,6 +82,7 @@ class RouterSums:
         return jax.tree.map(lambda x: jnp.sum(x, axis=parts), self)
 
 
+@exact_float32()
 def sum_over(masks: Float[Array, "m n"], x: Shaped[Array, " n *E"]) -> Float[Array, " m *E"]:
     """The sum of `x` over the tokens of each mask, in float32."""
     return masks @ x.astype(jnp.float32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ from jaxtyping import Array, Float
 from limoe_core.config import Config, LossConfig, ModelConfig
 from limoe_core.model.limoe import LIMoE, Output
 from limoe_core.model.router import Intervention
+from limoe_core.precision import exact_float32
 from limoe_core.roles import Role, Roles
 
 #: Nested dicts of arrays.
@@ -64,6 +66,8 @@ class FunctionalModel:
     def forward(self) -> Any:
         """The jitted forward pass of a model in use, over whole pictures and padded texts.
 
+        A float32 model multiplies in full float32 here: see `limoe_core.precision`.
+
         `forward(params, pixels, ids, image_valid, intervention, *, capacity_factor,
         batch_priority, hidden) -> Output`; without `hidden`, the routers' inputs are left out.
         """
@@ -80,14 +84,17 @@ class FunctionalModel:
             batch_priority: bool,
             hidden: bool,
         ) -> Output:
-            output = self.bind(params)(
-                pixels,
-                ids,
-                image_valid=image_valid,
-                capacity_factor=capacity_factor,
-                batch_priority=batch_priority,
-                intervention=intervention,
-            )
+            model = self.bind(params)
+            exact = exact_float32() if model.config.dtype == "float32" else nullcontext()
+            with exact:
+                output = model(
+                    pixels,
+                    ids,
+                    image_valid=image_valid,
+                    capacity_factor=capacity_factor,
+                    batch_priority=batch_priority,
+                    intervention=intervention,
+                )
             return output if hidden else output._replace(hidden=[])
 
         return forward

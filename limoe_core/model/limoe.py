@@ -22,6 +22,7 @@ from limoe_core.model.layers import layer_norm, linear
 from limoe_core.model.layout import Layout
 from limoe_core.model.moe import MoE, Routing
 from limoe_core.model.router import Intervention
+from limoe_core.precision import exact_float32
 from limoe_core.roles import VECTOR, WEIGHT
 
 
@@ -176,6 +177,7 @@ class LIMoE(nnx.Module):
         of_piece = self.token_embedding(texts.reshape(-1)[layout.source])
         return of_piece + self.text_positions[...][position]
 
+    @exact_float32()
     def _pool(
         self, x: Float[Array, "n d"], layout: Layout
     ) -> tuple[Float[Array, "B e"], Float[Array, "T e"]]:

@@ -11,6 +11,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from limoe_core.config import ModelConfig
 from limoe_core.model.assignment import choose
+from limoe_core.precision import exact_float32
 from limoe_core.roles import FROZEN, WEIGHT
 
 
@@ -51,6 +52,7 @@ class Router(NamedTuple):
     balance: Float[Array, "2 E"] | None = None
     """Added to each modality's gate values when they choose, and not when they weigh."""
 
+    @exact_float32()
     def __call__(
         self,
         x: Float[Array, "n d"],

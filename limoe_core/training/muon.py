@@ -15,6 +15,8 @@ from optax.contrib import MuonDimensionNumbers
 from optax.contrib import MuonState as OptaxState
 from optax.contrib import scale_by_muon as optax_muon
 
+from limoe_core.precision import exact_float32
+
 #: a, b, c of each step's polynomial a·x + b·x³ + c·x⁵ in the singular values, step by step. One
 #: row a step makes optax loop over them: a sixth of the matrix products to compile.
 COEFFICIENTS = ((3.4445, -4.7750, 2.0315),) * 5
@@ -46,7 +48,7 @@ def scale_by_muon() -> optax.GradientTransformation:
         del params
         full = OptaxState(state.updates, state.mean, jnp.asarray(COEFFICIENTS))
         # Squares of small singular values drown in the rounding of anything less than float32.
-        with jax.default_matmul_precision("highest"):
+        with exact_float32():
             updates, full = rule.update(gradients, full)
         scaled = jax.tree.map(lambda x: 0.2 * max(x.shape[-2:]) ** 0.5 * x, updates)
         return scaled, MuonState(full.count, full.mu)

@@ -21,6 +21,7 @@ from limoe_core.data.reading import Batches, workers_for
 from limoe_core.data.registry import data_set
 from limoe_core.data.source import PairSet, check_place, load_pairs, resolved
 from limoe_core.devices import processes
+from limoe_core.devices.hardware import computes_on, unused_gpu
 from limoe_core.devices.mesh import MeshShape, make_mesh
 from limoe_core.model.functional import FunctionalModel
 from limoe_core.runs import Run, RunError
@@ -153,7 +154,7 @@ class Start:
         if processes.is_first():
             tokenizer = self._tokenizer()
             batches = self._batches(tokenizer)
-            self._tell(self._caption_counts(tokenizer))
+            self._tell(tokenizer, self._caption_counts(tokenizer))
             run = self._write(tokenizer)
         processes.wait_for_all("run directory")
         if not processes.is_first():
@@ -219,9 +220,13 @@ class Start:
             )
         return counts
 
-    def _tell(self, counts: CaptionCounts) -> None:
-        """Says on stderr what the run trains on, and what is changed in one that goes on."""
-        told = summary(self.path.name, self.config, self.splits, counts)
+    def _tell(self, tokenizer: Tokenizer, counts: CaptionCounts) -> None:
+        """Says on stderr what the run runs and trains on, and what changes in one that goes on."""
+        train = self.splits["train"]
+        told = [f"{self.path.name} runs on {computes_on()}"]
+        if unused := unused_gpu():
+            told.append(unused)
+        told += summary(self.path.name, self.config, self.splits, counts)
         told += data_set(self.config.data).notes(self.config.data)
         told += self.fitted.told if self.fitted is not None else []
         if self.initial is not None:
