@@ -27,16 +27,18 @@ from analysis.geometry import ROUTERS
 _ROUTER_LOOKS = {
     "trained": ("#4B3CD2", ""),
     "k-means": ("#E1B400", "/"),
+    "k-means, by token": ("#D2691E", "\\"),
     "random": ("#8C8C8C", "x"),
     "random, centred": ("#5A9600", "."),
 }
 
 
-def specialisation_figure(frame: pd.DataFrame) -> go.Figure:
+def specialisation_figure(frame: pd.DataFrame, untrained: pd.DataFrame | None = None) -> go.Figure:
     """Modality NMI by layer with its 95 % interval.
 
     Args:
       frame: `analysis.modality_specialisation`.
+      untrained: the same of step 0, to compare with; None to leave it out.
     """
     figure = go.Figure(
         go.Bar(
@@ -51,6 +53,21 @@ def specialisation_figure(frame: pd.DataFrame) -> go.Figure:
             ),
         )
     )
+    if untrained is not None:
+        figure.add_scatter(
+            x=[block_label(layer) for layer in untrained["layer"]],
+            y=untrained["nmi"],
+            mode="markers",
+            name="untrained",
+            marker={"symbol": "diamond-open", "size": 11, "color": INK, "line": {"width": 2}},
+            error_y=_error(untrained, "nmi", "low", "high"),
+            customdata=untrained[["low", "high"]],
+            hovertemplate=(
+                "%{x}, untrained: NMI %{y:.3f} (%{customdata[0]:.3f} to %{customdata[1]:.3f})"
+                "<extra></extra>"
+            ),
+        )
+        figure.update_layout(showlegend=False)
     # The value stands below its bar: inside, it is unreadable on a light or on a dark page.
     figure.update_xaxes(
         tickvals=list(range(len(frame))),

@@ -50,9 +50,9 @@ def sorted_by_pair(trace, seed: int):
 
 def test_routers_that_sort_pairs_by_nothing_stay_within_the_null(trace_of):
     seen = []
-    for seed in range(20):
+    for seed in range(16):
         trace = sorted_by_pair(trace_of(seed, pairs=40, layers=1), seed)
-        frame = analysis.agreement_with_labels(trace, samples=60, seed=seed)
+        frame = analysis.agreement_with_labels(trace, samples=40, seed=seed)
         row = frame[(frame["modality"] == "image") & (frame["label"] == "category")].iloc[0]
         assert row["pairs"] == 40
         seen.append((row["ami"], row["null"], row["p"]))
@@ -60,7 +60,7 @@ def test_routers_that_sort_pairs_by_nothing_stay_within_the_null(trace_of):
     # Tokens taken as independent would call each of them an agreement.
     assert ami.mean() > 0.05
     assert abs(ami.mean() - null.mean()) < 0.03
-    assert np.count_nonzero(p <= 0.05) <= 4  # 1 of 20 is expected
+    assert np.count_nonzero(p <= 0.05) <= 4  # about one is expected
 
 
 def test_a_router_that_sorts_by_the_label_is_far_beyond_it(trace_of):
