@@ -54,7 +54,13 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it equal t
     from analysis.recipes import Recorded, python, record
     from analysis.saturation import router_saturation
     from analysis.scripts import script
-    from analysis.shares import balanced_shares, expert_shares, first_choice_counts, router_health
+    from analysis.shares import (
+        balanced_shares,
+        choice_counts,
+        expert_shares,
+        first_choice_counts,
+        router_health,
+    )
     from analysis.specialisation import modality_nmi, modality_specialisation, role, roles
     from analysis.timeline import timeline_frame
 
@@ -69,6 +75,7 @@ _HOME = {
     "cached_causal_specialisation": "causal",
     "category_confusions": "accuracy",
     "causal_specialisation": "causal",
+    "choice_counts": "shares",
     "confusions": "accuracy",
     "data_pairs": "pairs",
     "data_pictures": "picture_sets",

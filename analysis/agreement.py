@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 import pandas as pd
-from sklearn.metrics import adjusted_mutual_info_score
 
-from analysis.arguments import check_trace
+from analysis.arguments import check_count, check_trace
 from analysis.labels import token_labels
+from analysis.nulls import AdjustedInformation, labels_of_other_pairs
 from limoe_core.trace import IMAGE, MODALITIES, TEXT, RoutingTrace
 
 #: Labels that each modality's tokens are compared with, as far as the trace has them.
@@ -17,19 +15,43 @@ LABELS = {
     IMAGE: ("category", "style", "concept", "position"),
     TEXT: ("category", "language", "script", "concept", "place", "piece"),
 }
+_COLUMNS = [
+    "layer",
+    "modality",
+    "label",
+    "ami",
+    "null",
+    "null_high",
+    "p",
+    "values",
+    "pairs",
+    "tokens",
+]
 
 
-def agreement_with_labels(trace: RoutingTrace) -> pd.DataFrame:
-    """Adjusted mutual information of expert and label, per layer, modality and label.
+def agreement_with_labels(
+    trace: RoutingTrace, *, samples: int = 200, seed: int = 0
+) -> pd.DataFrame:
+    """Adjusted mutual information of first choice and label, per layer, modality and label.
 
-    Columns: layer, modality, label, ami, values (distinct labels), tokens. Adjusted for chance:
-    about 0 if the expert is independent of the label, 1 if one determines the other; many distinct
-    labels do not raise it by themselves. Tokens without the label are left out.
+    The adjustment takes tokens as independent, and those of one pair are not: a router that sorts
+    pairs by anything at all agrees a little with every label of pairs. So beside each value stands
+    its null, the same measure with the labels of other pairs (`analysis.nulls`).
+
+    Args:
+      samples: how often labels are exchanged; 0 leaves the null out.
+
+    Returns: one row per layer, modality and label, with columns layer, modality, label, ami (1 if
+      one determines the other; many distinct labels do not raise it by themselves), null (its mean
+      with the labels of other pairs), null_high (what 95 % of these stay below), p (the share that
+      reaches the value, the value itself counted in), values (distinct labels), pairs, tokens. NaN
+      where there is no null. Tokens without the label are left out.
 
     Raises:
-      AnalysisError: it is not a trace.
+      AnalysisError: it is not a trace, or `samples` is below 0.
     """
     check_trace(trace)
+    check_count(samples, "samples", 0)
     rows = []
     for code, labels in LABELS.items():
         for by in labels:
@@ -37,28 +59,44 @@ def agreement_with_labels(trace: RoutingTrace) -> pd.DataFrame:
                 continue
             label = token_labels(trace, by)
             mask = (trace.modality == code) & (label != "")
+            pair = trace.pair[mask]
+            names, value = np.unique(label[mask], return_inverse=True)
+            experts = [AdjustedInformation(chosen) for chosen in trace.expert[:, mask, 0]]
+            others = np.array(
+                [
+                    [one(exchanged) for one in experts]
+                    for exchanged in labels_of_other_pairs(value, pair, samples, seed)
+                ]
+            )
             for layer, block in enumerate(trace.layers):
+                found = experts[layer](value)
                 rows.append(
                     {
                         "layer": int(block),
                         "modality": MODALITIES[code],
                         "label": by,
-                        "ami": ami(label[mask], trace.expert[layer, mask, 0]),
-                        "values": len(np.unique(label[mask])),
+                        "ami": found,
+                        **_null(found, others[:, layer] if len(value) and samples else None),
+                        "values": len(names),
+                        "pairs": len(np.unique(pair)),
                         "tokens": int(mask.sum()),
                     }
                 )
-    columns = ["layer", "modality", "label", "ami", "values", "tokens"]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=_COLUMNS)
+
+
+def _null(found: float, others: np.ndarray | None) -> dict[str, float]:
+    if others is None:
+        return dict.fromkeys(("null", "null_high", "p"), float("nan"))
+    # Rounding must not make of two equal partitions one that is ahead.
+    reached = np.count_nonzero(others >= found - 1e-9)
+    return {
+        "null": float(others.mean()),
+        "null_high": float(np.quantile(others, 0.95)),
+        "p": float((1 + reached) / (1 + len(others))),
+    }
 
 
 def ami(one: np.ndarray, other: np.ndarray) -> float:
     """Adjusted mutual information of two labellings; 0 for a constant, NaN if empty."""
-    if len(one) == 0:
-        return float("nan")
-    if len(np.unique(one)) == 1 or len(np.unique(other)) == 1:
-        return 0.0
-    with warnings.catch_warnings():
-        # scikit-learn warns of many distinct labels; pieces and concepts are many.
-        warnings.filterwarnings("ignore", message="The number of unique classes")
-        return float(adjusted_mutual_info_score(one, other))
+    return AdjustedInformation(one)(other)

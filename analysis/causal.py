@@ -49,6 +49,10 @@ _LATER = {
     "data": ("damaged", "path", "image_column", "text_column"),
 }
 
+#: Rises of the loss up to this, in nats, are rounding and no effect.
+_ROUNDING = 1e-9
+
+#: What is kept on disk, since version 0.3.
 _COLUMNS = [
     "layer",
     "expert",
@@ -90,15 +94,39 @@ def causal_specialisation(
 
     Returns: one row per layer and expert, with columns layer, expert, variant; delta_image and
       delta_text (rise of the loss in nats when the expert is off for that modality, with _low and
-      _high ends of a 95 % interval over pairs, the negatives of each held fixed); index (|δ_image −
-      δ_text| / (|δ_image| + |δ_text|): 0 if both need it equally, 1 if only one does; NaN for an
-      expert that changes nothing, with _low and _high); image_tokens, text_tokens (tokens that
-      choose it); baseline (the loss with nothing changed); pairs.
+      _high ends of a 95 % interval over pairs, the negatives of each held fixed); effect_image and
+      effect_text ("needed" where that interval lies above 0, "harmful" where it lies below, so that
+      the loss is lower without the expert, "" where it holds 0; of a hundred experts without any
+      effect five have one); index (|δ_image − δ_text| / (|δ_image| + |δ_text|): 0 if both need it
+      equally, 1 if only one does, with _low and _high; NaN for an expert without effect, of which
+      it would tell noise, and 1 by itself where the other modality never chooses the expert);
+      image_tokens, text_tokens (tokens that choose it first); baseline (the loss with nothing
+      changed); chance (the loss of guessing among the pairs, ln n: near it no rise means anything);
+      pairs.
 
     Raises:
       AnalysisError: for a dense twin, an unknown layer or variant, fewer than two pairs, a repeated
         text, not as many pictures as texts, or `samples` below 1.
     """
+    return _told(
+        _measured(
+            model, images, texts, variant, layers, samples=samples, seed=seed, progress=progress
+        )
+    )
+
+
+def _measured(
+    model: LoadedModel,
+    images: Sequence[Any],
+    texts: Sequence[str],
+    variant: Variant,
+    layers: Sequence[int] | None = None,
+    *,
+    samples: int,
+    seed: int,
+    progress: Callable[[int, int], None] | None,
+) -> pd.DataFrame:
+    """What is kept of `causal_specialisation`; `_told` adds what follows from it."""
     check_pairs(images, texts)
     check_count(samples, "samples")
     if variant not in VARIANTS:
@@ -147,6 +175,20 @@ def causal_specialisation(
     return pd.DataFrame(rows, columns=_COLUMNS)
 
 
+def _told(measured: pd.DataFrame) -> pd.DataFrame:
+    """With effects and chance, and without the index of experts that have no effect."""
+    frame = measured.copy()
+    for place, modality in zip((6, 10), MODALITIES, strict=True):
+        delta = f"delta_{modality}"
+        above, below = frame[f"{delta}_low"] > _ROUNDING, frame[f"{delta}_high"] < -_ROUNDING
+        effect = np.select([above, below], ["needed", "harmful"], "")
+        frame.insert(place, f"effect_{modality}", effect)
+    without = (frame["effect_image"] == "") & (frame["effect_text"] == "")
+    frame.loc[without, ["index", "index_low", "index_high"]] = np.nan
+    frame.insert(len(frame.columns) - 1, "chance", np.log(frame["pairs"].astype(float)))
+    return frame
+
+
 def _switch_off(
     layers: int, experts: int, layer: int, modality: int, expert: int, variant: Variant
 ) -> Intervention:
@@ -181,8 +223,7 @@ def specialisation_index(
     """|δ_image − δ_text| / (|δ_image| + |δ_text|); NaN where both are 0."""
     size = np.abs(delta_image) + np.abs(delta_text)
     gap = np.abs(np.asarray(delta_image) - np.asarray(delta_text))
-    # Rises below a billionth of a nat are rounding, not effect.
-    index = np.divide(gap, size, out=np.full(np.shape(size), np.nan), where=size > 1e-9)
+    index = np.divide(gap, size, out=np.full(np.shape(size), np.nan), where=size > _ROUNDING)
     return np.asarray(index.clip(0, 1))
 
 
@@ -224,8 +265,8 @@ def cached_causal_specialisation(
     path = _path(model, images, texts, folder, variant, samples, seed)
     found = _read(path)
     if found is None:
-        found = causal_specialisation(
-            model, images, texts, variant=variant, samples=samples, seed=seed, progress=progress
+        found = _measured(
+            model, images, texts, variant, samples=samples, seed=seed, progress=progress
         )
         # By `repr`, which keeps every bit of a number; pandas writes fifteen digits.
         rows = found.astype(object).where(found.notna(), None).to_dict("records")
@@ -235,7 +276,7 @@ def cached_causal_specialisation(
                 temporary.write_text(json.dumps({"step": model.step, "data": rows}))
         except OSError as error:
             warnings.warn(f"{path} cannot be kept: {error.strerror}", stacklevel=2)
-    return found
+    return _told(found)
 
 
 def stored_causal_specialisation(
@@ -254,7 +295,8 @@ def stored_causal_specialisation(
     Args:
       within: folder that the result must lie in, links followed.
     """
-    return _read(_path(model, images, texts, folder, variant, samples, seed), within)
+    found = _read(_path(model, images, texts, folder, variant, samples, seed), within)
+    return None if found is None else _told(found)
 
 
 def _path(

@@ -23,7 +23,7 @@ from analysis.specialisation import modality_nmi
 from limoe_core.trace import IMAGE, MODALITIES, TEXT, RoutingTrace
 
 #: Ways to assign tokens to experts, in the order in which figures list them.
-ROUTERS = ("trained", "k-means", "random", "random, centred")
+ROUTERS = ("trained", "k-means", "k-means, by token", "random", "random, centred")
 _LABELS = {IMAGE: ("category", "position"), TEXT: ("language", "script")}
 
 
@@ -37,7 +37,9 @@ def sceptics_check(trace: RoutingTrace, *, draws: int = 20, seed: int = 0) -> pd
     Routers:
       trained: the model's own first choices.
       k-means: clusters of the inputs with k = E and equal weight for both modalities, so that the
-        many patches do not take all clusters.
+        many patches do not take all clusters. It is told how many tokens each modality has, which a
+        router never is, and is scored by that.
+      k-means, by token: the same with equal weight for all tokens, which is told nothing.
       random: argmax of Gaussian weights times the inputs, no bias, as an untrained router is.
       random, centred: the same after the inputs' mean is subtracted, so that a direction which all
         tokens share does not send everything to one expert.
@@ -92,13 +94,14 @@ def _assignments(
     balance = _balanced_weights(trace.modality)
     centred = hidden - np.average(hidden, axis=0, weights=balance)
     yield "trained", [trace.expert[layer, :, 0].astype(np.int64)]
-    yield (
-        "k-means",
-        [
-            kmeans_experts(hidden, trace.num_experts, balance, seed=seed + start)
-            for start in range(min(draws, 5))
-        ],
-    )
+    for name, tokens in (("k-means", balance), ("k-means, by token", None)):
+        yield (
+            name,
+            [
+                kmeans_experts(hidden, trace.num_experts, tokens, seed=seed + start)
+                for start in range(draws)
+            ],
+        )
     yield "random", [np.argmax(hidden @ w, axis=1) for w in weights]
     yield "random, centred", [np.argmax(centred @ w, axis=1) for w in weights]
 

@@ -10,13 +10,17 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
+from jaxtyping import Float, Integer
 
 from analysis.arguments import check_count, check_expert
 from analysis.errors import AnalysisError
 from analysis.frame import token_names
 from analysis.labels import layer_index, modality_code, token_labels
+from analysis.nulls import labels_of_other_pairs
 from limoe_core.trace import IMAGE, RoutingTrace
+
+#: A label of fewer pairs has no interval: resamples of so few say nothing of other pairs.
+FEW_PAIRS = 5
 
 
 def expert_preferences(
@@ -35,12 +39,15 @@ def expert_preferences(
       by: a label of `analysis.token_labels`: category, language, style, script, position, …
       modality: "image" or "text".
       min_tokens: leave out labels with fewer tokens than this.
-      samples: bootstrap resamples of whole pairs, for the interval; 0 for none.
+      samples: bootstrap resamples of whole pairs for the interval, and as many exchanges of labels
+        between pairs for the null; 0 for neither.
 
     Returns: one row per label and expert, with columns
       value: the label; expert;
       share: of the label's tokens, those whose first choice is the expert;
-      low, high: ends of its 95 % interval (tokens of one pair are not independent);
+      low, high: ends of its 95 % interval (tokens of one pair are not independent); NaN for a label
+        of fewer than five pairs;
+      null_low, null_high: what 95 % of the shares lie between with the labels of other pairs;
       base: the same share over all tokens of the modality that have a label;
       lift: share / base (NaN where the expert gets nothing of the modality);
       tokens: of this label to this expert; total: of this label; pairs: with this label.
@@ -57,16 +64,26 @@ def expert_preferences(
     if not mask.any():
         raise AnalysisError(f"no {modality} token of this trace has a {by}")
     values, value = np.unique(labels[mask], return_inverse=True)
+    pair = trace.pair[mask]
     chosen = trace.expert[index, mask, 0].astype(np.int64)
     # (N, V, E) counts, so that a resample of pairs is a weighted sum.
     counts = np.zeros((trace.num_pairs, len(values), trace.num_experts))
-    np.add.at(counts, (trace.pair[mask], value, chosen), 1)
+    np.add.at(counts, (pair, value, chosen), 1)
+    exchanged = _with_other_labels(value, pair, chosen, counts.shape[1:], samples, seed)
     total = counts.sum(axis=0)
     keep = total.sum(axis=1) >= min_tokens
-    counts, total, values = counts[:, keep], total[keep], values[keep]
+    counts, total, values, exchanged = (
+        counts[:, keep],
+        total[keep],
+        values[keep],
+        exchanged[:, keep],
+    )
+    of_pairs = (counts.sum(axis=2) > 0).sum(axis=0)
     every = np.bincount(chosen, minlength=trace.num_experts) / len(chosen)
     share = total / total.sum(axis=1, keepdims=True)
-    low, high = _interval(counts, samples, seed)
+    low, high = _middle(_resampled(counts, samples, seed))
+    low[of_pairs < FEW_PAIRS] = high[of_pairs < FEW_PAIRS] = np.nan
+    null_low, null_high = _middle(exchanged)
     lift = np.divide(share, every, out=np.full_like(share, np.nan), where=every > 0)
     labelled, experts = share.shape
     return pd.DataFrame(
@@ -76,28 +93,52 @@ def expert_preferences(
             "share": share.reshape(-1),
             "low": low.reshape(-1),
             "high": high.reshape(-1),
+            "null_low": null_low.reshape(-1),
+            "null_high": null_high.reshape(-1),
             "base": np.tile(every, labelled),
             "lift": lift.reshape(-1),
             "tokens": total.astype(np.int64).reshape(-1),
             "total": np.repeat(total.sum(axis=1).astype(np.int64), experts),
-            "pairs": np.repeat((counts.sum(axis=2) > 0).sum(axis=0), experts),
+            "pairs": np.repeat(of_pairs, experts),
         }
     )
 
 
-def _interval(
+def _resampled(
     counts: Float[np.ndarray, "N V E"], samples: int, seed: int
+) -> Float[np.ndarray, "samples V E"]:
+    """Counts in resamples of whole pairs."""
+    pairs, *shape = counts.shape
+    draws = np.random.default_rng(seed).multinomial(pairs, np.full(pairs, 1 / pairs), size=samples)
+    return (draws @ counts.reshape(pairs, -1)).reshape(samples, *shape)
+
+
+def _with_other_labels(
+    value: Integer[np.ndarray, " t"],
+    pair: Integer[np.ndarray, " t"],
+    chosen: Integer[np.ndarray, " t"],
+    shape: tuple[int, int],
+    samples: int,
+    seed: int,
+) -> Float[np.ndarray, "samples V E"]:
+    """Counts by label and expert with the labels of other pairs."""
+    found = [
+        np.bincount(other * shape[1] + chosen, minlength=shape[0] * shape[1])
+        for other in labels_of_other_pairs(value, pair, samples, seed)
+    ]
+    return np.array(found, np.float64).reshape(samples, *shape)
+
+
+def _middle(
+    counts: Float[np.ndarray, "samples V E"],
 ) -> tuple[Float[np.ndarray, "V E"], Float[np.ndarray, "V E"]]:
-    pairs, values, experts = counts.shape
-    if not samples or not values:
-        nothing = np.full((values, experts), np.nan)
-        return nothing, nothing
-    rng = np.random.default_rng(seed)
-    draws = rng.multinomial(pairs, np.full(pairs, 1 / pairs), size=samples)
-    resampled = (draws @ counts.reshape(pairs, -1)).reshape(samples, values, experts)
-    total = resampled.sum(axis=2, keepdims=True)
-    share = np.divide(resampled, total, out=np.full_like(resampled, np.nan), where=total > 0)
-    low, high = np.nanquantile(share, [0.025, 0.975], axis=0)
+    """What 95 % of the shares lie between; NaN where there is none."""
+    total = counts.sum(axis=2, keepdims=True)
+    share = np.divide(counts, total, out=np.full_like(counts, np.nan), where=total > 0)
+    nothing = np.all(np.isnan(share), axis=0)  # of which nanquantile would warn
+    low, high = np.full((2, *counts.shape[1:]), np.nan)
+    if not nothing.all():
+        low[~nothing], high[~nothing] = np.nanquantile(share[:, ~nothing], [0.025, 0.975], axis=0)
     return low, high
 
 

@@ -11,6 +11,9 @@ from analysis.arguments import check_trace, counts_by_modality
 from analysis.frame import token_entropy
 from limoe_core.trace import MODALITIES, RoutingTrace
 
+#: An expert that gets at most this part of an even share, 1/E of the choices, is not in use.
+UNUSED = 0.1
+
 _HEALTH = [
     "layer",
     "modality",
@@ -32,11 +35,25 @@ def first_choice_counts(trace: RoutingTrace) -> Integer[np.ndarray, "L 2 E"]:
     Raises:
       AnalysisError: it is not a trace.
     """
+    return pair_counts(trace, choices=1).sum(axis=1)
+
+
+def choice_counts(trace: RoutingTrace) -> Integer[np.ndarray, "L 2 E"]:
+    """How often each modality's tokens choose each expert, all K choices of a token counted.
+
+    As `first_choice_counts` where tokens have one choice.
+
+    Raises:
+      AnalysisError: it is not a trace.
+    """
     return pair_counts(trace).sum(axis=1)
 
 
-def pair_counts(trace: RoutingTrace) -> Integer[np.ndarray, "L N 2 E"]:
-    """`first_choice_counts` pair by pair, for resampling pairs.
+def pair_counts(trace: RoutingTrace, choices: int | None = None) -> Integer[np.ndarray, "L N 2 E"]:
+    """`choice_counts` pair by pair, for resampling pairs.
+
+    Args:
+      choices: how many of a token's choices count, the best first; None for all.
 
     Raises:
       AnalysisError: it is not a trace.
@@ -44,8 +61,9 @@ def pair_counts(trace: RoutingTrace) -> Integer[np.ndarray, "L N 2 E"]:
     check_trace(trace)
     layers, experts = trace.num_layers, trace.num_experts
     counts = np.zeros((layers, trace.num_pairs, 2, experts), np.int64)
+    of_token = (trace.pair[:, None], trace.modality[:, None])
     for layer in range(layers):
-        np.add.at(counts[layer], (trace.pair, trace.modality, trace.expert[layer, :, 0]), 1)
+        np.add.at(counts[layer], (*of_token, trace.expert[layer, :, :choices]), 1)
     return counts
 
 
@@ -63,13 +81,13 @@ def balanced_shares(counts: Num[np.ndarray, "*b 2 E"]) -> Float[np.ndarray, "*b 
 def expert_shares(trace: RoutingTrace) -> pd.DataFrame:
     """Token shares of each expert by modality: one row per layer and expert.
 
-    Columns: layer, expert; image_tokens, text_tokens (first choices); image_share, text_share (of
-    all tokens of that modality in that layer, so they sum to 1 over the experts); image_purity and
-    text_purity (the expert's own mixture with modalities weighted equally, share_m / (share_image
-    + share_text), so that the many patches do not drown the few words; NaN for an expert that
-    no token chose).
+    Columns: layer, expert; image_tokens, text_tokens (tokens that choose it, with any of their K
+    choices); image_share, text_share (of all choices of that modality in that layer, so they sum to
+    1 over the experts); image_purity and text_purity (the expert's own mixture with modalities
+    weighted equally, share_m / (share_image + share_text), so that the many patches do not drown
+    the few words; NaN for an expert that no token chose).
     """
-    counts = first_choice_counts(trace)
+    counts = choice_counts(trace)
     shares = balanced_shares(counts)
     both = shares.sum(axis=1, keepdims=True)
     purity = np.divide(shares, both, out=np.full(shares.shape, np.nan), where=both > 0)
@@ -89,12 +107,13 @@ def router_health(trace: RoutingTrace) -> pd.DataFrame:
 
     Columns: layer, modality, tokens; drop_rate (of all choices); token_entropy (mean entropy of
     single tokens' gate distributions, the paper's local entropy) and mean_entropy (entropy of the
-    average distribution, its global entropy), both in nats; experts_used (experts with over 1 % of
-    the modality's first choices) and effective_experts (exp of mean_entropy: as if so many shared
-    the tokens evenly); largest_share (of the first choices, by one expert). NaN for a modality
-    without tokens.
+    average distribution, its global entropy), both in nats; experts_used (experts with more than a
+    tenth of an even share of the modality's choices) and effective_experts (exp of mean_entropy: as
+    if so many shared the tokens evenly); largest_share (of the choices, by one expert). NaN for a
+    modality without tokens.
     """
-    shares = balanced_shares(first_choice_counts(trace))
+    shares = balanced_shares(choice_counts(trace))
+    some = UNUSED / trace.num_experts
     entropy = token_entropy(trace)
     rows = []
     for layer, block in enumerate(trace.layers):
@@ -109,7 +128,7 @@ def router_health(trace: RoutingTrace) -> pd.DataFrame:
                     "drop_rate": float(trace.dropped[layer, mask].mean()),
                     "token_entropy": float(entropy[layer, mask].mean()),
                     "mean_entropy": of_mean,
-                    "experts_used": float(np.sum(shares[layer, code] > 0.01)),
+                    "experts_used": float(np.sum(shares[layer, code] > some)),
                     "effective_experts": float(np.exp(of_mean)),
                     "largest_share": float(shares[layer, code].max()),
                 }

@@ -29,23 +29,26 @@ def preference_figure(frame: pd.DataFrame, *, measure: str = "lift", count: int 
 
     Args:
       frame: `analysis.expert_preferences`.
-      measure: "lift" (blue above 1, orange below, on a log scale; no colour where the 95 % interval
-        of the share contains the base rate, or where tokens and expected tokens are both fewer than
-        five) or "share".
+      measure: "lift" (blue above 1, orange below, on a log scale; no colour where the share is one
+        that the labels of other pairs give too, or where tokens and expected tokens are both fewer
+        than five) or "share".
       count: only this many labels, those with the most tokens.
     """
     largest = frame.drop_duplicates("value").nlargest(count, "total")["value"]
     rows = frame[frame["value"].isin(largest)]
     order = rows.drop_duplicates("value").sort_values("total", ascending=False)["value"]
-    share, base, lift, low, high, tokens, total = (
-        rows.pivot(index="value", columns="expert", values=column).loc[order].to_numpy()
-        for column in ("share", "base", "lift", "low", "high", "tokens", "total")
-    )
+    columns = ["share", "base", "lift", "low", "high", "null_low", "null_high"]
+    columns += ["tokens", "total", "pairs"]
+    cells = {
+        column: rows.pivot(index="value", columns="expert", values=column).loc[order].to_numpy()
+        for column in columns
+    }
+    share, lift, total = cells["share"], cells["lift"], cells["total"]
     if measure == "lift":
         # log2, clipped at 4 times more or less, where the colour is already full.
         colour = np.log2(np.where(lift > 0, lift, 0.25).clip(0.25, 4.0))
-        within = (low <= base) & (base <= high)
-        colour[within | (np.maximum(base * total, tokens) < 5)] = 0.0
+        within = (cells["null_low"] <= share) & (share <= cells["null_high"])
+        colour[within | (np.maximum(cells["base"] * total, cells["tokens"]) < 5)] = 0.0
         scale = {"colorscale": DIVERGING, "zmin": -2, "zmax": 2}
         bar = {"tickvals": [-2, -1, 0, 1, 2], "ticktext": ["¼×", "½×", "1×", "2×", "4×"]}
         dark = np.abs(colour) / 2 > DIVERGING_DARK
@@ -65,11 +68,13 @@ def preference_figure(frame: pd.DataFrame, *, measure: str = "lift", count: int 
             ],
             texttemplate="%{text}",
             textfont=CELL_FONT,
-            customdata=np.stack([share, lift, low, high, tokens, total], axis=-1),
+            customdata=np.stack([*(cells[name] for name in columns), _interval(cells)], axis=-1),
             hovertemplate=(
-                "%{y}<br>%{x}: %{customdata[0]:.1%} (%{customdata[2]:.1%} to %{customdata[3]:.1%})"
-                "<br>%{customdata[1]:.2f} times its base rate"
-                "<br>%{customdata[4]} of %{customdata[5]} tokens<extra></extra>"
+                "%{y}<br>%{x}: %{customdata[0]:.1%} (%{customdata[10]})"
+                "<br>%{customdata[5]:.1%} to %{customdata[6]:.1%} with the labels of other pairs"
+                "<br>%{customdata[2]:.2f} times its base rate"
+                "<br>%{customdata[7]} of %{customdata[8]} tokens, %{customdata[9]} pairs"
+                "<extra></extra>"
             ),
             colorbar={"outlinewidth": 0, "thickness": 12, **bar},
             **scale,
@@ -79,6 +84,15 @@ def preference_figure(frame: pd.DataFrame, *, measure: str = "lift", count: int 
     figure.update_xaxes(gridcolor=CLEAR, side="top")
     # Room for the names of experts below the buttons that a phone always shows.
     return finish(figure, height=80 + 28 * len(order)).update_layout(margin={"t": 65, "b": 15})
+
+
+def _interval(cells: dict[str, np.ndarray]) -> np.ndarray:
+    """The interval of each share in words."""
+    words = [
+        "pairs too few for an interval" if np.isnan(low) else f"{low:.1%} to {high:.1%}"
+        for low, high in zip(cells["low"].flat, cells["high"].flat, strict=True)
+    ]
+    return np.array(words, dtype=object).reshape(cells["low"].shape)
 
 
 def position_figure(frame: pd.DataFrame, *, columns: int = 4) -> go.Figure:

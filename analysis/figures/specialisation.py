@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
@@ -26,16 +27,18 @@ from analysis.geometry import ROUTERS
 _ROUTER_LOOKS = {
     "trained": ("#4B3CD2", ""),
     "k-means": ("#E1B400", "/"),
+    "k-means, by token": ("#D2691E", "\\"),
     "random": ("#8C8C8C", "x"),
     "random, centred": ("#5A9600", "."),
 }
 
 
-def specialisation_figure(frame: pd.DataFrame) -> go.Figure:
+def specialisation_figure(frame: pd.DataFrame, untrained: pd.DataFrame | None = None) -> go.Figure:
     """Modality NMI by layer with its 95 % interval.
 
     Args:
       frame: `analysis.modality_specialisation`.
+      untrained: the same of step 0, to compare with; None to leave it out.
     """
     figure = go.Figure(
         go.Bar(
@@ -50,6 +53,21 @@ def specialisation_figure(frame: pd.DataFrame) -> go.Figure:
             ),
         )
     )
+    if untrained is not None:
+        figure.add_scatter(
+            x=[block_label(layer) for layer in untrained["layer"]],
+            y=untrained["nmi"],
+            mode="markers",
+            name="untrained",
+            marker={"symbol": "diamond-open", "size": 11, "color": INK, "line": {"width": 2}},
+            error_y=_error(untrained, "nmi", "low", "high"),
+            customdata=untrained[["low", "high"]],
+            hovertemplate=(
+                "%{x}, untrained: NMI %{y:.3f} (%{customdata[0]:.3f} to %{customdata[1]:.3f})"
+                "<extra></extra>"
+            ),
+        )
+        figure.update_layout(showlegend=False)
     # The value stands below its bar: inside, it is unreadable on a light or on a dark page.
     figure.update_xaxes(
         tickvals=list(range(len(frame))),
@@ -141,27 +159,38 @@ def sceptic_figure(frame: pd.DataFrame, measure: str = "modality NMI") -> go.Fig
 
 
 def agreement_figure(frame: pd.DataFrame) -> go.Figure:
-    """Adjusted mutual information of expert and label, by layer.
+    """Adjusted mutual information of expert and label, by layer, over its null.
+
+    Cells give the value, and in brackets the mean with the labels of other pairs; the colour is
+    what lies between, and there is none where these reach the value in over 5 %.
 
     Args:
       frame: `analysis.agreement_with_labels`.
     """
     rows = frame.assign(row=frame["modality"] + ": " + frame["label"])
-    table = rows.pivot(index="row", columns="layer", values="ami")
-    table = table.loc[list(dict.fromkeys(rows["row"]))]
-    values = table.to_numpy()
-    highest = max(0.2, float(values.max(initial=0.0)))
+    order = list(dict.fromkeys(rows["row"]))
+    cells = {
+        column: rows.pivot(index="row", columns="layer", values=column).loc[order]
+        for column in ("ami", "null", "null_high", "p", "values", "pairs")
+    }
+    ami, null, p = (cells[name].to_numpy() for name in ("ami", "null", "p"))
+    known = ~np.isnan(null)
+    beyond = np.where(known, np.where(p <= 0.05, ami - null, 0.0), ami)
+    highest = max(0.2, float(np.nanmax(beyond, initial=0.0)))
     figure = go.Figure(
         go.Heatmap(
-            z=values,
-            x=[block_label(int(layer)) for layer in table.columns],
-            y=table.index.tolist(),
+            z=beyond,
+            x=[block_label(int(layer)) for layer in cells["ami"].columns],
+            y=order,
             text=[
                 [
-                    cell_label(f"{value + 0.0:.2f}", value > INTENSITY_DARK * highest)
-                    for value in line.round(2)
+                    cell_label(
+                        f"{value + 0.0:.2f}" + (f" ({by_chance + 0.0:.2f})" if some else ""),
+                        strength > INTENSITY_DARK * highest,
+                    )
+                    for value, by_chance, some, strength in zip(*line, strict=True)
                 ]
-                for line in values
+                for line in zip(ami.round(2), null.round(2), known, beyond, strict=True)
             ],
             texttemplate="%{text}",
             textfont=CELL_FONT,
@@ -169,12 +198,18 @@ def agreement_figure(frame: pd.DataFrame) -> go.Figure:
             zmin=0,
             zmax=highest,
             showscale=False,
-            hovertemplate="%{y}, %{x}: AMI %{z:.3f}<extra></extra>",
+            customdata=np.stack([cells[name].to_numpy() for name in cells], axis=-1),
+            hovertemplate=(
+                "%{y}, %{x}: AMI %{customdata[0]:.3f}"
+                "<br>labels of other pairs: %{customdata[1]:.3f}, 95 % below %{customdata[2]:.3f}"
+                "; p = %{customdata[3]:.3f}"
+                "<br>%{customdata[4]} labels, %{customdata[5]} pairs<extra></extra>"
+            ),
         )
     )
     figure.update_yaxes(autorange="reversed", gridcolor=CLEAR)
     figure.update_xaxes(gridcolor=CLEAR)
-    return finish(figure, height=90 + 30 * len(table))
+    return finish(figure, height=90 + 30 * len(order))
 
 
 def _error(frame: pd.DataFrame, value: str, low: str, high: str) -> dict:

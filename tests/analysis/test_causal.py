@@ -96,7 +96,10 @@ def test_an_expert_that_gives_nothing_is_one_whose_output_weights_are_zero(model
         if abs(image) + abs(text) > 1e-3:
             changed += 1
             index = abs(image - text) / (abs(image) + abs(text))
-            assert row.index == pytest.approx(index, abs=0.05)
+            has_effect = bool(row.effect_image or row.effect_text)
+            assert row.index == pytest.approx(
+                index if has_effect else np.nan, abs=0.05, nan_ok=True
+            )
     assert changed >= 4
 
 
@@ -111,6 +114,35 @@ def test_next_best_leaves_those_alone_that_never_chose_the_expert(model, picture
     one = analysis.causal_specialisation(model, pictures, TEXTS, layers=[2], samples=50)
     assert set(one["layer"]) == {2}
     assert one["delta_text"].tolist() == frame.query("layer == 2")["delta_text"].tolist()
+
+
+def rises(image: list[float], text: list[float]) -> pd.DataFrame:
+    """What is told of an expert whose loss rises so, pair by pair."""
+    found = causal._summary(np.array([image, text]), samples=200, seed=0)
+    kept = {name: [found.get(name, 1)] for name in causal._COLUMNS}
+    return causal._told(pd.DataFrame(kept).assign(pairs=len(image)))
+
+
+def test_an_expert_without_effect_has_no_index():
+    """|δ_image − δ_text| / (|δ_image| + |δ_text|) of two noises is near 1 more often than not."""
+    rng = np.random.default_rng(0)
+    indices, effects = [], []
+    for _ in range(200):
+        row = rises(rng.normal(size=64), rng.normal(size=64)).iloc[0]
+        effects += [row["effect_image"], row["effect_text"]]
+        indices.append(row["index"])
+    assert effects.count("") / len(effects) > 0.88
+    assert np.isnan(indices).mean() > 0.8
+
+
+def test_effects_have_a_direction_and_a_modality_that_never_comes_has_none():
+    rng = np.random.default_rng(0)
+    row = rises(0.5 + 0.1 * rng.normal(size=64), np.zeros(64)).iloc[0]
+    assert (row["effect_image"], row["effect_text"]) == ("needed", "")
+    assert row["index"] == 1
+    row = rises(0.1 * rng.normal(size=64), -0.5 + 0.1 * rng.normal(size=64)).iloc[0]
+    assert row["effect_text"] == "harmful"
+    assert row["chance"] == pytest.approx(np.log(64))
 
 
 def test_the_losses_of_pairs_average_to_the_contrastive_loss(model):

@@ -17,8 +17,8 @@ def test_shares_and_purity_agree_with_a_plain_count(trace_of):
             share = {}
             for code, modality in enumerate(("image", "text")):
                 tokens = [t for t in range(trace.num_tokens) if trace.modality[t] == code]
-                mine = sum(trace.expert[index, t, 0] == expert for t in tokens)
-                share[modality] = mine / len(tokens)
+                mine = sum(expert in trace.expert[index, t] for t in tokens)
+                share[modality] = mine / (2 * len(tokens))  # of two choices a token
                 assert row[f"{modality}_tokens"] == mine
                 assert row[f"{modality}_share"] == pytest.approx(share[modality])
             both = share["image"] + share["text"]

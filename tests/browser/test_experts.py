@@ -18,7 +18,6 @@ from limoe_core.runs.directory import Run
 from tests.browser.conftest import Visit
 from tests.browser.page_runs import (
     choose,
-    figures,
     no_error,
     no_sideways,
     page_runs,

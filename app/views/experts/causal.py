@@ -70,9 +70,17 @@ def show(source: Source) -> None:
         file=f"causal-{variant}-{measured_on}-{source.run.name}-step{step}",
         note=f"Increase of the contrastive loss ({baseline:.3f} nats with all experts on) on "
         f"n = {pairs:,} pairs ({_MEASURED_ON[measured_on]}; each concept and text once) when the "
-        f"expert is off for the tokens of one modality alone. Step {step:,}, unlimited capacity. "
-        "95 % intervals over pairs.",
+        f"expert is off for the tokens of one modality alone. Guessing has a loss of "
+        f"{frame['chance'].iloc[0]:.3f} nats. Step {step:,}, unlimited capacity. 95 % intervals "
+        f"over pairs; of {2 * len(frame)} experts and modalities without effect, "
+        f"{0.1 * len(frame):.0f} would have one.",
     )
+    if baseline >= frame["chance"].iloc[0]:
+        messages.say(
+            "warning",
+            f"On these pairs the model does no better than guessing ({baseline:.3f} nats, and "
+            f"{frame['chance'].iloc[0]:.3f} by chance), so a rise or fall of its loss says little.",
+        )
     _table(source, frame)
 
 
@@ -168,7 +176,9 @@ def _table(source: Source, frame: pd.DataFrame) -> None:
                 "index_low",
                 "index_high",
                 "delta_image",
+                "effect_image",
                 "delta_text",
+                "effect_text",
                 "image_tokens",
                 "text_tokens",
             ]
@@ -183,12 +193,15 @@ def _table(source: Source, frame: pd.DataFrame) -> None:
             "index_high": number("to", format="%.2f"),
             "delta_image": number("δ image, nats", format="%+.4f"),
             "delta_text": number("δ text, nats", format="%+.4f"),
+            "effect_image": st.column_config.TextColumn("for images"),
+            "effect_text": st.column_config.TextColumn("for text"),
             "image_tokens": number("patches"),
             "text_tokens": number("pieces"),
         },
     )
     st.caption(
-        "Role: correlational, from the tokens routed to the expert. Causal index: 0 if both "
-        "modalities need it equally, 1 if only one does; empty where switching it off changes "
-        "nothing."
+        "Role: correlational, from the tokens routed to the expert. For images and for text: "
+        "needed where the interval of δ lies above 0, harmful where it lies below, so that the "
+        "loss is lower without the expert. Causal index: 0 if both modalities need it equally, 1 "
+        "if only one does; empty without an effect."
     )

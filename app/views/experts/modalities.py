@@ -32,6 +32,7 @@ def show(source: Source) -> None:
     """Draws the view."""
     roles = source.measure(analysis.roles)
     nmi = source.measure(analysis.modality_specialisation)
+    untrained = source.untrained(analysis.modality_specialisation)
     health = source.measure(analysis.router_health)
     _headline(source, roles.value, nmi.value, health.value)
     wide, narrow = st.columns([3, 2])
@@ -47,16 +48,22 @@ def show(source: Source) -> None:
             mine,
             file=source.file("shares", layer=True),
             note="Share of all image tokens (up) and of all text tokens (down, hatched) whose "
-            "first choice is the expert. Hover for token counts and roles.",
+            "choices are the expert. Hover for token counts and roles.",
         )
     with narrow:
         st.subheader("Specialisation by layer", anchor=False, help=TERMS["specialisation"])
         figures.show(
-            record(drawn.specialisation_figure, nmi),
+            record(drawn.specialisation_figure, nmi, untrained=untrained),
             nmi,
             file=source.file("specialisation"),
-            note=f"Correlational. 95 % intervals: bootstrap over the "
-            f"{int(nmi.value['pairs'].iloc[0]):,} pairs.",
+            note="Correlational. 95 % intervals: jackknife over the "
+            f"{int(nmi.value['pairs'].iloc[0]):,} pairs, less the bias of so few."
+            + (
+                ""
+                if untrained is None
+                else " Diamonds: the untrained routers of step 0, which "
+                "sort by what their inputs hold already."
+            ),
         )
     st.subheader("All layers", anchor=False, help=TERMS["layer"])
     figures.show(
@@ -87,7 +94,7 @@ def _headline(source: Source, roles: pd.DataFrame, nmi: pd.DataFrame, health: pd
         Fact(
             f"Modality NMI, block {source.layer}",
             f"{here['nmi']:.2f}",
-            f"{here['low']:.2f} to {here['high']:.2f}",
+            "of one pair" if pd.isna(here["low"]) else f"{here['low']:.2f} to {here['high']:.2f}",
             help_text=TERMS["specialisation"],
         )
     ]
@@ -119,6 +126,7 @@ def _roles_table(roles: pd.DataFrame) -> None:
                 "layer",
                 "expert",
                 "role",
+                "role_recurs",
                 "image_share",
                 "text_share",
                 "image_purity",
@@ -131,6 +139,9 @@ def _roles_table(roles: pd.DataFrame) -> None:
         height=320,
         column_config={
             "layer": st.column_config.NumberColumn("block"),
+            "role_recurs": st.column_config.NumberColumn(
+                "recurs", format="percent", help="In how many resamples of the pairs."
+            ),
             "image_share": share("of patches", format="percent", min_value=0, max_value=1),
             "text_share": share("of pieces", format="percent", min_value=0, max_value=1),
             "image_purity": st.column_config.NumberColumn(

@@ -64,14 +64,19 @@ def _preferences(source: Source, modality: str, by: str) -> None:
     labels = frame["value"].nunique()
     st.subheader(f"Experts of block {source.layer} by {by}", anchor=False, help=TERMS["lift"])
     tokens = int(frame.drop_duplicates("value")["total"].sum())
+    beyond = int(
+        ((frame["share"] < frame["null_low"]) | (frame["share"] > frame["null_high"])).sum()
+    )
     shown = f" The {_MOST_ROWS} most frequent of {labels} are shown." if labels > _MOST_ROWS else ""
     figures.show(
         record(drawn.preference_figure, preferences, count=_MOST_ROWS),
         preferences,
         file=source.file(f"preferences-{modality}-{by}", layer=True),
         note=f"Of the tokens with the label (number in brackets), the share whose first choice is "
-        f"the expert. Colour: lift, blue above the base rate, orange below. n = {tokens:,} "
-        f"tokens.{shown} Hover for 95 % intervals over pairs.",
+        f"the expert. Colour: lift, blue above the base rate, orange below, where 95 % of shares "
+        f"with the labels of other pairs are nearer to it: {beyond} of {len(frame):,} shares lie "
+        f"beyond, and {0.05 * len(frame):.0f} would by chance. n = {tokens:,} tokens.{shown} Hover "
+        "for intervals over pairs.",
     )
 
 
@@ -95,6 +100,11 @@ def _agreement(source: Source) -> None:
         record(drawn.agreement_figure, frame),
         frame,
         file=source.file("agreement"),
-        note="Adjusted mutual information of expert and label, by modality and layer: 0 is chance, "
-        "1 is full agreement. " + messages.counted(source.trace.num_tokens, "token") + ".",
+        note="Adjusted mutual information of expert and label, by modality and layer, and in "
+        "brackets its mean when every pair has the labels of another one. Coloured by what lies "
+        "beyond that, where fewer than 5 % of the exchanges reach the value. "
+        + messages.counted(source.trace.num_pairs, "pair")
+        + ", "
+        + messages.counted(source.trace.num_tokens, "token")
+        + ".",
     )

@@ -45,6 +45,12 @@ class Source:
         """`measure(trace, *options)`, once per server."""
         return recorded.measured(measure, self.recorded, *options)
 
+    def untrained(self, measure: Callable[..., T], *options: object) -> Recorded[T] | None:
+        """`measure` before the first step; None if the run has no such probe, or shows it now."""
+        if self.step == 0 or 0 not in self.run.probe_steps():
+            return None
+        return recorded.measured(measure, recorded.probe(self.run, 0), *options)
+
     def file(self, name: str, *, layer: bool = False) -> str:
         """Name of a saved file."""
         block = f"-block{self.layer}" if layer else ""

@@ -43,8 +43,9 @@ def show(source: Source) -> None:
         check,
         file=f"sceptic-{source.run.name}-step{step}",
         note="Trained: the model's own routers. k-means: clusters of the same inputs, as many as "
-        "there are experts, with the modalities weighted equally. Random: routers with Gaussian "
-        "weights; centred: after subtracting the mean of the inputs. Whiskers: 95 % of the draws. "
+        "there are experts, with the modalities weighted equally, or by token. Random: routers "
+        "with Gaussian weights; centred: after subtracting the mean of the inputs. Whiskers: 95 % "
+        "of the draws. "
         f"Step {step:,}; probe pairs, each concept and text once.",
     )
 
@@ -66,6 +67,6 @@ def _in_words(source: Source, frame: pd.DataFrame, measure: str) -> None:
     value = here.set_index("router")["value"]
     st.markdown(
         f"**Block {source.layer}**: the trained router reaches **{value['trained']:.2f}**; k-means "
-        f"clusters {value['k-means']:.2f}, random routers {value['random']:.2f}, centred "
-        f"{value['random, centred']:.2f}."
+        f"clusters {value['k-means']:.2f} (by token {value['k-means, by token']:.2f}), random "
+        f"routers {value['random']:.2f}, centred {value['random, centred']:.2f}."
     )

@@ -1,0 +1,110 @@
+"""What a measure of tokens and labels would be if the labels had nothing to do with the routing.
+
+The tokens of one picture are not independent: they share its labels, and they are routed alike. So
+tokens are not shuffled over all pairs, which would make a null far too narrow, but every pair takes
+the labels of another one, in random order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from jaxtyping import Integer, Shaped
+from scipy.special import gammaln, xlogy
+
+
+def labels_of_other_pairs(
+    labels: Integer[np.ndarray, " t"],
+    pair: Integer[np.ndarray, " t"],
+    samples: int,
+    seed: int,
+) -> Iterator[Integer[np.ndarray, " t"]]:
+    """The labels, `samples` times, each pair with those of another one drawn without replacement.
+
+    A pair with more tokens than the other one repeats its labels; one with fewer has some of them.
+    So labels lose what ties them to the routing, between pairs and within each, and keep how they
+    lie together in pairs.
+
+    Args:
+      labels: of each token.
+      pair: the pair of each token, any numbers.
+    """
+    rng = np.random.default_rng(seed)
+    _, member, count = np.unique(pair, return_inverse=True, return_counts=True)
+    start = np.cumsum(count) - count
+    in_pairs = np.argsort(member, kind="stable")
+    rank = np.empty_like(in_pairs)
+    rank[in_pairs] = np.arange(len(pair)) - start[member[in_pairs]]
+    for _ in range(samples):
+        mixed = labels[np.lexsort((rng.random(len(pair)), member))]
+        other = rng.permutation(len(count))[member]
+        yield mixed[start[other] + rank % count[other]]
+
+
+class AdjustedInformation:
+    """Adjusted mutual information with one fixed labelling of tokens, many times over.
+
+    As `sklearn.metrics.adjusted_mutual_info_score` with its arithmetic mean: what two labellings
+    with these numbers of tokens share by chance, tokens being independent, is taken away (Vinh,
+    Epps and Bailey, 2010). Chances depend on the numbers alone, so they are kept.
+    """
+
+    def __init__(self, fixed: Shaped[np.ndarray, " t"]) -> None:
+        _, self._fixed, self._counts = np.unique(fixed, return_inverse=True, return_counts=True)
+        self._tokens = len(fixed)
+        self._entropy = self._entropy_of(self._counts)
+        self._by_chance: dict[int, float] = {}
+
+    def __call__(self, other: Shaped[np.ndarray, " t"]) -> float:
+        """The measure for another labelling; 0 if either is constant, NaN of no tokens."""
+        if not self._tokens:
+            return float("nan")
+        _, other = np.unique(other, return_inverse=True)
+        kinds = int(other.max()) + 1
+        if kinds == 1 or len(self._counts) == 1:
+            return 0.0
+        table = np.bincount(
+            other * len(self._counts) + self._fixed, minlength=kinds * len(self._counts)
+        )
+        counts = table.reshape(kinds, -1).sum(axis=1)
+        entropy = self._entropy_of(counts)
+        shared = entropy + self._entropy - self._entropy_of(table)
+        chance = sum(map(self._of_chance, counts.tolist()))
+        most = (entropy + self._entropy) / 2 - chance
+        # scikit-learn's guard against 0/0 where every token has a label of its own.
+        tiny = np.finfo(np.float64).eps
+        return float((shared - chance) / (min(most, -tiny) if most < 0 else max(most, tiny)))
+
+    def _entropy_of(self, counts: Integer[np.ndarray, " k"]) -> float:
+        share = counts / self._tokens
+        return float(-xlogy(share, share).sum())
+
+    def _of_chance(self, count: int) -> float:
+        """What a label of `count` tokens adds to the expected mutual information, in nats."""
+        if count not in self._by_chance:
+            self._by_chance[count] = sum(
+                _expected(count, other, self._tokens) for other in self._counts.tolist()
+            )
+        return self._by_chance[count]
+
+
+def _expected(one: int, other: int, tokens: int) -> float:
+    """Expected share of the mutual information of two labels of `one` and `other` tokens.
+
+    Over the hypergeometric distribution of how many tokens have both.
+    """
+    both = np.arange(max(1, one + other - tokens), min(one, other) + 1, dtype=np.float64)
+    chance = (
+        gammaln(one + 1)
+        + gammaln(other + 1)
+        + gammaln(tokens - one + 1)
+        + gammaln(tokens - other + 1)
+        - gammaln(tokens + 1)
+        - gammaln(both + 1)
+        - gammaln(one - both + 1)
+        - gammaln(other - both + 1)
+        - gammaln(tokens - one - other + both + 1)
+    )
+    shared = both / tokens * np.log(tokens * both / (one * other))
+    return float(np.sum(shared * np.exp(chance)))
