@@ -47,8 +47,8 @@ def show(source: Source) -> None:
             record(drawn.shares_figure, mine),
             mine,
             file=source.file("shares", layer=True),
-            note="Share of all image tokens (up) and of all text tokens (down, hatched) whose "
-            "choices are the expert. Hover for token counts and roles.",
+            note="Share of all image tokens (up) and of all text tokens (down, hatched) that "
+            "goes to the expert. Hover for token counts and roles.",
         )
     with narrow:
         st.subheader("Specialisation by layer", anchor=False, help=TERMS["specialisation"])
