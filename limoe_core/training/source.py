@@ -91,8 +91,9 @@ class Source:
         if found := upcycled_blocks(old, new):
             blocks = ", ".join(str(block + 1) for block in found)
             told.append(
-                f"the MLP of block {blocks} becomes {new.experts} experts that are copies of it, "
-                "with outputs scaled against the mean gates of a new router"
+                f"in {'blocks' if len(found) > 1 else 'block'} {blocks} the MLP becomes "
+                f"{new.experts} experts, copies of it with outputs scaled against the mean gates "
+                "of a new router"
             )
         if new.balance != "none" and old.balance == "none" and old.moe_layers:
             told.append("the biases of loss-free balancing are new")

@@ -46,6 +46,8 @@ def start_or_restore(
         places = shardings(opt_shapes, mesh, roles)
         opt_state = jax.jit(optimizer.init, out_shardings=places)(params)
         if initial is not None:
+            # What processes send each other while they save must not meet what is computed.
+            jax.block_until_ready((params, opt_state))
             store.save(0, params, opt_state, batches.get_state())
         return TrainState(params, opt_state, _everywhere(0, mesh))
     targets = {

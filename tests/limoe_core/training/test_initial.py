@@ -15,14 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from limoe_core.config import Config, ModelConfig
-from limoe_core.devices.mesh import MeshShape, make_mesh
 from limoe_core.model.functional import FunctionalModel, Params
 from limoe_core.presets import preset
 from limoe_core.runs import Run
 from limoe_core.training import initial
-from limoe_core.training.prepare import Start
-from limoe_core.training.start import start_or_restore
-from tests.limoe_core.training.trained import part, trained_parameters, trained_run
+from tests.limoe_core.training.trained import part, started, trained_parameters, trained_run
 
 DEBUG = preset("debug").model
 SMALL = replace(DEBUG, image_size=16, layers=2, vocab_size=290, moe_every=2, text_length=6)
@@ -156,16 +153,6 @@ def test_text_positions_are_kept_as_far_as_they_go(length: int) -> None:
 @pytest.fixture
 def source(shapes: Config, tmp_path: Path) -> Run:
     return trained_run(tmp_path / "source", shapes, 7)
-
-
-def started(path: Path, config: Config, **options: Any) -> tuple[Run, Any]:
-    """A run up to its first step, and its state."""
-    start = Start.checked(path, config, resume=options.pop("resume", False), mesh="", **options)
-    run, _, batches = start.written()
-    mesh = make_mesh(MeshShape.parse("", jax.device_count()))
-    with run.checkpoints() as store:
-        state = start_or_restore(run, store, start.functional, batches, mesh, start.initial)
-    return run, state
 
 
 def leaves(tree: Any) -> Iterator[np.ndarray]:

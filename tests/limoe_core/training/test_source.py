@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import limoe_core
 from limoe_core import command
 from limoe_core import train as command_line
 from limoe_core.config import Config, ConfigError, DataConfig
@@ -108,10 +109,11 @@ def test_the_dense_twins_of_presets_start_them() -> None:
         config = preset(name)
         source = Source(Run(Path("twin"), dense_twin(config), {}), 7)
         source.check_fits(config, new_vocabulary=False)
-        blocks = ", ".join(str(block + 1) for block in config.model.moe_layers)
+        found = [block + 1 for block in config.model.moe_layers]
+        named = f"block{'s' if len(found) > 1 else ''} {', '.join(map(str, found))}"
         assert source.changes(config) == [
-            f"the MLP of block {blocks} becomes {config.model.experts} experts that are copies of "
-            "it, with outputs scaled against the mean gates of a new router"
+            f"in {named} the MLP becomes {config.model.experts} experts, copies of it with outputs "
+            "scaled against the mean gates of a new router"
         ]
 
 
@@ -307,6 +309,7 @@ def test_experts_are_trained_from_a_dense_run(shapes: Config, tmp_path: Path) ->
     assert run.steps() == [0, 2, 3]
     logged = [line["step"] for line in run.metrics() if "loss" in line]
     assert logged == [1, 2, 3]
+    assert limoe_core.load(run.path, 0).encode_texts(["red bar"]).shape == (1, 32)
 
 
 @pytest.mark.processes
@@ -315,13 +318,11 @@ def test_two_processes_start_from_a_run_as_one_does(shapes: Config, tmp_path: Pa
     data = DataConfig(path=str(folder), dir=str(tmp_path / "data"), batch_size=8)
     config = part(replace(shapes, data=data), "model", experts=0)
     dense = trained_run(tmp_path / "dense", config, 7)
-    port = free_port()
 
-    def command(run: str, *options: str, **environment: str) -> subprocess.Popen[str]:
-        words = ["--run", str(tmp_path / run), "--init-from", str(dense.path), "--train.steps", "1"]
-        words += ["--model.experts", "4", "--train.evaluate-every", "0", *options]
+    def start(run: str, mesh: str, **environment: str) -> subprocess.Popen[str]:
+        module = "tests.limoe_core.training.trained"
         return subprocess.Popen(
-            [sys.executable, "-m", "limoe_core.train", *words],
+            [sys.executable, "-m", module, str(tmp_path / run), str(dense.path), mesh],
             cwd=ROOT,
             env={**os.environ, **environment},
             stdout=subprocess.PIPE,
@@ -329,19 +330,12 @@ def test_two_processes_start_from_a_run_as_one_does(shapes: Config, tmp_path: Pa
             text=True,
         )
 
-    cluster = {"JAX_COORDINATOR_ADDRESS": f"localhost:{port}", "JAX_NUM_PROCESSES": "2"}
-    finish(command("alone"))
-    finish(
-        *(
-            command("both", "--mesh", "expert=2", JAX_PROCESS_ID=str(index), **cluster)
-            for index in range(2)
-        )
-    )
+    cluster = {"JAX_COORDINATOR_ADDRESS": f"localhost:{free_port()}", "JAX_NUM_PROCESSES": "2"}
+    finish(start("alone", ""))
+    finish(*(start("both", "expert=2", JAX_PROCESS_ID=str(i), **cluster) for i in range(2)))
     alone, both = Run.open(tmp_path / "alone"), Run.open(tmp_path / "both")
-    assert both.steps() == alone.steps() == [0, 1]
-    for ours, theirs in zip(
-        jax.tree.leaves(both.restore_params(0)),
-        jax.tree.leaves(alone.restore_params(0)),
-        strict=True,
-    ):
+    assert both.steps() == alone.steps() == [0]
+    assert both.origin == alone.origin is not None
+    params = [jax.tree.leaves(run.restore_params(0)) for run in (alone, both)]
+    for ours, theirs in zip(*params, strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-6)

@@ -1,7 +1,12 @@
-"""Runs that look trained, without training: their parameters are random everywhere."""
+"""Runs that look trained, without training: their parameters are random everywhere.
+
+`python -m tests.limoe_core.training.trained RUN SOURCE MESH` starts a run with four experts from one
+of them and stops before the first step.
+"""
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,10 +16,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from limoe_core.config import Config
+from limoe_core.devices import processes
 from limoe_core.model.functional import FunctionalModel, Params
 from limoe_core.runs import Run
 from limoe_core.training.fitting import LOWERED
 from limoe_core.training.prepare import Start
+from limoe_core.training.source import Source
+from limoe_core.training.start import start_or_restore
+from limoe_core.training.step import TrainState
 
 
 def part(config: Config, section: str, /, **settings: Any) -> Config:
@@ -37,3 +46,21 @@ def trained_run(path: Path, config: Config, *steps: int) -> Run:
         for step in steps:
             store.save(step, trained_parameters(run.config, seed=step))
     return run
+
+
+def started(path: Path, config: Config, **options: Any) -> tuple[Run, TrainState]:
+    """A run up to its first step, and its state."""
+    start = Start.checked(path, config, **{"resume": False, "mesh": "", **options})
+    run, _, batches = start.written()
+    with run.checkpoints() as store:
+        state = start_or_restore(
+            run, store, start.functional, batches, start.devices, start.initial
+        )
+    return run, state
+
+
+if __name__ == "__main__":
+    processes.join()
+    run, source, mesh = sys.argv[1:]
+    settings = part(Source.named(source).settings(), "model", experts=4)
+    started(Path(run), settings, mesh=mesh, init_from=source)
