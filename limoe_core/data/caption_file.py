@@ -212,7 +212,7 @@ def caption_table(
     """The concepts of pictures that are a concept each; those of few pictures are in memory.
 
     Args:
-      rows: of the file.
+      rows: of the file, in rising order.
       keys: of the pictures, as `ConceptTable.keys`.
       category: of the pictures; none by default.
     """
