@@ -10,15 +10,16 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from jaxtyping import Int32, Int64, Integer
 
-from limoe_core.data.pairs import ConceptTable
+from limoe_core.data.pairs import ConceptTable, new_digest
 from limoe_core.data.texts import AT_ONCE, Lists, TextArray, Texts, chosen, empty
 from limoe_core.files import replacing
 
@@ -81,6 +82,28 @@ class CaptionFile:
         """The further captions in the first language of each picture."""
         return _Aliases(self)
 
+    @functools.cached_property
+    def digest(self) -> str:
+        """Stands for all captions.
+
+        Read anew and not from what is mapped, so that it does not stay in memory."""
+        found = new_digest()
+        source = self._source
+        with (
+            pa.OSFile(str(source)) if isinstance(source, Path) else pa.BufferReader(source) as file
+        ):
+            reader = pa.ipc.open_file(file)
+            for number in range(reader.num_record_batches):
+                rows = self._rows_of(reader.get_batch(number))
+                for numbers in (rows.start, rows.further, *rows.place.values()):
+                    found.update(numbers.astype("<i8").tobytes())
+                found.update(pc.binary_length(rows.texts).to_numpy().astype("<i8").tobytes())
+                first, last = rows.texts.offset, rows.texts.offset + len(rows.texts)
+                _, offsets, text = rows.texts.buffers()
+                ends = np.frombuffer(offsets, np.int64)[[first, last]].tolist()
+                found.update(memoryview(text)[slice(*ends)])
+        return found.hexdigest()
+
     def in_blocks(self, places: Integer[np.ndarray, " m"]) -> Iterator[tuple[np.ndarray, _Rows]]:
         """Rows of the file that hold these pictures, and which of `places` are among them."""
         block = places // AT_ONCE
@@ -88,7 +111,9 @@ class CaptionFile:
             yield np.flatnonzero(block == number), self._rows(number)
 
     def _read_rows(self, number: int) -> _Rows:
-        batch = self._reader.get_batch(number)
+        return self._rows_of(self._reader.get_batch(number))
+
+    def _rows_of(self, batch: pa.RecordBatch) -> _Rows:
         captions = batch.column("captions")
         further = batch.column("further").to_numpy()
         first, *others = self.languages
@@ -187,7 +212,7 @@ def caption_table(
     """The concepts of pictures that are a concept each; those of few pictures are in memory.
 
     Args:
-      rows: of the file.
+      rows: of the file, in rising order.
       keys: of the pictures, as `ConceptTable.keys`.
       category: of the pictures; none by default.
     """
@@ -197,4 +222,10 @@ def caption_table(
         aliases = _ChosenAliases(aliases, rows)
         names = {language: chosen(texts, rows) for language, texts in names.items()}
     table = ConceptTable(keys, names, aliases, empty(len(rows)) if category is None else category)
-    return table if len(rows) > IN_MEMORY else table.in_memory()
+    if len(rows) <= IN_MEMORY:
+        return table.in_memory()
+    digest = new_digest()
+    digest.update(file.digest.encode())
+    if len(rows) != len(file):
+        digest.update(rows.astype("<i8").tobytes())
+    return replace(table, digest=digest.hexdigest())

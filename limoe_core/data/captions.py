@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from limoe_core.data.pairs import PairSet, spread
+from limoe_core.data.pairs import TEXTS_IN_A_ROW, PairSet, spread
 from limoe_core.data.texts import read
 from limoe_core.tokenizer import PAD, Tokenizer
 
@@ -47,10 +47,12 @@ class CaptionCounts:
           at_most: of more concepts, or captions of single pictures, so many are looked at, spread
             evenly over all.
         """
-        looked_at = pairs.shown[spread(len(pairs.shown), at_most)]
+        looked_at = pairs.shown[spread(len(pairs.shown), at_most, TEXTS_IN_A_ROW)]
         texts = Counter(pairs.concepts.captions_of(looked_at))
         if pairs.caption is not None:
-            texts.update(filter(None, read(pairs.caption, spread(len(pairs), at_most))))
+            texts.update(
+                filter(None, read(pairs.caption, spread(len(pairs), at_most, TEXTS_IN_A_ROW)))
+            )
         different = list(texts)
         ids = tokenizer.encode(different, limit + 1)
         is_cut = ids[:, limit] != PAD

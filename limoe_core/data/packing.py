@@ -125,7 +125,5 @@ def window_numbers(samples: Sequence[Int[np.ndarray, "G b c L"]]) -> tuple[int, 
     enough = samples[0].shape[1] * samples[0].shape[2]  # a window for each caption
     groups = [ids for each in samples for ids in each.reshape(len(each), enough, -1)]
     needed = [len(pack_windows(ids)) for ids in groups]
-    usual = (
-        max(needed) + 1 + math.ceil(3 * float(np.std(needed)))
-    )
+    usual = max(needed) + 1 + math.ceil(3 * float(np.std(needed)))
     return (usual, enough) if usual < enough else (enough,)

@@ -19,6 +19,8 @@ from limoe_core.data.texts import AT_ONCE, TextArray, Texts, json_pieces, read, 
 SIDE = 72
 #: Concepts whose captions a tokenizer is trained on: of more, some are taken.
 TRAINING_CONCEPTS = 200_000
+#: Texts that are looked at together where not all are.
+TEXTS_IN_A_ROW = 1000
 
 
 def stored_side(image_size: int) -> int:
@@ -83,6 +85,8 @@ class ConceptTable:
     """Further captions in the first language."""
     category: TextArray
     """(c,) str, "" where the data set has none."""
+    digest: str = ""
+    """Stands for names and aliases where they stay on disk; "" where they are in memory."""
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -198,6 +202,9 @@ class PairSet:
         yield b", "
         yield from json_pieces(self.category)
         yield b"], ["
+        if table.digest:  # whose pictures are a concept each, and the pictures are counted already
+            yield table.digest.encode()
+            return
         yield from json_pieces(table.keys)
         yield b", "
         yield from json_pieces(table.category)
@@ -222,17 +229,23 @@ class PairSet:
           at_most: of more concepts, or of more captions of single pictures, so many are taken,
             spread evenly over all.
         """
-        texts = self.concepts.captions_of(self.shown[spread(len(self.shown), at_most)])
+        some = spread(len(self.shown), at_most, TEXTS_IN_A_ROW)
+        texts = self.concepts.captions_of(self.shown[some])
         if self.caption is not None:
-            texts += read(self.caption, spread(len(self), at_most))
+            texts += read(self.caption, spread(len(self), at_most, TEXTS_IN_A_ROW))
         return list(dict.fromkeys(filter(None, texts)))
 
 
-def spread(count: int, at_most: int) -> Int64[np.ndarray, " m"]:
-    """Places among `count`, all of them, or so many as there may be, spread evenly."""
+def spread(count: int, at_most: int, run: int = 1) -> Int64[np.ndarray, " m"]:
+    """Places among `count`, all of them, or so many as there may be, spread evenly.
+
+    Args:
+      run: places that follow one another, as such are read faster from a file.
+    """
     if count <= at_most:
         return np.arange(count)
-    return np.linspace(0, count - 1, at_most).round().astype(np.int64)
+    starts = np.linspace(0, count - run, max(1, at_most // run)).round().astype(np.int64)
+    return (starts[:, None] + np.arange(run)).reshape(-1)
 
 
 def new_digest() -> hashlib.blake2b:

@@ -15,7 +15,7 @@ from jaxtyping import Int32, Int64, UInt8
 from limoe_core.config import ConfigError
 from limoe_core.data.caption_file import CaptionFile
 from limoe_core.data.pairs import SIDE, ConceptTable
-from limoe_core.data.preprocess import PictureError, fit_square, open_picture
+from limoe_core.data.preprocess import PictureError, fitted, open_picture
 from limoe_core.data.said import Captions, Labels
 from limoe_core.data.survey import DECODED_AT_MOST, Survey, survey_with
 from limoe_core.data.threads import each
@@ -88,7 +88,7 @@ class SourcePictures:
                     raise ConfigError(f"{told}: {error}") from error
                 _BLANK.tell(f"{told}, so a white one is shown: {error}")
                 return
-            out[row, ..., :3] = fit_square(picture, self.side)
+            out[row] = fitted(picture, self.side).convert("RGBA")
 
         for _ in each(decode, range(len(records))):
             pass

@@ -55,12 +55,21 @@ def fit_square(picture: Image.Image | np.ndarray, size: int) -> UInt8[np.ndarray
     Raises:
       PictureError: as `to_model_input`.
     """
+    return np.asarray(fitted(picture, size))
+
+
+def fitted(picture: Image.Image | np.ndarray, size: int) -> Image.Image:
+    """The same as an RGB picture.
+
+    Raises:
+      PictureError: as `to_model_input`.
+    """
     check_picture(picture)
     if not isinstance(picture, Image.Image):
         grey = picture[..., 0] if picture.shape[2:] == (1,) else picture
         picture = Image.fromarray(np.ascontiguousarray(grey))
     upright, _ = standard(picture)
-    return np.asarray(_fit(upright, size))
+    return _fit(upright, size)
 
 
 def check_picture(picture: Any) -> None:
@@ -97,8 +106,11 @@ def _on_white(picture: Image.Image) -> Image.Image:
 def _fit(picture: Image.Image, size: int) -> Image.Image:
     """Fit a picture into a white square, the longer axis first.
 
-    So a strip of 10,000×20 pixels never becomes a square of a hundred million.
+    So a strip of 10,000×20 pixels never becomes a square of a hundred million. A square of this
+    size stays as it is, as the filter would leave it.
     """
+    if picture.size == (size, size):
+        return _on_white(picture)
     side = max(picture.size)
     wide = picture.width >= picture.height
     return _fit_axis(_fit_axis(picture, wide, side, size), not wide, side, size)

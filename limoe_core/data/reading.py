@@ -9,6 +9,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from multiprocessing import connection
@@ -16,6 +17,7 @@ from typing import Any
 
 import grain
 import numpy as np
+from absl import flags
 
 from limoe_core.data.threads import work_alone
 
@@ -23,6 +25,10 @@ _AHEAD = 8
 """Batches that are ready, in this process."""
 _AHEAD_EACH = 2
 """Batches that are ready, of each worker."""
+
+#: For processes that are started. What is in hand when workers end is freed by Python's tracker
+#: of shared memory, which would call it a leak.
+_QUIET = "ignore:resource_tracker:UserWarning"
 
 Batch = dict[str, np.ndarray]
 
@@ -68,6 +74,10 @@ class Batches(Iterator[Batch]):
         one = grain.ReadOptions(num_threads=1, prefetch_buffer_size=1 if self._workers else _AHEAD)
         batches = rest.to_iter_dataset(one)
         if self._workers:
+            if not flags.FLAGS.is_parsed():  # Grain asks for some, which have their defaults
+                flags.FLAGS.mark_as_parsed()
+            if _QUIET not in sys.warnoptions:
+                sys.warnoptions.append(_QUIET)
             options = grain.MultiprocessingOptions(
                 num_workers=self._workers, per_worker_buffer_size=_AHEAD_EACH
             )

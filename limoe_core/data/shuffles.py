@@ -38,8 +38,11 @@ class Shuffles:
           batch: pictures in a batch; at most `count`.
           seed: the run's seed.
         """
-        self._count, self._batch = count, batch
+        self._count, self._batch, self._seed = count, batch, seed
         self._epoch = functools.lru_cache(maxsize=2)(functools.partial(shuffle, count, seed))
+
+    def __reduce__(self) -> tuple[type[Shuffles], tuple[int, int, int]]:
+        return Shuffles, (self._count, self._batch, self._seed)  # a worker makes its own shuffles
 
     def __getitem__(self, position: int) -> Int32[np.ndarray, " b"]:
         """The pictures of a batch, counted from 0."""

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from jaxtyping import Bool, Int32, Int64, Integer
+from jaxtyping import Bool, Int32, Int64, Integer, UInt64
 
 from limoe_core.config import ConfigError
 from limoe_core.data.caption_file import CaptionFile, caption_schema, write_captions
@@ -73,18 +73,20 @@ class PictureFile:
     def content(self) -> str:
         """Digest of the pictures in their order, which goes by their content alone."""
         found = new_digest()
-        for chunk in self._table["content"].chunks:
-            found.update(b"".join(chunk.to_pylist()))
+        for piece in self._contents():
+            found.update(piece.tobytes())
         return found.hexdigest()
 
     @property
     def copies(self) -> Int32[np.ndarray, " n"] | None:
         """See `PairSet.copy`; of pictures with captions, none is there twice."""
-        pieces = [
-            np.frombuffer(b"".join(chunk.to_pylist()), "<u8")[::2]
-            for chunk in self._table["content"].chunks
-        ]
-        return copy_groups(np.concatenate(pieces))
+        return copy_groups(np.concatenate([piece[:, 0] for piece in self._contents()]))
+
+    def _contents(self) -> Iterator[UInt64[np.ndarray, "m 2"]]:
+        """The digests of all pictures, in pieces."""
+        for chunk in self._table["content"].chunks:
+            numbers = np.frombuffer(chunk.buffers()[1], "<u8").reshape(-1, 2)
+            yield numbers[chunk.offset : chunk.offset + len(chunk)]
 
     def _keys(self, places: Integer[np.ndarray, " m"]) -> list[str]:
         found = [""] * len(places)

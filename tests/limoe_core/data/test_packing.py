@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from limoe_core.data import packing
-from limoe_core.data.packing import pack_groups, pack_windows
+from limoe_core.data.packing import pack_groups, pack_windows, window_numbers
 
 captions = st.integers(1, 9).flatmap(
     lambda length: st.lists(
@@ -93,3 +93,23 @@ def test_time_goes_by_tokens_and_not_by_a_step_for_each_caption(
     lengths = np.random.default_rng(0).integers(1, 17, (20_000, 1))
     pack_windows(np.where(np.arange(16) < lengths, 7, 0).astype(np.int32))
     assert steps < 16 * 16
+
+
+def lengths_of(rng: np.random.Generator, mean: float, groups: int, captions: int) -> np.ndarray:
+    lengths = rng.poisson(mean, (groups, captions // groups, 1, 1)).clip(1, 16)
+    return np.where(np.arange(16) < lengths, 7, 0).astype(np.int32)
+
+
+@pytest.mark.parametrize("mean, groups, captions", [(4.6, 1, 64), (6, 4, 512), (15, 1, 128)])
+def test_a_run_is_compiled_for_two_numbers_of_windows_at_most(
+    mean: float, groups: int, captions: int
+) -> None:
+    rng = np.random.default_rng(0)
+    numbers = window_numbers([lengths_of(rng, mean, groups, captions) for _ in range(8)])
+    assert len(numbers) <= 2
+    shapes = [
+        pack_groups(lengths_of(rng, mean, groups, captions), numbers).shape for _ in range(100)
+    ]
+    assert set(shapes) == {(groups, numbers[0], 16)}  # which is enough but for one in 100,000
+    longest = np.full((groups, captions // groups, 1, 16), 7, np.int32)
+    assert pack_groups(longest, numbers).shape[1] == numbers[-1] == captions // groups

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
+from limoe_core.data import preprocess
 from limoe_core.data.pictures.opening import MAX_PIXELS
 from limoe_core.data.preprocess import PictureError, fit_square, open_picture, to_model_input
 
@@ -279,3 +280,13 @@ def test_bands_leave_no_seam(height: int, width: int) -> None:
 def test_other_arrays_are_refused_by_name(array: object, complaint: str) -> None:
     with pytest.raises(PictureError, match=complaint):
         to_model_input(array, 8)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_a_square_of_the_right_size_is_what_the_filter_makes_of_it(
+    mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 40, len(mode))).astype(np.uint8)
+    picture = Image.fromarray(pixels)
+    filtered = preprocess._fit_axis(preprocess._fit_axis(picture, True, 40, 40), False, 40, 40)
+    np.testing.assert_array_equal(fit_square(picture, 40), np.asarray(filtered))
