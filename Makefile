@@ -1,16 +1,18 @@
 # Everything runs in .venv, which the first target that needs it sets up.
-#   make app         the dashboard            (RUNS=folder for runs of your own)
-#   make test        every test that is not slow, in minutes  (ARGS='tests/limoe_core -k moe')
-#   make test-all    the slow ones too: meshes, processes, browser, notebooks, benchmarks
-#   make test-long   a thousand cases of each property, and more meshes: long
-#   make lint        ruff, mypy, spelling, and which way imports go
-#   make train       train emoji-tiny         (ARGS='--run checkpoints/other --train.steps 100')
-#   make bench       speed and memory
-#   make soak        attacks on runs and on the dashboard: an hour or more
-#   make data        fetch more art styles (needs npm; ARGS=icons: the icon set, 104 MB)
+#   make app           the dashboard            (RUNS=folder for runs of your own)
+#   make test          every test that is not slow, in minutes  (ARGS='tests/limoe_core -k moe')
+#   make test-all      the slow ones too: meshes, processes, browser, notebooks, benchmarks
+#   make test-long     a thousand cases of each property, and more meshes: long
+#   make test-pythons  some tests on every other Python that is on this machine
+#   make lint          ruff, mypy, spelling, and which way imports go
+#   make train         train emoji-tiny         (ARGS='--run checkpoints/other --train.steps 100')
+#   make bench         speed and memory
+#   make soak          attacks on runs and on the dashboard: an hour or more
+#   make data          fetch more art styles (needs npm; ARGS=icons: the icon set, 104 MB)
+#   with any of them   ACCELERATOR=cuda13, cuda12 or tpu: JAX for a GPU or TPU, once and for all
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help app test test-all test-long lint format train bench soak data requirements
+.PHONY: help app test test-all test-long test-pythons lint format train bench soak data requirements
 
 ARGS ?=
 # Tests run in two processes; a file's tests stay together, so what they share is made once.
@@ -18,60 +20,77 @@ JOBS ?= 2
 RUNS ?=
 BIN := .venv/bin
 TESTS = $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
-PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
-	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
+# The newest that can make a virtual environment.
+USABLE = import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 15))
+PYTHON ?= $(shell for p in python3.14 python3.13 python3.12 python3.11 python3 python; do \
+	"$$p" -c '$(USABLE)' 2>/dev/null && { echo "$$p"; break; }; done)
+
+# Named once, an accelerator's JAX stays: it is part of the stamp's name.
+INSTALLED := $(patsubst .venv/app-%.stamp,%,$(wildcard .venv/app-*.stamp))
+ACCELERATOR ?= $(INSTALLED)
+ifneq ($(filter-out cuda13 cuda12 tpu,$(ACCELERATOR)),)
+$(error ACCELERATOR is cuda13, cuda12 or tpu, not $(ACCELERATOR))
+endif
+ifneq ($(filter-out $(ACCELERATOR),$(INSTALLED)),)
+$(error .venv has JAX for $(INSTALLED); delete .venv to have another)
+endif
+APP := .venv/app$(addprefix -,$(ACCELERATOR)).stamp
+DEV := .venv/dev$(addprefix -,$(ACCELERATOR)).stamp
 
 help:
 	@sed -n 's/^#   //p' Makefile
 
-app: .venv/app.stamp
+app: $(APP)
 	$(BIN)/streamlit run app $(if $(RUNS),-- --runs "$(RUNS)")
 
-test: .venv/dev.stamp
+test: $(DEV)
 	$(TESTS) -m "not slow and not long" $(ARGS)
 
-test-all: .venv/dev.stamp
+test-all: $(DEV)
 	$(TESTS) $(ARGS)
 
-test-long: .venv/dev.stamp
+test-long: $(DEV)
 	HYPOTHESIS_PROFILE=thorough $(TESTS) -m "long or hypothesis" $(ARGS)
 
-lint: .venv/dev.stamp
+test-pythons:
+	.ci/pythons
+
+lint: $(DEV)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/codespell
 
-format: .venv/dev.stamp
+format: $(DEV)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-train: .venv/app.stamp
+train: $(APP)
 	$(BIN)/python -m limoe_core.train --preset emoji-tiny --run checkpoints/my-run $(ARGS)
 
-bench: .venv/app.stamp
+bench: $(APP)
 	$(BIN)/python -m benchmarks $(ARGS)
 
-soak: .venv/app.stamp
+soak: $(APP)
 	$(BIN)/python -m benchmarks.resilience $(ARGS)
 
-data: .venv/app.stamp
+data: $(APP)
 	$(BIN)/python -m limoe_core.data.fetch $(ARGS)
 
 # A stamp is newer than what was installed from, so nothing is installed twice.
-.venv/app.stamp: requirements.txt
+$(APP): requirements.txt
 	$(call install,requirements.txt)
 
-.venv/dev.stamp: requirements-dev.txt requirements.txt
+$(DEV): requirements-dev.txt requirements.txt
 	$(call install,requirements-dev.txt)
-	@touch .venv/app.stamp
+	@touch $(APP)
 
 define install
-@[ -n "$(PYTHON)" ] || { echo "Python 3.11 or newer is needed; found none. Name one with make PYTHON=/path/to/python3.11" >&2; exit 1; }
-@echo "Setting up .venv from $(1) with $(PYTHON): once, about a minute, 1.7 GB"
+@[ -n "$(PYTHON)" ] || { echo "Python 3.11 to 3.14 with venv is needed; found none. Install one (on Debian and Ubuntu python3-venv too), or name it with make PYTHON=/path/to/python3.13" >&2; exit 1; }
 @$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
-@$(BIN)/python -m pip install --disable-pip-version-check --prefer-binary -r $(1)
+@echo "Setting up .venv from $(1) with $$($(BIN)/python -V): once, about a minute, 1.7 GB"
+@$(BIN)/python -m pip install --disable-pip-version-check --prefer-binary -r $(1) $(ACCELERATOR:%='jax[%]')
 @touch $@
 @echo "Done. To type commands yourself: source $(BIN)/activate"
 endef

@@ -14,7 +14,7 @@ from jax.experimental.compilation_cache import compilation_cache
 from benchmarks.measure import Line
 from benchmarks.training import abstract_state, random_batch, step_function
 from limoe_core.config import Config
-from limoe_core.devices.host import keep_compiled
+from limoe_core.devices.compiled import keep_compiled
 from limoe_core.model.functional import FunctionalModel
 from limoe_core.presets import preset
 

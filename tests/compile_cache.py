@@ -1,9 +1,6 @@
 """JAX's compile cache for tests, kept in the virtual environment from one test run to the next.
 
-JAX finds an entry by the program, the compiler's options and its own version, so no entry is ever
-wrong. What it leaves to others is done here, once at the start of a test run: bound the folder (its
-own limit reads the whole folder again for each new entry), and delete what a killed process left
-half written (it would warn of that, and compile anew, every time).
+It is kept as that of training and of the dashboard is: see `limoe_core.devices.compiled`.
 """
 
 from __future__ import annotations
@@ -13,10 +10,11 @@ import os
 import shutil
 import sys
 import tempfile
-import zlib
 from pathlib import Path
 
-#: Bytes; beyond them the folder is emptied. All tests together leave a small part of it.
+from limoe_core.devices.compiled import tidy
+
+#: Bytes. All tests together leave a small part of it.
 LIMIT = 1 << 30
 #: Seconds that something must take to compile to be kept.
 AT_LEAST = 0.1
@@ -38,7 +36,7 @@ def use() -> None:
         folder = Path(tempfile.mkdtemp(prefix="jax-tests-"))
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
     else:
-        tidy(folder)
+        tidy(folder, LIMIT)
     os.environ[_FOLDER] = str(folder)
 
 
@@ -53,24 +51,3 @@ def of_this_environment() -> Path | None:
             return folder
     except OSError:
         return None
-
-
-def tidy(folder: Path, limit: int = LIMIT) -> None:
-    """Delete entries that are not whole, and all of them where they have grown beyond `limit`."""
-    entries = list(folder.glob("*-cache"))
-    full = sum(entry.stat().st_size for entry in entries) > limit
-    for entry in entries:
-        if full or not _is_whole(entry):
-            entry.unlink(missing_ok=True)
-
-
-def _is_whole(entry: Path) -> bool:
-    packed = entry.read_bytes()
-    if not packed.startswith(b"\x78"):  # not zlib's: JAX takes zstandard where that is installed
-        return bool(packed)
-    stream = zlib.decompressobj()
-    try:
-        stream.decompress(packed)
-    except zlib.error:
-        return False
-    return stream.eof

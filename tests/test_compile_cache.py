@@ -1,10 +1,9 @@
-"""The compile cache that tests keep: it is used, bounded, and free of what is half written."""
+"""The compile cache that tests keep is used."""
 
 from __future__ import annotations
 
 import os
 import sys
-import zlib
 from pathlib import Path
 
 import jax
@@ -34,31 +33,6 @@ def test_what_a_test_compiles_is_kept_and_loaded_again() -> None:
     finally:
         jax.monitoring.unregister_event_listener(count)
     assert counts["/jax/compilation_cache/cache_hits"] >= 1
-
-
-def test_entries_that_are_not_whole_are_deleted(tmp_path: Path) -> None:
-    packed = zlib.compress(bytes(range(256)) * 40)
-    written = {
-        "whole-cache": packed,
-        "empty-cache": b"",
-        "half-cache": packed[: len(packed) // 2],
-        "wrong-cache": packed[:-4] + b"oops",
-        "whole-atime": b"",
-    }
-    for name, content in written.items():
-        (tmp_path / name).write_bytes(content)
-    compile_cache.tidy(tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == {"whole-cache", "whole-atime"}
-
-
-def test_a_folder_that_has_grown_too_large_is_emptied(tmp_path: Path) -> None:
-    for name in ("a-cache", "b-cache"):
-        (tmp_path / name).write_bytes(zlib.compress(name.encode()))
-    size = sum(path.stat().st_size for path in tmp_path.iterdir())
-    compile_cache.tidy(tmp_path, limit=size)
-    assert len(list(tmp_path.iterdir())) == 2
-    compile_cache.tidy(tmp_path, limit=size - 1)
-    assert not list(tmp_path.iterdir())
 
 
 def test_without_a_place_to_write_there_is_no_kept_folder(

@@ -211,7 +211,7 @@ _PICTURES: Kept[np.ndarray | None] = Kept(_MOST_PICTURES, lambda each: getattr(e
 
 @st.cache_resource(max_entries=6, show_spinner=False)
 def _model(_run: Run, path: str, step: int, stamp: tuple[int, ...]) -> LoadedModel:
-    from limoe_core.devices.host import keep_compiled
+    from limoe_core.devices.compiled import keep_compiled
     from limoe_core.inference import load
 
     keep_compiled()

@@ -14,10 +14,12 @@ from jax.sharding import Mesh
 
 from limoe_core.config import Config
 from limoe_core.devices import processes
+from limoe_core.devices.compiled import keep_compiled
 from limoe_core.devices.host import keep_freed_memory
 from limoe_core.model.functional import FunctionalModel
 from limoe_core.runs import Run
 from limoe_core.runs.checkpoints import StepStore
+from limoe_core.training.compile_times import CompileTimes
 from limoe_core.training.errors import explained_write_errors
 from limoe_core.training.observer import Observer
 from limoe_core.training.optimizer import make_optimizer
@@ -64,6 +66,7 @@ def train(
       TrainingError: if training cannot go on; the message says what is safe.
     """
     keep_freed_memory()
+    keep_compiled()
     if resume and has_ended(run := Run.open(path), config, init_from):
         print(
             f"{run.name} was trained to its last step, {run.config.train.steps:,}, so nothing is "
@@ -120,13 +123,17 @@ def loop(
     steps = config.train.steps
     start = int(state.step)
     step_of = StepFunctions(functional, config)
+    times = CompileTimes(config, mesh)
     with TrainProgress(observer.run.name, start, steps) as progress:
         if start == 0:
             observer.look(state, 0, progress)
         termination.saving = store.is_saving
         termination.begin_steps()
         for step, batch in zip(range(start + 1, steps + 1), batches, strict=False):
-            with jax.set_mesh(mesh), termination.compiling(step_of.is_new(step)):
+            patches, new = step_of.patches(step), step_of.is_new(step)
+            if new:
+                progress.compiling(step, times.last(patches))
+            with jax.set_mesh(mesh), termination.compiling(new), times.timed(patches, new):
                 state, metrics = step_of(step)(state, placer(batch))
             store.check()
             leaving = step < steps and termination.agreed(step % config.train.log_every == 0)
@@ -155,17 +162,18 @@ class StepFunctions:
 
     def is_new(self, step: int) -> bool:
         """Whether the function of this step was never asked for, so that it is yet to compile."""
-        return self._patches(step) not in self._made
+        return self.patches(step) not in self._made
 
     def __call__(self, step: int) -> TrainStep:
-        patches = self._patches(step)
+        patches = self.patches(step)
         if patches not in self._made:
             self._made[patches] = make_train_step(
                 self._functional, self._optimizer, self._config, patches=patches
             )
         return self._made[patches]
 
-    def _patches(self, step: int) -> int:
+    def patches(self, step: int) -> int:
+        """How many patches of each picture the step shows."""
         model, settings = self._config.model, self._config.train
         if step > settings.steps - settings.full_patch_steps:
             return model.patches

@@ -45,6 +45,15 @@ class TrainProgress:
             self._console.print(f"{self._name}  step {step}/{self._steps}  {state}")
         return speed
 
+    def compiling(self, step: int, last: float | None) -> None:
+        """Say that the step is compiled first, and how many seconds that took the last time."""
+        state = "compiling"
+        if last is not None and last >= 1:
+            state += f", {last:,.0f} s the last time"
+        self._bar.update(self._task, state=state)
+        if not self._console.is_terminal:
+            self._console.print(f"{self._name}  step {step}/{self._steps}  {state}")
+
     def say(self, step: int, values: Mapping[str, Any]) -> None:
         """Print a line above the bar."""
         told = "  ".join(
