@@ -15,6 +15,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from limoe_core.precision import exact_float32
+
 #: In place of a similarity that does not count. It is finite, so a block may have nothing else.
 _MASKED = jnp.finfo(jnp.float32).min
 
@@ -27,8 +29,6 @@ class Labels(NamedTuple):
 
     images: Int[Array, "b k"]
     texts: Int[Array, "b k"]
-
-from limoe_core.precision import exact_float32
 
 
 def contrastive_loss(
