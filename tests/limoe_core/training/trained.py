@@ -1,7 +1,7 @@
 """Runs that look trained, without training: their parameters are random everywhere.
 
-`python -m tests.limoe_core.training.trained RUN SOURCE MESH` starts a run with four experts from one
-of them and stops before the first step.
+`python -m tests.limoe_core.training.trained RUN SOURCE MESH` starts a run with four experts from
+one of them and stops before the first step.
 """
 
 from __future__ import annotations
