@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import runpy
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -178,3 +180,69 @@ def test_the_wheel_holds_the_same_files(site: Path, tmp_path: Path) -> None:
     assert names == {
         path.relative_to(site).as_posix() for path in site.rglob("*") if path.is_file()
     }
+
+
+# ---- requirements and make
+
+
+def made(folder: Path, *arguments: str, path: str = os.environ["PATH"]) -> str:
+    """What `make` would run in a folder with these requirements."""
+    for name in ("Makefile", "requirements.txt", "requirements-dev.txt"):
+        (folder / name).write_bytes((ROOT / name).read_bytes())
+    done = subprocess.run(
+        ["make", "--dry-run", *arguments],
+        cwd=folder,
+        env={**os.environ, "PATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout + done.stderr
+
+
+needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="no make on this machine")
+
+
+@needs_make
+def test_an_accelerator_is_installed_with_the_pinned_packages_and_stays(tmp_path: Path) -> None:
+    make = functools.partial(made, tmp_path, "PYTHON=python3")
+    assert "jax[" not in make("app")
+    assert "-r requirements.txt 'jax[cuda13]'" in make("app", "ACCELERATOR=cuda13")
+    assert "-r requirements-dev.txt 'jax[tpu]'" in make("test", "ACCELERATOR=tpu")
+    (tmp_path / ".venv").mkdir()
+    (tmp_path / ".venv" / "app-cuda13.stamp").touch()
+    assert "-r requirements-dev.txt 'jax[cuda13]'" in make("test")
+    assert "delete .venv to have another" in make("app", "ACCELERATOR=cuda12")
+
+
+@needs_make
+def test_an_unknown_accelerator_is_refused(tmp_path: Path) -> None:
+    said = made(tmp_path, "app", "PYTHON=python3", "ACCELERATOR=rocm")
+    assert "ACCELERATOR is cuda13, cuda12 or tpu, not rocm" in said
+
+
+@needs_make
+def test_make_takes_the_newest_python_that_can_be_used(tmp_path: Path) -> None:
+    """Not one that is too new, nor one that only has the name."""
+    found = {"python3.14": "exit 1", "python3.13": "exit 0", "python3.11": "exit 0"}
+    for name, script in found.items():
+        python = tmp_path / "bin" / name
+        python.parent.mkdir(exist_ok=True)
+        python.write_text(f"#!/bin/sh\n{script}\n")
+        python.chmod(0o755)
+    path = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
+    assert "python3.13 -m venv" in made(tmp_path, "app", path=path)
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
+def test_requirements_name_packages_and_versions_only(name: str) -> None:
+    lines = (ROOT / name).read_text().splitlines()
+    pinned = [line for line in lines if not line.lstrip().startswith("#")]
+    assert [line for line in pinned if not re.match(r"[a-z0-9-]+==[\w.+]+( ; .+)?$", line)] == []
+
+
+@pytest.mark.parametrize("package", ["jax", "flax"])
+def test_python_3_11_has_a_jax_of_its_own(package: str) -> None:
+    requirements = (ROOT / "requirements.txt").read_text()
+    markers = re.findall(rf"^{package}==.+ ; (.+)$", requirements, re.MULTILINE)
+    assert markers == ["python_full_version < '3.12'", "python_full_version >= '3.12'"]
