@@ -36,8 +36,9 @@ def cut(content: UInt64[np.ndarray, " n"], given: Int8[np.ndarray, " n"]) -> Int
         train = out == _TRAIN
         if not np.any(train):
             raise ConfigError(
-                "no picture is of the split train; call one so, or leave all splits out to have "
-                "them cut"
+                "all pictures are of the splits validation or test, by a column or the names of "
+                "files and folders, and none is of train; name one train, or none, to have splits "
+                "cut"
             )
         if not np.any(out == _VALIDATION):
             out[train] = _cut(content[train], VALIDATION, 0.0)

@@ -390,7 +390,7 @@ def test_validation_is_cut_from_train_where_the_source_has_none() -> None:
     given = np.repeat(np.array([0, 2], np.int8), 50)
     found = splits.cut(np.random.default_rng(0).integers(0, 2**64, 100, np.uint64), given)
     assert np.all(found[50:] == 2) and np.any(found[:50] == 1)
-    with pytest.raises(ConfigError, match="no picture is of the split train"):
+    with pytest.raises(ConfigError, match="none is of train"):
         splits.cut(np.arange(3, dtype=np.uint64), np.full(3, 2, np.int8))
 
 
