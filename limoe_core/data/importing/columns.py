@@ -217,9 +217,14 @@ def _written(text: str) -> list[str] | dict[str, Any] | None:
             continue
         if isinstance(found, list) and all(isinstance(each, str) for each in found):
             return found
-        if isinstance(found, dict) and all(str(name)[:2].casefold() in _CODES for name in found):
+        if isinstance(found, dict) and all(map(_is_of_language, found, found.values())):
             return found
     return None
+
+
+def _is_of_language(name: Any, text: Any) -> bool:
+    said = isinstance(text, str | list) or text is None
+    return said and _tag(str(name)).partition("-")[0] in _CODES
 
 
 def _language(value: str | None, where: str) -> str:

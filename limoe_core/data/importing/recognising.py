@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -31,12 +32,18 @@ def place_of(
     Raises:
       ConfigError: there is nothing.
     """
-    named = Path(path).expanduser()
+    if not str(path):
+        raise ConfigError("--data.path is empty; name a folder or a file with pictures")
+    named = Path(os.path.expanduser(path))
     if not named.exists():
         raise ConfigError(f"there is no {named.absolute()}; name a folder or a file with pictures")
     resolved = named.resolve()
     root = resolved if resolved.is_dir() else resolved.parent
     return Place(root, resolved, image_column, text_column)
+
+
+class _NoPairs(ConfigError):
+    """Nothing of a known kind lies at a place."""
 
 
 def recognise(place: Place) -> list[Source]:
@@ -55,11 +62,12 @@ def recognise(place: Place) -> list[Source]:
         try:
             return [source for part in parts for source in recognise(part)]
         except ConfigError as error:
-            raise wrong or error from None
+            if wrong or len(parts) > 1 or not isinstance(error, _NoPairs):
+                raise wrong or error from None
     for kind in _OTHERS:
         if (found := kind(place)) is not None:
             return [found]
-    raise wrong or ConfigError(
+    raise wrong or _NoPairs(
         f"no pairs are found in {place.path}. There may be a metadata.csv, metadata.jsonl or "
         "captions.csv with the columns file_name and text; a .txt of the same name beside each "
         "picture; a folder for each of two or more classes; WebDataset tars; or Parquet files "

@@ -214,7 +214,7 @@ def _folder_of_pictures(place: Place, file: Path, columns: Columns) -> Path:
     names = [_name_of_picture(row, columns) for row in islice(rows, _FIRST)]
 
     def has_some(folder: Path) -> bool:
-        return any(name and os.path.exists(folder / name) for name in names)
+        return any(name and os.path.exists(os.path.normpath(folder / name)) for name in names)
 
     if has_some(file.parent):
         return file.parent
