@@ -182,7 +182,7 @@ def prepared_at(path: str | Path) -> tuple[str, Path] | None:
       ConfigError: as `check_description`.
     """
     named = Path(os.path.expanduser(path)).absolute()
-    is_version = (named / "features.json").is_file()
+    is_version = os.path.isfile(named / "features.json")
     folder = named if is_version else newest_version(named.parent, named.name)
     if folder is None:
         return None

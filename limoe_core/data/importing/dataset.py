@@ -166,7 +166,7 @@ def _place(config: DataConfig) -> Place:
 
 
 def _is_there(config: DataConfig) -> bool:
-    return config.path is not None and Path(os.path.expanduser(config.path)).exists()
+    return config.path is not None and os.path.exists(os.path.expanduser(config.path))
 
 
 def _folder(config: DataConfig) -> Path:

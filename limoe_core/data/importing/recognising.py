@@ -30,13 +30,22 @@ def place_of(
     """The place that a user names.
 
     Raises:
-      ConfigError: there is nothing.
+      ConfigError: there is nothing, or it cannot be read.
     """
     if not str(path):
         raise ConfigError("--data.path is empty; name a folder or a file with pictures")
     named = Path(os.path.expanduser(path))
-    if not named.exists():
-        raise ConfigError(f"there is no {named.absolute()}; name a folder or a file with pictures")
+    try:
+        if named.is_dir():
+            next(named.iterdir(), None)
+        else:
+            named.stat()
+    except FileNotFoundError as error:
+        raise ConfigError(
+            f"there is no {named.absolute()}; name a folder or a file with pictures"
+        ) from error
+    except OSError as error:
+        raise ConfigError(f"{named.absolute()} cannot be read: {error.strerror}") from error
     resolved = named.resolve()
     root = resolved if resolved.is_dir() else resolved.parent
     return Place(root, resolved, image_column, text_column)

@@ -17,11 +17,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from limoe_core.config import ConfigError
+from limoe_core.config import ConfigError, DataConfig
 from limoe_core.data.importing.files import check_encoding
 from limoe_core.data.importing.recognising import place_of, recognise
 from limoe_core.data.importing.records import Problem, Record, split_named, split_of_file
 from limoe_core.data.importing.rows import Row, read_rows
+from limoe_core.data.source import resolved
 from tests.limoe_core.data.own_pairs import add, names, picture, table, write_pictures
 
 
@@ -361,3 +362,32 @@ def test_too_few_pictures_say_what_was_left_out(
     assert command.main(options) == 0
     told = capsys.readouterr().out
     assert f"train with --data.path '{tmp_path / 'a b'}' --data.dir {tmp_path / 'data'}\n" in told
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    {
+        "": "data.path is empty",
+        "~no such user/x": "there is no ",
+        "file.csv/x": "file.csv/x cannot be read: Not a directory",
+        "x" * 400: "cannot be read: File name too long",
+    }.items(),
+)
+def test_places_that_cannot_be_read_are_refused_in_a_sentence(
+    path: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file.csv").touch()
+    with pytest.raises(ConfigError, match=message):
+        resolved(DataConfig(path=path))
+
+
+def test_a_folder_that_cannot_be_read(tmp_path: Path) -> None:
+    tmp_path.chmod(0)
+    try:
+        if os.access(tmp_path, os.R_OK):
+            pytest.skip("this user may read everything")
+        with pytest.raises(ConfigError, match="cannot be read: Permission denied"):
+            resolved(DataConfig(path=str(tmp_path)))
+    finally:
+        tmp_path.chmod(0o700)
