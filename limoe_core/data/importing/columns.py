@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from limoe_core.config import ConfigError
 from limoe_core.data.importing.files import is_picture, not_utf8
 from limoe_core.data.importing.records import DEFAULT_LANGUAGE, Caption, Problem, split_in_column
@@ -128,6 +130,23 @@ class Columns:
     def split_of(self, row: Mapping[str, Any], where: str) -> str:
         """The split that a row says it is of; "" for none."""
         return split_in_column(self.value(row, self.split), where)
+
+
+def picture_column(schema: pa.Schema) -> str:
+    """The column of bytes, or of a struct with bytes as Hugging Face has it; "" for none.
+
+    Of several, it is the one with a usual name, else the first.
+    """
+    names = [field.name for field in schema if _holds_bytes(field.type)]
+    return Columns.of(names, where="").image or next(iter(names), "")
+
+
+def _holds_bytes(kind: pa.DataType) -> bool:
+    if pa.types.is_dictionary(kind):
+        return _holds_bytes(kind.value_type)
+    if pa.types.is_struct(kind):
+        return kind.get_field_index("bytes") >= 0
+    return pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
 
 
 def cannot_find(what: str, names: Sequence[str], option: str, where: str) -> ConfigError:

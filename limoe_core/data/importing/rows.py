@@ -16,7 +16,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from limoe_core.config import ConfigError
-from limoe_core.data.importing.columns import Columns
 from limoe_core.data.importing.files import check_encoding
 from limoe_core.data.importing.records import Problem
 
@@ -77,23 +76,6 @@ def open_parquet(file: Path, where: str) -> pq.ParquetFile:
         return pq.ParquetFile(file)
     except (OSError, pa.ArrowException) as error:
         raise ConfigError(f"{where} cannot be read as Parquet: {_first_line(error)}") from error
-
-
-def picture_column(schema: pa.Schema) -> str:
-    """The column of bytes, or of a struct with bytes as Hugging Face has it; "" for none.
-
-    Of several, it is the one with a usual name, else the first.
-    """
-    names = [field.name for field in schema if _holds_bytes(field.type)]
-    return Columns.of(names, where="").image or next(iter(names), "")
-
-
-def _holds_bytes(kind: pa.DataType) -> bool:
-    if pa.types.is_dictionary(kind):
-        return _holds_bytes(kind.value_type)
-    if pa.types.is_struct(kind):
-        return kind.get_field_index("bytes") >= 0
-    return pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
 
 
 def parquet_rows(opened: pq.ParquetFile, where: str, columns: list[str]) -> Iterator[Row | Problem]:

@@ -361,7 +361,7 @@ def test_copies_of_two_classes_stay_on_one_side(tmp_path: Path) -> None:
 
 
 @given(
-    st.lists(st.integers(0, 2**64 - 1), min_size=3, max_size=40).filter(lambda c: len({*c}) > 2),
+    st.lists(st.integers(0, 2**64 - 1), min_size=3, max_size=40).filter(lambda c: len({*c}) > 3),
     st.randoms(use_true_random=False),
 )
 def test_cut_splits_depend_on_content_alone(contents: list[int], random: st.DataObject) -> None:
@@ -371,6 +371,7 @@ def test_cut_splits_depend_on_content_alone(contents: list[int], random: st.Data
         sides = dict(zip(values, found.tolist(), strict=True))
         assert [sides[value] for value in values] == found.tolist()  # copies on one side
         assert set(sides.values()) == {0, 1, 2}  # none is empty
+        assert list(sides.values()).count(0) > 1  # one picture alone has none to be told from
         return sides
 
     shuffled = list(contents)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from limoe_core.data.importing.columns import Columns, cannot_find
+from limoe_core.data.importing.columns import Columns, cannot_find, picture_column
 from limoe_core.data.importing.files import MAX_PICTURE, inside, read_picture, walk
 from limoe_core.data.importing.records import (
     Caption,
@@ -20,7 +20,7 @@ from limoe_core.data.importing.records import (
     Record,
     split_of_file,
 )
-from limoe_core.data.importing.rows import Row, open_parquet, parquet_rows, picture_column
+from limoe_core.data.importing.rows import Row, open_parquet, parquet_rows
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from limoe_core.data.importing.columns import Columns, cannot_find
+from limoe_core.data.importing.columns import Columns, cannot_find, picture_column
 from limoe_core.data.importing.files import folders, inside, read_picture
 from limoe_core.data.importing.records import (
     Caption,
@@ -29,7 +29,6 @@ from limoe_core.data.importing.rows import (
     Row,
     column_names,
     open_parquet,
-    picture_column,
     read_rows,
 )
 
