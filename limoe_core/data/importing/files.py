@@ -99,17 +99,24 @@ def inside(root: Path, folder: Path, name: str, where: str) -> Path:
     Raises:
       ConfigError: it lies outside `root`, by its name or by a link.
     """
-    plain = name.strip()
-    forms = [unicodedata.normalize(form, plain) for form in ("NFC", "NFD")]
-    spelled = (name, plain, *forms, *(form.replace("\\", "/") for form in forms))
-    paths = [Path(os.path.normpath(folder / each)) for each in spelled if "\0" not in name]
-    path = next(filter(os.path.exists, paths), paths[1] if paths else root.parent)
-    if not path.is_relative_to(root) or not _leads_in(root, path):
+    plain = os.path.normpath(os.path.join(folder, name.strip()))
+    path = Path(next(filter(os.path.exists, _spellings(folder, name)), plain))
+    within = "\0" not in name and path.is_relative_to(root) and _leads_in(root, path)
+    if not within:
         raise ConfigError(
-            f"{where} names the file {plain[:200]!r}, which is not in {root}; put all pictures "
-            "into that folder, and name them from there"
+            f"{where} names the file {name.strip()[:200]!r}, which is not in {root}; put all "
+            "pictures into that folder, and name them from there"
         )
     return path
+
+
+def _spellings(folder: Path, name: str) -> Iterator[str]:
+    """Paths that a name may stand for; one that is as it should be costs no more than itself."""
+    plain = name.strip()
+    yield os.path.normpath(os.path.join(folder, name))
+    for each in (plain, *(unicodedata.normalize(form, plain) for form in ("NFC", "NFD"))):
+        yield os.path.normpath(os.path.join(folder, each))
+        yield os.path.normpath(os.path.join(folder, each.replace("\\", "/")))
 
 
 def read(path: Path, limit: int = MAX_PICTURE) -> bytes:

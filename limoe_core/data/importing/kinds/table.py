@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import groupby, islice
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -89,12 +89,8 @@ class Table:
         says_none = not (self.columns.split or self.place.split)
         if says_none and pc.all(pc.not_equal(rows.column("folder_split"), "")).as_py():
             rows = rows.drop_columns("split").rename_columns({"folder_split": "split"})
-        files = rows.column("file").to_numpy()
-        order = np.argsort(files, kind="stable")  # rows of one picture in their order
-        starts = np.flatnonzero(np.r_[True, files[order][1:] != files[order][:-1]])
-        for first, last in zip(starts, np.r_[starts[1:], len(order)], strict=True):
-            if first < last:
-                yield from self._record(rows.take(order[first:last]).to_pylist())
+        for _, group in groupby(_in_order(rows), itemgetter("file")):
+            yield from self._record(list(group))
 
     def _batches(self, problems: list[Problem]) -> Iterator[pa.RecordBatch]:
         gathered: list[dict[str, Any]] = []
@@ -167,6 +163,14 @@ class Table:
             category=first["category"],
             split=first["split"],
         )
+
+
+def _in_order(rows: pa.Table) -> Iterator[dict[str, Any]]:
+    """Rows by their files, those of one picture in their order."""
+    order = pc.sort_indices(rows.column("file"))  # which is stable
+    rows = rows.combine_chunks()  # or each `take` would do so
+    for start in range(0, len(order), _AT_ONCE):
+        yield from rows.take(order.slice(start, _AT_ONCE)).to_pylist()
 
 
 def recognise(place: Place) -> list[Table]:
