@@ -99,9 +99,11 @@ def inside(root: Path, folder: Path, name: str, where: str) -> Path:
     Raises:
       ConfigError: it lies outside `root`, by its name or by a link.
     """
-    plain = os.path.normpath(os.path.join(folder, name.strip()))
-    path = Path(next(filter(os.path.exists, _spellings(folder, name)), plain))
-    within = "\0" not in name and path.is_relative_to(root) and _leads_in(root, path)
+    path = root.parent
+    if "\0" not in name:
+        plain = os.path.normpath(os.path.join(folder, name.strip()))
+        path = Path(next(filter(os.path.exists, _spellings(folder, name)), plain))
+    within = path.is_relative_to(root) and _leads_in(root, path)
     if not within:
         raise ConfigError(
             f"{where} names the file {name.strip()[:200]!r}, which is not in {root}; put all "
@@ -113,7 +115,9 @@ def inside(root: Path, folder: Path, name: str, where: str) -> Path:
 def _spellings(folder: Path, name: str) -> Iterator[str]:
     """Paths that a name may stand for; one that is as it should be costs no more than itself."""
     plain = name.strip()
-    yield os.path.normpath(os.path.join(folder, name))
+    # A whole path may go through a link to the root, as /tmp is one on macOS.
+    whole = os.path.isabs(plain)
+    yield os.path.realpath(plain) if whole else os.path.normpath(os.path.join(folder, name))
     for each in (plain, *(unicodedata.normalize(form, plain) for form in ("NFC", "NFD"))):
         yield os.path.normpath(os.path.join(folder, each))
         yield os.path.normpath(os.path.join(folder, each.replace("\\", "/")))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -144,10 +144,10 @@ def _csv(file: Path, where: str) -> Iterator[Row | Problem]:
             place = (
                 f"{where}, line {first}" if first == last else f"{where}, lines {first} to {last}"
             )
-            if isinstance(fields, csv.Error):
+            if names is None:
+                names = _header(fields, place)
+            elif isinstance(fields, csv.Error):
                 yield Problem("text", place, f"it cannot be read as CSV: {fields}")
-            elif names is None:
-                names = [name.strip() for name in fields]
             elif len(fields) > len(names):
                 yield Problem(
                     "text",
@@ -157,6 +157,20 @@ def _csv(file: Path, where: str) -> Iterator[Row | Problem]:
                 )
             elif any(fields):
                 yield Row(f"{where}, line {first}", dict(zip(names, fields, strict=False)))
+
+
+def _header(fields: list[str] | csv.Error, where: str) -> list[str]:
+    """The names of the columns.
+
+    Raises:
+      ConfigError: they cannot be read, or two are equal.
+    """
+    if isinstance(fields, csv.Error):
+        raise ConfigError(f"{where}, with the names of the columns, is not CSV: {fields}")
+    names = [name.strip() for name in fields]
+    if twice := [name for name, count in Counter(names).items() if name and count > 1]:
+        raise ConfigError(f"{where} names two columns {twice[0][:50]!r}; call one otherwise")
+    return names
 
 
 #: First and last line of a record, and its fields or why there are none.

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from limoe_core.config import ConfigError, DataConfig
-from limoe_core.data.importing.files import check_encoding
+from limoe_core.data.importing.files import check_encoding, inside
 from limoe_core.data.importing.recognising import place_of, recognise
 from limoe_core.data.importing.records import Problem, Record, split_named, split_of_file
 from limoe_core.data.importing.rows import Row, read_rows
@@ -202,6 +202,18 @@ def test_names_of_pictures_as_other_programs_write_them(name: str, tmp_path: Pat
     assert [record.name for record in records(tmp_path)] == ["a/1.png"]
 
 
+def test_a_whole_path_may_go_through_a_link_to_the_folder(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("things")
+    source = table(
+        tmp_path / "things", [("file_name", "text"), (str(tmp_path / "link" / "00.png"), "x")]
+    )
+    assert [record.name for record in records(source)] == ["00.png"]
+    (tmp_path / "other.png").write_bytes(picture(0))
+    (source / "out.png").symlink_to(tmp_path / "other.png")
+    with pytest.raises(ConfigError, match="which is not in"):
+        inside(source, source, str(source / "out.png"), "row 1")
+
+
 def test_addresses_are_no_files(tmp_path: Path) -> None:
     source = table(tmp_path / "x", [("file_name", "text"), ("https://a.example/1.jpg", "x")])
     assert problems(source) == [
@@ -288,6 +300,8 @@ def test_rows_that_disagree_are_told(tmp_path: Path) -> None:
         "00.png,a blue field\n01.png,b\n": "the first line of metadata.csv names a picture",
         "file_name,text\n00.png,a, b\n": "line 2: it has 3 fields for 2 columns",
         "file_name,text\n": "has no rows",
+        '"file_name" , "text"\n00.png,a\n01.png,b\n': "line 1, with the names of the columns, is",
+        "file_name,text,text\n00.png,a,b\n": "line 1 names two columns 'text'",
     }.items(),
 )
 def test_tables_without_a_usable_row_say_why(content: str, message: str, tmp_path: Path) -> None:
