@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -46,15 +47,23 @@ def main(argv: list[str] | None = None) -> int:
         )
         chosen = make_ready(config)
         if not isinstance(chosen, ImportedSet):
-            print(f"{arguments.path} is prepared by TFDS already: train with --data.path as it is")
+            print(f"{arguments.path} is prepared by TFDS already: train with {_options(arguments)}")
             return 0
         for sentence in chosen.report(config).sentences():
             print(sentence)
     except ConfigError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    print(f"imported as {config.name}/{config.config}; train with --data.path {arguments.path}")
+    print(f"imported as {config.name}/{config.config}; train with {_options(arguments)}")
     return 0
+
+
+def _options(arguments: Arguments) -> str:
+    """Those of a training with these pairs."""
+    given = {f"--data.{name.replace('_', '-')}": each for name, each in vars(arguments).items()}
+    if arguments.damaged == "skip":
+        del given["--data.damaged"]
+    return shlex.join(word for pair in given.items() if pair[1] is not None for word in pair)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ they are decoded and fitted into a square when they are read.
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -143,7 +144,7 @@ def open_prepared(
         labels = list(features[label].names)
     folder = data_directory(config.dir) / re.split("[/:]", config.name)[0]
     if config.path is not None:
-        folder = Path(config.path).expanduser()
+        folder = Path(os.path.expanduser(config.path))
     table, order = _label_table(labels, config, folder)
     return PreparedSplit(
         name=builder.info.full_name,
@@ -188,8 +189,8 @@ def prepared_at(path: str | Path) -> tuple[str, Path] | None:
     Raises:
       ConfigError: as `check_description`.
     """
-    named = Path(path).expanduser().absolute()
-    is_version = (named / "features.json").is_file()
+    named = Path(os.path.expanduser(path)).absolute()
+    is_version = os.path.isfile(named / "features.json")
     folder = named if is_version else newest_version(named.parent, named.name)
     if folder is None:
         return None

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
-from pathlib import Path
 
 from limoe_core.config import ConfigError, DataConfig
 from limoe_core.data.dataset import DataSet, Reported
@@ -57,7 +57,7 @@ def resolved(config: DataConfig) -> DataConfig:
       ConfigError: there is nothing at `config.path`.
     """
     chosen = data_set(config)
-    path = None if config.path is None else str(Path(config.path).expanduser().absolute())
+    path = None if config.path is None else os.path.abspath(os.path.expanduser(config.path))
     return replace(config, name=chosen.name, config=chosen.resolve(config), path=path)
 
 

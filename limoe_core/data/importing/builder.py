@@ -90,7 +90,10 @@ class Imported(tfds.core.DatasetBuilder):
         self.info.set_file_format("array_record")
         self.info.set_splits(info.splits)
         folder = Path(info.data_dir)
-        gathered.write(folder, self._report)
+        try:
+            gathered.write(folder, self._report)
+        except ConfigError as error:
+            raise ConfigError(" ".join([f"{error}.", *_left_out(self._report)])) from error
         self._report.write(folder)
 
     def _as_dataset(self, *arguments: Any, **settings: Any) -> Any:
@@ -168,5 +171,9 @@ def digest_of(picture: bytes) -> bytes:
 
 
 def _nothing(report: Report) -> str:
-    why = " ".join(f"{sentence}." for sentence in report.warnings())
-    return f"no picture with a text can be read from {report.source}. {why}".strip()
+    why = _left_out(report)
+    return " ".join([f"no picture with a text can be read from {report.source}.", *why])
+
+
+def _left_out(report: Report) -> list[str]:
+    return [f"{sentence}." for sentence in report.warnings()]

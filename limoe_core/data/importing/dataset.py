@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -165,7 +166,7 @@ def _place(config: DataConfig) -> Place:
 
 
 def _is_there(config: DataConfig) -> bool:
-    return config.path is not None and Path(config.path).expanduser().exists()
+    return config.path is not None and os.path.exists(os.path.expanduser(config.path))
 
 
 def _folder(config: DataConfig) -> Path:

@@ -3,35 +3,51 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
 from limoe_core.config import ConfigError
-from limoe_core.data.importing.records import Problem
+from limoe_core.data.importing.records import Problem, printable
 from limoe_core.data.pairs import new_digest
 
-#: Endings of files that are taken for pictures.
+#: Endings of pictures that can be read.
 PICTURES = frozenset(
-    (".jpg", ".jpeg", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".avif", ".ppm")
+    f".{ending}"
+    for ending in "jpg jpeg jpe jfif png apng gif webp bmp tif tiff avif ppm pgm pbm".split()
+)
+#: Endings of those that cannot. They are looked for too, so that they are told and not passed over.
+_UNREADABLE = frozenset(
+    f".{ending}"
+    for ending in "heic heif jp2 jxl svg psd tga dng cr2 cr3 nef arw orf raf rw2".split()
 )
 #: Larger files are not read, in bytes.
 MAX_PICTURE = 64 << 20
 MAX_TEXT = 1 << 20
 
-_IGNORED = frozenset(("__MACOSX", "__pycache__"))
-#: What files of other encodings begin with.
-_MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
+#: Folders that systems make by themselves: of macOS, Python, Synology, Windows and Linux.
+_IGNORED = frozenset(
+    ("__MACOSX", "__pycache__", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found")
+)
+#: What files of other encodings begin with: a mark, or the zeros of the first two letters.
+_BEGINNINGS = (
+    (re.compile(rb"\xff\xfe|\xfe\xff"), "UTF-16"),
+    (re.compile(rb"[^\0]\0[^\0]\0", re.DOTALL), "UTF-16LE"),
+    (re.compile(rb"\0[^\0]\0[^\0]", re.DOTALL), "UTF-16BE"),
+)
 
 
 def is_picture(path: Path) -> bool:
-    """Whether a file's name is that of a picture."""
-    return path.suffix.lower() in PICTURES
+    """Whether a file's name is that of a picture, of a kind that can be read or not."""
+    return path.suffix.lower() in PICTURES | _UNREADABLE
 
 
 def walk(root: Path, folder: Path) -> Iterator[Path]:
     """All files below a folder, its own before those of its folders; hidden ones are left out.
+
+    Links that lead nowhere are among them, so that they are told.
 
     Raises:
       ConfigError: a link leads out of `root`, or a folder cannot be read.
@@ -39,7 +55,9 @@ def walk(root: Path, folder: Path) -> Iterator[Path]:
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError as error:
-        raise ConfigError(f"the folder {folder} cannot be read: {error.strerror}") from error
+        raise ConfigError(
+            f"the folder {printable(str(folder))} cannot be read: {error.strerror}"
+        ) from error
     below = []
     for entry in entries:
         if entry.name.startswith(".") or entry.name in _IGNORED:
@@ -49,7 +67,7 @@ def walk(root: Path, folder: Path) -> Iterator[Path]:
             _check_link(root, path)
         if entry.is_dir(follow_symlinks=False):
             below.append(path)
-        elif entry.is_file():
+        elif entry.is_file() or not path.exists():
             yield path
     for path in below:
         yield from walk(root, path)
@@ -73,22 +91,36 @@ def folders(root: Path, path: Path) -> list[Path]:
 
 
 def inside(root: Path, folder: Path, name: str, where: str) -> Path:
-    """The file that a table names, from its own folder on.
+    """The file that a table names, from a folder on or with its whole path.
 
-    Accents may be composed in the one and not in the other, as on macOS.
+    Accents may be composed in the one and not in the other, as on macOS, and folders be parted as
+    Windows does it.
 
     Raises:
       ConfigError: it lies outside `root`, by its name or by a link.
     """
-    spelled = (name, *(unicodedata.normalize(form, name) for form in ("NFC", "NFD")))
-    paths = [Path(os.path.normpath(folder / each)) for each in spelled if "\0" not in name]
-    path = next(filter(os.path.exists, paths), paths[0] if paths else root.parent)
-    if os.path.isabs(name) or not path.is_relative_to(root) or not _leads_in(root, path):
+    path = root.parent
+    if "\0" not in name:
+        plain = os.path.normpath(os.path.join(folder, name.strip()))
+        path = Path(next(filter(os.path.exists, _spellings(folder, name)), plain))
+    within = path.is_relative_to(root) and _leads_in(root, path)
+    if not within:
         raise ConfigError(
-            f"{where} names the file {name[:200]!r}, which is not in {root}; put all pictures into "
-            "that folder, and name them from there"
+            f"{where} names the file {name.strip()[:200]!r}, which is not in {root}; put all "
+            "pictures into that folder, and name them from there"
         )
     return path
+
+
+def _spellings(folder: Path, name: str) -> Iterator[str]:
+    """Paths that a name may stand for; one that is as it should be costs no more than itself."""
+    plain = name.strip()
+    # A whole path may go through a link to the root, as /tmp is one on macOS.
+    whole = os.path.isabs(plain)
+    yield os.path.realpath(plain) if whole else os.path.normpath(os.path.join(folder, name))
+    for each in (plain, *(unicodedata.normalize(form, plain) for form in ("NFC", "NFD"))):
+        yield os.path.normpath(os.path.join(folder, each))
+        yield os.path.normpath(os.path.join(folder, each.replace("\\", "/")))
 
 
 def read(path: Path, limit: int = MAX_PICTURE) -> bytes:
@@ -137,7 +169,7 @@ def lines(content: bytes, where: str) -> Iterator[tuple[int, str | Problem]]:
 
 def check_encoding(beginning: bytes, where: str) -> None:
     """Refuses a file that says itself that it is in another encoding than UTF-8."""
-    encoding = _MARKS.get(beginning[:2])
+    encoding = next((name for found, name in _BEGINNINGS if found.match(beginning)), "")
     if encoding:
         raise ConfigError(
             f"{where} is {encoding} and not UTF-8; convert it with "
@@ -160,7 +192,10 @@ def listing_digest(root: Path, path: Path, *more: str) -> str:
     for setting in more:
         found.update(setting.encode() + b"\0")
     for file in [path] if path.is_file() else walk(root, path):
-        about = file.stat()
+        try:
+            about = file.stat()
+        except FileNotFoundError:  # a link that leads nowhere, or a file that was just removed
+            continue
         found.update(os.fsencode(file.relative_to(root)) + b"\0")
         found.update(f"{about.st_size} {about.st_mtime_ns}\n".encode())
     return found.hexdigest()
@@ -169,8 +204,8 @@ def listing_digest(root: Path, path: Path, *more: str) -> str:
 def _check_link(root: Path, path: Path) -> None:
     if not _leads_in(root, path):
         raise ConfigError(
-            f"{path} is a link that leads out of {root}; put what it points to into the folder "
-            "itself, or remove it"
+            f"{printable(str(path))} is a link that leads out of {root}; put what it points to "
+            "into the folder itself (`cp -rL` copies a folder so), or remove it"
         )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +26,13 @@ _SPLITS = {
     "eval": "test",
 }
 SPLIT_NAMES = tuple(dict.fromkeys(_SPLITS.values()))
+_ANY_SPLIT = "|".join(sorted(_SPLITS, key=len, reverse=True))
+#: A split's name with what people add to it, as in `train2017`, `test_set` or `val images`.
+_SPLIT = re.compile(
+    rf"({_ANY_SPLIT})([-_ ]?(set|split|data|images|imgs))?([-_ ]?\d{{1,4}})?", re.IGNORECASE
+)
+#: What ends with one, and perhaps with the number of a shard, as in `imagenet-train-0000`.
+_LAST_IS_SPLIT = re.compile(rf"(?:.*[-_ ])?({_ANY_SPLIT})\d{{0,4}}([-_ ](\d+|of))*", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -96,19 +105,32 @@ class Place:
 
     def name_of(self, path: Path) -> str:
         """A file's name for people, from the root on."""
-        return str(path.relative_to(self.root))
+        return printable(str(path.relative_to(self.root)))
+
+
+def printable(name: str) -> str:
+    """A file's name in which bytes that are not UTF-8 are written as `\\xe9`."""
+    return os.fsencode(name).decode(errors="backslashreplace")
 
 
 def split_named(name: str) -> str:
     """The split that a folder's or file's name stands for; "" if it is none."""
-    return _SPLITS.get(name.strip().casefold(), "")
+    found = _SPLIT.fullmatch(name.strip())
+    return _SPLITS[found[1].casefold()] if found else ""
 
 
 def split_of_file(path: Path) -> str:
-    """The split that a file's name begins with, as in `train-00000-of-00002.parquet`."""
+    """The split in the name of a file or its folder; "" for none."""
+    return split_of_name(path) or split_named(path.parent.name)
+
+
+def split_of_name(path: Path) -> str:
+    """The split that a file's name begins or ends with, as `train-00000-of-00002.parquet`."""
     stem = path.name.partition(".")[0]
+    if found := _LAST_IS_SPLIT.fullmatch(stem):
+        return _SPLITS[found[1].casefold()]
     first = stem.replace("_", "-").partition("-")[0]
-    return split_named(first) or split_named(path.parent.name)
+    return split_named(first)
 
 
 def split_in_column(value: str, where: str) -> str:
@@ -121,6 +143,6 @@ def split_in_column(value: str, where: str) -> str:
     if value.strip() and not found:
         raise ConfigError(
             f"{where}: the split {value[:50]!r} is none of {', '.join(_SPLITS)}; rename it, or "
-            "leave it empty to have splits cut"
+            "leave the whole column empty to have splits cut"
         )
     return found

@@ -13,6 +13,8 @@ NONE = -1
 #: Shares of the distinct pictures, at least one of each.
 VALIDATION, TEST = 0.05, 0.1
 _TRAIN, _VALIDATION, _TEST = range(3)
+#: Pictures that are left to train on, at least; one alone has none to be told from.
+_LEAST = 2
 
 
 def cut(content: UInt64[np.ndarray, " n"], given: Int8[np.ndarray, " n"]) -> Int8[np.ndarray, " n"]:
@@ -36,8 +38,9 @@ def cut(content: UInt64[np.ndarray, " n"], given: Int8[np.ndarray, " n"]) -> Int
         train = out == _TRAIN
         if not np.any(train):
             raise ConfigError(
-                "no picture is of the split train; call one so, or leave all splits out to have "
-                "them cut"
+                "all pictures are of the splits validation or test, by a column or the names of "
+                "files and folders, and none is of train; name one train, or none, to have splits "
+                "cut"
             )
         if not np.any(out == _VALIDATION):
             out[train] = _cut(content[train], VALIDATION, 0.0)
@@ -48,18 +51,18 @@ def _cut(
     content: UInt64[np.ndarray, " n"], validation: float, test: float
 ) -> Int8[np.ndarray, " n"]:
     distinct, place = np.unique(content, return_inverse=True)
-    least = 2 + (test > 0)
+    least = _LEAST + 1 + (test > 0)
     if len(distinct) < least:
         raise ConfigError(
-            f"there are {len(distinct)} different pictures with a text, and to cut splits from "
-            f"them takes {least} at least"
+            f"there are too few different pictures with a text, {len(distinct)}: to cut splits "
+            f"from them takes {least} at least"
         )
     shares = distinct / 2.0**64
     first = max(1, int(np.searchsorted(shares, validation)))
     second = first
     if test:
         second = max(first + 1, int(np.searchsorted(shares, validation + test)))
-    last = len(distinct) - 1  # one is left to train on
+    last = len(distinct) - _LEAST
     second = min(second, last)
     first = min(first, second - 1 if test else last)
     split = np.full(len(distinct), _TRAIN, np.int8)

@@ -9,7 +9,15 @@ from functools import cached_property
 from itertools import groupby
 from pathlib import Path
 
-from limoe_core.data.importing.files import MAX_TEXT, is_picture, lines, read, read_picture, walk
+from limoe_core.data.importing.files import (
+    MAX_TEXT,
+    PICTURES,
+    is_picture,
+    lines,
+    read,
+    read_picture,
+    walk,
+)
 from limoe_core.data.importing.records import (
     DEFAULT_LANGUAGE,
     Caption,
@@ -19,7 +27,7 @@ from limoe_core.data.importing.records import (
     Record,
 )
 
-_ENDING = re.compile(r"(\.(?P<language>[a-z]{2,3}(-[A-Za-z0-9]{2,8})?))?\.txt$")
+_ENDING = re.compile(r"(\.(?P<language>[a-z]{2,3}(-[A-Za-z0-9]{2,8})?))?\.(?i:txt|text|caption)$")
 
 
 @dataclass(frozen=True)
@@ -77,6 +85,8 @@ def _pictures(place: Place) -> Iterator[tuple[Path, list[tuple[str, Path]]]]:
         for text in files:
             if found := _ENDING.search(text.name):
                 stem, language = text.name[: found.start()], found["language"] or DEFAULT_LANGUAGE
+                if f".{language}" in PICTURES:  # as in `1.jpg.txt`
+                    stem, language = f"{stem}.{language}", DEFAULT_LANGUAGE
                 beside.setdefault(stem, []).append((language.casefold(), text))
         for picture in filter(is_picture, files):
-            yield picture, beside.get(picture.stem, [])
+            yield picture, beside.get(picture.stem, []) + beside.get(picture.name, [])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from limoe_core.data.importing.files import folders, is_picture, read_picture, walk
-from limoe_core.data.importing.records import Found, Place, Record
+from limoe_core.data.importing.records import Found, Place, Record, printable
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class ClassFolders:
             where = self.place.name_of(path)
             picture = read_picture(path, where)
             below = path.relative_to(self.place.path).parts
-            label = below[0] if len(below) > 1 else ""
+            label = printable(below[0]) if len(below) > 1 else ""
             yield (
                 Record(where, picture, label=label, split=self.place.split)
                 if isinstance(picture, bytes)

@@ -10,8 +10,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from limoe_core.data.importing.columns import Columns, cannot_find
-from limoe_core.data.importing.files import MAX_PICTURE, walk
+from limoe_core.data.importing.columns import Columns, cannot_find, picture_column
+from limoe_core.data.importing.files import MAX_PICTURE, inside, read_picture, walk
 from limoe_core.data.importing.records import (
     Caption,
     Found,
@@ -20,7 +20,7 @@ from limoe_core.data.importing.records import (
     Record,
     split_of_file,
 )
-from limoe_core.data.importing.rows import Row, open_parquet, parquet_rows, picture_column
+from limoe_core.data.importing.rows import Row, open_parquet, parquet_rows
 
 
 @dataclass(frozen=True)
@@ -57,9 +57,25 @@ class ParquetPictures:
             read = [name for name in opened.schema_arrow.names if name in wanted]
             for row in parquet_rows(opened, where, read):
                 if isinstance(row, Row):
-                    yield from _record(row, columns, labels, split)
+                    picture = self._picture(row, columns.image, file)
+                    yield from _record(row, picture, columns, labels, split)
                 else:
                     yield row
+
+    def _picture(self, row: Row, column: str, file: Path) -> bytes | Problem:
+        """A row's picture, which may lie in a file beside where Hugging Face left it out."""
+        value: Any = row.values.get(column)
+        if isinstance(value, dict):
+            name = value.get("path")
+            value = value.get("bytes")
+            if value is None and isinstance(name, str) and name:
+                path = inside(self.place.root, file.parent, name, row.where)
+                return read_picture(path, f"{row.where}, {self.place.name_of(path)}")
+        if not isinstance(value, bytes):
+            return Problem("picture", row.where, f"it has no picture in {column}")
+        if len(value) > MAX_PICTURE:
+            return Problem("picture", row.where, f"it is larger than {MAX_PICTURE >> 20} MiB")
+        return value
 
     def _columns(self, file: Path) -> Columns:
         """The columns of one file.
@@ -95,24 +111,20 @@ def recognise(place: Place) -> ParquetPictures | None:
     return ParquetPictures(place, tuple(files))
 
 
-def _record(row: Row, columns: Columns, labels: list[str], split: str) -> Iterator[Found]:
-    value: Any = row.values.get(columns.image)
-    if isinstance(value, dict):
-        value = value.get("bytes")
-    if not isinstance(value, bytes):
-        yield Problem("picture", row.where, f"it has no picture in {columns.image}")
-        return
-    if len(value) > MAX_PICTURE:
-        yield Problem("picture", row.where, f"it is larger than {MAX_PICTURE >> 20} MiB")
+def _record(
+    row: Row, picture: bytes | Problem, columns: Columns, labels: list[str], split: str
+) -> Iterator[Found]:
+    if isinstance(picture, Problem):
+        yield picture
         return
     said = list(columns.captions(row.values, row.where))
     yield from (each for each in said if isinstance(each, Problem))
     label = columns.value(row.values, columns.label)
-    if labels and label.isdecimal() and int(label) < len(labels):
+    if len(label) < 10 and label.isdecimal() and int(label) < len(labels):
         label = labels[int(label)]
     yield Record(
         row.where,
-        value,
+        picture,
         tuple(each for each in said if isinstance(each, Caption)),
         label="" if labels and label == "-1" else label,
         category=columns.value(row.values, columns.category),

@@ -2,28 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import groupby, islice
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from limoe_core.data.importing.columns import Columns, cannot_find
-from limoe_core.data.importing.files import inside, read_picture
-from limoe_core.data.importing.records import Caption, Found, Place, Problem, Record
+from limoe_core.data.importing.columns import Columns, cannot_find, picture_column
+from limoe_core.data.importing.files import folders, inside, read_picture
+from limoe_core.data.importing.records import (
+    Caption,
+    Found,
+    Place,
+    Problem,
+    Record,
+    split_named,
+    split_of_name,
+)
 from limoe_core.data.importing.rows import (
     ENDINGS,
     Row,
     column_names,
     open_parquet,
-    picture_column,
     read_rows,
 )
 
-_STEMS = ("metadata", "captions", "labels", "annotations")
+#: Names of tables, in the order in which they are looked for.
+USUAL = tuple(
+    stem + ending
+    for stem in ("metadata", "captions", "labels", "annotations")
+    for ending in ENDINGS
+)
 _AT_ONCE = 8192
+#: Rows whose files are looked for, to know the folder of the pictures.
+_FIRST = 20
+#: What rows of one picture may say only once.
+_ONCE = ("label", "category", "split")
 _SCHEMA = pa.schema(
     {
         "file": pa.string(),
@@ -33,6 +52,7 @@ _SCHEMA = pa.schema(
         "label": pa.string(),
         "category": pa.string(),
         "split": pa.string(),
+        "folder_split": pa.string(),
     }
 )
 
@@ -44,6 +64,8 @@ class Table:
     place: Place
     file: Path
     columns: Columns
+    folder: Path
+    """That names of pictures start from."""
     count = None
 
     @property
@@ -64,12 +86,11 @@ class Table:
         batches = list(self._batches(problems))
         yield from problems
         rows = pa.Table.from_batches(batches, _SCHEMA)
-        files = rows.column("file").to_numpy()
-        order = np.argsort(files, kind="stable")  # rows of one picture in their order
-        starts = np.flatnonzero(np.r_[True, files[order][1:] != files[order][:-1]])
-        for first, last in zip(starts, np.r_[starts[1:], len(order)], strict=True):
-            if first < last:
-                yield self._record(rows.take(order[first:last]).to_pylist())
+        says_none = not (self.columns.split or self.place.split)
+        if says_none and pc.all(pc.not_equal(rows.column("folder_split"), "")).as_py():
+            rows = rows.drop_columns("split").rename_columns({"folder_split": "split"})
+        for _, group in groupby(_in_order(rows), itemgetter("file")):
+            yield from self._record(list(group))
 
     def _batches(self, problems: list[Problem]) -> Iterator[pa.RecordBatch]:
         gathered: list[dict[str, Any]] = []
@@ -85,10 +106,8 @@ class Table:
 
     def _row(self, row: Row, problems: list[Problem]) -> dict[str, Any] | None:
         columns, values, where = self.columns, row.values, row.where
-        name = values.get(columns.image)
-        if isinstance(name, dict):  # as Hugging Face writes a picture that lies elsewhere
-            name = name.get("path")
-        if not isinstance(name, str) or not name.strip():
+        name = _name_of_picture(row, columns)
+        if not name:
             problems.append(Problem("picture", where, f"it names no file in {columns.image}"))
             return None
         try:
@@ -96,7 +115,11 @@ class Table:
         except UnicodeEncodeError:
             problems.append(Problem("text", where, "it is not UTF-8"))
             return None
-        path = inside(self.place.root, self.file.parent, name.strip(), where)
+        if "://" in name:
+            why = f"{name[:200]!r} is no file; download the pictures and name their files"
+            problems.append(Problem("picture", where, why))
+            return None
+        path = inside(self.place.root, self.folder, name, where)
         found = list(columns.captions(values, where))
         problems += [each for each in found if isinstance(each, Problem)]
         captions = [each for each in found if isinstance(each, Caption)]
@@ -108,15 +131,31 @@ class Table:
             "label": columns.value(values, columns.label),
             "category": columns.value(values, columns.category),
             "split": columns.split_of(values, where) or self.place.split,
+            "folder_split": self._split_by_folder(path),
         }
 
-    def _record(self, rows: list[dict[str, Any]]) -> Found:
+    def _split_by_folder(self, path: Path) -> str:
+        """The split that one of the folders of a picture is named by, in this table's folder."""
+        below = path.relative_to(self.place.root).parts[:-1]
+        return next(filter(None, map(split_named, below)), "")
+
+    def _record(self, rows: list[dict[str, Any]]) -> Iterator[Found]:
         first, path = rows[0], Path(rows[0]["file"])
+        for row in rows[1:]:
+            for column in _ONCE:
+                first[column] = first[column] or row[column]
+                if row[column] not in ("", first[column]):
+                    why = (
+                        f"its {column} is {row[column][:50]!r}, which is left out, as the rows "
+                        f"before say {first[column][:50]!r} of the same picture"
+                    )
+                    yield Problem("text", row["where"], why)
         picture = read_picture(path, f"{first['where']}, {self.place.name_of(path)}")
         if isinstance(picture, Problem):
-            return picture
+            yield picture
+            return
         said = [pair for row in rows for pair in zip(row["texts"], row["languages"], strict=True)]
-        return Record(
+        yield Record(
             self.place.name_of(path),
             picture,
             tuple(Caption(text, language) for text, language in said),
@@ -126,13 +165,39 @@ class Table:
         )
 
 
-def recognise(place: Place) -> Table | None:
-    """A table of a usual name, or one that is named itself.
+def _in_order(rows: pa.Table) -> Iterator[dict[str, Any]]:
+    """Rows by their files, those of one picture in their order."""
+    order = pc.sort_indices(rows.column("file"))  # which is stable
+    rows = rows.combine_chunks()  # or each `take` would do so
+    for start in range(0, len(order), _AT_ONCE):
+        yield from rows.take(order.slice(start, _AT_ONCE)).to_pylist()
+
+
+def recognise(place: Place) -> list[Table]:
+    """A table of a usual name, or one that is named itself; else one for each split, `train.csv`.
 
     Raises:
       ConfigError: it lacks a column, or cannot be read.
     """
-    for file in [place.path] if place.path.is_file() else _usual(place.path):
+    if place.path.is_file():
+        return _tables(place, [place.path])
+    files = sorted(place.path.iterdir())
+    by_name = {file.name.casefold(): file for file in files}
+    usual = [by_name[name] for name in USUAL if name in by_name]
+    if usual:
+        return _tables(place, usual)[:1]
+    found = []
+    for file in files:
+        # A train.txt is more often a list of names than a table.
+        is_table = file.suffix.lower() in ENDINGS and file.suffix.lower() != ".txt"
+        if is_table and (split := split_of_name(file)):
+            found += _tables(replace(place, split=split), [file])
+    return found
+
+
+def _tables(place: Place, files: Iterable[Path]) -> list[Table]:
+    found = []
+    for file in files:
         where = place.name_of(file)
         if file.suffix.lower() not in ENDINGS or _holds_pictures(file, where):
             continue
@@ -142,8 +207,30 @@ def recognise(place: Place) -> Table | None:
             raise cannot_find("file names", names, "image-column", where)
         if not columns.has_texts:
             raise cannot_find("texts or classes", names, "text-column", where)
-        return Table(place, file, columns)
-    return None
+        found.append(Table(place, file, columns, _folder_of_pictures(place, file, columns)))
+    return found
+
+
+def _folder_of_pictures(place: Place, file: Path, columns: Columns) -> Path:
+    """The table's folder, or the one in it where pictures of these names are, as `Images/`."""
+    rows = (row for row in read_rows(file, "") if isinstance(row, Row))
+    names = [_name_of_picture(row, columns) for row in islice(rows, _FIRST)]
+
+    def has_some(folder: Path) -> bool:
+        return any(name and os.path.exists(os.path.normpath(folder / name)) for name in names)
+
+    if has_some(file.parent):
+        return file.parent
+    below = [folder for folder in folders(place.root, file.parent) if has_some(folder)]
+    return below[0] if len(below) == 1 else file.parent
+
+
+def _name_of_picture(row: Row, columns: Columns) -> str:
+    """The file that a row names; "" for none."""
+    name = row.values.get(columns.image)
+    if isinstance(name, Mapping):  # as Hugging Face writes a picture that lies elsewhere
+        name = name.get("path")
+    return name if isinstance(name, str) and name.strip() and "\0" not in name else ""
 
 
 def _holds_pictures(file: Path, where: str) -> bool:
@@ -151,9 +238,3 @@ def _holds_pictures(file: Path, where: str) -> bool:
     if file.suffix.lower() != ".parquet":
         return False
     return bool(picture_column(open_parquet(file, where).schema_arrow))
-
-
-def _usual(folder: Path) -> list[Path]:
-    by_name = {each.name.casefold(): each for each in sorted(folder.iterdir())}
-    names = [stem + ending for stem in _STEMS for ending in ENDINGS]
-    return [by_name[name] for name in names if name in by_name]

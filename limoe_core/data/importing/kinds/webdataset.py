@@ -24,10 +24,11 @@ from limoe_core.data.importing.records import (
     Place,
     Problem,
     Record,
+    printable,
     split_of_file,
 )
 
-_ENDINGS = (".tar", ".tar.gz", ".tgz")
+ENDINGS = (".tar", ".tar.gz", ".tgz")
 _TEXTS = ("txt", "text", "caption")
 #: Of one sample; more are not looked at.
 _MOST_MEMBERS = 32
@@ -105,7 +106,7 @@ class Tars:
 def recognise(place: Place) -> Tars | None:
     """One or more tars."""
     files = [place.path] if place.path.is_file() else walk(place.root, place.path)
-    tars = tuple(file for file in files if file.name.lower().endswith(_ENDINGS))
+    tars = tuple(file for file in files if file.name.lower().endswith(ENDINGS))
     return Tars(place, tars) if tars else None
 
 
@@ -138,7 +139,8 @@ def _look_through(
                 continue
             ending = ending.lower()
             limit = MAX_PICTURE if f".{ending}" in PICTURES else MAX_TEXT
-            members = samples.setdefault(f"{folder}/{stem}" if folder else stem, {})
+            key = printable(f"{folder}/{stem}" if folder else stem)
+            members = samples.setdefault(key, {})
             if len(members) < _MOST_MEMBERS:
                 members[ending] = _Member(member.offset_data, member.size, limit)
     except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
