@@ -16,6 +16,7 @@ from limoe_core.config import ConfigError
 from limoe_core.data.caption_file import CaptionFile
 from limoe_core.data.pairs import SIDE, ConceptTable
 from limoe_core.data.preprocess import PictureError, fitted, open_picture
+from limoe_core.data.records import encoded_pictures
 from limoe_core.data.said import Captions, Labels
 from limoe_core.data.survey import DECODED_AT_MOST, Survey, survey_with
 from limoe_core.data.threads import each
@@ -74,14 +75,12 @@ class SourcePictures:
         """
         records = self.records[np.asarray(indices, np.intp).reshape(-1)].tolist()
         out = np.full((len(records), self.side, self.side, 4), 255, np.uint8)
-        if not records:
-            return out
-        examples = self.source.__getitems__(records)
+        encoded = encoded_pictures(self.source, records)
 
         def decode(row: int) -> None:
             try:
                 # Twice the size is enough for the filter and decodes a large JPEG much faster.
-                picture, _ = open_picture(examples[row]["image"], at_least=2 * self.side)
+                picture, _ = open_picture(encoded[row], at_least=2 * self.side)
             except PictureError as error:
                 told = f"the picture of record {records[row]} of {self.origin} cannot be read"
                 if not self.blank:
