@@ -21,8 +21,6 @@ from limoe_core.data.said import Captions, Labels
 from limoe_core.data.survey import DECODED_AT_MOST, Survey, survey_with
 from limoe_core.data.threads import each
 
-_READ_AT_ONCE = 256
-
 
 class _Told:
     """Tells of damaged pictures: of the first, the tenth, the hundredth, … of a process."""
@@ -87,7 +85,7 @@ class SourcePictures:
                     raise ConfigError(f"{told}: {error}") from error
                 _BLANK.tell(f"{told}, so a white one is shown: {error}")
                 return
-            out[row] = fitted(picture, self.side).convert("RGBA")
+            out[row] = np.asarray(fitted(picture, self.side).convert("RGBA"))
 
         for _ in each(decode, range(len(records))):
             pass
@@ -213,8 +211,3 @@ class PreparedSplit:
     def _examples(self, places: Sequence[int] | np.ndarray) -> list[dict[str, Any]]:
         chosen = self.records[np.asarray(places, np.intp).reshape(-1)]
         return self.source.__getitems__(chosen.tolist())
-
-    def blocks(self) -> list[range]:
-        """Indices of all pictures, a block at a time."""
-        starts = range(0, len(self), _READ_AT_ONCE)
-        return [range(at, min(at + _READ_AT_ONCE, len(self))) for at in starts]
