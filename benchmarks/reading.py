@@ -57,7 +57,7 @@ def photographs(count: int) -> list[bytes]:
     found = []
     for number in range(count):
         whole = Image.fromarray(load_sample_images().images[number % 2])
-        left, top = rng.integers(0, whole.width - 480), rng.integers(0, whole.height - 360)
+        left, top = rng.integers(0, (whole.width - 480, whole.height - 360)).tolist()
         out = io.BytesIO()
         whole.crop((left, top, left + 480, top + 360)).save(out, "JPEG", quality=90)
         found.append(out.getvalue())

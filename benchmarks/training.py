@@ -69,7 +69,12 @@ def random_batch(config: Config) -> Batch:
     alone = np.arange(size, dtype=np.int32)
     labels = pair_labels(alone, alone, texts)
     windows = pack_groups(texts.reshape(config.train.groups, -1, *texts.shape[1:]))
-    batch = {"image": pictures, "text": texts, "labels": labels, "windows": windows}
+    batch: dict[str, np.ndarray] = {
+        "image": pictures,
+        "text": texts,
+        "labels": labels,
+        "windows": windows,
+    }
     return Placer(config, one_device())(batch)
 
 

@@ -223,7 +223,7 @@ def caption_table(
         names = {language: chosen(texts, rows) for language, texts in names.items()}
     table = ConceptTable(keys, names, aliases, empty(len(rows)) if category is None else category)
     if len(rows) <= IN_MEMORY:
-        return table.in_memory()
+        return table.some(np.arange(len(rows)))
     digest = new_digest()
     digest.update(file.digest.encode())
     if len(rows) != len(file):

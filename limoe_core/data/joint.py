@@ -14,6 +14,7 @@ from limoe_core.data.dataset import ClassSet, DataSet, Probed, Reported
 from limoe_core.data.labelled import Categories
 from limoe_core.data.pairs import SIDE, ConceptTable, PairSet
 from limoe_core.data.stored import JoinedPictures
+from limoe_core.data.texts import TextArray, empty
 
 #: Splits that have the pictures of both sets.
 _SHARED = ("train", "validation")
@@ -178,9 +179,9 @@ def merge(
     places[partner >= 0] = place[partner[partner >= 0]]
     places[new] = place[len(first) :]
 
-    def column(mine: np.ndarray | None, other: np.ndarray | None) -> np.ndarray:
-        mine = np.full(len(first), "") if mine is None else mine
-        other = np.full(len(second), "") if other is None else other
+    def column(own: TextArray | None, others: TextArray | None) -> np.ndarray:
+        mine = np.asarray(empty(len(first)) if own is None else own)
+        other = np.asarray(empty(len(second)) if others is None else others)
         found = np.full(len(keys), "", np.result_type(mine, other))
         found[places] = other
         mine_too = mine != ""

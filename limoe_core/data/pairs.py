@@ -6,7 +6,7 @@ import functools
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -69,6 +69,32 @@ class ArrayPictures:
 
 
 @dataclass(frozen=True, eq=False)
+class ChosenPictures:
+    """Some of the pictures of a store."""
+
+    store: PictureStore
+    places: Integer[np.ndarray, " n"]
+    """Which ones, in this order."""
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __getitem__(self, index: int) -> UInt8[np.ndarray, "s s 4"]:
+        return self.store[int(self.places[index])]
+
+    def batch(self, indices: Sequence[int] | np.ndarray) -> UInt8[np.ndarray, "b s s 4"]:
+        """Several pictures at once."""
+        return self.store.batch(self.places[np.asarray(indices, np.intp)])
+
+    def digest(self) -> str:
+        """See `PictureStore.digest`; of the store and which of its pictures these are."""
+        found = new_digest()
+        found.update(self.store.digest().encode())
+        found.update(self.places.astype("<i8").tobytes())
+        return found.hexdigest()
+
+
+@dataclass(frozen=True, eq=False)
 class ConceptTable:
     """Concepts that a data set's pictures show, in all splits; sorted by key.
 
@@ -101,13 +127,16 @@ class ConceptTable:
         first, *others = self.names
         return [first, *(language for language in others if self.names[language][concept])]
 
-    def in_memory(self) -> ConceptTable:
-        """The same with all texts in memory."""
+    def some(self, concepts: Integer[np.ndarray, " n"]) -> ConceptTable:
+        """Some of the concepts, with all texts in memory."""
         return ConceptTable(
-            np.asarray(self.keys),
-            {language: np.asarray(names) for language, names in self.names.items()},
-            list(self.aliases),
-            np.asarray(self.category),
+            np.array(read(self.keys, concepts), np.str_),
+            {
+                language: np.array(read(names, concepts), np.str_)
+                for language, names in self.names.items()
+            },
+            read_lists(self.aliases, concepts),
+            np.array(read(self.category, concepts), np.str_),
         )
 
     def is_named(
@@ -219,6 +248,22 @@ class PairSet:
         yield b"]]"
         if self.caption is not None:
             yield from json_pieces(self.caption)
+
+    def some(self, places: Integer[np.ndarray, " m"]) -> PairSet:
+        """Some of the pairs; where each has a concept of its own, of these concepts alone."""
+        concept, table = self.concept[places], self.concepts
+        if table.digest:
+            concept, table = np.arange(len(places), dtype=np.int32), table.some(concept)
+        return replace(
+            self,
+            pictures=ChosenPictures(self.pictures, places),
+            concept=concept,
+            style=np.array(read(self.style, places), np.str_),
+            category=np.array(read(self.category, places), np.str_),
+            concepts=table,
+            caption=None if self.caption is None else np.array(read(self.caption, places)),
+            copy=None if self.copy is None else self.copy[places],
+        )
 
     def captions(self, at_most: int = TRAINING_CONCEPTS) -> list[str]:
         """Captions of this split, in all languages, to train a tokenizer on.

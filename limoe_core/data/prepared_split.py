@@ -16,11 +16,10 @@ from limoe_core.config import ConfigError
 from limoe_core.data.caption_file import CaptionFile
 from limoe_core.data.pairs import SIDE, ConceptTable
 from limoe_core.data.preprocess import PictureError, fitted, open_picture
+from limoe_core.data.records import encoded_pictures
 from limoe_core.data.said import Captions, Labels
 from limoe_core.data.survey import DECODED_AT_MOST, Survey, survey_with
 from limoe_core.data.threads import each
-
-_READ_AT_ONCE = 256
 
 
 class _Told:
@@ -74,21 +73,19 @@ class SourcePictures:
         """
         records = self.records[np.asarray(indices, np.intp).reshape(-1)].tolist()
         out = np.full((len(records), self.side, self.side, 4), 255, np.uint8)
-        if not records:
-            return out
-        examples = self.source.__getitems__(records)
+        encoded = encoded_pictures(self.source, records)
 
         def decode(row: int) -> None:
             try:
                 # Twice the size is enough for the filter and decodes a large JPEG much faster.
-                picture, _ = open_picture(examples[row]["image"], at_least=2 * self.side)
+                picture, _ = open_picture(encoded[row], at_least=2 * self.side)
             except PictureError as error:
                 told = f"the picture of record {records[row]} of {self.origin} cannot be read"
                 if not self.blank:
                     raise ConfigError(f"{told}: {error}") from error
                 _BLANK.tell(f"{told}, so a white one is shown: {error}")
                 return
-            out[row] = fitted(picture, self.side).convert("RGBA")
+            out[row] = np.asarray(fitted(picture, self.side).convert("RGBA"))
 
         for _ in each(decode, range(len(records))):
             pass
@@ -214,8 +211,3 @@ class PreparedSplit:
     def _examples(self, places: Sequence[int] | np.ndarray) -> list[dict[str, Any]]:
         chosen = self.records[np.asarray(places, np.intp).reshape(-1)]
         return self.source.__getitems__(chosen.tolist())
-
-    def blocks(self) -> list[range]:
-        """Indices of all pictures, a block at a time."""
-        starts = range(0, len(self), _READ_AT_ONCE)
-        return [range(at, min(at + _READ_AT_ONCE, len(self))) for at in starts]

@@ -11,6 +11,7 @@ from jaxtyping import Int64, UInt8
 
 from limoe_core.data.pairs import SIDE, PictureStore, new_digest
 from limoe_core.data.pictures.opening import open_picture
+from limoe_core.data.records import encoded_pictures
 from limoe_core.data.threads import each
 
 
@@ -34,8 +35,7 @@ class StoredPictures:
     def batch(self, indices: Sequence[int] | np.ndarray) -> UInt8[np.ndarray, "b 72 72 4"]:
         """Several pictures at once."""
         records = self.records[np.asarray(indices, np.intp).reshape(-1)].tolist()
-        examples = self.source.__getitems__(records) if records else []
-        return decode_pngs([example["image"] for example in examples])
+        return decode_pngs(encoded_pictures(self.source, records))
 
     def digest(self) -> str:
         """See `PictureStore.digest`; of the encoded pictures."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from limoe_core.config import DataConfig
 from limoe_core.data.identity import MAY_LEAK, Recorded, data_of, difference, short
+from limoe_core.data.pairs import spread
 from limoe_core.data.registry import data_set
 from limoe_core.data.source import load_pairs, make_ready
 from limoe_core.evaluation.embedding import Encoder, Progress, embed_pictures, silent
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from limoe_core.data.pairs import PairSet
     from limoe_core.inference import LoadedModel
     from limoe_core.runs import Run
+
+#: Pictures with captions that are compared with each other's; of more, so many are taken.
+MOST_CAPTIONED = 20_000
 
 #: Results by task name, and single answers by task name.
 Found = tuple[dict[str, dict[str, Any]], dict[str, Predictions]]
@@ -73,6 +77,13 @@ class Asker:
         """A split of the run's data set, or of the one given in its place."""
         chosen = data_set(self.data)
         pairs = load_pairs(self.data, split, progress=self.bars, side=self.side)
+        if pairs.concepts.digest:  # texts are on disk, as they are too many to compare all with all
+            count = len(pairs)
+            pairs = pairs.some(spread(count, MOST_CAPTIONED))
+            self.notes.append(
+                f"of the {count:,} pictures of {split}, {len(pairs):,} are asked, spread evenly, "
+                "and compared with each other's captions"
+            )
         keys = pairs.concepts.keys.tolist()
         if self._names is None or self._keys != keys:  # Mostly, every split has the same concepts.
             self._keys = keys
@@ -150,7 +161,7 @@ def evaluate_split(
         **retrieval_result(
             pictures,
             pairs.concept,
-            {language: table.names_in(language) for language in pairs.languages},
+            {language: np.asarray(table.names_in(language)) for language in pairs.languages},
             {language: names.by_language[language] for language in pairs.languages},
             seed=seed,
         ),

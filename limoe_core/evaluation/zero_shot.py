@@ -85,8 +85,11 @@ def classify(
     concepts = None if independent else pairs.concept
     groups = {
         group: values
-        for group, values in (("categories", pairs.category), ("styles", pairs.style))
-        if np.any(np.asarray(values) != "")
+        for group, values in (
+            ("categories", np.asarray(pairs.category)),
+            ("styles", np.asarray(pairs.style)),
+        )
+        if np.any(values != "")
     }
     result = {
         "n": len(pairs),

@@ -1,0 +1,26 @@
+"""Records of TFDS's ArrayRecord files without what is not asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+
+def encoded_pictures(source: Any, records: Sequence[int]) -> list[bytes]:
+    """The encoded pictures of some records.
+
+    TFDS would take every feature apart, which takes a tenth of the time of a small picture.
+
+    Args:
+      source: as TFDS's `as_data_source` gives it.
+      records: their numbers.
+    """
+    from tensorflow_datasets.proto import tf_example_pb2
+
+    if not records:
+        return []
+    found = []
+    for record in source.data_source.__getitems__(records):
+        features = tf_example_pb2.Example.FromString(record).features.feature
+        found.append(features["image"].bytes_list.value[0])
+    return found
