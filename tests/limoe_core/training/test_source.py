@@ -29,7 +29,7 @@ from limoe_core.training.source import Source
 from tests.conftest import ROOT
 from tests.limoe_core.data import own_pairs
 from tests.limoe_core.devices.test_mesh import finish, free_port
-from tests.limoe_core.training.trained import part, trained_parameters, trained_run
+from tests.limoe_core.training.trained import part, started, trained_parameters, trained_run
 
 
 @pytest.fixture
@@ -121,7 +121,13 @@ def test_what_is_not_copied_is_told_and_kept(
     source: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     asked = part(source.config, "model", image_size=64, text_length=20, vocab_size=280)
-    run = begin(tmp_path / "new", asked, init_from=f"{source.path}@3", new_vocabulary=True)
+    run, state = started(tmp_path / "new", asked, init_from=f"{source.path}@3", new_vocabulary=True)
+    assert state.params["image_positions"].shape == (64, 32)
+    rows = state.params["token_embedding"]["embedding"]
+    np.testing.assert_array_equal(
+        rows[:258], trained_parameters(source.config, 3)["token_embedding"]["embedding"][:258]
+    )
+    assert len(rows) == 280
     said = capsys.readouterr().err
     assert "it starts from source at step 3: all parameters are copied, but for" in said
     assert run.tokenizer().vocab_size == 280
