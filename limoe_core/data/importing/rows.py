@@ -59,7 +59,7 @@ def read_rows(file: Path, where: str) -> Iterator[Row | Problem]:
     """
     match file.suffix.lower():
         case ".parquet":
-            yield from _parquet(open_parquet(file, where), where, None)
+            yield from _parquet(open_parquet(file, where), where, None, _AT_ONCE)
         case ".jsonl":
             yield from _json_lines(file, where)
         case _:
@@ -79,16 +79,16 @@ def open_parquet(file: Path, where: str) -> pq.ParquetFile:
 
 
 def parquet_rows(opened: pq.ParquetFile, where: str, columns: list[str]) -> Iterator[Row | Problem]:
-    """Some columns of a Parquet file, a few rows at a time."""
-    return _parquet(opened, where, columns)
+    """Some columns of a Parquet file, one row at a time: each may have a picture of 64 MiB."""
+    return _parquet(opened, where, columns, 1)
 
 
 def _parquet(
-    opened: pq.ParquetFile, where: str, columns: list[str] | None
+    opened: pq.ParquetFile, where: str, columns: list[str] | None, at_once: int
 ) -> Iterator[Row | Problem]:
     number = 0
     try:
-        for batch in opened.iter_batches(_AT_ONCE if columns is None else 16, columns=columns):
+        for batch in opened.iter_batches(at_once, columns=columns):
             for values in _values(batch):
                 number += 1
                 place = f"{where}, row {number}"

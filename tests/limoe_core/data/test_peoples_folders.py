@@ -407,3 +407,14 @@ def test_a_folder_that_cannot_be_read(tmp_path: Path) -> None:
             resolved(DataConfig(path=str(tmp_path)))
     finally:
         tmp_path.chmod(0o700)
+
+
+def test_pictures_of_parquet_are_read_one_at_a_time(tmp_path: Path) -> None:
+    pictures = [bytes(1 << 20)] * 64
+    pq.write_table(pa.table({"image": pictures, "text": ["x"] * 64}), tmp_path / "a.parquet")
+    before = pa.total_allocated_bytes()
+    most = 0
+    for one in recognise(place_of(tmp_path)):
+        for _ in one.records():
+            most = max(most, pa.total_allocated_bytes() - before)
+    assert most < 8 << 20
