@@ -120,7 +120,8 @@ def base_concept(key: str) -> str:
 
 def is_plain(key: str) -> bool:
     """Whether an emoji says nothing of gender or direction, as "farmer" beside "man farmer"."""
-    return bare(key) in (base_concept(key), _reduced(bare(key)))
+    first, *others = bare(key).split(_JOINER)
+    return not (_PERSONS.keys() & {first, *others} or _SIGNS & set(others))
 
 
 def _reduced(key: str) -> str:
