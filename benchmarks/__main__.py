@@ -20,6 +20,8 @@ Part = Literal[
     "expert_layer",
     "tracing",
     "input_pipeline",
+    "reading",
+    "start",
     "memory",
     "compile_time",
     "listing",

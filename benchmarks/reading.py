@@ -13,7 +13,7 @@ import io
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -71,18 +71,21 @@ CASES = (
 
 
 def run(
-    cases: tuple[Case, ...] = CASES, rounds: int = _ROUNDS, pictures: int = _PICTURES
+    cases: Sequence[Case] = CASES,
+    rounds: int = _ROUNDS,
+    pictures: int = _PICTURES,
+    turns: int = _TURNS,
 ) -> list[Line]:
     """Lines of each case."""
     work_alone()
     found: list[Line] = []
     for case in cases:
         with tempfile.TemporaryDirectory() as folder:
-            found += _lines(case, Path(folder), rounds, pictures)
+            found += _lines(case, Path(folder), rounds, pictures, turns)
     return found
 
 
-def _lines(case: Case, folder: Path, rounds: int, pictures: int) -> list[Line]:
+def _lines(case: Case, folder: Path, rounds: int, pictures: int, turns: int) -> list[Line]:
     config = preset("debug")
     data = imported(folder, case.pictures(pictures), _TIMES)
     data = dataclasses.replace(data, batch_size=min(_BATCH, pictures))
@@ -117,7 +120,7 @@ def _lines(case: Case, folder: Path, rounds: int, pictures: int) -> list[Line]:
             for name, theirs in rates.items()
             if name != "ours"
         ),
-        _scaling(case.name, pairs, tokenizer, config, rounds),
+        _scaling(case.name, pairs, tokenizer, config, rounds, turns),
     ]
     if side > SIDE:
         lines.append(
@@ -144,12 +147,14 @@ def _rates(
     return found
 
 
-def _scaling(name: str, pairs: PairSet, tokenizer: Tokenizer, config: Config, rounds: int) -> Line:
+def _scaling(
+    name: str, pairs: PairSet, tokenizer: Tokenizer, config: Config, rounds: int, turns: int
+) -> Line:
     """What a second worker brings, by the clock: the best of some turns, in the others something
     else had the cores."""
     best = {1: 0.0, 2: 0.0}
     batches = 2 * rounds
-    for _ in range(_TURNS):
+    for _ in range(turns):
         for workers in best:
             with closing(training_batches(pairs, tokenizer, config, None, workers)) as reader:
                 for _ in range(4 * workers):  # those that were made while workers started
@@ -161,7 +166,7 @@ def _scaling(name: str, pairs: PairSet, tokenizer: Tokenizer, config: Config, ro
     return Line(
         name=f"{name}: two workers ÷ one",
         value=best[2] / best[1],
-        how=f"the best of {_TURNS} turns of {batches} batches each, by the clock",
+        how=f"the best of {turns} turns of {batches} batches each, by the clock",
     )
 
 

@@ -195,12 +195,12 @@ def evaluate(arguments: Arguments, progress: Progress = silent) -> dict[str, Any
       ConfigError: if a split or the data set cannot.
     """
     evaluation = Evaluation(arguments, progress)
-    for sentence in evaluation.notes:
+    for sentence in (known := list(evaluation.notes)):
         warnings.warn(sentence, stacklevel=2)
     try:
         evaluation.ask()
     finally:
-        for sentence in evaluation.store():
+        for sentence in (*evaluation.notes[len(known) :], *evaluation.store()):
             warnings.warn(sentence, stacklevel=2)
     return evaluation.report()
 
@@ -254,7 +254,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (RunError, ConfigError) as error:
         say(str(error), "red")
         return 2
-    for sentence in evaluation.notes:
+    for sentence in (known := list(evaluation.notes)):
         say(f"note: {sentence}", "yellow")
     status = 0
     try:
@@ -265,6 +265,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     finally:  # whatever is done is told before it is stored, and both even if the rest fails
         if evaluation.results or not status:
             _print(evaluation.report(), as_json=arguments.json)
+        for sentence in evaluation.notes[len(known) :]:
+            say(f"note: {sentence}", "yellow")
         for sentence in evaluation.store():
             say(f"warning: {sentence}", "yellow")
     return status

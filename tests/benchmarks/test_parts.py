@@ -24,7 +24,9 @@ from benchmarks import (
     matrix_share,
     memory,
     pytorch,
+    reading,
     report,
+    start,
     tracing,
 )
 from benchmarks.measure import Line
@@ -127,6 +129,21 @@ def test_a_few_runs_are_listed() -> None:
     assert first.value is not None
     assert again.value is not None
     assert first.how.startswith("3 runs")
+
+
+def test_reading_is_compared_with_plain_grain_on_the_same_pictures() -> None:
+    (case, _) = reading.CASES
+    lines = by_name(reading.run([case], rounds=2, pictures=24, turns=1))
+    assert lines["72-pixel PNGs: pictures of a core"].value
+    beside = lines["72-pixel PNGs: ours ÷ plain Grain"]
+    assert beside.value and (beside.goal, beside.bound) == (1.0, "at least")
+    assert lines["72-pixel PNGs: two workers ÷ one"].value
+
+
+def test_a_start_on_many_pairs_takes_seconds_and_not_memory_for_each() -> None:
+    seconds, memory = start.run(pictures=20, times=5_000)
+    assert seconds.name == "first batch of 100,000 pairs"
+    assert seconds.holds and memory.unit == "GB"
 
 
 def test_without_data_the_input_pipeline_says_that_it_was_skipped(
