@@ -1,1 +1,1 @@
-"""The device mesh, the processes of a multi-host run, and the host process itself."""
+"""The device mesh, the processes of a multi-host run, the hardware, and the host process itself."""
