@@ -53,8 +53,7 @@ def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
     script = tmp_path / "reads.py"
     script.write_text(
         "import time\n"
-        "from limoe_core.data import reading
-from limoe_core.data.reading import Batches\n"
+        "from limoe_core.data.reading import Batches\n"
         "from tests.limoe_core.data.numbered import Numbered\n"
         "if __name__ == '__main__':\n"
         "    batches = Batches(Numbered(), 2)\n"
