@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +19,7 @@ from benchmarks.training import (
     with_batch,
 )
 from limoe_core.config import Config
-from limoe_core.losses import contrast
+from limoe_core.losses import Labels, contrast
 from limoe_core.presets import preset
 
 _BATCHES = (32, 64, 128, 256)
@@ -73,12 +74,17 @@ def _step(config: Config) -> int:
 def _loss_line(size: int, width: int, block: int) -> Line:
     embeddings = jax.ShapeDtypeStruct((size, width), jnp.float32)
     temperature = jax.ShapeDtypeStruct((), jnp.float32)
+    # As in training with one caption a picture: concepts, copies and texts.
+    columns: Any = jax.ShapeDtypeStruct((size, 3), jnp.int32)
 
-    def loss(images: jax.Array, texts: jax.Array, temperature: jax.Array) -> jax.Array:
-        return contrast(images, texts, temperature, block)[0]
+    def loss(
+        images: jax.Array, texts: jax.Array, temperature: jax.Array, labels: Labels
+    ) -> jax.Array:
+        return contrast(images, texts, temperature, block, labels)[0]
 
     gradients = jax.jit(jax.value_and_grad(loss, argnums=(0, 1, 2)))
-    compiled = gradients.lower(embeddings, embeddings, temperature).compile()
+    labels = Labels(columns, columns)
+    compiled = gradients.lower(embeddings, embeddings, temperature, labels).compile()
     cut = f", in blocks of {block} rows" if block else ""
     return Line(
         name=f"memory of the contrastive loss, global batch {size}{cut}",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from limoe_core.config import ConfigError, DataConfig
-from limoe_core.data.identity import Recorded, data_of
+from limoe_core.data.identity import MAY_LEAK, Recorded, data_of
 from limoe_core.data.registry import data_set
 from limoe_core.runs import Run
 
@@ -53,7 +53,7 @@ def _other_data(_run: Run, path: str, stamp: tuple[int, int]) -> str | None:
         found = f"{pairs.name} has other content here than when {run.name} was trained on it"
     else:
         found = f"{run.name} was trained on {trained.name}, and here is {pairs.name}"
-    return f"{found}. What is shown of the data set is of the one that is here."
+    return f"{found}. What is shown of the data set is of the one that is here, and {MAY_LEAK}."
 
 
 def _is_ready(config: DataConfig) -> bool:

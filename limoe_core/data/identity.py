@@ -18,6 +18,8 @@ from limoe_core.data.location import data_directory
 from limoe_core.data.pairs import PairSet
 from limoe_core.runs import Run
 
+#: What a difference means for the splits that training does not see.
+MAY_LEAK = "what is held out here may have been in its training"
 #: Entries of a run's attributions that are read; it may come from anywhere.
 _MOST_CREDITS = 500
 #: A set with a config and a version, as TFDS and our own sets write them.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from limoe_core.config import DataConfig
-from limoe_core.data.identity import Recorded, data_of, difference, short
+from limoe_core.data.identity import MAY_LEAK, Recorded, data_of, difference, short
 from limoe_core.data.pairs import spread
 from limoe_core.data.registry import data_set
 from limoe_core.data.source import load_pairs, make_ready
@@ -118,7 +118,9 @@ class Asker:
         name = pairs.name
         if name == Recorded.of(self.run, "validation").name:
             name += f"_{short(pairs.digest)}"
-        self.notes.append(f"{found}; its results have names of their own, with {_safe(name)}")
+        self.notes.append(
+            f"{found}. Its results have names of their own, with {_safe(name)}, and {MAY_LEAK}"
+        )
         return _safe(name)
 
 

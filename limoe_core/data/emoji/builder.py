@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,8 +13,9 @@ from tqdm.auto import tqdm
 from limoe_core.data.dataset import Reported
 from limoe_core.data.emoji.art import SIDE, Style, art_folder, npm_styles, pip_styles
 from limoe_core.data.emoji.concepts import LANGUAGES, Concept, read_concepts
+from limoe_core.data.emoji.copies import Drawing, without_copies
 from limoe_core.data.emoji.splits import SPLITS, split_of
-from limoe_core.data.emoji.version import CONFIGS, VERSION
+from limoe_core.data.emoji.version import CONFIGS, RELEASE_NOTES, VERSION
 
 _DESCRIPTION = """\
 Emoji as image-text pairs: openly licensed drawings of some 1,900 concepts in several art styles,
@@ -34,7 +35,7 @@ class Emoji(tfds.core.GeneratorBasedBuilder):
     progress: Reported = True
 
     VERSION = tfds.core.Version(VERSION)
-    RELEASE_NOTES: ClassVar = {str(VERSION): "First release."}
+    RELEASE_NOTES: ClassVar = RELEASE_NOTES
     BUILDER_CONFIGS: ClassVar = [
         tfds.core.BuilderConfig(name=name, description=what) for name, what in CONFIGS.items()
     ]
@@ -93,8 +94,12 @@ class Emoji(tfds.core.GeneratorBasedBuilder):
                 },
             )
 
-    def _draw(self) -> tuple[list[Concept], dict[tuple[str, str], bytes]]:
-        """Concepts with drawings in both pip styles, and every drawing by key and style."""
+    def _draw(self) -> tuple[list[Concept], dict[Drawing, bytes]]:
+        """Concepts with drawings in both pip styles, and every drawing by key and style.
+
+        A concept that has no drawing of its own in either is left out, so the concepts are the same
+        in both configs.
+        """
         everything = read_concepts()
         first = pip_styles(everything)
         concepts = [
@@ -102,9 +107,19 @@ class Emoji(tfds.core.GeneratorBasedBuilder):
             for concept in everything
             if all(concept.key in style.sources for style in first)
         ]
-        drawings: dict[tuple[str, str], bytes] = {}
-        for style in self._styles(concepts):
-            keys = sorted(style.sources)
+        keys = {concept.key for concept in concepts}
+        drawings = without_copies(self._drawn(first, keys))
+        keys = {key for key, _ in drawings}
+        if self.builder_config.name == "full":
+            more = npm_styles(concepts, art_folder(self._data_dir_root))
+            drawings = without_copies({**drawings, **self._drawn(more, keys)})
+        return [concept for concept in concepts if concept.key in keys], drawings
+
+    def _drawn(self, styles: Iterable[Style], wanted: Collection[str]) -> dict[Drawing, bytes]:
+        """Drawings of concepts by their keys, in some styles."""
+        drawings: dict[Drawing, bytes] = {}
+        for style in styles:
+            keys = sorted(key for key in style.sources if key in wanted)
             bar = tqdm(
                 keys,
                 desc=f"Drawing emoji, {style.name}",
@@ -116,9 +131,4 @@ class Emoji(tfds.core.GeneratorBasedBuilder):
                 if callable(self.progress):
                     self.progress(done, len(keys))
                 drawings[key, style.name] = style.png(key)
-        return concepts, drawings
-
-    def _styles(self, concepts: list[Concept]) -> Iterator[Style]:
-        yield from pip_styles(concepts)
-        if self.builder_config.name == "full":
-            yield from npm_styles(concepts, art_folder(self._data_dir_root))
+        return drawings

@@ -1,4 +1,4 @@
-"""Splits of the emoji set: by a stable hash of the concept, never by order.
+"""Splits of the emoji set: by a stable hash of the base concept, never by order.
 
 | split | concepts | drawings |
 |---|---|---|
@@ -7,8 +7,9 @@
 | `test_style` | a tenth of the others | those of one family of styles that is held out |
 | `train` | the others | all but those held out |
 
-Nothing depends on which styles are installed, so a model trained on the config `full` never trained
-on a drawing that the config `base` tests.
+Variants of one base concept, such as a man and a woman surfing, go together, in both questions: see
+`base_concept`. Nothing depends on which styles are installed, so a model trained on the config
+`full` never trained on a drawing that the config `base` tests.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from __future__ import annotations
 import hashlib
 from typing import Literal
 
-from limoe_core.data.emoji.concepts import bare
+from limoe_core.data.emoji.relatives import base_concept
 
 Split = Literal["train", "validation", "test_concept", "test_style"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test_concept", "test_style")
@@ -43,8 +44,8 @@ _TEST_STYLE = 0.10
 
 
 def uniform(key: str, salt: str) -> float:
-    """A number in [0, 1) that depends only on the concept and the question."""
-    digest = hashlib.blake2b(f"{salt}:{bare(key)}".encode(), digest_size=8).digest()
+    """A number in [0, 1) that depends only on the base concept and the question."""
+    digest = hashlib.blake2b(f"{salt}:{base_concept(key)}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") / 2**64
 
 

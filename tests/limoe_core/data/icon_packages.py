@@ -32,9 +32,13 @@ def write_package(
 
 
 def write_full_art(folder: Path) -> None:
-    """All packages of the config `full`, with a red apple and half a dog each."""
+    """All packages of the config `full`, with a red apple and half a dog each.
+
+    Each has a mark of its own at the top, or they would be copies of each other.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    icons = {"red-apple": {"body": RED}, "dog": {"body": HALF}}
-    for style in PACKAGES:
+    for place, style in enumerate(PACKAGES):
+        mark = f'<rect x="{place}" width="1" height="1" fill="#00f"/>'
+        icons = {"red-apple": {"body": RED + mark}, "dog": {"body": HALF + mark}}
         known = {"1f34e": "red-apple", "1f415": "dog"} if "noto" in style else {}
         write_package(folder / tarball_name(style), icons, known)

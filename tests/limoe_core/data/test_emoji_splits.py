@@ -34,7 +34,7 @@ def test_the_hash_is_blake2b_of_the_bare_key() -> None:
 
 
 def test_known_drawings_stay_in_their_split() -> None:
-    """A published checkpoint was trained on this choice, so it must never move."""
+    """Published results are of this choice, so it must not move without a new version."""
     known = ("1F34E", "2764-FE0F", "1F600", "1F1E9-1F1EA", "1F680", "1F42A")
     assert {key: split_of(key, "twemoji") for key in known} == KNOWN
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import os
 import re
 import signal
@@ -19,7 +20,9 @@ from limoe_core.config import ConfigError, DataConfig
 from limoe_core.data.emoji import EMOJI
 from limoe_core.data.emoji.art import art_folder
 from limoe_core.data.emoji.concepts import bare, module_folder
+from limoe_core.data.emoji.relatives import base_concept
 from limoe_core.data.emoji.splits import SPLITS, split_of
+from limoe_core.data.icons.copies import copy_groups, thumbnail
 from limoe_core.data.pairs import ConceptTable, PairSet, name_ceiling
 from limoe_core.data.registry import data_set
 from limoe_core.data.source import load_pairs
@@ -49,11 +52,55 @@ def start_build(folder: Path) -> subprocess.Popen[str]:
     )
 
 
-def test_the_base_set_has_two_drawings_of_some_1900_concepts(splits: dict[str, PairSet]) -> None:
-    concepts = splits["train"].concepts
-    assert 1880 < len(concepts) < 1950
-    assert sum(len(pairs) for pairs in splits.values()) == 2 * len(concepts)
-    assert splits["train"].name == "emoji/base:1.0.0"
+def test_the_base_set_is_as_large_as_the_documentation_says(splits: dict[str, PairSet]) -> None:
+    """The packages that it is drawn from have fixed versions, so these are the numbers."""
+    assert splits["train"].name == "emoji/base:2.0.0"
+    assert len(splits["train"].concepts) == 1894
+    found = {split: (len(np.unique(pairs.concept)), len(pairs)) for split, pairs in splits.items()}
+    assert found == {
+        "train": (1611, 3096),
+        "validation": (86, 169),
+        "test_concept": (197, 390),
+        "test_style": (79, 79),
+    }
+
+
+def test_no_drawing_is_there_twice(splits: dict[str, PairSet]) -> None:
+    seen = {}
+    for pairs in splits.values():
+        for place in range(len(pairs)):
+            picture = pairs.pictures[place]
+            look = np.where(picture[..., 3:] > 0, picture, 0).tobytes()
+            key = str(pairs.concepts.keys[pairs.concept[place]])
+            assert look not in seen, (key, seen[look])
+            seen[look] = key
+    assert not {"1F1EA-1F1E6", "1F1ED-1F1F2"} & set(splits["train"].concepts.keys.tolist())
+    assert {"1F1EA-1F1F8", "1F1E6-1F1FA"} <= set(seen.values())  # Spain and Australia
+
+
+def test_no_test_of_unseen_concepts_shows_a_drawing_like_one_of_training(
+    splits: dict[str, PairSet],
+) -> None:
+    """In OpenMoji, whose drawings are the most alike."""
+    looks, sides = [], []
+    for side in ("train", "validation", "test_concept"):
+        pairs = splits[side]
+        for place in np.flatnonzero(pairs.style == "openmoji").tolist():
+            looks.append(thumbnail(Image.fromarray(pairs.pictures[place])))
+            sides.append(side)
+    group = copy_groups(np.stack([look for look in looks if look is not None]))
+    assert len(group) == len(looks)
+    for number in np.flatnonzero(np.bincount(group) > 1):
+        assert len({sides[place] for place in np.flatnonzero(group == number)}) == 1
+
+
+def test_variants_of_a_concept_are_on_one_side(splits: dict[str, PairSet]) -> None:
+    bases = {
+        name: {base_concept(str(key)) for key in pairs.concepts.keys[np.unique(pairs.concept)]}
+        for name, pairs in splits.items()
+    }
+    for one, other in itertools.combinations(("train", "validation", "test_concept"), 2):
+        assert not bases[one] & bases[other]
 
 
 def test_every_drawing_is_in_the_split_of_its_hash(splits: dict[str, PairSet]) -> None:
@@ -136,7 +183,7 @@ def test_the_order_of_pictures_is_by_concept_and_style(splits: dict[str, PairSet
 
 
 def test_a_missing_set_is_said_and_not_built_when_told_so(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="emoji/base/1.0.0 is not built"):
+    with pytest.raises(ConfigError, match="emoji/base/2.0.0 is not built"):
         load_pairs(DataConfig(config="base", dir=str(tmp_path)), "train", build=False)
     assert not list(tmp_path.rglob("*.array_record*"))
 
@@ -163,7 +210,7 @@ def test_auto_takes_full_where_its_art_is(tmp_path: Path, splits: dict[str, Pair
     config = DataConfig(config="auto", dir=str(tmp_path))
     assert resolve_config(config) == "full"
     full = {split: load_pairs(config, split, progress=False) for split in SPLITS}
-    assert full["train"].name == "emoji/full:1.0.0"
+    assert full["train"].name == "emoji/full:2.0.0"
     # Seven further styles of an apple and a dog, and the two pip styles as in base.
     assert sum(map(len, full.values())) == sum(map(len, splits.values())) + 14
     for split in SPLITS:
@@ -197,7 +244,7 @@ def test_a_killed_build_is_never_taken_for_whole(
     os.killpg(build.pid, signal.SIGKILL)
     build.communicate()
     assert list((tmp_path / "emoji" / "base").glob("incomplete.*"))
-    assert not (tmp_path / "emoji" / "base" / "1.0.0").exists()
+    assert not (tmp_path / "emoji" / "base" / "2.0.0").exists()
     config = DataConfig(config="base", dir=str(tmp_path))
     with pytest.raises(ConfigError, match="is not built"):
         load_pairs(config, "train", build=False)
@@ -257,6 +304,6 @@ def test_reading_keeps_pngs_exact() -> None:
 
 
 def test_auto_takes_a_full_set_that_is_built_already(tmp_path: Path) -> None:
-    (tmp_path / "emoji" / "full" / "1.0.0").mkdir(parents=True)
+    (tmp_path / "emoji" / "full" / "2.0.0").mkdir(parents=True)
     assert resolve_config(DataConfig(config="auto", dir=str(tmp_path))) == "full"
     assert resolve_config(DataConfig(config="base", dir=str(tmp_path))) == "base"

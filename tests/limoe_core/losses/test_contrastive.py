@@ -15,6 +15,9 @@ from hypothesis import strategies as st
 from limoe_core import losses
 
 contrastive_loss = jax.jit(losses.contrastive_loss)
+with_slopes = jax.jit(
+    jax.value_and_grad(losses.contrast, argnums=(0, 1, 2), has_aux=True), static_argnames="block"
+)
 
 
 def contrastive_by_hand(
@@ -86,10 +89,9 @@ def test_it_is_float32_whatever_comes_in() -> None:
 def test_blocks_of_the_matrix_give_the_loss_and_slopes_of_the_whole() -> None:
     rng = np.random.default_rng(5)
     images, texts = jnp.asarray(rng.normal(size=(2, 12, 4)), jnp.float32)
-    whole = jax.value_and_grad(losses.contrast, argnums=(0, 1), has_aux=True)
-    (wanted, right), slopes = whole(images, texts, 0.5)
+    (wanted, right), slopes = with_slopes(images, texts, 0.5, block=0)
     for block in (1, 3, 4, 12):
-        (found, found_right), found_slopes = whole(images, texts, 0.5, block)
+        (found, found_right), found_slopes = with_slopes(images, texts, 0.5, block=block)
         np.testing.assert_allclose(found, wanted, rtol=1e-6)
         assert found_right == right
         for ours, theirs in zip(found_slopes, slopes, strict=True):
@@ -115,20 +117,16 @@ LABELS = st.lists(
     st.lists(st.integers(0, 5), min_size=4, max_size=4), min_size=12, max_size=12
 ).map(lambda rows: labels_of([row[:2] for row in rows], [row[2:] for row in rows]))
 
-with_slopes = jax.jit(
-    jax.value_and_grad(losses.contrast, argnums=(0, 1, 2), has_aux=True), static_argnames="block"
-)
-
 
 @given(LABELS, st.integers(0, 2**32 - 1), st.floats(0.02, 1))
 def test_what_is_true_of_an_image_is_no_negative_of_it(
     labels: losses.Labels, seed: int, temperature: float
 ) -> None:
     images, texts = random_pairs(seed, 12)
+    mine, theirs = labels.images.tolist(), labels.texts.tolist()
 
     def counts(i: int, j: int) -> bool:
-        mine, theirs = labels.images[i].tolist(), labels.texts[j].tolist()
-        return not any(one == other for one, other in zip(mine, theirs, strict=True))
+        return not any(one == other for one, other in zip(mine[i], theirs[j], strict=True))
 
     (found, right), slopes = with_slopes(images, texts, temperature, block=0, labels=labels)
     wanted = contrastive_by_hand(images, texts, temperature, counts)
