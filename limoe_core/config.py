@@ -333,7 +333,8 @@ class DataConfig:
     among the other languages."""
     workers: Annotated[int, Between(-1, 1024)] = -1
     """Processes that read and decode pictures; 0 does it in the training process. -1 takes none for
-    a set in memory or where the model itself runs on the CPU, else all cores but one."""
+    a set in memory or where the model itself runs on the CPU, else one for each core of the process
+    but one."""
     augment: bool = True
     """Random crop, scale, shift, colour and background in training."""
 

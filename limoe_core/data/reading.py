@@ -85,7 +85,7 @@ class Batches(Iterator[Batch]):
         return iter(batches)
 
 
-def workers_for(asked: int, in_memory: bool, processes: int, accelerated: bool) -> int:
+def workers_for(asked: int, in_memory: bool, accelerated: bool) -> int:
     """How many workers make batches, where the settings leave it open.
 
     None where pictures are in memory, or where the model needs this machine's cores itself.
@@ -93,14 +93,20 @@ def workers_for(asked: int, in_memory: bool, processes: int, accelerated: bool) 
     Args:
       asked: `data.workers`.
       in_memory: whether pictures are.
-      processes: of this run on this machine.
       accelerated: whether the model runs elsewhere than on this machine's cores.
     """
     if asked >= 0:
         return asked
     if in_memory or not accelerated:
         return 0
-    return max(0, len(os.sched_getaffinity(0)) // processes - 1)
+    return _cores() - 1
+
+
+def _cores() -> int:
+    """Cores that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):  # not everywhere
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _start_worker(number: int, count: int) -> None:

@@ -171,7 +171,6 @@ class Start:
         workers = workers_for(
             data.workers,
             in_memory=isinstance(train.pictures, ArrayPictures),
-            processes=max(1, jax.process_count()),
             accelerated=jax.default_backend() != "cpu",
         )
         return training_batches(train, tokenizer, self.config, self.placer.rows, workers)

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from limoe_core.data import reading
 from limoe_core.data.reading import Batches, workers_for
 from tests.limoe_core.data.numbered import Numbered
 
@@ -88,10 +89,11 @@ def _lives(process: int) -> bool:
         return False
 
 
-def test_workers_are_left_out_where_they_would_be_in_the_way() -> None:
-    cores = len(os.sched_getaffinity(0))
-    assert workers_for(-1, in_memory=True, processes=1, accelerated=True) == 0
-    assert workers_for(-1, in_memory=False, processes=1, accelerated=False) == 0
-    assert workers_for(-1, in_memory=False, processes=1, accelerated=True) == cores - 1
-    assert workers_for(-1, in_memory=False, processes=2 * cores, accelerated=True) == 0
-    assert workers_for(3, in_memory=True, processes=1, accelerated=False) == 3
+def test_workers_are_left_out_where_they_would_be_in_the_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert workers_for(-1, in_memory=True, accelerated=True) == 0
+    assert workers_for(-1, in_memory=False, accelerated=False) == 0
+    monkeypatch.setattr(reading, "_cores", lambda: 16)
+    assert workers_for(-1, in_memory=False, accelerated=True) == 15
+    assert workers_for(3, in_memory=True, accelerated=False) == 3
