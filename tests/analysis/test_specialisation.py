@@ -62,7 +62,7 @@ def test_the_interval_is_that_of_the_jackknife_on_log_odds(trace_of):
         nmi = analysis.modality_nmi(analysis.first_choice_counts(trace.select(chosen))[0])
         return np.log(nmi / (1 - nmi))
 
-    whole = odds(range(40))
+    whole = odds(list(range(40)))
     left_out = [odds([pair for pair in range(40) if pair != one]) for one in range(40)]
     centre = 40 * whole - 39 * np.mean(left_out)
     spread = np.sqrt(39 / 40 * np.sum((left_out - np.mean(left_out)) ** 2))

@@ -155,9 +155,9 @@ def test_a_character_that_fits_in_part_counts_as_cut(tokenizer: Tokenizer) -> No
     ],
 )
 def test_ten_thousand_characters_are_quick_and_exact(tokenizer: Tokenizer, text: str) -> None:
-    start = time.perf_counter()
+    start = time.process_time()  # of this process: others may be busy too
     encoded = tokenizer.encode_one(text, LENGTH)
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
     whole = tokenizer._processor.EncodeAsIds(text)
     assert encoded.ids.tolist() == whole[:LENGTH]
     assert text.endswith(encoded.cut)
