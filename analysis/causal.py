@@ -97,9 +97,10 @@ def causal_specialisation(
       _high ends of a 95 % interval over pairs, the negatives of each held fixed); effect_image and
       effect_text ("needed" where that interval lies above 0, "harmful" where it lies below, so that
       the loss is lower without the expert, "" where it holds 0; of a hundred experts without any
-      effect five have one); index (|δ_image − δ_text| / (|δ_image| + |δ_text|): 0 if both need it
-      equally, 1 if only one does, with _low and _high; NaN for an expert without effect, of which
-      it would tell noise, and 1 by itself where the other modality never chooses the expert);
+      effect five have one); index (|δ_image − δ_text| / (|δ_image| + |δ_text|): 0 if both δ are
+      equal, 1 if one is 0 or their signs differ, with _low and _high; NaN for an
+      expert without effect, of which it would tell noise, and 1 by itself where the other
+      modality never chooses the expert);
       image_tokens, text_tokens (tokens that choose it first); baseline (the loss with nothing
       changed); chance (the loss of guessing among the pairs, ln n: near it no rise means anything);
       pairs.

@@ -42,8 +42,9 @@ TERMS: dict[str, str] = {
     "the inputs gives without any training of the router: see step 0 and the sceptic's check.",
     "causal specialisation": "Switch an expert off for image tokens only, then for text tokens "
     "only, and measure how much the contrastive loss rises: |δ image − δ text| / (|δ image| + |δ "
-    "text|). 0 if both modalities need the expert equally, 1 if only one does; no index for an "
-    "expert whose intervals both hold 0, since of two noises it is near 1 too.",
+    "text|). 0 if δ is the same for both modalities, 1 if it is 0 for one of them or they have "
+    "opposite signs; no index for an expert whose intervals both hold 0, since of two noises it is "
+    "near 1 too.",
     "router entropies": "Token entropy: mean entropy of single tokens' gate distributions, the "
     "paper's local entropy; low when routers are confident. Mean entropy: entropy of the average "
     "distribution, its global entropy; high when a modality spreads over many experts. In nats.",

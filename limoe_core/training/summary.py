@@ -25,9 +25,9 @@ def summary(
     """
     train, validation = splits["train"], splits["validation"]
     told = [
-        f"{name} trains on {train.name} in {directory(config.data)}: {len(train):,} pictures of "
-        f"{len(train.shown):,} concepts (content {short(train.digest)}), and "
-        f"{len(validation):,} pictures of {validation.split} to look at "
+        f"{name} trains on {train.name} in {directory(config.data)}: {_pictures(train)} of "
+        f"{_count(len(train.shown), 'concept')} (content {short(train.digest)}), and "
+        f"{_pictures(validation)} of {validation.split} to look at "
         f"(content {short(validation.digest)})",
         f"{_looked_at(train, captions)} are {captions.different:,} different ones; "
         f"{_are(captions.empty)} empty, and {_are(captions.cut)} longer than "
@@ -57,6 +57,14 @@ def _damaged(pairs: PairSet) -> str:
         f"warning: records of {pairs.split} that are left out, as their picture cannot be read: "
         f"{len(pairs.damaged):,} ({named}{more}). Of the first: {why}"
     )
+
+
+def _pictures(pairs: PairSet) -> str:
+    return _count(len(pairs), "picture")
+
+
+def _count(count: int, thing: str) -> str:
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"
 
 
 def _are(count: int) -> str:

@@ -72,8 +72,8 @@ def show(source: Source) -> None:
         f"n = {pairs:,} pairs ({_MEASURED_ON[measured_on]}; each concept and text once) when the "
         f"expert is off for the tokens of one modality alone. Guessing has a loss of "
         f"{frame['chance'].iloc[0]:.3f} nats. Step {step:,}, unlimited capacity. 95 % intervals "
-        f"over pairs; of {2 * len(frame)} experts and modalities without effect, "
-        f"{0.1 * len(frame):.0f} would have one.",
+        f"over pairs: of {2 * len(frame)} bars without any effect, about {0.1 * len(frame):.0f} "
+        "would have one that leaves out 0.",
     )
     if baseline >= frame["chance"].iloc[0]:
         messages.say(
@@ -202,6 +202,6 @@ def _table(source: Source, frame: pd.DataFrame) -> None:
     st.caption(
         "Role: correlational, from the tokens routed to the expert. For images and for text: "
         "needed where the interval of δ lies above 0, harmful where it lies below, so that the "
-        "loss is lower without the expert. Causal index: 0 if both modalities need it equally, 1 "
-        "if only one does; empty without an effect."
+        "loss is lower without the expert. Causal index: 0 if δ is the same for both "
+        "modalities, 1 if it is 0 for one of them or of opposite signs; empty without an effect."
     )

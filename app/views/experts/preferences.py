@@ -75,8 +75,8 @@ def _preferences(source: Source, modality: str, by: str) -> None:
         note=f"Of the tokens with the label (number in brackets), the share whose first choice is "
         f"the expert. Colour: lift, blue above the base rate, orange below, where 95 % of shares "
         f"with the labels of other pairs are nearer to it: {beyond} of {len(frame):,} shares lie "
-        f"beyond, and up to {0.05 * len(frame):.0f} would by chance. n = {tokens:,} tokens.{shown} "
-        "Hover for intervals over pairs.",
+        f"beyond; by chance alone it would be {0.05 * len(frame):.0f} or fewer on average. "
+        f"n = {tokens:,} tokens.{shown} Hover for intervals over pairs.",
     )
 
 

@@ -127,6 +127,19 @@ def test_class_files_and_json_of_tars(tmp_path: Path) -> None:
     assert second.category == "birds"
 
 
+def test_texts_of_a_tar_may_name_their_language(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "a.tar", "w") as tar:
+        add(tar, "red.png", picture(0))
+        add(tar, "red.txt", b"a red field")
+        add(tar, "red.es.txt", b"un campo rojo")
+        add(tar, "blue.png", picture(1))
+        add(tar, "blue.png.txt", b"a blue field")
+    assert texts(tmp_path / "a.tar") == [
+        [("en", "a red field"), ("es", "un campo rojo")],
+        [("en", "a blue field")],
+    ]
+
+
 def test_files_of_a_sample_need_not_be_neighbours_in_a_tar(tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "a.tgz", "w:gz") as tar:
         for i in range(3):

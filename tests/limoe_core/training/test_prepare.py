@@ -320,6 +320,13 @@ def test_captions_that_are_cut_to_the_same_are_a_warning(tmp_path: Path) -> None
     assert not any("warning" in line for line in said)
 
 
+def test_one_picture_is_not_called_pictures() -> None:
+    two, one = captioned("a fox", "a dog"), captioned("a cat")
+    counts = CaptionCounts(2, 2, 0, 0, 3, 0, 16, concepts=2)
+    told = summary("r", Config(), {"train": two, "validation": one}, counts)[0]
+    assert "2 pictures of 2 concepts" in told and "1 picture of train to look at" in told
+
+
 def test_damaged_records_are_named_at_the_start() -> None:
     pairs = replace(captioned("a fox", "a dog"), damaged={3: "It is cut off.", 8: "Empty."})
     counts = CaptionCounts(2, 2, 0, 0, 3, 0, 16, concepts=2)

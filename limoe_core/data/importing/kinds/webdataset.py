@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tarfile
 import zlib
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from limoe_core.data.importing.files import (
     walk,
 )
 from limoe_core.data.importing.records import (
+    DEFAULT_LANGUAGE,
     Caption,
     Found,
     Place,
@@ -29,7 +31,8 @@ from limoe_core.data.importing.records import (
 )
 
 ENDINGS = (".tar", ".tar.gz", ".tgz")
-_TEXTS = ("txt", "text", "caption")
+#: Endings of texts, such as `txt`, and with a language `es.txt`.
+_TEXT = re.compile(r"((?P<language>[a-z]{2,3}(-[a-z0-9]{2,8})?)\.)?(txt|text|caption)$")
 #: Of one sample; more are not looked at.
 _MOST_MEMBERS = 32
 
@@ -70,14 +73,18 @@ class Tars:
         label = category = ""
         for ending, content in members.items():
             place = f"{where}, .{ending}"
-            if content is None or ending not in (*_TEXTS, "json", "cls"):
+            text = _TEXT.match(ending)
+            if content is None or not (text or ending in ("json", "cls")):
                 continue
-            if ending in _TEXTS:
+            if text:
+                language = text["language"] or DEFAULT_LANGUAGE
+                if f".{language}" in PICTURES:  # as in `1.jpg.txt`
+                    language = DEFAULT_LANGUAGE
                 for _, line in lines(content, place):
                     if isinstance(line, Problem):
                         yield line
                     else:
-                        captions.append(Caption(line))
+                        captions.append(Caption(line, language))
             elif ending == "cls":
                 label = content.decode(errors="ignore").strip()
             else:
@@ -89,7 +96,7 @@ class Tars:
                 label = label or columns.value(values, columns.label)
                 category = columns.value(values, columns.category)
                 split = columns.split_of(values, place) or split
-                if not any(f"{text}" in members for text in _TEXTS):
+                if not any(map(_TEXT.match, members)):
                     for each in columns.captions(values, place):
                         if isinstance(each, Problem):
                             yield each
