@@ -62,7 +62,7 @@ def test_the_interval_is_that_of_the_jackknife_on_log_odds(trace_of):
         nmi = analysis.modality_nmi(analysis.first_choice_counts(trace.select(chosen))[0])
         return np.log(nmi / (1 - nmi))
 
-    whole = odds(range(40))
+    whole = odds(list(range(40)))
     left_out = [odds([pair for pair in range(40) if pair != one]) for one in range(40)]
     centre = 40 * whole - 39 * np.mean(left_out)
     spread = np.sqrt(39 / 40 * np.sum((left_out - np.mean(left_out)) ** 2))
@@ -136,6 +136,15 @@ def test_a_role_says_how_often_it_recurs(trace_of):
     ]
     by_hand = np.mean([(one == frame["role"]).to_numpy() for one in again], axis=0)
     assert frame["role_recurs"].to_numpy() == pytest.approx(by_hand, abs=0.15)
+
+
+def test_a_value_of_0_or_1_has_no_interval():
+    apart = np.repeat(np.array([[[9, 9, 0, 0], [0, 0, 2, 3]]]), 20, axis=0)
+    for counts, value in ((apart, 1.0), (np.ones_like(apart), 0.0)):
+        corrected, low, high = _jackknife(counts, 0.95)
+        assert corrected == pytest.approx(value)
+        assert np.isnan(low)
+        assert np.isnan(high)
 
 
 def clustered_counts(rng: np.random.Generator, pairs: int, by_modality: np.ndarray) -> np.ndarray:
