@@ -78,6 +78,7 @@ def of_step(config: Config) -> Products:
         _Shape((groups, pictures, 32, 32, 4), jnp.uint8),
         _Shape((groups, pictures, _CAPTIONS, model.text_length), jnp.int32),
         _Shape((groups, pictures * _CAPTIONS, model.text_length), jnp.int32),
+        _Shape((groups, pictures, 2 + _CAPTIONS), jnp.int32),
     )
     step: Any = make_train_step(functional, optimizer, config, patches=model.patches // 2)
     return Products.of(step.lower(state, batch))
