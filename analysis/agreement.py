@@ -7,7 +7,7 @@ import pandas as pd
 
 from analysis.arguments import check_count, check_trace
 from analysis.labels import token_labels
-from analysis.nulls import AdjustedInformation, labels_of_other_pairs
+from analysis.nulls import AdjustedInformation, exchanged_units, labels_of_other_pairs
 from limoe_core.trace import IMAGE, MODALITIES, TEXT, RoutingTrace
 
 #: Labels that each modality's tokens are compared with, as far as the trace has them.
@@ -36,7 +36,8 @@ def agreement_with_labels(
 
     The adjustment takes tokens as independent, and those of one pair are not: a router that sorts
     pairs by anything at all agrees a little with every label of pairs. So beside each value stands
-    its null, the same measure with the labels of other pairs (`analysis.nulls`).
+    its null, the same measure with the labels of other pairs, or of other concepts where all pairs
+    of a concept share the label, as a category (`analysis.nulls`).
 
     Args:
       samples: how often labels are exchanged; 0 leaves the null out.
@@ -61,11 +62,12 @@ def agreement_with_labels(
             mask = (trace.modality == code) & (label != "")
             pair = trace.pair[mask]
             names, value = np.unique(label[mask], return_inverse=True)
+            unit = exchanged_units(trace, mask, value)
             experts = [AdjustedInformation(chosen) for chosen in trace.expert[:, mask, 0]]
             others = np.array(
                 [
                     [one(exchanged) for one in experts]
-                    for exchanged in labels_of_other_pairs(value, pair, samples, seed)
+                    for exchanged in labels_of_other_pairs(value, unit, samples, seed)
                 ]
             )
             for layer, block in enumerate(trace.layers):

@@ -2,7 +2,8 @@
 
 The tokens of one picture are not independent: they share its labels, and they are routed alike. So
 tokens are not shuffled over all pairs, which would make a null far too narrow, but every pair takes
-the labels of another one, in random order.
+the labels of another one, in random order. Pairs of one concept are alike too, and have its
+category in common, so categories are exchanged between concepts.
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from jaxtyping import Integer, Shaped
+from jaxtyping import Bool, Integer, Shaped
 from scipy.special import gammaln, xlogy
+
+from limoe_core.trace import RoutingTrace
 
 
 def labels_of_other_pairs(
@@ -28,7 +31,7 @@ def labels_of_other_pairs(
 
     Args:
       labels: of each token.
-      pair: the pair of each token, any numbers.
+      pair: the pair of each token, any numbers; or its concept, see `exchanged_units`.
     """
     rng = np.random.default_rng(seed)
     _, member, count = np.unique(pair, return_inverse=True, return_counts=True)
@@ -40,6 +43,30 @@ def labels_of_other_pairs(
         mixed = labels[np.lexsort((rng.random(len(pair)), member))]
         other = rng.permutation(len(count))[member]
         yield mixed[start[other] + rank % count[other]]
+
+
+def exchanged_units(
+    trace: RoutingTrace, tokens: Bool[np.ndarray, " T"], labels: Integer[np.ndarray, " t"]
+) -> Integer[np.ndarray, " t"]:
+    """Whose labels are exchanged: of each token its concept, where concepts have labels, else pair.
+
+    A concept has one where all its pairs share it, as a category. Where every concept has a label
+    of its own, an exchange between concepts would change nothing.
+
+    Args:
+      tokens: those that are looked at.
+      labels: of these.
+    """
+    pair = trace.pair[tokens]
+    if "concept" not in trace.meta:
+        return pair
+    # A pair without a concept is one by itself.
+    names = [f"c{name}" if name else f"p{at}" for at, name in enumerate(trace.meta["concept"])]
+    concept = np.unique(names, return_inverse=True)[1][pair]
+    concepts = len(np.unique(concept))
+    of_concepts = len(np.unique(np.column_stack([concept, labels]), axis=0)) == concepts
+    alike = concepts in (len(np.unique(pair)), len(np.unique(labels)))
+    return concept if of_concepts and not alike else pair
 
 
 class AdjustedInformation:

@@ -16,7 +16,7 @@ from analysis.arguments import check_count, check_expert
 from analysis.errors import AnalysisError
 from analysis.frame import token_names
 from analysis.labels import layer_index, modality_code, token_labels
-from analysis.nulls import labels_of_other_pairs
+from analysis.nulls import exchanged_units, labels_of_other_pairs
 from limoe_core.trace import IMAGE, RoutingTrace
 
 #: A label of fewer pairs has no interval: resamples of so few say nothing of other pairs.
@@ -47,7 +47,8 @@ def expert_preferences(
       share: of the label's tokens, those whose first choice is the expert;
       low, high: ends of its 95 % interval (tokens of one pair are not independent); NaN for a label
         of fewer than five pairs;
-      null_low, null_high: what 95 % of the shares lie between with the labels of other pairs;
+      null_low, null_high: what 95 % of the shares lie between with the labels of other pairs, or
+        of other concepts where all pairs of a concept share the label;
       base: the same share over all tokens of the modality that have a label;
       lift: share / base (NaN where the expert gets nothing of the modality);
       tokens: of this label to this expert; total: of this label; pairs: with this label.
@@ -69,7 +70,8 @@ def expert_preferences(
     # (N, V, E) counts, so that a resample of pairs is a weighted sum.
     counts = np.zeros((trace.num_pairs, len(values), trace.num_experts))
     np.add.at(counts, (pair, value, chosen), 1)
-    exchanged = _with_other_labels(value, pair, chosen, counts.shape[1:], samples, seed)
+    unit = exchanged_units(trace, mask, value)
+    exchanged = _with_other_labels(value, unit, chosen, counts.shape[1:], samples, seed)
     total = counts.sum(axis=0)
     keep = total.sum(axis=1) >= min_tokens
     counts, total, values, exchanged = (
@@ -115,7 +117,7 @@ def _resampled(
 
 def _with_other_labels(
     value: Integer[np.ndarray, " t"],
-    pair: Integer[np.ndarray, " t"],
+    unit: Integer[np.ndarray, " t"],
     chosen: Integer[np.ndarray, " t"],
     shape: tuple[int, int],
     samples: int,
@@ -124,7 +126,7 @@ def _with_other_labels(
     """Counts by label and expert with the labels of other pairs."""
     found = [
         np.bincount(other * shape[1] + chosen, minlength=shape[0] * shape[1])
-        for other in labels_of_other_pairs(value, pair, samples, seed)
+        for other in labels_of_other_pairs(value, unit, samples, seed)
     ]
     return np.array(found, np.float64).reshape(samples, *shape)
 

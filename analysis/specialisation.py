@@ -49,15 +49,17 @@ def modality_specialisation(
 
     Whole pairs are left out one at a time (the jackknife), since the tokens of one picture are not
     independent, on the scale of log(nmi / (1 − nmi)). That also tells how much too large the plain
-    value is: few pairs look more specialised than many. In simulations of 64 and of 1,000 pairs
-    intervals of 95 % covered the true value in 91 to 97 %, and those of bootstrap resamples, which
-    versions before 0.4 gave, in 70 to 95 %.
+    value is: few pairs look more specialised than many. In simulations with true values of 0.05 to
+    0.95, intervals of 95 % covered them in 89 to 97 % at 64 and at 1,000 pairs, and those of
+    bootstrap resamples, which versions before 0.4 gave, in 70 to 95 %. Nearer to 0 or 1 they cover
+    less: of routers that do not tell modalities apart at all, they lie above 0.
 
     Args:
       samples, seed: without effect; they belonged to the bootstrap.
 
     Returns: one row per layer, with columns layer, nmi, corrected (nmi less its bias), low, high
-      (around the corrected value; NaN of a single pair), pairs, tokens.
+      (around the corrected value; NaN of a single pair, and where the value is 0 or 1 as it
+      stands, of which pairs left out say nothing), pairs, tokens.
 
     Raises:
       AnalysisError: the trace lacks one of the modalities altogether, `samples` is not positive, or
@@ -97,7 +99,10 @@ def _jackknife(counts: Integer[np.ndarray, "N 2 E"], level: float) -> tuple[floa
     if pairs < 2:
         return float("nan"), float("nan"), float("nan")
     total = counts.sum(axis=0)
-    whole = logit(modality_nmi(total).clip(_EDGE, 1 - _EDGE))
+    value = float(modality_nmi(total))
+    if value < _EDGE or value > 1 - _EDGE:
+        return value, float("nan"), float("nan")
+    whole = logit(value)
     without = logit(modality_nmi(total - counts).clip(_EDGE, 1 - _EDGE))
     centre = pairs * whole - (pairs - 1) * without.mean()
     deviation = np.sqrt((pairs - 1) * without.var())

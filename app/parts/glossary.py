@@ -51,11 +51,11 @@ TERMS: dict[str, str] = {
     "lift": "Share relative to the base rate: of the tokens with this label, the share routed to "
     "the expert, divided by that share over all tokens of the modality. 1 means no preference. "
     "Tokens of a pair are routed alike whatever its label is, so a lift counts only beyond what "
-    "the labels of other pairs give.",
+    "the labels of other pairs (categories: of other concepts) give.",
     "agreement": "Adjusted mutual information of expert and label: about 0 when routing is "
     "independent of the label, 1 when one determines the other; corrected for the chance agreement "
     "of independent tokens. Those of one pair are not independent: compare with the value that the "
-    "labels of other pairs give.",
+    "labels of other pairs (categories: of other concepts) give.",
     "path": "The first-choice experts of a token in one MoE layer after the other.",
     "sceptic's check": "Routers are linear maps, so tokens with similar inputs share experts by "
     "construction. How much of the specialisation would k-means clusters of the routers' inputs, "

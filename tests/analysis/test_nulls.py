@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as hnp
 from sklearn.metrics import adjusted_mutual_info_score
 
 import analysis
-from analysis.nulls import AdjustedInformation, labels_of_other_pairs
+from analysis.nulls import AdjustedInformation, exchanged_units, labels_of_other_pairs
 
 LABELS = hnp.arrays(np.int64, st.integers(2, 60), elements=st.integers(0, 9))
 
@@ -61,6 +61,51 @@ def test_routers_that_sort_pairs_by_nothing_stay_within_the_null(trace_of):
     assert ami.mean() > 0.05
     assert abs(ami.mean() - null.mean()) < 0.03
     assert np.count_nonzero(p <= 0.05) <= 4  # about one is expected
+
+
+def of_concepts(trace, pairs_each: int, categories: int):
+    """The trace with several pairs of each concept, and concepts that have a category."""
+    concept = np.arange(trace.num_pairs) // pairs_each
+    meta = {"concept": concept.astype(str), "category": (concept % categories).astype(str)}
+    return dataclasses.replace(trace, meta=meta)
+
+
+def test_the_null_of_a_category_is_of_other_concepts(trace_of):
+    """Pairs of a concept look alike and share its category: that is no agreement with it."""
+    trace = of_concepts(trace_of(pairs=48, layers=1), 4, 3)
+    rng = np.random.default_rng(0)
+    chosen = rng.integers(trace.num_experts, size=12)[trace.pair // 4]
+    expert = np.broadcast_to(chosen[None, :, None], trace.expert.shape).astype(np.int16)
+    trace = dataclasses.replace(trace, expert=expert)
+    image = trace.modality == 0
+    agreement = AdjustedInformation(chosen[image])
+    values, shares = [], []
+    for _ in range(200):
+        category = rng.permutation(np.arange(12) % 3)[trace.pair // 4][image]
+        values.append(agreement(category))
+        shares.append(np.mean(chosen[image][category == 0] == 1))
+    frame = analysis.agreement_with_labels(trace, samples=40)
+    row = frame[(frame["modality"] == "image") & (frame["label"] == "category")].iloc[0]
+    assert row["null"] == pytest.approx(np.mean(values), abs=0.05)  # of other pairs: 0.02
+    assert np.mean(values) > 0.15
+    frame = analysis.expert_preferences(trace, 2, "category", "image", samples=200)
+    row = frame[(frame["value"] == "0") & (frame["expert"] == 1)].iloc[0]
+    wanted = np.quantile(shares, [0.025, 0.975])
+    np.testing.assert_allclose([row["null_low"], row["null_high"]], wanted, atol=0.01)
+
+
+def test_labels_are_exchanged_between_those_that_have_them(trace_of):
+    trace = of_concepts(trace_of(pairs=12), 3, 2)
+    every = np.ones(trace.num_tokens, bool)
+    concept = trace.pair // 3
+    assert np.array_equal(exchanged_units(trace, every, concept % 2), concept)  # a category
+    assert np.array_equal(exchanged_units(trace, every, trace.pair % 2), trace.pair)  # a language
+    assert np.array_equal(exchanged_units(trace, every, concept), trace.pair)  # the concept itself
+    nameless = {"concept": np.where(np.arange(12) < 6, "", trace.meta["concept"])}
+    units = exchanged_units(dataclasses.replace(trace, meta=nameless), every, concept % 2)
+    assert len(np.unique(units)) == 6 + 2
+    unknown = dataclasses.replace(trace, meta={})
+    assert np.array_equal(exchanged_units(unknown, every, concept % 2), trace.pair)
 
 
 def test_a_router_that_sorts_by_the_label_is_far_beyond_it(trace_of):

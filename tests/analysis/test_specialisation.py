@@ -138,6 +138,15 @@ def test_a_role_says_how_often_it_recurs(trace_of):
     assert frame["role_recurs"].to_numpy() == pytest.approx(by_hand, abs=0.15)
 
 
+def test_a_value_of_0_or_1_has_no_interval():
+    apart = np.repeat(np.array([[[9, 9, 0, 0], [0, 0, 2, 3]]]), 20, axis=0)
+    for counts, value in ((apart, 1.0), (np.ones_like(apart), 0.0)):
+        corrected, low, high = _jackknife(counts, 0.95)
+        assert corrected == pytest.approx(value)
+        assert np.isnan(low)
+        assert np.isnan(high)
+
+
 def clustered_counts(rng: np.random.Generator, pairs: int, by_modality: np.ndarray) -> np.ndarray:
     """Tokens by pair, modality and expert, where those of a pair go where the pair's others go."""
     image, text = (

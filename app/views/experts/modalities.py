@@ -85,6 +85,12 @@ def show(source: Source) -> None:
     )
 
 
+def _interval(layer: pd.Series) -> str:
+    if pd.isna(layer["low"]):
+        return "of one pair" if layer["pairs"] == 1 else "no interval"
+    return f"{layer['low']:.2f} to {layer['high']:.2f}"
+
+
 def _headline(source: Source, roles: pd.DataFrame, nmi: pd.DataFrame, health: pd.DataFrame) -> None:
     """Draws the layer's facts: specialisation, roles of its experts, drop rates."""
     here = nmi[nmi["layer"] == source.layer].iloc[0]
@@ -94,7 +100,7 @@ def _headline(source: Source, roles: pd.DataFrame, nmi: pd.DataFrame, health: pd
         Fact(
             f"Modality NMI, block {source.layer}",
             f"{here['nmi']:.2f}",
-            "of one pair" if pd.isna(here["low"]) else f"{here['low']:.2f} to {here['high']:.2f}",
+            _interval(here),
             help_text=TERMS["specialisation"],
         )
     ]
