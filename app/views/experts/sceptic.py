@@ -25,7 +25,7 @@ def show(source: Source) -> None:
     """Draws the view."""
     step = parameters.step_with_parameters(source)
     st.markdown(TERMS["sceptic's check"])
-    check = _check(source.run, step)
+    check, pairs = _check(source.run, step)
     frame = check.value
     measures = list(frame["measure"].unique())
     measure = controls.choice(
@@ -46,18 +46,20 @@ def show(source: Source) -> None:
         "there are experts, with the modalities weighted equally, or by token. Random: routers "
         "with Gaussian weights; centred: after subtracting the mean of the inputs. Whiskers: 95 % "
         "of the draws. "
-        f"Step {step:,}; probe pairs, each concept and text once.",
+        f"Step {step:,}; n = {pairs:,} probe pairs, each concept and text once.",
     )
 
 
-def _check(run: Run, step: int) -> Recorded[pd.DataFrame]:
+def _check(run: Run, step: int) -> tuple[Recorded[pd.DataFrame], int]:
+    """The check, and the number of pairs that it is made on."""
     from limoe_core.inference import LoadedModel  # here, since it imports JAX
 
     model = recorded.model(run, step)
     pairs = record(analysis.probe_pairs, recorded.opened(run))
     images, texts, meta = pairs.unpacked("images", "texts", "meta")
     trace = record(LoadedModel.trace, model, images, texts, hidden=True, meta=meta)
-    return recorded.worked(record(analysis.sceptics_check, trace), "Clustering the routers' inputs")
+    check = record(analysis.sceptics_check, trace)
+    return recorded.worked(check, "Clustering the routers' inputs"), len(texts.value)
 
 
 def _in_words(source: Source, frame: pd.DataFrame, measure: str) -> None:
