@@ -459,6 +459,21 @@ def test_tables_that_are_damaged_are_named(tmp_path: Path) -> None:
         table.write_bytes(whole)
 
 
+@pytest.mark.parametrize("column", ["record", "label", "category"])
+def test_numbers_of_nothing_in_a_table_are_named(tmp_path: Path, column: str) -> None:
+    config, _ = imported(own_pairs.classes_folder(tmp_path / "things"))
+    (place,) = (tmp_path / "data").rglob("train.pictures.arrow")
+    table = pa.ipc.open_file(place.read_bytes()).read_all()
+    at = table.schema.get_field_index(column)
+    numbers = table[column].to_numpy().copy()
+    numbers[-1] = 10**6
+    changed = table.set_column(at, table.schema.field(at), pa.array(numbers))
+    with pa.OSFile(str(place), "wb") as file, pa.ipc.new_file(file, changed.schema) as writer:
+        writer.write_table(changed)
+    with pytest.raises(ConfigError, match=r"train\.pictures\.arrow is damaged .* is of nothing"):
+        load_pairs(config, "train", progress=False)
+
+
 @pytest.mark.parametrize("change", ['"splits": 3', '"classes": [1]', '"format": 99', "{"])
 def test_a_report_that_is_damaged_counts_as_none(change: str, tmp_path: Path) -> None:
     report = Report(source="x", kinds=[], options={}, listing="", splits={"train": 3})
