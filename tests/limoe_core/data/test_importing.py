@@ -459,6 +459,18 @@ def test_tables_that_are_damaged_are_named(tmp_path: Path) -> None:
         table.write_bytes(whole)
 
 
+def test_records_that_are_damaged_are_told_in_a_sentence(tmp_path: Path) -> None:
+    config, _ = imported(own_pairs.csv_folder(tmp_path / "things"))
+    pairs = load_pairs(config, "train", progress=False)
+    (records,) = (tmp_path / "data").rglob("*.array_record-*")
+    change = bytearray(records.read_bytes())
+    for place in re.finditer(b"IHDR", change):
+        change[place.start() : place.end()] = b"xxxx"
+    records.write_bytes(change)
+    with pytest.raises(ConfigError, match=r"cannot be read \(.*hash mismatch.*made again$"):
+        load_pairs(config, "train", progress=False).pictures.batch(np.arange(len(pairs)))
+
+
 @pytest.mark.parametrize("column", ["record", "label", "category"])
 def test_numbers_of_nothing_in_a_table_are_named(tmp_path: Path, column: str) -> None:
     config, _ = imported(own_pairs.classes_folder(tmp_path / "things"))
