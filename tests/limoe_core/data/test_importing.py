@@ -459,6 +459,14 @@ def test_tables_that_are_damaged_are_named(tmp_path: Path) -> None:
         table.write_bytes(whole)
 
 
+def test_a_table_that_is_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    source = own_pairs.csv_folder(tmp_path / "things")
+    (source / "metadata.csv").unlink()
+    os.mkfifo(source / "metadata.csv")
+    with pytest.raises(ConfigError, match=r"metadata\.csv cannot be read: it is not a regular"):
+        imported(source)
+
+
 def test_records_that_are_damaged_are_told_in_a_sentence(tmp_path: Path) -> None:
     config, _ = imported(own_pairs.csv_folder(tmp_path / "things"))
     pairs = load_pairs(config, "train", progress=False)
