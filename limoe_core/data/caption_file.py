@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
@@ -40,6 +40,13 @@ class _Rows:
     place: Mapping[str, Int32[np.ndarray, " n"]]
     """By language: which of its captions names a picture."""
 
+    def are_whole(self) -> bool:
+        """Whether every number is of a caption that its picture has."""
+        count = np.diff(self.start)
+        numbers = (self.further, *self.place.values())
+        there = all(np.all((number >= 0) & (number < count)) for number in numbers)
+        return there and self.texts.null_count == 0
+
 
 class CaptionFile:
     """The captions of n pictures.
@@ -60,9 +67,15 @@ class CaptionFile:
         if about is None:
             raise ValueError("it holds no captions")
         found = json.loads(about)
-        self.languages: tuple[str, ...] = tuple(found["languages"])
-        self.of: Any = found["of"]
-        """What the captions are of, as whoever wrote them said."""
+        try:
+            languages = [str(language) for language in found["languages"]]
+            self.of: Any = found["of"]
+            """What the captions are of, as whoever wrote them said."""
+        except (KeyError, TypeError) as error:
+            raise ValueError("it does not say what its captions are") from error
+        self.languages: tuple[str, ...] = tuple(languages)
+        if not languages or self._reader.schema != caption_schema(languages):
+            raise ValueError("its columns are not those of captions")
         count = self._reader.num_record_batches
         last = self._reader.get_batch(count - 1).num_rows if count else 0
         self._count = AT_ONCE * max(0, count - 1) + last
@@ -73,6 +86,15 @@ class CaptionFile:
 
     def __len__(self) -> int:
         return self._count
+
+    def checked(self) -> Self:
+        """The same, all rows of which can be read: numbers of a damaged file would lead anywhere.
+
+        Raises:
+          ValueError: it is damaged.
+        """
+        _ = self.digest
+        return self
 
     def names(self, language: str) -> Texts:
         """The caption that names each picture in a language."""
@@ -86,7 +108,11 @@ class CaptionFile:
     def digest(self) -> str:
         """Stands for all captions.
 
-        Read anew and not from what is mapped, so that it does not stay in memory."""
+        Read anew and not from what is mapped, so that it does not stay in memory.
+
+        Raises:
+          ValueError: the file is damaged; see `checked`.
+        """
         found = new_digest()
         source = self._source
         with (
@@ -94,7 +120,13 @@ class CaptionFile:
         ):
             reader = pa.ipc.open_file(file)
             for number in range(reader.num_record_batches):
-                rows = self._rows_of(reader.get_batch(number))
+                batch = reader.get_batch(number)
+                batch.validate(full=True)  # pa.ArrowInvalid is a ValueError
+                if batch.num_rows != min(AT_ONCE, len(self) - number * AT_ONCE):
+                    raise ValueError("its rows are not all there")
+                rows = self._rows_of(batch)
+                if not rows.are_whole():
+                    raise ValueError("its numbers are not those of captions")
                 for numbers in (rows.start, rows.further, *rows.place.values()):
                     found.update(numbers.astype("<i8").tobytes())
                 found.update(pc.binary_length(rows.texts).to_numpy().astype("<i8").tobytes())

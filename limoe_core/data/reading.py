@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import re
 import signal
 import sys
 import threading
@@ -19,7 +20,7 @@ import grain
 import numpy as np
 from absl import flags
 
-from limoe_core.data.threads import work_alone
+from limoe_core.data.threads import WorkerLost, work_alone
 
 _AHEAD = 8
 """Batches that are ready, in this process."""
@@ -29,6 +30,9 @@ _AHEAD_EACH = 2
 #: For processes that are started. What is in hand when workers end is freed by Python's tracker
 #: of shared memory, which would call it a leak.
 _QUIET = "ignore:resource_tracker:UserWarning"
+
+#: What Grain says of a worker that ended unasked; the exit code follows.
+_LOST = re.compile(r"Worker process was terminated unexpectedly with exit code (-?[0-9]+)")
 
 Batch = dict[str, np.ndarray]
 
@@ -46,11 +50,20 @@ class Batches(Iterator[Batch]):
         self._source, self._workers = source, workers
         self._taken = 0
         self._reader: Any = None
+        self._processes: list[multiprocessing.process.BaseProcess] = []
 
     def __next__(self) -> Batch:
-        if self._reader is None:
-            self._reader = self._read()
-        found = next(self._reader)
+        """The next batch.
+
+        Raises:
+          WorkerLost: a worker was killed, or crashed.
+        """
+        try:
+            found = self._first() if self._reader is None else next(self._reader)
+        except RuntimeError as error:
+            if told := _LOST.match(str(error)):
+                raise WorkerLost(_why(int(told[1]))) from error
+            raise
         self._taken += 1
         return found
 
@@ -66,8 +79,20 @@ class Batches(Iterator[Batch]):
     def close(self) -> None:
         """Ends the workers; the next batch would start others."""
         if self._reader is not None:
+            # All at once: Grain asks one after another to end, and waits a second or more for each.
+            for process in self._processes:
+                process.kill()
             self._reader.close()
-            self._reader = None
+            self._reader, self._processes = None, []
+
+    def _first(self) -> Batch:
+        others = multiprocessing.active_children()
+        self._reader = self._read()
+        try:
+            return next(self._reader)
+        finally:
+            started = multiprocessing.active_children()
+            self._processes = [process for process in started if process not in others]
 
     def _read(self) -> Any:
         rest = grain.MapDataset.source(self._source)[self._taken :]
@@ -107,6 +132,14 @@ def _cores() -> int:
     if hasattr(os, "sched_getaffinity"):  # not everywhere
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def _why(code: int) -> str:
+    if code >= 0:
+        return f"a process that reads data ended with exit code {code}"
+    name = signal.Signals(-code).name if -code in list(signal.Signals) else f"signal {-code}"
+    memory = ", as the system does where memory runs out" if name == "SIGKILL" else ""
+    return f"a process that reads data was ended by {name}{memory}"
 
 
 def _start_worker(number: int, count: int) -> None:

@@ -48,7 +48,7 @@ class Captions:
         found = CaptionFile(file)
         if found.of != {"of": of, "feature": self.feature}:
             raise ValueError("captions of another split")
-        return found
+        return found.checked()
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,10 @@ class Labels:
                 or reader.schema.metadata != self.schema(of).metadata
             ):
                 raise ValueError("labels of another split")
-            return reader.read_all().column("label").to_numpy()
+            labels = reader.read_all().column("label").to_numpy()
+        if len(labels) != of["records"]:
+            raise ValueError("not the label of every record")
+        return labels
 
 
 def captions_of(value: Any, where: str) -> list[str]:

@@ -14,6 +14,10 @@ _R = TypeVar("_R")
 _alone = False
 
 
+class WorkerLost(RuntimeError):
+    """A process that makes batches ended unasked, and why."""
+
+
 def work_alone() -> None:
     """Has this process use one thread, as one of several that share a machine's cores."""
     global _alone

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from limoe_core.data.threads import WorkerLost
+
 if TYPE_CHECKING:
     from limoe_core.runs.directory import Run
 
@@ -42,6 +44,21 @@ def explained_write_errors(run: Run) -> Iterator[None]:
         raise TrainingError(
             f"{run.path} cannot be written: {reason}. {last_good(run)} When there is room, or the "
             "folder may be written to, go on with --resume."
+        ) from error
+
+
+@contextmanager
+def explained_loss_of_workers(run: Run) -> Iterator[None]:
+    """Raise the end of a process that reads data as a sentence with what to do.
+
+    Raises:
+      TrainingError: for a `WorkerLost` in the block.
+    """
+    try:
+        yield
+    except WorkerLost as error:
+        raise TrainingError(
+            f"{error}. {last_good(run)} Go on with --resume; fewer --data.workers take less memory."
         ) from error
 
 

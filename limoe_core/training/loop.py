@@ -20,7 +20,7 @@ from limoe_core.model.functional import FunctionalModel
 from limoe_core.runs import Run
 from limoe_core.runs.checkpoints import StepStore
 from limoe_core.training.compile_times import CompileTimes
-from limoe_core.training.errors import explained_write_errors
+from limoe_core.training.errors import explained_loss_of_workers, explained_write_errors
 from limoe_core.training.observer import Observer
 from limoe_core.training.optimizer import make_optimizer
 from limoe_core.training.placement import Placer
@@ -88,7 +88,7 @@ def train(
     keep, keep_period = config.train.keep_checkpoints, config.train.keep_period
     # One process holds the run for all of them.
     held = run.held_for_training() if processes.is_first() else nullcontext()
-    with explained_write_errors(run), held, closing(batches):
+    with explained_write_errors(run), explained_loss_of_workers(run), held, closing(batches):
         with run.checkpoints(keep=keep, keep_period=keep_period) as store:
             state = start_or_restore(run, store, functional, batches, devices, start.initial)
             observer = Observer(run, functional, tokenizer, start.splits["validation"], devices)

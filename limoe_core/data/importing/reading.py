@@ -49,6 +49,7 @@ def read_split(
     folder = Path(builder.info.data_dir)
     source = builder.as_data_source(split=PICTURES, decoders={"image": tfds.decode.SkipDecoding()})
     pictures = PictureFile(pictures_file(folder, split))
+    pictures.check(len(source), len(report.classes) if report.labelled else None)
     categories = pictures.categories
     if categories is None:
         category: TextArray = empty(len(pictures))
@@ -59,7 +60,7 @@ def read_split(
         table = _class_table(report.classes, class_names)
     else:
         concept = np.arange(len(pictures), dtype=np.int32)
-        captions = read_captions(captions_file(folder, split))
+        captions = read_captions(captions_file(folder, split), len(pictures))
         table = caption_table(captions, concept, pictures.keys, category)
     name = f"{builder.info.name}/{builder.builder_config.name}:{builder.version}"
     return PairSet(

@@ -222,6 +222,8 @@ def _plain_records(text: Iterable[str], delimiter: str) -> Iterator[_Fields]:
 
 def _opened(file: Path, where: str) -> io.BufferedReader:
     try:
+        if file.exists() and not file.is_file():  # a pipe would be waited for without end
+            raise ConfigError(f"{where} cannot be read: it is not a regular file")
         opened = file.open("rb")
     except OSError as error:
         raise ConfigError(f"{where} cannot be read: {error.strerror}") from error

@@ -52,6 +52,22 @@ class PictureFile:
             """Its class; -1 for none."""
             self._category: Int32[np.ndarray, " n"] = self._table["category"].to_numpy()
             self._categories = json.loads(self._table.schema.metadata[_CATEGORIES])
+            _check_range(self._category, -1, len(self._categories))
+
+    def check(self, records: int, classes: int | None) -> None:
+        """Checks that its numbers are of what is there.
+
+        Args:
+          records: how many there are.
+          classes: how many there are; None where pictures have captions instead.
+
+        Raises:
+          ConfigError: the file is damaged.
+        """
+        with _explained(self._path):
+            _check_range(self.records, 0, records)
+            if classes is not None:
+                _check_range(self.label, 0, classes)
 
     def __reduce__(self) -> tuple[type[PictureFile], tuple[Path]]:
         return PictureFile, (self._path,)
@@ -118,14 +134,25 @@ def write_pictures(path: Path, pictures: pa.Table, categories: Sequence[str]) ->
         writer.write_table(pictures, max_chunksize=AT_ONCE)
 
 
-def read_captions(path: Path) -> CaptionFile:
+def read_captions(path: Path, pictures: int) -> CaptionFile:
     """The captions of a split.
+
+    Args:
+      pictures: how many there are in it.
 
     Raises:
       ConfigError: the file is damaged.
     """
     with _explained(path):
-        return CaptionFile(path)
+        found = CaptionFile(path).checked()
+        if len(found) != pictures:
+            raise ValueError(f"it is of {len(found)} pictures and not of {pictures}")
+        return found
+
+
+def _check_range(numbers: Integer[np.ndarray, " n"], first: int, end: int) -> None:
+    if len(numbers) and not first <= numbers.min() <= numbers.max() < end:
+        raise ValueError(f"a number from {numbers.min()} to {numbers.max()} is of nothing")
 
 
 @contextmanager
@@ -133,7 +160,7 @@ def _explained(path: Path) -> Iterator[None]:
     """Says what to do about a file that is damaged."""
     try:
         yield
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, MemoryError) as error:
         why = (str(error).splitlines() or [type(error).__name__])[0]
         raise ConfigError(
             f"{path} is damaged ({why[:200]}); remove its folder, and the pairs are imported anew"

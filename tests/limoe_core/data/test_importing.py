@@ -472,6 +472,41 @@ def test_tables_that_are_damaged_are_named(tmp_path: Path) -> None:
         table.write_bytes(whole)
 
 
+def test_a_table_that_is_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    source = own_pairs.csv_folder(tmp_path / "things")
+    (source / "metadata.csv").unlink()
+    os.mkfifo(source / "metadata.csv")
+    with pytest.raises(ConfigError, match=r"metadata\.csv cannot be read: it is not a regular"):
+        imported(source)
+
+
+def test_records_that_are_damaged_are_told_in_a_sentence(tmp_path: Path) -> None:
+    config, _ = imported(own_pairs.csv_folder(tmp_path / "things"))
+    pairs = load_pairs(config, "train", progress=False)
+    (records,) = (tmp_path / "data").rglob("*.array_record-*")
+    change = bytearray(records.read_bytes())
+    for place in re.finditer(b"IHDR", change):
+        change[place.start() : place.end()] = b"xxxx"
+    records.write_bytes(change)
+    with pytest.raises(ConfigError, match=r"cannot be read \(.*hash mismatch.*made again$"):
+        load_pairs(config, "train", progress=False).pictures.batch(np.arange(len(pairs)))
+
+
+@pytest.mark.parametrize("column", ["record", "label", "category"])
+def test_numbers_of_nothing_in_a_table_are_named(tmp_path: Path, column: str) -> None:
+    config, _ = imported(own_pairs.classes_folder(tmp_path / "things"))
+    (place,) = (tmp_path / "data").rglob("train.pictures.arrow")
+    table = pa.ipc.open_file(place.read_bytes()).read_all()
+    at = table.schema.get_field_index(column)
+    numbers = table[column].to_numpy().copy()
+    numbers[-1] = 10**6
+    changed = table.set_column(at, table.schema.field(at), pa.array(numbers))
+    with pa.OSFile(str(place), "wb") as file, pa.ipc.new_file(file, changed.schema) as writer:
+        writer.write_table(changed)
+    with pytest.raises(ConfigError, match=r"train\.pictures\.arrow is damaged .* is of nothing"):
+        load_pairs(config, "train", progress=False)
+
+
 @pytest.mark.parametrize("change", ['"splits": 3', '"classes": [1]', '"format": 99', "{"])
 def test_a_report_that_is_damaged_counts_as_none(change: str, tmp_path: Path) -> None:
     report = Report(source="x", kinds=[], options={}, listing="", splits={"train": 3})

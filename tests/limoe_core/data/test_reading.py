@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 
 from limoe_core.data import reading
 from limoe_core.data.reading import Batches, workers_for
+from limoe_core.data.threads import WorkerLost
 from tests.limoe_core.data.numbered import Numbered
 
 
@@ -45,6 +47,40 @@ def test_a_worker_tells_what_went_wrong() -> None:
     with pytest.raises(ValueError, match="batch 2 cannot be made"):
         next(batches)
     batches.close()
+
+
+@pytest.mark.processes
+def test_workers_end_at_once_and_one_that_is_lost_is_told() -> None:
+    batches, others = Batches(Numbered(), 2), multiprocessing.active_children()
+    for number in range(2):
+        batches.set_state({"next_index": number})
+        assert next(batches)["number"] == number
+        workers = [each for each in multiprocessing.active_children() if each not in others]
+        assert len(workers) == 2
+        start = time.monotonic()
+        if number == 0:
+            batches.close()
+            assert time.monotonic() - start < 1  # Grain takes more for each of them
+            assert not any(worker.is_alive() for worker in workers)
+            continue
+        workers[0].kill()
+        with pytest.raises(WorkerLost, match="was ended by SIGKILL, as the system does where"):
+            list(batches)
+        batches.close()
+
+
+@pytest.mark.parametrize(
+    ("code", "told"), [(1, "ended with exit code 1"), (-11, "SIGSEGV"), (-99, "by signal 99")]
+)
+def test_how_a_worker_ended_is_said(code: int, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Reader:
+        def __next__(self) -> None:
+            raise RuntimeError(f"Worker process was terminated unexpectedly with exit code {code}.")
+
+    batches = Batches(Numbered())
+    monkeypatch.setattr(batches, "_reader", Reader())
+    with pytest.raises(WorkerLost, match=told):
+        next(batches)
 
 
 @pytest.mark.processes

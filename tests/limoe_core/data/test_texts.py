@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from limoe_core.config import ConfigError
 from limoe_core.data import caption_file as module
 from limoe_core.data import texts as texts_module
 from limoe_core.data.caption_file import CaptionFile, caption_table
@@ -100,6 +101,29 @@ def test_a_digest_of_captions_is_of_all_and_of_nothing_else(tmp_path: Path) -> N
         digest([(0, "a")], [(0, "b"), (1, "c")]),
     ]
     assert len({first, *others}) == 6
+
+
+def test_a_damaged_file_is_refused_and_never_ends_the_process(tmp_path: Path) -> None:
+    path = tmp_path / "captions.arrow"
+    written(path, [[(0, f"text {i}"), (1, "赤"), (0, "b")] for i in range(11)])
+    whole, rng = path.read_bytes(), np.random.default_rng(0)
+    refused = 0
+    for _ in range(200):
+        change, at = bytearray(whole), int(rng.integers(len(whole) - 8)) // 8 * 8
+        change[at : at + 8] = rng.choice([b"\xff" * 8, b"\0" * 7 + b"\x40", bytes(rng.bytes(8))])
+        path.write_bytes(change)
+        try:
+            file = split_files.read_captions(path, 11)
+        except ConfigError:
+            refused += 1
+            continue
+        for language in file.languages:
+            assert len(file.names(language).tolist()) == 11
+        assert len(list(file.aliases())) == 11
+    assert refused > 50
+    path.write_bytes(whole)
+    with pytest.raises(ConfigError, match=r"damaged \(it is of 11 pictures and not of 12\)"):
+        split_files.read_captions(path, 12)
 
 
 @given(st.integers(1, 5000), st.integers(1, 600), st.integers(1, 50))

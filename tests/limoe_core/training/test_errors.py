@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
+from limoe_core.data.threads import WorkerLost
 from limoe_core.training.errors import (
     TrainingError,
+    explained_loss_of_workers,
     explained_write_errors,
     last_good,
     without_library_noise,
@@ -36,6 +38,13 @@ def test_an_error_of_the_file_system_says_what_is_safe_and_what_to_do(tmp_path: 
     for part in (str(tmp_path), "No space left on device", "step 6", "--resume"):
         assert part in told
     assert caught.value.__cause__ is full
+
+
+def test_a_worker_that_is_lost_is_told_with_what_is_safe() -> None:
+    with pytest.raises(TrainingError) as caught, explained_loss_of_workers(run(3, 6)):
+        raise WorkerLost("a process that reads data was ended by SIGKILL")
+    for part in ("ended by SIGKILL. ", "step 6", "--resume", "--data.workers"):
+        assert part in str(caught.value)
 
 
 def test_a_run_that_was_deleted_is_said_to_be(tmp_path: Path) -> None:
