@@ -47,6 +47,7 @@ def settings(data: DataConfig, **more: object) -> Config:
     return replace(preset("debug"), data=replace(data, batch_size=16, **more))
 
 
+@pytest.mark.training
 def test_no_python_object_is_made_for_each_picture(many: DataConfig) -> None:
     load_pairs(many, "validation", progress=False)  # imports and caches
     tracemalloc.start()

@@ -35,6 +35,7 @@ from tests.limoe_core.data.small_sets import (
     write_pets,
 )
 
+pytestmark = pytest.mark.training  # a run for each kind of set
 TASKS = ("imagenet2012", "cifar100", "oxford_iiit_pet", "coco_captions")
 
 

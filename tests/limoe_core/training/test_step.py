@@ -127,6 +127,7 @@ def test_a_dense_twin_may_be_cut_as_well(loaded: dict[str, np.ndarray]) -> None:
     assert_same(found, wanted)
 
 
+@pytest.mark.training
 def test_the_losses_are_of_the_whole_batch_and_not_means_over_groups(
     params: Params, loaded: dict[str, np.ndarray]
 ) -> None:
@@ -230,6 +231,7 @@ def test_settings_that_cannot_be_cut_are_refused() -> None:
 # ---- what changes parameters outside the gradient
 
 
+@pytest.mark.training
 def test_beyond_its_bounds_the_gradient_brings_the_temperature_back(
     loaded: dict[str, np.ndarray],
 ) -> None:
