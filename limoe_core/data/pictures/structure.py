@@ -14,7 +14,7 @@ MAX_SCANS = 100
 MAX_RECORDS = 100
 #: Limit on how often Pillow may read or seek in a file: it walks over chunks, segments, blocks and
 #: pages in Python, and each takes at least one. A PNG of 64 MiB in chunks of 4 KiB takes 70,000.
-MAX_STEPS = 1_000_000
+MAX_STEPS = 400_000
 #: Limit on the strips or tiles of a TIFF, for each of which Pillow makes an object.
 MAX_TILES = 100_000
 #: Limit on the numbers of any other entry of a TIFF, and on its fractions; Pillow makes an object

