@@ -38,11 +38,15 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it equal t
     )
     from analysis.errors import AnalysisError
     from analysis.frame import join_runs, readable, to_frame
+    from analysis.gap import modality_gap
     from analysis.geometry import sceptics_check
+    from analysis.kept_maps import cached_embedding_map
     from analysis.labels import token_labels
+    from analysis.maps import axes_map, embedding_map, map_frame
     from analysis.pairs import data_pairs, probe_pairs
     from analysis.paths import expert_paths, transitions
     from analysis.picture_sets import data_pictures, probe_pictures
+    from analysis.points import Points, embedded_points, pair_points, token_points
     from analysis.preferences import (
         expert_preferences,
         position_frame,
@@ -63,22 +67,28 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it equal t
     )
     from analysis.specialisation import modality_nmi, modality_specialisation, role, roles
     from analysis.timeline import timeline_frame
+    from analysis.trust import map_agreement
 
 _HOME = {
     "AnalysisError": "errors",
+    "Points": "points",
     "Recorded": "recipes",
     "accuracy_difference": "accuracy",
     "accuracy_frame": "accuracy",
     "agreement_with_labels": "agreement",
     "answers_frame": "accuracy",
+    "axes_map": "maps",
     "balanced_shares": "shares",
     "cached_causal_specialisation": "causal",
+    "cached_embedding_map": "kept_maps",
     "category_confusions": "accuracy",
     "causal_specialisation": "causal",
     "choice_counts": "shares",
     "confusions": "accuracy",
     "data_pairs": "pairs",
     "data_pictures": "picture_sets",
+    "embedded_points": "points",
+    "embedding_map": "maps",
     "expert_colour": "colours",
     "expert_label": "colours",
     "expert_paths": "paths",
@@ -87,9 +97,13 @@ _HOME = {
     "first_choice_counts": "shares",
     "health_over_steps": "emergence",
     "join_runs": "frame",
+    "map_agreement": "trust",
+    "map_frame": "maps",
     "metrics_frame": "emergence",
+    "modality_gap": "gap",
     "modality_nmi": "specialisation",
     "modality_specialisation": "specialisation",
+    "pair_points": "points",
     "position_frame": "preferences",
     "position_map": "preferences",
     "probe_pairs": "pairs",
@@ -112,6 +126,7 @@ _HOME = {
     "timeline_frame": "timeline",
     "to_frame": "frame",
     "token_labels": "labels",
+    "token_points": "points",
     "top_patches": "preferences",
     "top_pieces": "preferences",
     "top_words": "preferences",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from analysis.figures.accuracy import accuracy_figure, confusion_figure, tasks_figure
 from analysis.figures.classification import classification_figure, similarity_figure
+from analysis.figures.embeddings import embedding_figure, gap_figure
 from analysis.figures.preferences import paths_figure, position_figure, preference_figure
 from analysis.figures.shares import (
     composition_figure,
@@ -27,7 +28,9 @@ __all__ = [
     "classification_figure",
     "composition_figure",
     "confusion_figure",
+    "embedding_figure",
     "emergence_figure",
+    "gap_figure",
     "paths_figure",
     "position_figure",
     "preference_figure",
