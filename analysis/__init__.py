@@ -38,7 +38,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it equal t
     )
     from analysis.errors import AnalysisError
     from analysis.frame import join_runs, readable, to_frame
-    from analysis.gap import modality_gap
+    from analysis.gap import modality_gap, points_gap
     from analysis.geometry import sceptics_check
     from analysis.kept_maps import cached_embedding_map
     from analysis.labels import token_labels
@@ -46,7 +46,14 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it equal t
     from analysis.pairs import data_pairs, probe_pairs
     from analysis.paths import expert_paths, transitions
     from analysis.picture_sets import data_pictures, probe_pictures
-    from analysis.points import Points, embedded_points, pair_points, token_points
+    from analysis.points import (
+        Points,
+        added_points,
+        embedded_points,
+        nearest_points,
+        pair_points,
+        token_points,
+    )
     from analysis.preferences import (
         expert_preferences,
         position_frame,
@@ -75,6 +82,7 @@ _HOME = {
     "Recorded": "recipes",
     "accuracy_difference": "accuracy",
     "accuracy_frame": "accuracy",
+    "added_points": "points",
     "agreement_with_labels": "agreement",
     "answers_frame": "accuracy",
     "axes_map": "maps",
@@ -103,7 +111,9 @@ _HOME = {
     "modality_gap": "gap",
     "modality_nmi": "specialisation",
     "modality_specialisation": "specialisation",
+    "nearest_points": "points",
     "pair_points": "points",
+    "points_gap": "gap",
     "position_frame": "preferences",
     "position_map": "preferences",
     "probe_pairs": "pairs",

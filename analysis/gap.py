@@ -17,7 +17,9 @@ from scipy.stats import t
 from analysis.arguments import check_count, check_pairs, check_share
 from analysis.errors import AnalysisError
 from analysis.neighbours import nearest_vectors
+from analysis.points import Points
 from limoe_core.evaluation.intervals import cluster_estimate
+from limoe_core.trace import MODALITIES
 
 #: The measures of `modality_gap`.
 DISTANCE, NEIGHBOURS = "distance of the centroids", "neighbours of the same modality"
@@ -171,3 +173,21 @@ def _over_concepts(
 ) -> tuple[float, float]:
     found = cluster_estimate(values, unit, level=level)
     return found.low, found.high
+
+
+def points_gap(points: Points) -> pd.DataFrame:
+    """`modality_gap` of the pairs among some points.
+
+    Raises:
+      AnalysisError: as `modality_gap`.
+    """
+    known = points.known
+    halves = [known[(known["modality"] == each) & (known["pair"] >= 0)] for each in MODALITIES]
+    images, texts = (half.sort_values("pair") for half in halves)
+    if images["pair"].tolist() != texts["pair"].tolist() or images["pair"].duplicated().any():
+        raise AnalysisError("the gap needs one picture and one text of every pair")
+    return modality_gap(
+        points.vectors[images.index],
+        points.vectors[texts.index],
+        concepts=list(images["concept"]) if "concept" in images else None,
+    )

@@ -138,3 +138,65 @@ def _majority(trace: RoutingTrace, layer: int, code: int) -> Integer[np.ndarray,
     counts = np.zeros((trace.num_pairs, trace.num_experts), np.int64)
     np.add.at(counts, (trace.pair[mine], trace.expert[layer, mine, 0].astype(np.int64)), 1)
     return np.where(counts.sum(axis=1) > 0, counts.argmax(axis=1), -1)
+
+
+def added_points(
+    points: Points,
+    pictures: Float[np.ndarray, "p d"],
+    texts: Float[np.ndarray, "t d"],
+    names: Sequence[str],
+) -> Points:
+    """The points and others behind them, of pictures and then of texts, which belong to no pair.
+
+    Args:
+      names: of the pictures and of the texts, in their order.
+
+    Raises:
+      AnalysisError: there are not as many names.
+    """
+    count = len(pictures) + len(texts)
+    if len(names) != count:
+        raise AnalysisError(f"there are {count:,} further points but {len(names):,} names")
+    known = points.known
+    of_experts = [name for name in known if name.startswith("block ")]
+    rows: dict[str, Any] = dict.fromkeys(known, "")
+    rows |= {"pair": -1, "label": list(names), **dict.fromkeys(of_experts, -1)}
+    rows["modality"] = np.repeat(MODALITIES, [len(pictures), len(texts)])
+    further = pd.DataFrame(rows, index=range(count)).astype(known.dtypes.to_dict())
+    return Points(
+        np.concatenate([points.vectors, pictures, texts]),
+        pd.concat([known, further], ignore_index=True),
+    )
+
+
+def nearest_points(points: Points, place: int, count: int = 8) -> pd.DataFrame:
+    """The points most similar to one of them, by cosine, `count` of each modality.
+
+    Returns: columns rank (within the modality, from 1), of (how many there are of it), similarity,
+      same_pair, then what is known of the point; its row in `points` is the index. The other half
+      of the point's pair is among them whatever its rank.
+
+    Raises:
+      AnalysisError: there is no such point.
+    """
+    check_count(count, "count")
+    if not 0 <= place < len(points.vectors):
+        raise AnalysisError(f"there is no point {place}; they are 0 to {len(points.vectors) - 1}")
+    vectors = points.vectors.astype(np.float64)
+    length = np.linalg.norm(vectors, axis=1)
+    similarity = vectors @ vectors[place] / (length * length[place]).clip(np.finfo(float).tiny)
+    pair = points.known["pair"].to_numpy()
+    modality = points.known["modality"].to_numpy()
+    parts = []
+    for each in MODALITIES:
+        mine = np.flatnonzero((modality == each) & (np.arange(len(pair)) != place))
+        order = mine[np.argsort(-similarity[mine], kind="stable")]
+        partner = (pair[order] == pair[place]) & (pair[place] >= 0) & (each != modality[place])
+        shown = np.flatnonzero((np.arange(len(order)) < count) | (partner & (partner.sum() == 1)))
+        part = points.known.iloc[order[shown]].copy()
+        part.insert(0, "rank", shown + 1)
+        part.insert(1, "of", len(order))
+        part.insert(2, "similarity", similarity[order[shown]])
+        part.insert(3, "same_pair", pair[order[shown]] == pair[place])
+        parts.append(part)
+    return pd.concat(parts)

@@ -46,4 +46,10 @@ PAGES: tuple[Entry, ...] = (
     ),
     Entry("emergence", "Emergence", "When did it happen?", ":material/timeline:"),
     Entry("zero_shot", "Zero-shot", "What can the model do?", ":material/image_search:"),
+    Entry(
+        "embeddings",
+        "Embeddings",
+        "How do the two modalities lie in the shared space?",
+        ":material/scatter_plot:",
+    ),
 )
