@@ -40,7 +40,8 @@ class Cloud {
     return labels.filter(([, value]) => value).map(([name, value]) => `${name} ${value}`);
   }
 
+  // What the point is: "picture".
   kind(point) {
-    return this.kinds[this.textual[point]].replace(/(ch)?(e?s)$/, (_, ch) => (ch ? "ch" : ""));
+    return this.kinds[this.textual[point]][0];
   }
 }

@@ -62,7 +62,7 @@ class ScatterMap {
     this.root.querySelector(".axis.x").textContent = `${cloud.axes[0]} →`;
     this.root.querySelector(".axis.y").textContent = `${cloud.axes[1]} ↑`;
     const [images, texts] = [0, 1].map((kind) => cloud.textual.reduce((sum, each) => sum + (each === kind), 0));
-    this.map.setAttribute("aria-label", `Map of ${images} ${cloud.kinds[0]} and ${texts} ${cloud.kinds[1]}`);
+    this.map.setAttribute("aria-label", `Map of ${images} ${cloud.kinds[0][1]} and ${texts} ${cloud.kinds[1][1]}`);
     this.moved = 1;
     if (still && !window.matchMedia("(prefers-reduced-motion: reduce)").matches) this.move();
     this.root.querySelector(".scatter").dataset.ready = cloud.id;
@@ -126,6 +126,11 @@ class ScatterMap {
     const count = this.cloud.points;
     const size = (count > 50_000 ? 2.5 : count > 5_000 ? 4 : 8) * ratio * Math.min(2, Math.sqrt(this.camera.zoom));
     this.painter.draw({ ...this.camera.transform, moved: this.moved, size, colours: this.colours });
+    this.mark();
+  }
+
+  // The rings alone: nothing else is drawn when the pointer goes from point to point.
+  mark() {
     this.ring(".ring", this.cloud.ids.indexOf(this.state.chosen));
     this.ring(".mark", this.hovered ?? this.focused ?? -1);
   }
@@ -256,7 +261,8 @@ class ScatterMap {
     if (Math.hypot(place[0] - start[0], place[1] - start[1]) < 5) {
       this.choose(this.near(place));
     } else if (line) {
-      const points = this.places.within(line.places.map((each) => this.camera.toMap(each)));
+      const within = this.places.within(line.places.map((each) => this.camera.toMap(each)));
+      const points = within.filter((point) => !this.faint[point]);
       this.say(`${plural(points.length, "point")} selected`);
       if (points.length) this.send("select", points);
     }
@@ -274,12 +280,12 @@ class ScatterMap {
   }
 
   point(point, place) {
-    if (point === this.hovered && point === null) return;
+    if (point === this.hovered) return;
     this.hovered = point;
     this.map.classList.toggle("on-point", point !== null);
     if (point === null) this.tip.hide();
     else this.tip.show(point, this.beside(point), this.map.clientWidth);
-    this.draw();
+    this.mark();
   }
 
   // Where the point lies within the component.
@@ -302,7 +308,7 @@ class ScatterMap {
   choose(point) {
     if (point === null) return;
     this.state.chosen = this.cloud.ids[point];
-    this.draw();
+    this.mark();
     this.send("pick", point);
   }
 

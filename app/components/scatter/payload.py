@@ -40,8 +40,8 @@ class Cloud:
     fit: str
     """What the map was fitted on: while it stays, the view stays where it is."""
     axes: tuple[str, str]
-    kinds: tuple[str, str]
-    """What points of the two modalities are called: "pictures", "texts"."""
+    kinds: tuple[tuple[str, str], tuple[str, str]]
+    """What one point of each modality is called, and several: "picture", "pictures"."""
     pictures: UInt8[np.ndarray, "p side side 3"] | None = None
     """Of the pairs, by their numbers."""
     extent: Float[np.ndarray, "2 2"] | None = None

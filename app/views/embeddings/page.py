@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Any
 
 import numpy as np
@@ -62,8 +63,20 @@ def _map(
     labels = points.value.labels
     by = state.get("by", state.among(labels, "label"), labels[0], say=False)
     file = f"map-{fitted.way}-{source.name}-step{step}"
+    extent = _extent(source, fitted, frame.value)
+    cloud = Cloud(
+        frame=frame.value,
+        labels=labels,
+        ids=ids,
+        fit=f"{fitted.way} {fitted.step} {source.name} {extent.round(4).tolist()}",
+        axes=fitted.axes,
+        kinds=source.kinds,
+        pictures=source.pictures,
+        extent=extent,
+        own=np.flatnonzero(frame.value["pair"].to_numpy() < 0).tolist(),
+    )
     scatter(
-        _packed((*frame.key, chosen == ""), source, fitted, frame.value, labels, ids),
+        _packed(frame.key, cloud),
         by=by,
         chosen=chosen,
         selected=None,
@@ -82,41 +95,9 @@ def _map(
         st.dataframe(frame.value, height=320)
 
 
-def _packed(
-    key: tuple[Any, ...],
-    source: Source,
-    fitted: maps.Fitted,
-    frame: Any,
-    labels: list[str],
-    ids: list[str],
-) -> Packed:
-    return _pack(key, source, fitted, frame, labels, ids)
-
-
 @st.cache_resource(max_entries=32, show_spinner=False)
-def _pack(
-    key: tuple[Any, ...],
-    _source: Source,
-    _fitted: maps.Fitted,
-    _frame: Any,
-    _labels: list[str],
-    _ids: list[str],
-) -> Packed:
-    own_points = np.flatnonzero(_frame["pair"].to_numpy() < 0).tolist()
-    extent = _extent(_source, _fitted, _frame)
-    return packed(
-        Cloud(
-            frame=_frame,
-            labels=_labels,
-            ids=_ids,
-            fit=f"{_fitted.way} {_fitted.step} {_source.name} {extent.round(4).tolist()}",
-            axes=_fitted.axes,
-            kinds=_source.kinds,
-            pictures=_source.pictures,
-            extent=extent,
-            own=own_points,
-        )
-    )
+def _packed(key: tuple[Hashable, ...], _cloud: Cloud) -> Packed:
+    return packed(_cloud)
 
 
 def _extent(source: Source, fitted: maps.Fitted, frame: Any) -> np.ndarray:
@@ -133,7 +114,10 @@ def _extent(source: Source, fitted: maps.Fitted, frame: Any) -> np.ndarray:
 def _sentence(source: Source, step: int, fitted: maps.Fitted, points: Points) -> str:
     texts = int((points.known["modality"] == "text").sum())
     images = len(points.known) - texts
-    what = f"{images:,} {source.kinds[0]} and {texts:,} {source.kinds[1]}"
+    what = " and ".join(
+        messages.counted(count, *kind)
+        for count, kind in zip((images, texts), source.kinds, strict=True)
+    )
     layer = f" as the router of block {source.layer} sees them" if source.of_tokens else ""
     placed = f" Step {step:,} is placed on it." if fitted.step != step else ""
     experts = (

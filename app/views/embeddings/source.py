@@ -53,9 +53,11 @@ class Source:
         return self.of == TOKENS
 
     @property
-    def kinds(self) -> tuple[str, str]:
-        """What the points of the two modalities are called."""
-        return ("patches", "pieces of text") if self.of_tokens else ("pictures", "texts")
+    def kinds(self) -> tuple[tuple[str, str], tuple[str, str]]:
+        """What one point of each modality is called, and several."""
+        if self.of_tokens:
+            return ("patch", "patches"), ("piece of text", "pieces of text")
+        return ("picture", "pictures"), ("text", "texts")
 
     def points(self, step: int) -> Recorded[Points]:
         """The points at a step; with progress the first time, where the model makes them.
@@ -129,7 +131,7 @@ def choose(run: Run) -> Source | None:
             "moment.",
         )
         return None
-    left, right = st.columns([3, 1])
+    left, right = st.columns([3, 2])
     with left:
         of = controls.choice(
             "of",
