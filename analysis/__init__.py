@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it equal t
     from analysis.accuracy import (
         accuracy_difference,
         accuracy_frame,
+        accuracy_of_answers,
         answers_frame,
         category_confusions,
         confusions,
@@ -52,6 +53,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it equal t
         embedded_points,
         nearest_points,
         pair_points,
+        pair_rows,
         token_points,
     )
     from analysis.preferences import (
@@ -72,6 +74,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it equal t
         first_choice_counts,
         router_health,
     )
+    from analysis.slices import slice_pairs, slice_points, slice_predictions, slice_trace
     from analysis.specialisation import modality_nmi, modality_specialisation, role, roles
     from analysis.timeline import timeline_frame
     from analysis.trust import map_agreement
@@ -82,6 +85,7 @@ _HOME = {
     "Recorded": "recipes",
     "accuracy_difference": "accuracy",
     "accuracy_frame": "accuracy",
+    "accuracy_of_answers": "accuracy",
     "added_points": "points",
     "agreement_with_labels": "agreement",
     "answers_frame": "accuracy",
@@ -113,6 +117,7 @@ _HOME = {
     "modality_specialisation": "specialisation",
     "nearest_points": "points",
     "pair_points": "points",
+    "pair_rows": "points",
     "points_gap": "gap",
     "position_frame": "preferences",
     "position_map": "preferences",
@@ -130,6 +135,10 @@ _HOME = {
     "sceptics_check": "geometry",
     "script": "scripts",
     "shares_over_steps": "emergence",
+    "slice_pairs": "slices",
+    "slice_points": "slices",
+    "slice_predictions": "slices",
+    "slice_trace": "slices",
     "specialisation_index": "causal",
     "specialisation_over_steps": "emergence",
     "text_colour": "colours",

@@ -18,6 +18,7 @@ from analysis.arguments import check_count, check_pairs, check_share
 from analysis.errors import AnalysisError
 from analysis.neighbours import nearest_vectors
 from analysis.points import Points
+from analysis.slices import Where, slice_points
 from limoe_core.evaluation.intervals import cluster_estimate
 from limoe_core.trace import MODALITIES
 
@@ -175,13 +176,16 @@ def _over_concepts(
     return found.low, found.high
 
 
-def points_gap(points: Points) -> pd.DataFrame:
+def points_gap(points: Points, *, where: Where | None = None) -> pd.DataFrame:
     """`modality_gap` of the pairs among some points.
 
+    Args:
+      where: a slice of them, see `analysis.slices`.
+
     Raises:
-      AnalysisError: as `modality_gap`.
+      AnalysisError: as `modality_gap`; of a slice without pairs too.
     """
-    known = points.known
+    known = points.known if where is None else points.known.iloc[slice_points(points, where)]
     halves = [known[(known["modality"] == each) & (known["pair"] >= 0)] for each in MODALITIES]
     images, texts = (half.sort_values("pair") for half in halves)
     if images["pair"].tolist() != texts["pair"].tolist() or images["pair"].duplicated().any():

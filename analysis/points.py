@@ -50,6 +50,16 @@ def pair_points(trace: RoutingTrace) -> Points:
     vectors = np.concatenate([trace.image_embeddings, trace.text_embeddings])
     if not vectors.size or not np.isfinite(vectors).all():
         raise AnalysisError("the trace holds no embeddings of its pairs, so there is no map of it")
+    return Points(vectors, pair_rows(trace))
+
+
+def pair_rows(trace: RoutingTrace) -> pd.DataFrame:
+    """What is known of a trace's pictures, then of its texts: `Points.known` of `pair_points`.
+
+    Raises:
+      AnalysisError: it is no trace.
+    """
+    check_trace(trace)
     pairs = np.arange(trace.num_pairs)
     names = trace.meta.get("name", trace.captions)
     rows = {
@@ -61,7 +71,7 @@ def pair_points(trace: RoutingTrace) -> Points:
     for layer, block in enumerate(trace.layers):
         majority = [_majority(trace, layer, code) for code in (IMAGE, TEXT)]
         rows[f"block {block}"] = np.concatenate(majority)
-    return Points(vectors, pd.DataFrame(rows))
+    return pd.DataFrame(rows)
 
 
 def token_points(trace: RoutingTrace, layer: int) -> Points:

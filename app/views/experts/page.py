@@ -7,7 +7,8 @@ import importlib
 import streamlit as st
 
 from app.parts import figures, messages
-from app.shell import controls, sidebar
+from app.server import runs
+from app.shell import controls, sidebar, slices
 from app.views.experts.probe_view import Source
 from limoe_core.runs.directory import Run
 
@@ -21,6 +22,8 @@ _VIEWS = {
     "causal": ("Causal", "causal"),
     "sceptic": ("Sceptic's check", "sceptic"),
 }
+#: Views that make measurements of their own, of all pairs.
+_OF_ALL = ("causal", "sceptic")
 
 
 def show(run: Run) -> None:
@@ -43,8 +46,16 @@ def show(run: Run) -> None:
     step = sidebar.choose_step(steps)
     layer = sidebar.choose_layer([block + 1 for block in run.config.model.moe_layers])
     figures.choose_format()
-    source = Source(run, step, layer)
+    pairs = slices.pairs_of(runs.probe(run, step))
+    chosen = slices.active()
+    source = Source(run, step, layer, {} if chosen is None else chosen.where)
     view = _choose_view()
+    if pairs == []:
+        messages.say("info", "No probe pair of this run is in the slice: leave it in the sidebar.")
+        return
+    if pairs and view in _OF_ALL:
+        messages.say("info", "This view is of all pairs, and not of the slice.")
+        source = Source(run, step, layer)
     st.caption(messages.plain(source.sentence, longest=600))
     _, module = _VIEWS[view]
     importlib.import_module(f"app.views.experts.{module}").show(source)

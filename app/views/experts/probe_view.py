@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeVar
 
-from analysis.recipes import Recorded
+import analysis
+from analysis.recipes import Recorded, record
+from analysis.slices import slice_pairs
 from app.components.routing import Group
 from app.parts import messages
 from app.parts.glossary import TERMS
@@ -26,10 +28,12 @@ class Source:
     run: Run
     step: int
     layer: int
+    where: Mapping[str, list[str]] = field(default_factory=dict)
+    """Conditions of the slice that the page is of; none for all pairs."""
 
     @cached_property
-    def trace(self) -> RoutingTrace:
-        """The routing of the probe pairs.
+    def whole(self) -> RoutingTrace:
+        """The routing of all probe pairs.
 
         Raises:
           RunError: it is missing or damaged.
@@ -37,9 +41,28 @@ class Source:
         return runs.probe(self.run, self.step)
 
     @cached_property
+    def pairs(self) -> list[int]:
+        """Numbers of the pairs of the page among all probe pairs."""
+        return slice_pairs(self.whole, self.where)
+
+    @cached_property
+    def trace(self) -> RoutingTrace:
+        """The routing of the pairs of the page."""
+        return self.recorded.value
+
+    @cached_property
     def recorded(self) -> Recorded[RoutingTrace]:
         """`trace`, for what is made of it."""
-        return recorded.probe(self.run, self.step)
+        return self._of_step(self.step)
+
+    def _of_step(self, step: int) -> Recorded[RoutingTrace]:
+        whole = recorded.probe(self.run, step)
+        if not self.where:
+            return whole
+        if any(label.startswith("block ") for label in self.where):
+            # By experts of the step in view, whichever step is looked at.
+            return record(RoutingTrace.select, whole, self.pairs)
+        return record(analysis.slice_trace, whole, dict(self.where))
 
     def measure(self, measure: Callable[..., T], *options: object) -> Recorded[T]:
         """`measure(trace, *options)`, once per server."""
@@ -49,7 +72,7 @@ class Source:
         """`measure` before the first step; None if the run has no such probe, or shows it now."""
         if self.step == 0 or 0 not in self.run.probe_steps():
             return None
-        return recorded.measured(measure, recorded.probe(self.run, 0), *options)
+        return recorded.measured(measure, self._of_step(0), *options)
 
     def file(self, name: str, *, layer: bool = False) -> str:
         """Name of a saved file."""
@@ -63,7 +86,7 @@ class Source:
         patches = int((trace.modality == IMAGE).sum())
         pieces = int((trace.modality == TEXT).sum())
         model = self.run.config.model
-        group = Group.of(trace, model, model.capacity_factor, self.step)
+        group = Group.of(self.whole, model, model.capacity_factor, self.step)
         data = self.run.info.get("data")
         name = data.get("name", "") if isinstance(data, dict) else ""
         room = "" if group.capacity is None else f", at most {group.capacity:,} tokens per expert"
@@ -71,6 +94,7 @@ class Source:
             f"Step {self.step:,}. n = {messages.counted(trace.num_pairs, 'pair')} of the "
             f"validation split{f' of {name}' if name else ''}, {patches:,} patches and {pieces:,} "
             f"pieces of text, routed as one group at training capacity{room}."
+            + (f" A slice: all {self.whole.num_pairs:,} were routed." if self.where else "")
         )
 
 

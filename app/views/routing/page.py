@@ -20,7 +20,7 @@ from app.parts import messages, pictures, texts
 from app.parts.export import file_name, take_away
 from app.parts.glossary import help_text
 from app.server import recorded, runs
-from app.shell import controls, sidebar, state
+from app.shell import controls, sidebar, slices, state
 from limoe_core.runs.directory import Run, RunError
 from limoe_core.trace import TEXT, RoutingTrace
 
@@ -80,7 +80,11 @@ def show(run: Run) -> None:
     except RunError as error:
         messages.say("error", f"The examples of this run cannot be shown: {error}")
         probe, shown = None, None
-    example = choose_example(run, probe, shown)
+    pairs = None if probe is None else slices.pairs_of(probe)
+    if pairs == []:
+        messages.say("info", "No example of this run is in the slice, so all are shown.")
+        pairs = None
+    example = choose_example(run, probe, shown, pairs)
     caption = "" if probe is None or example is None else str(probe.captions[example])
     pair = choose_parts(example, caption, model.image_size)
     routed = _routed(run, step, pair, probe, shown)

@@ -17,6 +17,7 @@ from app.parts.glossary import TERMS, help_text
 from app.server import recorded
 from app.server.runs import Runs
 from app.shell import controls
+from app.views.zero_shot import slicing
 from app.views.zero_shot.tasks import accuracies, choose_task, evaluated_steps, in_order
 from limoe_core.config import Config, LossConfig
 from limoe_core.presets import dense_twin
@@ -53,6 +54,7 @@ def show(run: Run, step: int) -> None:
         group = _choose_group(frame, task)
     with right:
         k = _choose_k()
+    slicing.show_accuracy(run, task, step)
     _numbers({name: each.value for name, each in frames.items()}, task, k)
     wide, narrow = st.columns([3, 2])
     with wide:
