@@ -39,6 +39,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it equal t
     from analysis.errors import AnalysisError
     from analysis.frame import join_runs, readable, to_frame
     from analysis.geometry import sceptics_check
+    from analysis.interventions import intervention, intervention_effects, ranked, rerouted
     from analysis.labels import token_labels
     from analysis.pairs import data_pairs, probe_pairs
     from analysis.paths import expert_paths, transitions
@@ -52,6 +53,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it equal t
         top_words,
     )
     from analysis.recipes import Recorded, python, record
+    from analysis.regret import regret_summary, route_losses, routing_regret
     from analysis.saturation import router_saturation
     from analysis.scripts import script
     from analysis.shares import (
@@ -86,6 +88,8 @@ _HOME = {
     "expert_shares": "shares",
     "first_choice_counts": "shares",
     "health_over_steps": "emergence",
+    "intervention": "interventions",
+    "intervention_effects": "interventions",
     "join_runs": "frame",
     "metrics_frame": "emergence",
     "modality_nmi": "specialisation",
@@ -96,13 +100,18 @@ _HOME = {
     "probe_pictures": "picture_sets",
     "probe_traces": "emergence",
     "python": "recipes",
+    "ranked": "interventions",
     "readable": "frame",
     "record": "recipes",
+    "regret_summary": "regret",
+    "rerouted": "interventions",
     "retrieval_frame": "accuracy",
     "role": "specialisation",
     "roles": "specialisation",
+    "route_losses": "regret",
     "router_health": "shares",
     "router_saturation": "saturation",
+    "routing_regret": "regret",
     "sceptics_check": "geometry",
     "script": "scripts",
     "shares_over_steps": "emergence",
