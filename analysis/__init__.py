@@ -41,7 +41,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it equal t
     from analysis.geometry import sceptics_check
     from analysis.interventions import intervention, intervention_effects, ranked, rerouted
     from analysis.labels import token_labels
-    from analysis.pairs import data_pairs, probe_pairs
+    from analysis.pairs import data_pairs, probe_pairs, with_pair
     from analysis.paths import expert_paths, transitions
     from analysis.picture_sets import data_pictures, probe_pictures
     from analysis.preferences import (
@@ -126,6 +126,7 @@ _HOME = {
     "top_words": "preferences",
     "training_routers": "emergence",
     "transitions": "paths",
+    "with_pair": "pairs",
 }
 
 __all__ = sorted(_HOME)

@@ -45,6 +45,8 @@ def intervention(model: LoadedModel, changes: Sequence[Change]) -> Intervention:
       AnalysisError: the model is a dense twin or has no such block or expert; a modality or a
         change has no such name; or fewer than K experts are left to the tokens of a layer.
     """
+    import jax.numpy as jnp
+
     from limoe_core.model.router import Intervention
 
     config = model.config.model
@@ -73,7 +75,7 @@ def intervention(model: LoadedModel, changes: Sequence[Change]) -> Intervention:
             f"the {MODALITIES[code]} tokens of block {blocks[layer]} are left {left[layer, code]} "
             f"of {config.experts} experts, and choose {config.top_k} each"
         )
-    return Intervention(np.where(closed, -np.inf, 0).astype(np.float32), silence)
+    return Intervention(jnp.where(closed, -jnp.inf, 0.0), jnp.asarray(silence))
 
 
 def rerouted(before: RoutingTrace, after: RoutingTrace) -> pd.DataFrame:
@@ -165,7 +167,7 @@ def intervention_effects(
     temperature = float(model.functional.bind(model.params).temperature)
     done = 0
 
-    def scores(changed: Intervention | None, factor: float, first: bool | None) -> np.ndarray:
+    def scores(changed: Intervention, factor: float, first: bool | None) -> np.ndarray:
         nonlocal done
         trace = model.trace(
             images,
@@ -179,7 +181,7 @@ def intervention_effects(
             progress(done, total)
         return _scores(trace.image_embeddings, trace.text_embeddings, temperature)
 
-    before = scores(None, 0.0, None)
+    before = scores(intervention(model, []), 0.0, None)
     after = scores(switch, capacity_factor, batch_priority)
     tried = [
         scores(intervention(model, each), capacity_factor, batch_priority) for each in alternatives

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from analysis.figures.accuracy import accuracy_figure, confusion_figure, tasks_figure
 from analysis.figures.classification import classification_figure, similarity_figure
+from analysis.figures.interventions import effects_figure, routes_figure
 from analysis.figures.preferences import paths_figure, position_figure, preference_figure
 from analysis.figures.shares import (
     composition_figure,
@@ -27,10 +28,12 @@ __all__ = [
     "classification_figure",
     "composition_figure",
     "confusion_figure",
+    "effects_figure",
     "emergence_figure",
     "paths_figure",
     "position_figure",
     "preference_figure",
+    "routes_figure",
     "sceptic_figure",
     "shares_figure",
     "shares_heat_figure",

@@ -45,6 +45,14 @@ TERMS: dict[str, str] = {
     "text|). 0 if δ is the same for both modalities, 1 if it is 0 for one of them or they have "
     "opposite signs; no index for an expert whose intervals both hold 0, since of two noises it is "
     "near 1 too.",
+    "intervention": "A change to what routers do: an expert is off (its tokens go to their next "
+    "best), silenced (it gives them nothing) or takes all tokens, for one modality or both. What "
+    "follows is caused by the change, whatever tokens the expert usually gets. Whether it is this "
+    "expert that matters shows beside other changes of the same kind.",
+    "regret": "A token's route is its first choice in each MoE layer. Every other route is tried, "
+    "the token alone, with the gate values that the routers give; regret is the loss on the "
+    "router's route less the least of all. It is never below 0, and the best of many is better by "
+    "chance: see what share of routes the router's own beats. A random one beats half.",
     "router entropies": "Token entropy: mean entropy of single tokens' gate distributions, the "
     "paper's local entropy; low when routers are confident. Mean entropy: entropy of the average "
     "distribution, its global entropy; high when a modality spreads over many experts. In nats.",

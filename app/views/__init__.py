@@ -45,5 +45,11 @@ PAGES: tuple[Entry, ...] = (
         ":material/group_work:",
     ),
     Entry("emergence", "Emergence", "When did it happen?", ":material/timeline:"),
+    Entry(
+        "interventions",
+        "Interventions",
+        "What is an expert for?",
+        ":material/alt_route:",
+    ),
     Entry("zero_shot", "Zero-shot", "What can the model do?", ":material/image_search:"),
 )
