@@ -65,6 +65,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it equal t
     )
     from analysis.specialisation import modality_nmi, modality_specialisation, role, roles
     from analysis.timeline import timeline_frame
+    from analysis.together import co_activation
 
 _HOME = {
     "AnalysisError": "errors",
@@ -78,6 +79,7 @@ _HOME = {
     "category_confusions": "accuracy",
     "causal_specialisation": "causal",
     "choice_counts": "shares",
+    "co_activation": "together",
     "confusions": "accuracy",
     "data_pairs": "pairs",
     "data_pictures": "picture_sets",

@@ -63,25 +63,30 @@ def agreement_with_labels(
             pair = trace.pair[mask]
             names, value = np.unique(label[mask], return_inverse=True)
             unit = exchanged_units(trace, mask, value)
-            experts = [AdjustedInformation(chosen) for chosen in trace.expert[:, mask, 0]]
+            made = trace.chose[:, mask, 0]
+            experts = [
+                AdjustedInformation(chosen[there])
+                for chosen, there in zip(trace.expert[:, mask, 0], made, strict=True)
+            ]
             others = np.array(
                 [
-                    [one(exchanged) for one in experts]
+                    [one(exchanged[there]) for one, there in zip(experts, made, strict=True)]
                     for exchanged in labels_of_other_pairs(value, unit, samples, seed)
                 ]
             )
             for layer, block in enumerate(trace.layers):
-                found = experts[layer](value)
+                there = made[layer]
+                found = experts[layer](value[there])
                 rows.append(
                     {
                         "layer": int(block),
                         "modality": MODALITIES[code],
                         "label": by,
                         "ami": found,
-                        **_null(found, others[:, layer] if len(value) and samples else None),
+                        **_null(found, others[:, layer] if there.any() and samples else None),
                         "values": len(names),
-                        "pairs": len(np.unique(pair)),
-                        "tokens": int(mask.sum()),
+                        "pairs": len(np.unique(pair[there])),
+                        "tokens": int(there.sum()),
                     }
                 )
     return pd.DataFrame(rows, columns=_COLUMNS)

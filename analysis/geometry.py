@@ -20,7 +20,7 @@ from analysis.arguments import check_count, check_trace
 from analysis.errors import AnalysisError
 from analysis.labels import token_labels
 from analysis.specialisation import modality_nmi
-from limoe_core.trace import IMAGE, MODALITIES, TEXT, RoutingTrace
+from limoe_core.trace import IMAGE, MODALITIES, OTHER, TEXT, RoutingTrace
 
 #: Ways to assign tokens to experts, in the order in which figures list them.
 ROUTERS = ("trained", "k-means", "k-means, by token", "random", "random, centred")
@@ -55,6 +55,8 @@ def sceptics_check(trace: RoutingTrace, *, draws: int = 20, seed: int = 0) -> pd
     check_count(draws, "draws")
     if trace.hidden is None:
         raise AnalysisError("the sceptic's check needs the routers' inputs: trace with hidden=True")
+    # Of tokens that both modalities' numbers count, and that every router chose an expert for.
+    trace = trace.take((trace.modality < OTHER) & trace.chose[..., 0].all(axis=0))
     if len(np.unique(trace.modality)) < 2:
         raise AnalysisError("the sceptic's check needs both image and text tokens")
     labels = {
@@ -89,18 +91,16 @@ def _assignments(
 ) -> Iterator[tuple[str, list[Integer[np.ndarray, " T"]]]]:
     assert trace.hidden is not None
     hidden = trace.hidden[layer].astype(np.float64)
+    experts = int(trace.experts[layer])
     rng = np.random.default_rng((seed, layer))
-    weights = [rng.normal(size=(hidden.shape[1], trace.num_experts)) for _ in range(draws)]
+    weights = [rng.normal(size=(hidden.shape[1], experts)) for _ in range(draws)]
     balance = _balanced_weights(trace.modality)
     centred = hidden - np.average(hidden, axis=0, weights=balance)
     yield "trained", [trace.expert[layer, :, 0].astype(np.int64)]
     for name, tokens in (("k-means", balance), ("k-means, by token", None)):
         yield (
             name,
-            [
-                kmeans_experts(hidden, trace.num_experts, tokens, seed=seed + start)
-                for start in range(draws)
-            ],
+            [kmeans_experts(hidden, experts, tokens, seed=seed + start) for start in range(draws)],
         )
     yield "random", [np.argmax(hidden @ w, axis=1) for w in weights]
     yield "random, centred", [np.argmax(centred @ w, axis=1) for w in weights]

@@ -38,19 +38,29 @@ def router_saturation(traces: Mapping[int, RoutingTrace]) -> pd.DataFrame:
                         "step": step,
                         "layer": int(block),
                         "modality": modality,
-                        "saturation": float(agreement[layer, mask].mean())
-                        if mask.any()
-                        else np.nan,
+                        "saturation": _mean(agreement[layer, mask]),
                         "tokens": int(mask.sum()),
                     }
                 )
     return pd.DataFrame(rows)
 
 
+def _mean(values: np.ndarray) -> float:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else float("nan")
+
+
 def choice_overlap(one: RoutingTrace, other: RoutingTrace) -> np.ndarray:
-    """Share of each token's K chosen experts that both traces have in common, (L, T)."""
-    common = one.expert[..., :, None] == other.expert[..., None, :]
-    return common.any(axis=-1).mean(axis=-1)
+    """Share of each token's K chosen experts that both traces have in common, (L, T).
+
+    NaN where neither chose any.
+    """
+    common = np.zeros(one.expert.shape[:2])
+    for choice in range(one.top_k):
+        mine = one.expert[..., choice, None]
+        common += ((mine == other.expert) & (mine >= 0)).any(axis=-1)
+    made = np.maximum(one.chose.sum(axis=-1), other.chose.sum(axis=-1))
+    return np.divide(common, made, out=np.full(common.shape, np.nan), where=made > 0)
 
 
 def require_same_tokens(
