@@ -331,6 +331,9 @@ class DataConfig:
     english_share: Share = 0.2
     """Chance that a caption is drawn in English (names and aliases); the rest is shared evenly
     among the other languages."""
+    first_share: Share = 0.0
+    """Of two sets that are shown together (`emoji+icons`): share of each batch that the first one
+    has, so that a small set is not lost beside a large one. 0 takes pictures as they come."""
     workers: Annotated[int, Between(-1, 1024)] = -1
     """Processes that read and decode pictures; 0 does it in the training process. -1 takes none for
     a set in memory or where the model itself runs on the CPU, else one for each core of the process

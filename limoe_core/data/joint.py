@@ -11,22 +11,25 @@ from jaxtyping import Int32, Int64
 
 from limoe_core.config import ConfigError, DataConfig
 from limoe_core.data.dataset import ClassSet, DataSet, Probed, Reported
+from limoe_core.data.kept_back import kept_back
 from limoe_core.data.labelled import Categories
 from limoe_core.data.pairs import SIDE, ConceptTable, PairSet
 from limoe_core.data.stored import JoinedPictures
 from limoe_core.data.texts import TextArray, empty
 
 #: Splits that have the pictures of both sets.
-_SHARED = ("train", "validation")
+_SHARED = ("train", "validation", "validation_style")
 
 
 class JointSet(DataSet):
     """Two sets of pictures of one size, shown together.
 
-    Its splits are `train` and `validation`, which have the pictures of both, and the test splits of
-    each set, called `emoji_test_style` and so on. A concept of one and a concept of the other with
-    the same name in the first language are one concept, with the captions of both. Of a concept
-    that either set withholds, training sees no picture of the other set either.
+    Its splits are `train` and `validation`, which have the pictures of both, `validation_style`,
+    which has drawings of concepts of `train` in styles that it does not show them in (see
+    `limoe_core.data.kept_back`), and the test splits of each set, called `emoji_test_style` and so
+    on. A concept of one and a concept of the other with the same name in the first language are one
+    concept, with the captions of both. Of a concept that either set withholds, training sees no
+    picture of the other set either.
     """
 
     can_build = True
@@ -51,6 +54,7 @@ class JointSet(DataSet):
         self.tasks: Mapping[str, tuple[ClassSet, ...]] = {
             **{name: self.parts[n].tasks[split] for name, (n, split) in self._splits.items()},
             "validation": ("split", "all"),
+            "validation_style": ("all",),
         }
         self.unseen = tuple(
             name for name, (n, split) in self._splits.items() if split in self.parts[n].unseen
@@ -88,23 +92,28 @@ class JointSet(DataSet):
             part = self.parts[number]
             return part.load(self._of(part, config), own, side=SIDE, progress=progress)
 
-        kept_back = [
+        withheld = [
             [read(number, each) for each in self.withheld if each in part.tasks]
             for number, part in enumerate(self.parts)
         ]
-        table, *places = merge(*(found[0].concepts for found in kept_back))
+        table, *places = merge(*(found[0].concepts for found in withheld))
         secret = np.zeros(len(table), bool)
-        for found, place in zip(kept_back, places, strict=True):
+        for found, place in zip(withheld, places, strict=True):
             for pairs in found:
                 secret[place[pairs.concept]] = True
         taken = []
         for number, own in [(0, split), (1, split)] if split in _SHARED else [self._splits[split]]:
-            pairs = read(number, own)
+            shows = "train" if own == "validation_style" else own
+            pairs = read(number, shows)
             concept = places[number][pairs.concept]
             known = secret[concept] if own not in self.withheld else np.zeros(len(pairs), bool)
-            rows = np.flatnonzero(~known)
-            taken.append(_Taken(pairs, rows, concept[rows].astype(np.int32)))
-        versions = "-".join(found[0].name.rpartition(":")[2] for found in kept_back)
+            wanted = ~known
+            if shows == "train":
+                back = kept_back(self.parts[number], pairs)
+                wanted &= back if own == "validation_style" else ~back
+            rows = np.flatnonzero(wanted)
+            taken.append(_Taken(pairs, rows, concept[rows].astype(np.int32), number))
+        versions = "-".join(found[0].name.rpartition(":")[2] for found in withheld)
         return PairSet(
             name=f"{self.name}/{self.resolve(config)}:{versions}",
             split=split,
@@ -118,6 +127,7 @@ class JointSet(DataSet):
             damaged={record: why for each in taken for record, why in each.pairs.damaged.items()},
             caption=np.concatenate([each.captions for each in taken]),
             attributions=tuple(one for each in taken for one in each.pairs.attributions),
+            part=np.concatenate([np.full(len(each.rows), each.part, np.int32) for each in taken]),
         )
 
     def probed(self, config: DataConfig, *, side: int = SIDE, progress: bool = True) -> Probed:
@@ -145,6 +155,8 @@ class _Taken:
     """Which of its pictures."""
     concept: Int32[np.ndarray, " n"]
     """Of each, in the joint table."""
+    part: int
+    """Which of the sets."""
 
     @property
     def captions(self) -> np.ndarray:
