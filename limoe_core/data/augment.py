@@ -136,11 +136,13 @@ def _weights(
     nothing aliases, and `blur` times as wide.
     """
     target = (jnp.arange(size) + 0.5) / size - 0.5
-    bent = target + warp[:, :1] * jnp.sin(2 * jnp.pi * target + warp[:, 1:])
-    centre = ((bent - shift[:, None]) / scale[:, None] + 0.5) * source - 0.5
+    bent = warp[:, :1] * jnp.sin(2 * jnp.pi * target + warp[:, 1:]) / scale[:, None]
+    # The bend comes last, so that none leaves evaluation's pictures bitwise as they are.
+    centre = ((target[None] - shift[:, None]) / scale[:, None] + 0.5) * source - 0.5
+    centre += bent * source
     support = (blur * jnp.maximum(source / (size * scale), 1.0))[:, None, None]
     # Pixels beyond the edge count in the sum as empty ones.
-    margin = 6
+    margin = 4
     pixel = jnp.arange(-margin, source + margin)
     weights = jnp.maximum(1 - jnp.abs(pixel - centre[..., None]) / support, 0.0)
     total = jnp.sum(weights, axis=-1, keepdims=True)

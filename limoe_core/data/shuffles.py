@@ -61,7 +61,7 @@ class MixedShuffles:
     """
 
     def __init__(
-        self, parts: Sequence[Integer[np.ndarray, " n"]], places: Sequence[int], seed: int
+        self, parts: Sequence[Integer[np.ndarray, " _"]], places: Sequence[int], seed: int
     ) -> None:
         """
         Args:
