@@ -27,8 +27,9 @@ class JointSet(DataSet):
     Its splits are `train` and `validation`, which have the pictures of both, `validation_style`,
     which has drawings of concepts of `train` in styles that it does not show them in (see
     `limoe_core.data.kept_back`), and the test splits of each set, called `emoji_test_style` and so
-    on. A concept of one and a concept of the other with the same name in the first language are one
-    concept, with the captions of both. Of a concept that either set withholds, training sees no
+    on. Those have the concepts of that set alone, so that an answer is chosen among its names. In
+    the others, a concept of one and a concept of the other with the same name in the first language
+    are one, with the captions of both. Of a concept that either set withholds, training sees no
     picture of the other set either.
     """
 
@@ -88,12 +89,12 @@ class JointSet(DataSet):
                 f"no split {split!r}; there are {', '.join((*_SHARED, *self._splits))}"
             )
 
-        def read(number: int, own: str) -> PairSet:
-            part = self.parts[number]
-            return part.load(self._of(part, config), own, side=SIDE, progress=progress)
-
         withheld = [
-            [read(number, each) for each in self.withheld if each in part.tasks]
+            [
+                self._read(config, number, each, progress)
+                for each in self.withheld
+                if each in part.tasks
+            ]
             for number, part in enumerate(self.parts)
         ]
         table, *places = merge(*(found[0].concepts for found in withheld))
@@ -101,10 +102,12 @@ class JointSet(DataSet):
         for found, place in zip(withheld, places, strict=True):
             for pairs in found:
                 secret[place[pairs.concept]] = True
+        versions = "-".join(found[0].name.rpartition(":")[2] for found in withheld)
+        name = f"{self.name}/{self.resolve(config)}:{versions}"
         taken = []
         for number, own in [(0, split), (1, split)] if split in _SHARED else [self._splits[split]]:
             shows = "train" if own == "validation_style" else own
-            pairs = read(number, shows)
+            pairs = self._read(config, number, shows, progress)
             concept = places[number][pairs.concept]
             known = secret[concept] if own not in self.withheld else np.zeros(len(pairs), bool)
             wanted = ~known
@@ -112,10 +115,11 @@ class JointSet(DataSet):
                 back = kept_back(self.parts[number], pairs)
                 wanted &= back if own == "validation_style" else ~back
             rows = np.flatnonzero(wanted)
+            if split in self._splits:
+                return replace(pairs.some(rows), name=name, split=split)
             taken.append(_Taken(pairs, rows, concept[rows].astype(np.int32), number))
-        versions = "-".join(found[0].name.rpartition(":")[2] for found in withheld)
         return PairSet(
-            name=f"{self.name}/{self.resolve(config)}:{versions}",
+            name=name,
             split=split,
             pictures=JoinedPictures(
                 [each.pairs.pictures for each in taken], [each.rows for each in taken]
@@ -129,6 +133,11 @@ class JointSet(DataSet):
             attributions=tuple(one for each in taken for one in each.pairs.attributions),
             part=np.concatenate([np.full(len(each.rows), each.part, np.int32) for each in taken]),
         )
+
+    def _read(self, config: DataConfig, number: int, split: str, progress: bool) -> PairSet:
+        """A split of one of the sets."""
+        part = self.parts[number]
+        return part.load(self._of(part, config), split, side=SIDE, progress=progress)
 
     def probed(self, config: DataConfig, *, side: int = SIDE, progress: bool = True) -> Probed:
         """Categories, tested on concepts that training never saw."""

@@ -119,7 +119,9 @@ def test_training_sees_nothing_that_either_set_withholds(joint: JointSet) -> Non
     """The dog is kept back by one set and trained on in the other; so is the apple, vice versa."""
     assert named(joint.load(CONFIG, "train")) == ["rocket", "home", "home", "zebra"]
     assert named(joint.load(CONFIG, "validation")) == ["dog", "red apple"]
-    assert named(joint.load(CONFIG, "first_test_style")) == ["rocket"]
+    test = joint.load(CONFIG, "first_test_style")
+    assert named(test) == ["rocket"]
+    assert test.concepts.names["en"].tolist() == ["rocket", "red apple", "dog"]  # its own alone
 
 
 def test_pictures_captions_and_licences_stay_with_their_pairs(joint: JointSet) -> None:
