@@ -93,9 +93,10 @@ class ModelConfig:
     """Hidden width of one expert, and in a dense twin of the MLP in its place; 0 takes mlp_dim."""
     shared_dim: _Hidden = 0
     """Hidden width of a shared expert, which every token passes besides its K; 0 for none."""
-    router: Literal["learned", "frozen"] = "learned"
+    router: Literal["learned", "frozen", "hash"] = "learned"
     """`frozen` leaves routers at their random start: what is left is what the inputs' geometry
-    gives."""
+    gives. `hash` has none (arXiv 2106.04426): the expert is a fixed function of which piece of text
+    or which place in the picture a token is, and its output counts in full."""
     balance: Literal["none", "all", "modality"] = "none"
     """Loss-free balancing (arXiv 2408.15664): a bias per expert is added to the gate values that
     choose, not to those that weigh, and moved against the load after each step. `all` counts all
@@ -216,7 +217,7 @@ class ModelConfig:
         balanced = {"all": "balanced without a loss", "modality": "balanced per modality"}
         found = (
             "a shared expert" if self.shared_dim else "",
-            "frozen routers" if self.router == "frozen" else "",
+            {"frozen": "frozen routers", "hash": "experts by hash"}.get(self.router, ""),
             balanced.get(self.balance, ""),
         )
         return tuple(filter(None, found))

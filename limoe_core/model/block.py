@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from limoe_core.config import ModelConfig
 from limoe_core.model.layers import MLP, layer_norm, linear
@@ -58,6 +58,7 @@ class Block(nnx.Module):
         batch_priority: bool,
         noise: jax.Array | None = None,
         intervention: Intervention | None = None,
+        kind: Int[Array, " n"] | None = None,
     ) -> tuple[Float[Array, "n d"], Routing | None, Float[Array, "n d"] | None]:
         """The tokens after the block; and of a mixture, what its router decided and saw.
 
@@ -75,5 +76,6 @@ class Block(nnx.Module):
             batch_priority=batch_priority,
             noise=noise,
             intervention=intervention,
+            kind=kind,
         )
         return x + y, routing, seen
