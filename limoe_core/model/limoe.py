@@ -140,6 +140,12 @@ class LIMoE(nnx.Module):
         x = jnp.concatenate([image_tokens.reshape(-1, config.width), text_tokens])
         x = x.astype(config.residual_dtype)
 
+        kind = None
+        if config.router == "hash":
+            places = jnp.broadcast_to(jnp.arange(seen), (len(images), seen))
+            places = (places if patches is None else patches).reshape(-1)
+            kind = jnp.concatenate([places, config.patches + texts.reshape(-1)[layout.source]])
+
         routings: list[Routing] = []
         hidden: list[Array] = []
         for index, block in enumerate(self.blocks):
@@ -155,6 +161,7 @@ class LIMoE(nnx.Module):
                 batch_priority=batch_priority,
                 noise=None if noise is None else jax.random.fold_in(noise, index),
                 intervention=here,
+                kind=kind,
             )
             if routing is not None and router_input is not None:
                 routings.append(routing)
