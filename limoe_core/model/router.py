@@ -73,8 +73,9 @@ class Router(NamedTuple):
         logits = x.astype(jnp.float32) @ self.weights
         noisy = logits
         if noise is not None:
-            deviation = config.router_noise / config.experts
-            noisy = noisy + deviation * jax.random.normal(noise, logits.shape, jnp.float32)
+            noisy = noisy + config.router_deviation * jax.random.normal(
+                noise, logits.shape, jnp.float32
+            )
         if intervention is not None:
             noisy = noisy + intervention.bias[modality]
         gates = jax.nn.softmax(noisy, axis=-1)
