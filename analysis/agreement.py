@@ -7,7 +7,12 @@ import pandas as pd
 
 from analysis.arguments import check_count, check_trace
 from analysis.labels import token_labels
-from analysis.nulls import AdjustedInformation, exchanged_units, labels_of_other_pairs
+from analysis.nulls import (
+    AdjustedInformation,
+    exchanged_units,
+    table,
+    tables_with_other_labels,
+)
 from limoe_core.trace import IMAGE, MODALITIES, TEXT, RoutingTrace
 
 #: Labels that each modality's tokens are compared with, as far as the trace has them.
@@ -63,15 +68,19 @@ def agreement_with_labels(
             pair = trace.pair[mask]
             names, value = np.unique(label[mask], return_inverse=True)
             unit = exchanged_units(trace, mask, value)
-            experts = [AdjustedInformation(chosen) for chosen in trace.expert[:, mask, 0]]
+            chosen = trace.expert[:, mask, 0].astype(np.int64)
+            tables = [table(value, of_layer, len(names), trace.num_experts) for of_layer in chosen]
+            experts = [AdjustedInformation(found.sum(axis=0)) for found in tables]
             others = np.array(
                 [
-                    [one(exchanged) for one in experts]
-                    for exchanged in labels_of_other_pairs(value, unit, samples, seed)
+                    [one(exchanged) for one, exchanged in zip(experts, of_layers, strict=True)]
+                    for of_layers in tables_with_other_labels(
+                        value, unit, chosen, trace.num_experts, samples, seed
+                    )
                 ]
             )
             for layer, block in enumerate(trace.layers):
-                found = experts[layer](value)
+                found = experts[layer](tables[layer])
                 rows.append(
                     {
                         "layer": int(block),
@@ -101,4 +110,7 @@ def _null(found: float, others: np.ndarray | None) -> dict[str, float]:
 
 def ami(one: np.ndarray, other: np.ndarray) -> float:
     """Adjusted mutual information of two labellings; 0 for a constant, NaN if empty."""
-    return AdjustedInformation(one)(other)
+    (_, of_one), (_, of_other) = (np.unique(x, return_inverse=True) for x in (one, other))
+    kinds, fixed = (int(x.max(initial=-1)) + 1 for x in (of_other, of_one))
+    found = table(of_other, of_one, kinds, fixed)
+    return AdjustedInformation(found.sum(axis=0))(found)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from limoe_core.data.pairs import PairSet
     from limoe_core.inference import LoadedModel
     from limoe_core.runs import Run
+    from limoe_core.runs.experts import ExpertRecord
 
 #: Pictures with captions that are compared with each other's; of more, so many are taken.
 MOST_CAPTIONED = 20_000
@@ -98,6 +99,14 @@ class Asker:
             label=f"{self.set_name}_{_safe(split)}" if self.set_name else _safe(split),
             seed=self.seed,
             progress=self.progress,
+        )
+
+    def experts(self) -> ExpertRecord:
+        """What the experts do, on pairs of the run's own splits."""
+        from limoe_core.evaluation.experts import measure_experts
+
+        return measure_experts(
+            self.model, self.data, self.side, seed=self.seed, progress=self.progress
         )
 
     def compare(self) -> None:

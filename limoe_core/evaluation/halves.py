@@ -42,6 +42,11 @@ class Halves:
         pixels = np.stack([to_model_input(image, config.image_size) for image in images])
         return cls(model, pixels, model.tokenizer.encode(list(texts), config.text_length))
 
+    @property
+    def temperature(self) -> float:
+        """That of the model's contrastive loss."""
+        return float(self.model.functional.bind(self.model.params).temperature)
+
     def embed(self, code: int, intervention: Intervention | None) -> Float[np.ndarray, "N d"]:
         """Embeddings of the pictures (0) or of the texts (1)."""
         outputs = self._run(code, intervention)
