@@ -25,9 +25,12 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it equal t
     from analysis.causal import (
         cached_causal_specialisation,
         causal_specialisation,
+        measured_causes,
         specialisation_index,
     )
+    from analysis.chosen_together import coactivation
     from analysis.colours import expert_colour, expert_label, text_colour
+    from analysis.divergence import jensen_shannon, routing_divergence
     from analysis.emergence import (
         health_over_steps,
         metrics_frame,
@@ -40,6 +43,8 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it equal t
     from analysis.frame import join_runs, readable, to_frame
     from analysis.geometry import sceptics_check
     from analysis.labels import token_labels
+    from analysis.measured import measured_health, specialisation_baselines
+    from analysis.overlap import routing_overlap
     from analysis.pairs import data_pairs, probe_pairs
     from analysis.paths import expert_paths, transitions
     from analysis.picture_sets import data_pictures, probe_pictures
@@ -52,6 +57,8 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it equal t
         top_words,
     )
     from analysis.recipes import Recorded, python, record
+    from analysis.regret import regret_summary, routing_regret, token_routes
+    from analysis.removal import experts_removed, measured_removal
     from analysis.saturation import router_saturation
     from analysis.scripts import script
     from analysis.shares import (
@@ -62,6 +69,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it equal t
         router_health,
     )
     from analysis.specialisation import modality_nmi, modality_specialisation, role, roles
+    from analysis.swaps import gate_swap
     from analysis.timeline import timeline_frame
 
 _HOME = {
@@ -76,6 +84,7 @@ _HOME = {
     "category_confusions": "accuracy",
     "causal_specialisation": "causal",
     "choice_counts": "shares",
+    "coactivation": "chosen_together",
     "confusions": "accuracy",
     "data_pairs": "pairs",
     "data_pictures": "picture_sets",
@@ -84,9 +93,15 @@ _HOME = {
     "expert_paths": "paths",
     "expert_preferences": "preferences",
     "expert_shares": "shares",
+    "experts_removed": "removal",
     "first_choice_counts": "shares",
+    "gate_swap": "swaps",
     "health_over_steps": "emergence",
+    "jensen_shannon": "divergence",
     "join_runs": "frame",
+    "measured_causes": "causal",
+    "measured_health": "measured",
+    "measured_removal": "removal",
     "metrics_frame": "emergence",
     "modality_nmi": "specialisation",
     "modality_specialisation": "specialisation",
@@ -98,20 +113,26 @@ _HOME = {
     "python": "recipes",
     "readable": "frame",
     "record": "recipes",
+    "regret_summary": "regret",
     "retrieval_frame": "accuracy",
     "role": "specialisation",
     "roles": "specialisation",
     "router_health": "shares",
     "router_saturation": "saturation",
+    "routing_divergence": "divergence",
+    "routing_overlap": "overlap",
+    "routing_regret": "regret",
     "sceptics_check": "geometry",
     "script": "scripts",
     "shares_over_steps": "emergence",
+    "specialisation_baselines": "measured",
     "specialisation_index": "causal",
     "specialisation_over_steps": "emergence",
     "text_colour": "colours",
     "timeline_frame": "timeline",
     "to_frame": "frame",
     "token_labels": "labels",
+    "token_routes": "regret",
     "top_patches": "preferences",
     "top_pieces": "preferences",
     "top_words": "preferences",

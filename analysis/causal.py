@@ -192,7 +192,7 @@ def measured_causes(measured: ExpertRecord, *, samples: int = 1000, seed: int = 
         for layer in range(layers)
         for expert in range(experts)
     ]
-    blocks, baseline = measured.layers.tolist(), float(causal.losses.mean())
+    blocks, baseline = measured.trace.layers.tolist(), float(causal.losses.mean())
     return _told(
         _frame(blocks, found, causal.tokens, baseline, "next best", samples=samples, seed=seed)
     )

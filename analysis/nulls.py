@@ -148,6 +148,8 @@ class AdjustedInformation:
         counts = counts[counts > 0]
         if len(counts) == 1 or len(self._counts) == 1:
             return 0.0
+        if len(counts) == len(self._counts) == self._tokens:
+            return 1.0  # each token has labels of its own; of 0/0, as in scikit-learn
         entropy = self._entropy_of(counts)
         shared = entropy + self._entropy - self._entropy_of(both.reshape(-1))
         sizes, times = np.unique(counts, return_counts=True)

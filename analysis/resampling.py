@@ -6,10 +6,13 @@ the apple knows it in every style. So intervals count each concept as one draw.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Integer, Num
+from scipy.special import expit, logit
+from scipy.stats import t
 
 from limoe_core.trace import RoutingTrace
 
@@ -48,3 +51,38 @@ def units(trace: RoutingTrace) -> Units:
         if len(found) < trace.num_pairs:
             return Units(unit, len(found), "concepts")
     return Units(np.arange(trace.num_pairs), trace.num_pairs, "pairs")
+
+
+#: Values as near to 0 or 1 as this have no finite logarithm of their odds.
+_EDGE = 1e-4
+
+
+def jackknife(
+    counts: Integer[np.ndarray, "U 2 E"],
+    measure: Callable[[Integer[np.ndarray, "... 2 E"]], Float[np.ndarray, ...]],
+    level: float = 0.95,
+) -> tuple[float, float, float]:
+    """A measure from 0 to 1 less its bias, and the ends of its interval over units.
+
+    On the scale of log(value / (1 − value)), with Student's t.
+
+    Args:
+      counts: tokens of each unit by modality and expert.
+      measure: of counts of all units together.
+
+    Returns: NaN of a single unit; NaN for both ends where the value is 0 or 1 as it stands.
+    """
+    many = len(counts)
+    if many < 2:
+        return float("nan"), float("nan"), float("nan")
+    total = counts.sum(axis=0)
+    value = float(measure(total))
+    if value < _EDGE or value > 1 - _EDGE:
+        return value, float("nan"), float("nan")
+    whole = logit(value)
+    without = logit(measure(total - counts).clip(_EDGE, 1 - _EDGE))
+    centre = many * whole - (many - 1) * without.mean()
+    deviation = np.sqrt((many - 1) * without.var())
+    reach = t.ppf((1 + level) / 2, many - 1) * deviation
+    corrected, low, high = expit([centre, centre - reach, centre + reach])
+    return float(corrected), float(low), float(high)

@@ -112,9 +112,24 @@ def router_health(trace: RoutingTrace) -> pd.DataFrame:
     if so many shared the tokens evenly); largest_share (of the choices, by one expert). NaN for a
     modality without tokens.
     """
+    entropy = token_entropy(trace)
+    means = np.zeros((trace.num_layers, len(MODALITIES), 2))
+    for code in range(len(MODALITIES)):
+        mask = trace.modality == code
+        if mask.any():
+            mean = trace.probs[:, mask].astype(np.float64).mean(axis=1)
+            means[:, code] = np.stack([entropy[:, mask].mean(axis=1), entr(mean).sum(axis=-1)], 1)
+    return health(trace, means)
+
+
+def health(trace: RoutingTrace, entropies: Float[np.ndarray, "L 2 2"]) -> pd.DataFrame:
+    """`router_health` of a trace whose distributions over experts need not be there.
+
+    Args:
+      entropies: by layer and modality, of single tokens on average and of the average, in nats.
+    """
     shares = balanced_shares(choice_counts(trace))
     some = UNUSED / trace.num_experts
-    entropy = token_entropy(trace)
     rows = []
     for layer, block in enumerate(trace.layers):
         for code, modality in enumerate(MODALITIES):
@@ -122,12 +137,11 @@ def router_health(trace: RoutingTrace) -> pd.DataFrame:
             row: dict[str, object] = {"layer": int(block), "modality": modality}
             row["tokens"] = int(mask.sum())
             if mask.any():
-                mean = trace.probs[layer, mask].astype(np.float64).mean(axis=0)
-                of_mean = float(entr(mean).sum())
+                of_token, of_mean = entropies[layer, code]
                 row |= {
                     "drop_rate": float(trace.dropped[layer, mask].mean()),
-                    "token_entropy": float(entropy[layer, mask].mean()),
-                    "mean_entropy": of_mean,
+                    "token_entropy": float(of_token),
+                    "mean_entropy": float(of_mean),
                     "experts_used": float(np.sum(shares[layer, code] > some)),
                     "effective_experts": float(np.exp(of_mean)),
                     "largest_share": float(shares[layer, code].max()),

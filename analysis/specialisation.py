@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from jaxtyping import Float, Integer, Num
-from scipy.special import entr, expit, logit
-from scipy.stats import t
+from scipy.special import entr
 
 from analysis.arguments import check_count, check_share, counts_by_modality
 from analysis.errors import AnalysisError
-from analysis.resampling import units
+from analysis.resampling import jackknife, units
 from analysis.shares import UNUSED, balanced_shares, expert_shares, pair_counts
 from limoe_core.trace import RoutingTrace
 
@@ -78,7 +77,7 @@ def modality_specialisation(
     drawn = units(trace)
     rows = []
     for layer, block in enumerate(trace.layers):
-        corrected, low, high = _jackknife(drawn.total(counts[layer]), level)
+        corrected, low, high = jackknife(drawn.total(counts[layer]), modality_nmi, level)
         rows.append(
             {
                 "layer": int(block),
@@ -92,28 +91,6 @@ def modality_specialisation(
             }
         )
     return pd.DataFrame(rows)
-
-
-#: Values as near to 0 or 1 as this have no finite logarithm of their odds.
-_EDGE = 1e-4
-
-
-def _jackknife(counts: Integer[np.ndarray, "U 2 E"], level: float) -> tuple[float, float, float]:
-    """The NMI less its bias, and the ends of its interval over units."""
-    many = len(counts)
-    if many < 2:
-        return float("nan"), float("nan"), float("nan")
-    total = counts.sum(axis=0)
-    value = float(modality_nmi(total))
-    if value < _EDGE or value > 1 - _EDGE:
-        return value, float("nan"), float("nan")
-    whole = logit(value)
-    without = logit(modality_nmi(total - counts).clip(_EDGE, 1 - _EDGE))
-    centre = many * whole - (many - 1) * without.mean()
-    deviation = np.sqrt((many - 1) * without.var())
-    reach = t.ppf((1 + level) / 2, many - 1) * deviation
-    corrected, low, high = expit([centre, centre - reach, centre + reach])
-    return float(corrected), float(low), float(high)
 
 
 def roles(trace: RoutingTrace, *, samples: int = 500, seed: int = 0) -> pd.DataFrame:

@@ -200,6 +200,11 @@ def intervention(given: Any, model: ModelConfig) -> Any:
       ValueError: its shapes are not the model's, its bias is NaN or +inf somewhere, or it leaves
         some tokens no expert.
     """
+    if getattr(given, "force", None) is not None:
+        raise ValueError(
+            "intervention.force is for single tokens of a batch, which only a forward pass of the "
+            "model itself takes; see analysis.routing_regret"
+        )
     if not (hasattr(given, "bias") and hasattr(given, "silence")):
         raise TypeError(
             f"intervention must be a limoe_core.model.router.Intervention, not {given!r:.60}"

@@ -5,6 +5,14 @@ from __future__ import annotations
 from analysis.figures.accuracy import accuracy_figure, confusion_figure, tasks_figure
 from analysis.figures.classification import classification_figure, similarity_figure
 from analysis.figures.preferences import paths_figure, position_figure, preference_figure
+from analysis.figures.routes import (
+    coactivation_figure,
+    divergence_figure,
+    gate_swap_figure,
+    overlap_figure,
+    regret_figure,
+    removal_figure,
+)
 from analysis.figures.shares import (
     composition_figure,
     emergence_figure,
@@ -25,12 +33,18 @@ __all__ = [
     "agreement_figure",
     "causal_figure",
     "classification_figure",
+    "coactivation_figure",
     "composition_figure",
     "confusion_figure",
+    "divergence_figure",
     "emergence_figure",
+    "gate_swap_figure",
+    "overlap_figure",
     "paths_figure",
     "position_figure",
     "preference_figure",
+    "regret_figure",
+    "removal_figure",
     "sceptic_figure",
     "shares_figure",
     "shares_heat_figure",

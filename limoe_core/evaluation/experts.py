@@ -21,10 +21,11 @@ from limoe_core.data.source import load_pairs
 from limoe_core.evaluation.causal import losses_as_it_is, rises
 from limoe_core.evaluation.embedding import Progress, silent
 from limoe_core.evaluation.halves import Halves
+from limoe_core.evaluation.removal import remove
 from limoe_core.evaluation.unlearned import UNLEARNED, assignments
 from limoe_core.model.functional import initial_params
-from limoe_core.runs.experts import Causal, ExpertRecord, OtherRouters
-from limoe_core.trace import RoutingTrace
+from limoe_core.runs.experts import Causal, ExpertRecord, OtherRouters, Removal
+from limoe_core.trace import Routers, RoutingTrace
 
 if TYPE_CHECKING:
     from limoe_core.config import DataConfig
@@ -38,7 +39,7 @@ GROUP = 64
 #: Pairs that each expert is switched off for.
 CAUSAL_PAIRS = 256
 #: Tokens whose routers' inputs are kept, to see what routers do that learned nothing.
-_INPUTS = 16_384
+_INPUTS = 8_192
 #: Routers of each kind that learned nothing.
 DRAWS = 20
 
@@ -75,11 +76,12 @@ def measure_experts(
         raise ConfigError("a dense twin has no experts to measure")
     splits = _splits(data, side)
     chosen = _chosen(splits, count, seed)
-    pictures, texts, meta = _read(chosen)
+    pictures, texts, meta = _mixed(*_read(chosen), seed)
     if len(texts) < 2:
         raise ConfigError(f"the splits {', '.join(splits)} have no two pairs to measure on")
     traces, means, entropies, hidden = _routed(model, pictures, texts, meta, progress)
-    trace = _joined(traces)
+    trace = RoutingTrace.joined(traces)
+    causal, removal = _causal(model, splits, causal_pairs, seed, progress)
     looked_at = len(np.unique(trace.pair[: hidden.shape[1]]))
     return ExpertRecord(
         told={
@@ -89,18 +91,8 @@ def measure_experts(
             "seed": seed,
             "group": GROUP,
             "capacity_factor": config.capacity_factor,
-            "image_size": config.image_size,
-            "grid": config.grid,
         },
-        layers=trace.layers,
-        modality=trace.modality,
-        pair=trace.pair,
-        position=trace.position.astype(np.int16),
-        piece=trace.piece,
-        captions=trace.captions,
-        expert=trace.expert,
-        gate=trace.gate,
-        dropped=trace.dropped,
+        trace=trace,
         mean_probs=means,
         token_entropy=entropies,
         untrained=_untrained(model, pictures, texts, progress),
@@ -109,8 +101,8 @@ def measure_experts(
             _other_routers(trace, hidden, draws, seed, progress),
             looked_at,
         ),
-        causal=_causal(model, splits, causal_pairs, seed, progress),
-        meta=trace.meta,
+        causal=causal,
+        removal=removal,
     )
 
 
@@ -138,7 +130,7 @@ def _chosen(
 def _read(
     chosen: Mapping[str, tuple[PairSet, Integer[np.ndarray, " n"]]],
 ) -> tuple[list[np.ndarray], list[str], dict[str, list[str]]]:
-    """Pictures, texts and what else is known of each pair."""
+    """Pictures, texts and what else is known of each pair, split by split."""
     pictures: list[np.ndarray] = []
     texts: list[str] = []
     names = ("split", "concept", "name", "category", "style", "language")
@@ -164,6 +156,21 @@ def _read(
     return pictures, texts, meta
 
 
+def _mixed(
+    pictures: Sequence[np.ndarray],
+    texts: Sequence[str],
+    meta: Mapping[str, Sequence[str]],
+    seed: int,
+) -> tuple[list[np.ndarray], list[str], dict[str, list[str]]]:
+    """The pairs in random order, so that each group has some of all splits."""
+    order = np.random.default_rng(seed).permutation(len(texts)).tolist()
+    return (
+        [pictures[i] for i in order],
+        [texts[i] for i in order],
+        {name: [values[i] for i in order] for name, values in meta.items()},
+    )
+
+
 # ---- routing
 
 
@@ -183,7 +190,13 @@ def _routed(
 
     Traces come without distributions, embeddings and inputs, so that a large model's fit in memory.
     """
-    layers, experts = len(model.config.model.moe_layers), model.config.model.experts
+    config = model.config.model
+    layers, experts = len(config.moe_layers), config.experts
+    routers = Routers(
+        experts=np.full(layers, experts, np.int32),
+        names=tuple(f"block {block + 1}" for block in config.moe_layers),
+        capacity_factor=config.capacity_factor,
+    )
     total, entropy = np.zeros((layers, 2, experts)), np.zeros((layers, 2))
     tokens = np.zeros(2)
     traces, hidden, kept = [], [], 0
@@ -196,9 +209,17 @@ def _routed(
         if trace.hidden is not None:
             hidden.append(trace.hidden.astype(np.float32))
             kept += trace.num_tokens
-        none = np.zeros((trace.num_pairs, 1), np.float16)
-        small = {"probs": _unknown(trace.probs.shape), "hidden": None}
-        traces.append(replace(trace, **small, image_embeddings=none, text_embeddings=none))
+        none = np.zeros((trace.num_pairs, 0), np.float32)
+        traces.append(
+            replace(
+                trace,
+                probs=None,
+                hidden=None,
+                routers=routers,
+                image_embeddings=none,
+                text_embeddings=none,
+            )
+        )
     means = total / tokens.clip(1)[None, :, None]
     return traces, means, entropy / tokens.clip(1), np.concatenate(hidden, axis=1)
 
@@ -229,35 +250,6 @@ def _groups(
         )
         kept += trace.num_tokens
         yield trace
-
-
-def _joined(traces: Sequence[RoutingTrace]) -> RoutingTrace:
-    """Traces one after the other as one."""
-    first = np.cumsum([0, *(trace.num_pairs for trace in traces[:-1])])
-
-    def along(name: str, axis: int) -> np.ndarray:
-        return np.concatenate([getattr(trace, name) for trace in traces], axis=axis)
-
-    whole = {name: along(name, 0) for name in ("modality", "position", "piece", "box", "captions")}
-    whole |= {name: along(name, 0) for name in ("image_embeddings", "text_embeddings")}
-    whole |= {name: along(name, 1) for name in ("expert", "gate", "dropped")}
-    tokens = len(whole["modality"])
-    return replace(
-        traces[0],
-        **whole,
-        probs=_unknown((traces[0].num_layers, tokens, traces[0].num_experts)),
-        pair=np.concatenate([t.pair + at for t, at in zip(traces, first, strict=True)]).astype(
-            np.int32
-        ),
-        meta={
-            name: np.concatenate([trace.meta[name] for trace in traces]) for name in traces[0].meta
-        },
-    )
-
-
-def _unknown(shape: tuple[int, ...]) -> Float[np.ndarray, "L T E"]:
-    """Distributions that are not kept, in no memory."""
-    return np.broadcast_to(np.float16(np.nan), shape)
 
 
 def _untrained(
@@ -304,8 +296,8 @@ def _other_routers(
 
 def _causal(
     model: LoadedModel, splits: Mapping[str, PairSet], count: int, seed: int, progress: Progress
-) -> Causal:
-    """Rises of the loss on the first split, of which no concept or text comes twice."""
+) -> tuple[Causal, Removal]:
+    """What the first split's loss becomes without experts; no concept or text comes twice."""
     name, pairs = next(iter(splits.items()))
     order = np.random.default_rng(seed).permutation(len(pairs))
     _, first = np.unique(pairs.concept[order], return_index=True)
@@ -319,4 +311,5 @@ def _causal(
         for _, expert, rise in rises(halves, [layer]):
             found[layer, expert] = rise
     tokens = np.stack([halves.first_choices(code) for code in range(2)], axis=1)
-    return Causal(name, found, losses_as_it_is(halves), tokens)
+    removal = remove(halves, seed=seed, progress=progress)
+    return Causal(name, found, losses_as_it_is(halves), tokens), removal

@@ -25,6 +25,9 @@ class Intervention(NamedTuple):
     """Added to the logits that choose; -inf sends an expert's tokens to their next best."""
     silence: Bool[Array, "*L 2 E"]
     """Experts that give a token nothing: it keeps its residual alone, as if it were dropped."""
+    force: Int[Array, "*L n"] | None = None
+    """First choices that single tokens must take, whatever their gates say; -1 where a token is
+    free. A gate weighs as it would, so that a route is tried as the router could have chosen it."""
 
 
 class Decision(NamedTuple):
@@ -83,6 +86,10 @@ class Router(NamedTuple):
         if self.balance is not None:
             # An expert that an intervention switched off stays so, whatever its bias.
             scores = jnp.where(jnp.isneginf(noisy), -jnp.inf, gates + self.balance[modality])
+        if intervention is not None and intervention.force is not None:
+            force = intervention.force[:, None]
+            first = jax.nn.one_hot(intervention.force, config.experts, dtype=bool)
+            scores = jnp.where((force >= 0) & first, jnp.inf, scores)
         choice, priority = choose(scores, config.top_k)
         gate = weight = jnp.take_along_axis(gates, choice, axis=-1)
         if self.balance is not None:

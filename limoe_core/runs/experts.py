@@ -1,32 +1,33 @@
 """What the experts of a step do, measured on many pairs by `evaluate --experts` and kept in a run.
 
-One file a step, `<run>/experts/<step>.npz`. It holds every router's decisions, in a byte or two a
-token and layer, and of gate distributions only their means: a hundred times less than traces take.
-Whatever can be counted of a trace can be counted of it.
+One file a step, `<run>/experts/<step>.npz`. It holds every router's decisions as a trace
+(docs/trace-format.md) without scores, in a byte or two a token and layer, and of gate distributions
+only their means. Whatever can be counted of a trace can be counted of it.
 """
 
 from __future__ import annotations
 
+import io
 import json
+import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Integer, Shaped, UInt8
+from jaxtyping import Bool, Float, Integer, UInt8
 
 from limoe_core.arrays import read_arrays
 from limoe_core.config import ModelConfig
 from limoe_core.confined import ANYWHERE
 from limoe_core.files import from_json, replacing
 from limoe_core.runs.files import MOST_ARRAYS, entries, is_step, opened
-from limoe_core.trace import IMAGE, MODALITIES, TEXT, RoutingTrace
+from limoe_core.trace import MODALITIES, RoutingTrace
 
 _FORMAT = 1
 _SUFFIX = ".npz"
-#: Gate values are kept as whole numbers up to this.
+#: Gate values are kept in so many steps.
 _GATES = 255
 
 
@@ -56,26 +57,28 @@ class Causal:
 
 
 @dataclass(frozen=True, eq=False)
+class Removal:
+    """Losses and answers of M pairs with more and more experts off, by `limoe_core.evaluation`."""
+
+    removed: Integer[np.ndarray, " S"]
+    """Experts that are off, over all layers."""
+    losses: Float[np.ndarray, "2 O S M"]
+    """By modality that feels it and order: the first takes the most needed experts first, the
+    others are random."""
+    right: Bool[np.ndarray, "2 O S M"]
+    """Whether the picture's own text is nearest to it among those of all M pairs."""
+
+
+@dataclass(frozen=True, eq=False)
 class ExpertRecord:
-    """Routing of N pairs of the run's own splits, T tokens in L layers with E experts and K choices
-    a token."""
+    """What the experts of a step do, on N pairs of the run's own splits."""
 
     told: Mapping[str, Any]
     """How it was measured: step, data, splits (pairs of each), seed, group (pairs that were routed
-    together), capacity_factor, image_size, grid."""
-    layers: Integer[np.ndarray, " L"]
-    """Block numbers of the MoE layers, counted from 1."""
-    modality: UInt8[np.ndarray, " T"]
-    pair: Integer[np.ndarray, " T"]
-    position: Integer[np.ndarray, " T"]
-    piece: Shaped[np.ndarray, " T"]
-    captions: Shaped[np.ndarray, " N"]
-    expert: Integer[np.ndarray, "L T K"]
-    """Choices, best first."""
-    gate: Float[np.ndarray, "L T K"]
-    """Their gate values, to 1/510."""
-    dropped: Bool[np.ndarray, "L T K"]
-    """At training's capacity."""
+    together), capacity_factor."""
+    trace: RoutingTrace
+    """Every router's decisions at training's capacity, gates to 1/510; without distributions over
+    experts and embeddings. About each pair: split, concept, name, category, style, language."""
     mean_probs: Float[np.ndarray, "L 2 E"]
     """Average gate distribution of each modality."""
     token_entropy: Float[np.ndarray, "L 2"]
@@ -84,8 +87,7 @@ class ExpertRecord:
     """Choices of the same tokens at step 0, by pair; None where that step cannot be made again."""
     others: OtherRouters
     causal: Causal
-    meta: dict[str, np.ndarray] = field(default_factory=dict)
-    """Of each pair, (N,) str: split, concept, name, category, style, language."""
+    removal: Removal
 
     @property
     def step(self) -> int:
@@ -95,42 +97,7 @@ class ExpertRecord:
     @property
     def pairs(self) -> int:
         """Pairs (N)."""
-        return len(self.captions)
-
-    @property
-    def experts(self) -> int:
-        """Experts of a layer (E)."""
-        return self.mean_probs.shape[2]
-
-    @cached_property
-    def trace(self) -> RoutingTrace:
-        """The decisions as a trace, for all that is counted of one.
-
-        Distributions over experts and embeddings are not kept: they are NaN.
-        """
-        grid, side = self.told["grid"], self.told["image_size"] // self.told["grid"]
-        rows, columns = np.divmod(self.position.astype(np.int32), grid)
-        corners = side * np.stack([columns, rows, columns + 1, rows + 1], axis=-1)
-        nothing = np.full((self.pairs, 1), np.nan, np.float16)
-        shape = (*self.expert.shape[:2], self.experts)
-        return RoutingTrace(
-            layers=self.layers,
-            modality=self.modality,
-            pair=self.pair,
-            position=self.position,
-            piece=self.piece,
-            box=np.where((self.modality == TEXT)[:, None], -1, corners).astype(np.int32),
-            probs=np.broadcast_to(np.float16(np.nan), shape),
-            expert=self.expert,
-            gate=self.gate,
-            dropped=self.dropped,
-            captions=self.captions,
-            image_embeddings=nothing,
-            text_embeddings=nothing,
-            image_size=self.told["image_size"],
-            grid=grid,
-            meta=self.meta,
-        )
+        return self.trace.num_pairs
 
     @property
     def summary(self) -> dict[str, Any]:
@@ -143,35 +110,35 @@ class ExpertRecord:
                     "layer": int(block),
                     **{
                         modality: {
-                            "dropped": float(self.dropped[layer, self.modality == code].mean()),
+                            "dropped": float(self.trace.dropped[layer, self._mask(code)].mean()),
                             "token_entropy": float(self.token_entropy[layer, code]),
                             "largest_share": float(self.largest_shares[layer, code]),
                         }
                         for code, modality in enumerate(MODALITIES)
                     },
                 }
-                for layer, block in enumerate(self.layers)
+                for layer, block in enumerate(self.trace.layers)
             ],
         }
 
     @property
     def largest_shares(self) -> Float[np.ndarray, "L 2"]:
         """The largest share of a modality's choices that one expert has."""
-        shares = [
-            [
-                np.bincount(chosen[self.modality == code].reshape(-1)).max(initial=0)
-                / max(1, np.count_nonzero(self.modality == code) * chosen.shape[1])
-                for code in range(len(MODALITIES))
-            ]
-            for chosen in self.expert.astype(np.int64)
-        ]
-        return np.array(shares)
+        found = np.zeros((self.trace.num_layers, len(MODALITIES)))
+        for layer, chosen in enumerate(self.trace.expert.astype(np.int64)):
+            for code in range(len(MODALITIES)):
+                counts = np.bincount(chosen[self._mask(code)].reshape(-1))
+                found[layer, code] = counts.max(initial=0) / max(1, counts.sum())
+        return found
+
+    def _mask(self, code: int) -> Bool[np.ndarray, " T"]:
+        return self.trace.modality == code
 
     def __repr__(self) -> str:
         splits = ", ".join(f"{n:,} of {name}" for name, n in self.told["splits"].items())
         return (
             f"ExpertRecord(step={self.step}, pairs={self.pairs}: {splits} of {self.told['data']}; "
-            f"blocks {', '.join(map(str, self.layers))}, {self.experts} experts)"
+            f"blocks {', '.join(map(str, self.trace.layers))}, {self.trace.num_experts} experts)"
         )
 
 
@@ -192,24 +159,24 @@ def path(folder: Path, step: int) -> Path:
 
 def write(file: Path, record: ExpertRecord) -> None:
     """Writes the file, whole or not at all."""
-    others, causal = record.others, record.causal
+    others, causal, removal = record.others, record.causal, record.removal
     header = {
         "format": _FORMAT,
         "told": dict(record.told),
         "others": {"names": list(others.names), "pairs": others.pairs},
         "causal": {"split": causal.split},
     }
-    small = np.uint8 if record.experts <= 256 else np.uint16
     arrays = {
-        **{name: getattr(record, name) for name in _PLAIN},
-        "expert": record.expert.astype(small),
-        "gate": np.round(record.gate * _GATES).astype(np.uint8),
-        "dropped": np.packbits(record.dropped),
+        "trace": _as_bytes(record.trace),
+        "mean_probs": record.mean_probs.astype(np.float32),
+        "token_entropy": record.token_entropy.astype(np.float32),
         "others": others.counts.astype(np.uint32),
         "rises": causal.rises.astype(np.float16),
         "losses": causal.losses.astype(np.float32),
         "causal_tokens": causal.tokens.astype(np.uint32),
-        **{f"meta.{name}": values for name, values in record.meta.items()},
+        "removed": removal.removed.astype(np.uint32),
+        "removal_losses": removal.losses.astype(np.float16),
+        "right": removal.right.astype(np.uint8),
     }
     if record.untrained is not None:
         arrays["untrained"] = record.untrained.astype(np.uint16)
@@ -218,17 +185,16 @@ def write(file: Path, record: ExpertRecord) -> None:
         np.savez_compressed(content, header=np.array(json.dumps(header)), **arrays)
 
 
-#: Arrays that are stored as they are.
-_PLAIN = (
-    *("layers", "modality", "pair", "position", "piece", "captions"),
-    *("mean_probs", "token_entropy"),
-)
+def _as_bytes(trace: RoutingTrace) -> UInt8[np.ndarray, " b"]:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "trace.npz"
+        trace.save(file, gate_steps=_GATES)
+        return np.frombuffer(file.read_bytes(), np.uint8)
+
+
 #: Kind of NumPy's types and dimensions of every array of a file.
 _KINDS = {
-    **dict.fromkeys(("layers", "pair", "position", "modality"), ("iu", 1)),
-    **dict.fromkeys(("piece", "captions"), ("U", 1)),
-    **dict.fromkeys(("expert", "gate"), ("u", 3)),
-    "dropped": ("u", 1),
+    "trace": ("u", 1),
     "mean_probs": ("f", 3),
     "token_entropy": ("f", 2),
     "untrained": ("u", 4),
@@ -236,6 +202,9 @@ _KINDS = {
     "rises": ("f", 4),
     "losses": ("f", 1),
     "causal_tokens": ("u", 3),
+    "removed": ("u", 1),
+    "removal_losses": ("f", 4),
+    "right": ("u", 4),
 }
 
 
@@ -248,10 +217,31 @@ def read(file: Path, model: ModelConfig, within: Path = ANYWHERE) -> ExpertRecor
     with opened(file, MOST_ARRAYS, within) as content:
         arrays = {**read_arrays(content)}
         header = _header(str(arrays.pop("header")))
-        meta = {name[5:]: arrays.pop(name) for name in list(arrays) if name.startswith("meta.")}
-        _require_kinds(arrays, meta)
-        record = _record(header, arrays, meta)
-        _require_sense(record, model)
+        _require_kinds(arrays)
+        trace = RoutingTrace.load(io.BytesIO(arrays["trace"].astype(np.uint8).tobytes()))
+        others, causal = header["others"], header["causal"]
+        record = ExpertRecord(
+            told=header["told"],
+            trace=trace,
+            mean_probs=arrays["mean_probs"],
+            token_entropy=arrays["token_entropy"],
+            untrained=arrays["untrained"].astype(np.int64) if "untrained" in arrays else None,
+            others=OtherRouters(
+                tuple(others["names"]), arrays["others"].astype(np.int64), others["pairs"]
+            ),
+            causal=Causal(
+                causal["split"],
+                arrays["rises"],
+                arrays["losses"],
+                arrays["causal_tokens"].astype(np.int64),
+            ),
+            removal=Removal(
+                arrays["removed"].astype(np.int64),
+                arrays["removal_losses"],
+                arrays["right"].astype(bool),
+            ),
+        )
+        _require_fit(record, model)
     return record
 
 
@@ -262,101 +252,73 @@ def _header(text: str) -> dict[str, Any]:
     told, others, causal = (header.get(name) for name in ("told", "others", "causal"))
     if not all(isinstance(part, dict) for part in (told, others, causal)):
         raise ValueError("it does not say how it was measured")
-    for name in ("step", "grid", "image_size", "group", "seed"):
-        if type(told.get(name)) is not int or not 0 <= told[name] < 2**31:
+    for name in ("step", "group", "seed"):
+        if type(told.get(name)) is not int or not 0 <= told[name] < 2**63:
             raise ValueError(f"{name} is no number")
-    splits = told.get("splits")
+    if type(told.get("capacity_factor")) not in (int, float):
+        raise ValueError("capacity_factor is no number")
+    splits, names = told.get("splits"), others.get("names")
     if not isinstance(splits, dict) or not all(type(n) is int for n in splits.values()):
         raise ValueError("it does not say which splits its pairs are of")
-    names = others.get("names")
     if not isinstance(names, list) or type(others.get("pairs")) is not int:
         raise ValueError("it does not say which other routers it has")
-    texts = [told.get("data"), causal.get("split"), *names]
-    if not all(isinstance(text, str) and len(text) <= 200 for text in (*texts, *splits)):
+    texts = [told.get("data"), causal.get("split"), *names, *splits]
+    if not all(isinstance(text, str) and len(text) <= 200 for text in texts):
         raise ValueError("a name in it is no name")
     return header
 
 
-def _require_kinds(arrays: Mapping[str, np.ndarray], meta: Mapping[str, np.ndarray]) -> None:
+def _require_kinds(arrays: Mapping[str, np.ndarray]) -> None:
     for name in _KINDS.keys() - {"untrained"} - arrays.keys():
         raise ValueError(f"it has no {name}")
     for name, array in arrays.items():
         kind, dimensions = _KINDS.get(name, ("", 0))
         if array.dtype.kind not in kind or array.ndim != dimensions or array.dtype == np.uint64:
             raise ValueError(f"{name[:40]!r} is {array.dtype} with {array.ndim} dimensions")
-    for name, values in meta.items():
-        if values.dtype.kind != "U" or values.shape != arrays["captions"].shape:
-            raise ValueError(f"meta {name[:40]!r} is not one text for each pair")
 
 
-def _record(
-    header: Mapping[str, Any], arrays: Mapping[str, np.ndarray], meta: dict[str, np.ndarray]
-) -> ExpertRecord:
-    shape = arrays["expert"].shape
-    bits = np.unpackbits(arrays["dropped"], count=int(np.prod(shape)))
-    others = header["others"]
-    return ExpertRecord(
-        told=header["told"],
-        **{name: arrays[name] for name in _PLAIN},
-        expert=arrays["expert"].astype(np.int16),
-        gate=arrays["gate"].astype(np.float32) / _GATES,
-        dropped=bits.reshape(shape).astype(bool),
-        untrained=arrays["untrained"].astype(np.int64) if "untrained" in arrays else None,
-        others=OtherRouters(
-            tuple(others["names"]), arrays["others"].astype(np.int64), others["pairs"]
-        ),
-        causal=Causal(
-            header["causal"]["split"],
-            arrays["rises"],
-            arrays["losses"],
-            arrays["causal_tokens"].astype(np.int64),
-        ),
-        meta=meta,
-    )
-
-
-def _require_sense(record: ExpertRecord, model: ModelConfig) -> None:
+def _require_fit(record: ExpertRecord, model: ModelConfig) -> None:
     """Refuses what does not fit together, or is of another model.
 
     Raises:
       ValueError: it does not, and how.
     """
-    layers, tokens, pairs = len(record.layers), len(record.modality), record.pairs
-    experts, measured = model.experts, len(record.causal.losses)
-    blocks = tuple(block + 1 for block in model.moe_layers)
-    if tuple(record.layers.tolist()) != blocks or record.experts != experts:
+    trace, experts = record.trace, model.experts
+    layers, pairs, measured = trace.num_layers, record.pairs, len(record.causal.losses)
+    of_model = (
+        tuple(block + 1 for block in model.moe_layers),
+        *(model.experts, model.top_k, model.grid, model.image_size),
+    )
+    found = (
+        tuple(trace.layers.tolist()),
+        *(trace.num_experts, trace.top_k, trace.grid, trace.image_size),
+    )
+    if found != of_model:
         raise ValueError(f"it is of another model: config.json has {model.summary}")
-    if (record.told["grid"], record.told["image_size"]) != (model.grid, model.image_size):
-        raise ValueError("it is of a model with pictures of another size")
-    if not tokens or not pairs or not measured:
-        raise ValueError("it holds no tokens")
-    kinds = len(record.others.names)
-    draws = record.others.counts.shape[2]
+    left = record.removal.losses.shape[3]
+    if not (trace.num_tokens and measured and left and record.removal.losses.shape[1] > 1):
+        raise ValueError("it holds no tokens, or no pairs to switch experts off for")
+    kinds, draws = len(record.others.names), record.others.counts.shape[2]
     wanted: dict[str, tuple[np.ndarray, tuple[int, ...]]] = {
-        **{name: (getattr(record, name), (tokens,)) for name in ("pair", "position", "piece")},
-        "expert": (record.expert, (layers, tokens, model.top_k)),
-        "gate": (record.gate, (layers, tokens, model.top_k)),
         "mean_probs": (record.mean_probs, (layers, 2, experts)),
         "token_entropy": (record.token_entropy, (layers, 2)),
         "others": (record.others.counts, (kinds, layers, draws, 2, experts)),
         "rises": (record.causal.rises, (layers, experts, 2, measured)),
         "causal_tokens": (record.causal.tokens, (layers, 2, experts)),
+        "removal_losses": (
+            record.removal.losses,
+            (2, *record.removal.losses.shape[1:2], len(record.removal.removed), left),
+        ),
+        "right": (record.removal.right, record.removal.losses.shape),
     }
     if record.untrained is not None:
         wanted["untrained"] = (record.untrained, (layers, pairs, 2, experts))
     for name, (array, shape) in wanted.items():
         if array.shape != shape:
             raise ValueError(f"{name} has the shape {array.shape}, not {shape}")
-    bounds = {
-        "modality": (record.modality, len(MODALITIES)),
-        "pair": (record.pair, pairs),
-        "expert": (record.expert, experts),
-        "position in a picture": (record.position[record.modality == IMAGE], model.patches),
-        "position in a text": (record.position[record.modality == TEXT], model.text_length),
-    }
-    for name, (values, most) in bounds.items():
-        if values.size and (values.min() < 0 or values.max() >= most):
-            raise ValueError(f"{name} names something that is not there")
-    numbers = (record.mean_probs, record.token_entropy, record.causal.rises, record.causal.losses)
+    numbers = (
+        *(record.mean_probs, record.token_entropy, record.causal.rises, record.causal.losses),
+        record.removal.losses,
+    )
     if not all(np.isfinite(each).all() for each in numbers):
         raise ValueError("it holds numbers that are not finite")

@@ -13,6 +13,7 @@ from hypothesis.extra import numpy as hnp
 from sklearn.metrics import adjusted_mutual_info_score
 
 import analysis
+from analysis.agreement import ami
 from analysis.nulls import (
     AdjustedInformation,
     exchanged_units,
@@ -108,11 +109,10 @@ def test_the_null_of_a_category_is_of_other_concepts(trace_of):
     expert = np.broadcast_to(chosen[None, :, None], trace.expert.shape).astype(np.int16)
     trace = dataclasses.replace(trace, expert=expert)
     image = trace.modality == 0
-    agreement = AdjustedInformation(chosen[image])
     values, shares = [], []
     for _ in range(200):
         category = rng.permutation(np.arange(12) % 3)[trace.pair // 4][image]
-        values.append(agreement(category))
+        values.append(ami(chosen[image], category))
         shares.append(np.mean(chosen[image][category == 0] == 1))
     frame = analysis.agreement_with_labels(trace, samples=40)
     row = frame[(frame["modality"] == "image") & (frame["label"] == "category")].iloc[0]
