@@ -30,6 +30,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it equal t
     )
     from analysis.chosen_together import coactivation
     from analysis.colours import expert_colour, expert_label, text_colour
+    from analysis.comparison import compare_accuracies
     from analysis.divergence import jensen_shannon, routing_divergence
     from analysis.emergence import (
         health_over_steps,
@@ -85,6 +86,7 @@ _HOME = {
     "causal_specialisation": "causal",
     "choice_counts": "shares",
     "coactivation": "chosen_together",
+    "compare_accuracies": "comparison",
     "confusions": "accuracy",
     "data_pairs": "pairs",
     "data_pictures": "picture_sets",

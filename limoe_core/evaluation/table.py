@@ -69,6 +69,12 @@ def _zero_shot(title: str, results: Mapping[str, Any]) -> Table:
     language = values[0]["headline_language"]
     row(f"top-1 {language}", (percent(r["top1"]) for r in values))
     row(f"top-5 {language}", (percent(r["top5"]) for r in values))
+    if all("chance" in r for r in values):
+        row("  guessing", (f"{100 * r['chance']['top1']:.1f}" for r in values))
+    for features, called in (("pixels", "pixels"), ("hog_colour", "HOG, colour")):
+        if any("nearest_picture" in r for r in values):
+            found = (r.get("nearest_picture", {}).get(features) for r in values)
+            row(f"  nearest: {called}", (percent(f["top1"]) if f else "" for f in found))
     if all("prompt_ensemble" in r for r in values):
         row("  ensemble", (percent(r["prompt_ensemble"]["top1"]) for r in values))
     row("  ceiling", (f"{100 * r['ceiling']:.1f}" for r in values), last=True)

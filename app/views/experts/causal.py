@@ -82,6 +82,32 @@ def show(source: Source) -> None:
             f"{frame['chance'].iloc[0]:.3f} by chance), so a rise or fall of its loss says little.",
         )
     _table(source, frame)
+    _removal(source)
+
+
+def _removal(source: Source) -> None:
+    st.subheader("With more and more experts off", anchor=False, help=TERMS["removal"])
+    if source.measured is None:
+        st.caption(
+            "Not measured at this step: `python -m limoe_core.evaluate --experts` does so, and "
+            "keeps the result in the run."
+        )
+        return
+    frame = recorded.measured(analysis.measured_removal, source.measured)
+    first = frame.value.iloc[0]
+    orders = source.measured.value.removal.losses.shape[1] - 1
+    for column, measure in zip(st.columns(2), ("loss", "top1"), strict=True):
+        with column:
+            figures.show(
+                record(drawn.removal_figure, frame, measure),
+                frame,
+                file=source.file(f"removal-{measure}"),
+                note=f"n = {int(first['pairs']):,} pairs of {source.measured.value.causal.split}; "
+                "which experts are needed most was measured on as many others. Experts are off for "
+                "the tokens of one modality alone; each layer keeps "
+                f"{messages.counted(source.run.config.model.top_k, 'expert')}. Bars: 95 % over "
+                f"pairs, and over {orders} random orders.",
+            )
 
 
 def _choose_variant() -> Variant:

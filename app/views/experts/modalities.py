@@ -61,6 +61,7 @@ def show(source: Source) -> None:
         )
         if baselines is not None:
             take_away(baselines, file=source.file("baselines"), what="the baselines")
+    _divergence(source)
     st.subheader("All layers", anchor=False, help=TERMS["layer"])
     figures.show(
         record(drawn.shares_figure, roles),
@@ -78,6 +79,20 @@ def show(source: Source) -> None:
         health,
         file=source.file("router-health"),
         what="the table of entropies and drops",
+    )
+
+
+def _divergence(source: Source) -> None:
+    frame = source.measure(analysis.routing_divergence)
+    st.subheader("How far apart the modalities are routed", anchor=False, help=TERMS["divergence"])
+    first = frame.value.iloc[0]
+    figures.show(
+        record(drawn.divergence_figure, frame),
+        frame,
+        file=source.file("divergence"),
+        note="Jensen–Shannon divergence of image and text routing, in bits. 95 % intervals: "
+        f"jackknife over the {first['resampled']} of {int(first['pairs']):,} pairs. Dashes: what "
+        "95 % of values stay below where picture and text of random pairs change places.",
     )
 
 

@@ -186,11 +186,9 @@ def test_a_damaged_record_and_one_of_another_model_are_refused(
     other.save_experts(record)
     with pytest.raises(RunError, match="another model"):
         other.experts(STEP)
-    for change in (
-        {"mean_probs": record.mean_probs[:1]},
-        {"token_entropy": np.full((2, 2), np.nan)},
-    ):
-        run.save_experts(dataclasses.replace(record, **change))
+    for name in ("mean_probs", "token_entropy"):
+        unknown = np.full_like(getattr(record, name), np.nan)
+        run.save_experts(dataclasses.replace(record, **{name: unknown}))
         with pytest.raises(RunError, match="damaged"):
             run.experts(STEP)
 
