@@ -18,8 +18,8 @@ _ACCURACY = [
     "chance", "ceiling", "data",
 ]  # fmt: skip
 _RETRIEVAL = [
-    "task", "split", "step", "language", "direction", "k", "value", "low", "high", "images",
-    "texts", "data",
+    "task", "split", "step", "language", "direction", "k", "value", "low", "high", "chance",
+    "images", "texts", "data",
 ]  # fmt: skip
 _GROUPS = {"categories": "category", "styles": "style", "strata": "stratum"}
 #: Names of baselines that need no model, by the features of `limoe_core.evaluation.neighbours`.
@@ -99,7 +99,8 @@ def retrieval_frame(run: EvaluatedRun, step: int | None = None) -> pd.DataFrame:
     """Recall at k in both directions that `limoe_core.evaluate` stored in the run.
 
     Columns: task, split, step, language, direction ("image to text" or "text to image"), k, value,
-    low, high (95 % interval), images and texts (numbers of candidates), data.
+    low, high (95 % interval), chance (of a random order; NaN in results of earlier versions),
+    images and texts (numbers of candidates), data.
     """
     rows = [
         {
@@ -110,6 +111,7 @@ def retrieval_frame(run: EvaluatedRun, step: int | None = None) -> pd.DataFrame:
             "direction": way.replace("_", " "),
             "k": int(name.removeprefix("r")),
             **estimate,
+            "chance": values.get("chance", {}).get(way, {}).get(name, np.nan),
             "images": result["n"],
             "texts": values["texts"],
             "data": result["data"],

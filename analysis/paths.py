@@ -53,7 +53,7 @@ def transitions(trace: RoutingTrace) -> pd.DataFrame:
     """Token counts from each expert of a layer to each expert of the next, by modality.
 
     Columns: modality, layer, expert, next_layer, next_expert, tokens, share (of the modality's
-    tokens); only rows with tokens.
+    tokens), independent (the share if the two layers chose independently); only rows with tokens.
 
     Raises:
       AnalysisError: it is not a trace.
@@ -66,6 +66,7 @@ def transitions(trace: RoutingTrace) -> pd.DataFrame:
             table = np.zeros((trace.num_experts, trace.num_experts), np.int64)
             here, there = trace.expert[layer, mask, 0], trace.expert[layer + 1, mask, 0]
             np.add.at(table, (here.astype(int), there.astype(int)), 1)
+            before, after = table.sum(axis=1), table.sum(axis=0)
             for expert, following in np.argwhere(table):
                 rows.append(
                     {
@@ -76,7 +77,9 @@ def transitions(trace: RoutingTrace) -> pd.DataFrame:
                         "next_expert": int(following),
                         "tokens": int(table[expert, following]),
                         "share": table[expert, following] / mask.sum(),
+                        "independent": before[expert] * after[following] / mask.sum() ** 2,
                     }
                 )
     columns = ["modality", "layer", "expert", "next_layer", "next_expert", "tokens", "share"]
+    columns.append("independent")
     return pd.DataFrame(rows, columns=columns)

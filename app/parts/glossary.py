@@ -83,7 +83,7 @@ TERMS: dict[str, str] = {
     "or routers with random weights, show on the same inputs?",
     "saturation": "Router saturation (OLMoE): the share of the probe tokens that are already "
     "routed as at the last step. Routers that ignore their input agree by chance: compare with "
-    "step 0.",
+    "step 0, and with chance in the exported numbers.",
     "zero-shot": "A picture is classified by the text whose embedding is nearest to its own; the "
     "model was never trained on these classes as classes.",
     "temperature": "The learned number that divides cosine similarities before the softmax: the "

@@ -96,6 +96,9 @@ def _retrieval(title: str, results: Mapping[str, Any]) -> Table:
         for k in (1, 5, 10):
             name = f"{way.replace('_', ' ')} R@{k}"
             table.add_row(name, *(percent(r[way][f"r{k}"]) for r in values))
+            if all("chance" in r for r in values):
+                found = (f"{100 * r['chance'][way][f'r{k}']:.1f}" for r in values)
+                table.add_row("  guessing", *found)
     return table
 
 
@@ -107,6 +110,7 @@ def _linear_probe(title: str, results: Mapping[str, Any]) -> Table:
     table.add_row("examples of each class", *(f"{r['shots']}" for r in values))
     table.add_row("draws", *(f"{r['draws']}" for r in values), end_section=True)
     table.add_row("top-1", *(percent(r["top1"]) for r in values))
+    table.add_row("  guessing", *(f"{100 / r['ways']:.1f}" for r in values))
     return table
 
 

@@ -152,6 +152,8 @@ def _retrieval(result: _Table) -> None:
                 if not re.fullmatch(r"r[0-9]{1,4}", name):
                     raise _Wrong(f"{name[:40]!r} is no recall")
                 recalls.estimate(name)
+                if "chance" in language.values:
+                    language.table("chance").table(way).share(name)
 
 
 @dataclass(frozen=True)

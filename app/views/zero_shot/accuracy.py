@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Hashable, Mapping
+from math import isnan
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -247,8 +248,9 @@ def _retrieval(run: Run, step: int) -> None:
     )
     table = frame.assign(
         recall=[
-            f"{value:.1%} ({low:.1%} to {high:.1%})"
-            for value, low, high in zip(frame["value"], frame["low"], frame["high"], strict=True)
+            f"{row['value']:.1%} ({row['low']:.1%} to {row['high']:.1%})"
+            + ("" if isnan(row["chance"]) else f"; chance {row['chance']:.1%}")
+            for row in frame.to_dict("records")
         ]
     ).pivot(
         index=["split", "language", "direction", "images", "texts"], columns="k", values="recall"
