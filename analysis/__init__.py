@@ -3,6 +3,19 @@
     from limoe_lens import analysis  # in a clone, `import analysis` does as well
     frame = analysis.to_frame(trace)
 
+Who routes what: `roles(trace)`, `modality_specialisation(trace)`, `routing_divergence(trace)`,
+`coactivation(trace)`, `expert_paths(trace, "image")`, `agreement_with_labels(trace)`,
+`expert_preferences(trace, layer, "category", "image")`.
+What the inputs give by themselves: `sceptics_check(trace)` and `routing_overlap(trace)`, of
+`model.trace(images, texts, hidden=True)`.
+What experts and routers do to the loss: `causal_specialisation(model, images, texts)`,
+`experts_removed(model, images, texts)`, `gate_swap(model, donor, images, texts)`,
+`routing_regret(model, images, texts)`.
+Of a step that `evaluate --experts` measured: all of the first, of `run.experts(step).trace`, and
+`specialisation_baselines`, `measured_health`, `measured_causes` and `measured_removal` of
+`run.experts(step)`.
+Of two runs: `compare_accuracies(answers, others)`.
+
 Every name below is loaded when it is first used, so that importing the package costs nothing.
 """
 

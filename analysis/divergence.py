@@ -92,7 +92,7 @@ def _by_chance(
     rng = np.random.default_rng(seed)
     change = rng.integers(2, size=(samples, len(counts)))
     # Where a pair changes places, its first row goes to the second sum and the other way round.
-    moved = np.einsum("sn,nme->sme", change, counts[:, ::-1] - counts)
+    moved = np.einsum("sn,nab->sab", change, counts[:, ::-1] - counts)
     swapped = counts.sum(axis=0) + moved
     # A resample may leave a modality without tokens, where most pairs have one half alone.
     return np.nan_to_num(jensen_shannon(swapped))
