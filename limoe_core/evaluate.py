@@ -1,9 +1,11 @@
 """python -m limoe_core.evaluate: what a run's model can do, zero-shot, in retrieval, and probed.
 
 Pictures of the test splits are classified by the names of concepts, in each language of the data
-set; see `limoe_core.evaluation.scoring` for what counts as right and
-`limoe_core.evaluation.intervals` for the intervals. Other data sets are asked by their name,
-whatever the run was trained on: `limoe_core.evaluation.known_sets`.
+set, beside what guessing and the nearest labelled picture give; see
+`limoe_core.evaluation.scoring` for what counts as right and `limoe_core.evaluation.intervals` for
+the intervals. Other data sets are asked by their name, whatever the run was trained on:
+`limoe_core.evaluation.known_sets`. What the experts do is measured if asked for:
+`limoe_core.evaluation.experts`.
 Everything is computed in float32. Results are printed, and then stored in the run. None replaces
 another that was made with other data or settings, or in a run that ships, unless that is asked for.
 """
