@@ -68,29 +68,35 @@ def agreement_with_labels(
             pair = trace.pair[mask]
             names, value = np.unique(label[mask], return_inverse=True)
             unit = exchanged_units(trace, mask, value)
-            chosen = trace.expert[:, mask, 0].astype(np.int64)
-            tables = [table(value, of_layer, len(names), trace.num_experts) for of_layer in chosen]
-            experts = [AdjustedInformation(found.sum(axis=0)) for found in tables]
+            # What a router chose for no expert is in a column of its own, which is left out.
+            experts = trace.num_experts
+            chosen = np.where(trace.chose[:, mask, 0], trace.expert[:, mask, 0], experts)
+            chosen = chosen.astype(np.int64)
+            tables = [
+                table(value, of_layer, len(names), experts + 1)[:, :-1] for of_layer in chosen
+            ]
+            measures = [AdjustedInformation(found.sum(axis=0)) for found in tables]
             others = np.array(
                 [
-                    [one(exchanged) for one, exchanged in zip(experts, of_layers, strict=True)]
+                    [one(found[:, :-1]) for one, found in zip(measures, of_layers, strict=True)]
                     for of_layers in tables_with_other_labels(
-                        value, unit, chosen, trace.num_experts, samples, seed
+                        value, unit, chosen, experts + 1, samples, seed
                     )
                 ]
             )
             for layer, block in enumerate(trace.layers):
-                found = experts[layer](tables[layer])
+                there = trace.chose[layer, mask, 0]
+                found = measures[layer](tables[layer])
                 rows.append(
                     {
                         "layer": int(block),
                         "modality": MODALITIES[code],
                         "label": by,
                         "ami": found,
-                        **_null(found, others[:, layer] if len(value) and samples else None),
+                        **_null(found, others[:, layer] if there.any() and samples else None),
                         "values": len(names),
-                        "pairs": len(np.unique(pair)),
-                        "tokens": int(mask.sum()),
+                        "pairs": len(np.unique(pair[there])),
+                        "tokens": int(there.sum()),
                     }
                 )
     return pd.DataFrame(rows, columns=_COLUMNS)

@@ -41,7 +41,8 @@ def coactivation(trace: RoutingTrace, *, samples: int = 200, seed: int = 0) -> p
     Returns: one row per layer, modality and two experts, with columns layer, modality, expert,
       other, together (tokens with both), share (of the modality's tokens), expected (that share
       under independent choices), lift (share / expected, 1 for none; NaN where it is expected of no
-      token), low, high (its 95 % interval, the expected share held fixed), tokens, pairs.
+      token), low, high (its 95 % interval, the expected share held fixed), tokens (with all
+      K choices), pairs.
 
     Raises:
       AnalysisError: tokens have one choice each, or `samples` is below 0.
@@ -55,14 +56,14 @@ def coactivation(trace: RoutingTrace, *, samples: int = 200, seed: int = 0) -> p
     frames = []
     for layer, block in enumerate(trace.layers):
         for code, modality in enumerate(MODALITIES):
-            tokens = np.flatnonzero(trace.modality == code)
+            tokens = np.flatnonzero((trace.modality == code) & trace.chose[layer].all(axis=-1))
             if not len(tokens):
                 continue
             chosen = trace.expert[layer, tokens].astype(np.int64)
             together = _together(chosen, trace.pair[tokens], drawn, trace.num_experts)[
                 :, one, other
             ]
-            shares = np.bincount(chosen[chosen >= 0], minlength=trace.num_experts) / len(tokens)
+            shares = np.bincount(chosen.reshape(-1), minlength=trace.num_experts) / len(tokens)
             expected = independent_pairs(shares)[one, other]
             share = together.sum(axis=0) / len(tokens)
             possible = expected > 1e-12
@@ -100,9 +101,8 @@ def _together(
     unit = drawn.of_pair[pair]
     for first in range(chosen.shape[1]):
         for second in range(first + 1, chosen.shape[1]):
-            both = (chosen[:, first] >= 0) & (chosen[:, second] >= 0)
-            low, high = np.sort(chosen[both][:, [first, second]], axis=1).T
-            np.add.at(found, (unit[both], low, high), 1)
+            low, high = np.sort(chosen[:, [first, second]], axis=1).T
+            np.add.at(found, (unit, low, high), 1)
     return found
 
 

@@ -17,7 +17,7 @@ from analysis.errors import AnalysisError
 from analysis.labels import token_labels
 from analysis.specialisation import modality_nmi
 from limoe_core.evaluation.unlearned import UNLEARNED, assignments
-from limoe_core.trace import IMAGE, MODALITIES, TEXT, RoutingTrace
+from limoe_core.trace import IMAGE, MODALITIES, OTHER, TEXT, RoutingTrace
 
 #: Ways to assign tokens to experts, in the order in which figures list them.
 ROUTERS = ("trained", *UNLEARNED)
@@ -45,6 +45,8 @@ def sceptics_check(trace: RoutingTrace, *, draws: int = 20, seed: int = 0) -> pd
     check_count(draws, "draws")
     if trace.hidden is None:
         raise AnalysisError("the sceptic's check needs the routers' inputs: trace with hidden=True")
+    # Of tokens that both modalities' numbers count, and that every router chose an expert for.
+    trace = trace.take((trace.modality < OTHER) & trace.chose[..., 0].all(axis=0))
     if len(np.unique(trace.modality)) < 2:
         raise AnalysisError("the sceptic's check needs both image and text tokens")
     labels = {
@@ -53,10 +55,12 @@ def sceptics_check(trace: RoutingTrace, *, draws: int = 20, seed: int = 0) -> pd
         for by in names
         if by in ("position", "script") or by in trace.meta
     }
+    assert trace.hidden is not None
     rows = []
     for layer, block in enumerate(trace.layers):
         inputs = trace.hidden[layer].astype(np.float64)
-        made = assignments(inputs, trace.modality, trace.num_experts, draws, (seed, layer))
+        experts = int(trace.experts[layer])
+        made = assignments(inputs, trace.modality, experts, draws, (seed, layer))
         trained = {"trained": [trace.expert[layer, :, 0].astype(np.int64)]}
         for router, chosen_by in {**trained, **made}.items():
             found = [_measures(trace, chosen, labels) for chosen in chosen_by]

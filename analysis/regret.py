@@ -227,8 +227,8 @@ class _Routes:
         pixels = np.repeat(half.pixels, full if code == IMAGE else 0, axis=0)
         ids = np.repeat(half.ids, full if code == TEXT else 0, axis=0)
         length = config.patches if code == IMAGE else config.text_length
-        force = np.full((layers, full * length), -1, np.int32)
-        force[:, np.arange(count) * length + position] = routes.T
+        forced = np.full((layers, full * length), -1, np.int32)
+        forced[:, np.arange(count) * length + position] = routes.T
         output = self._model.functional.forward(
             self._model.params,
             pixels,
@@ -237,7 +237,7 @@ class _Routes:
             Intervention(
                 np.zeros((layers, 2, config.experts), np.float32),
                 np.zeros((layers, 2, config.experts), bool),
-                force,
+                forced,
             ),
             capacity_factor=0.0,
             batch_priority=config.batch_priority,

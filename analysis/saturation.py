@@ -40,9 +40,7 @@ def router_saturation(traces: Mapping[int, RoutingTrace]) -> pd.DataFrame:
                         "step": step,
                         "layer": int(block),
                         "modality": modality,
-                        "saturation": float(agreement[layer, mask].mean())
-                        if mask.any()
-                        else np.nan,
+                        "saturation": _mean(agreement[layer, mask]),
                         "chance": float(shares[0] @ shares[1]) / trace.top_k,
                         "tokens": int(mask.sum()),
                     }
@@ -52,16 +50,29 @@ def router_saturation(traces: Mapping[int, RoutingTrace]) -> pd.DataFrame:
 
 def _shares(trace: RoutingTrace, layer: int, mask: np.ndarray) -> np.ndarray:
     """Share of some tokens that choose each expert, (E,)."""
-    if not mask.any():
+    chosen = trace.expert[layer, mask].astype(np.int64)
+    if not np.any(chosen >= 0):
         return np.full(trace.num_experts, np.nan)
-    chosen = trace.expert[layer, mask].astype(np.int64).reshape(-1)
-    return np.bincount(chosen, minlength=trace.num_experts) / mask.sum()
+    counts = np.bincount(chosen[chosen >= 0], minlength=trace.num_experts)
+    return counts / np.count_nonzero(chosen[:, 0] >= 0)
+
+
+def _mean(values: np.ndarray) -> float:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else float("nan")
 
 
 def choice_overlap(one: RoutingTrace, other: RoutingTrace) -> np.ndarray:
-    """Share of each token's K chosen experts that both traces have in common, (L, T)."""
-    common = one.expert[..., :, None] == other.expert[..., None, :]
-    return common.any(axis=-1).mean(axis=-1)
+    """Share of each token's K chosen experts that both traces have in common, (L, T).
+
+    NaN where neither chose any.
+    """
+    common = np.zeros(one.expert.shape[:2])
+    for choice in range(one.top_k):
+        mine = one.expert[..., choice, None]
+        common += ((mine == other.expert) & (mine >= 0)).any(axis=-1)
+    made = np.maximum(one.chose.sum(axis=-1), other.chose.sum(axis=-1))
+    return np.divide(common, made, out=np.full(common.shape, np.nan), where=made > 0)
 
 
 def require_same_tokens(

@@ -10,8 +10,14 @@ from scipy.special import entr
 from analysis.arguments import check_count, check_share, counts_by_modality
 from analysis.errors import AnalysisError
 from analysis.resampling import jackknife, units
-from analysis.shares import UNUSED, balanced_shares, expert_shares, pair_counts
-from limoe_core.trace import RoutingTrace
+from analysis.shares import (
+    UNUSED,
+    balanced_shares,
+    expert_shares,
+    pair_counts,
+    reachable_experts,
+)
+from limoe_core.trace import OTHER, RoutingTrace
 
 #: An expert of one modality has more than this share of its tokens from it, modalities balanced.
 PURE = 0.9
@@ -61,7 +67,9 @@ def modality_specialisation(
     Returns: one row per layer, with columns layer, nmi, corrected (nmi less its bias), low, high
       (around the corrected value; NaN of a single pair, and where the value is 0 or 1 as it
       stands, of which pairs left out say nothing), resampled ("pairs" or "concepts": what is left
-      out), pairs, tokens.
+      out), by_design (the NMI that routers would have which spread each modality evenly over the
+      experts that it can choose: 0 unless the model has experts for one modality), pairs, tokens
+      (those of the two modalities).
 
     Raises:
       AnalysisError: the trace lacks one of the modalities altogether, `samples` is not positive, or
@@ -76,6 +84,7 @@ def modality_specialisation(
         )
     drawn = units(trace)
     rows = []
+    design = modality_nmi(reachable_experts(trace).astype(np.float64))
     for layer, block in enumerate(trace.layers):
         corrected, low, high = jackknife(drawn.total(counts[layer]), modality_nmi, level)
         rows.append(
@@ -86,8 +95,9 @@ def modality_specialisation(
                 "low": low,
                 "high": high,
                 "resampled": drawn.kind,
+                "by_design": float(design[layer]),
                 "pairs": trace.num_pairs,
-                "tokens": trace.num_tokens,
+                "tokens": int(np.sum(trace.modality < OTHER)),
             }
         )
     return pd.DataFrame(rows)
@@ -100,18 +110,27 @@ def roles(trace: RoutingTrace, *, samples: int = 500, seed: int = 0) -> pd.DataF
     for over 20 % from each, "leaning image" or "leaning text" for what lies between, and "dead" for
     at most a tenth of an even share, 1/E, of either modality's choices, all with the modalities
     weighted equally; and role_recurs, in which share of `samples` resamples of whole pairs the
-    expert has the same role (of whole concepts, where several pairs show one).
+    expert has the same role (of whole concepts, where several pairs show one). An even share is
+    that of the experts which the modality can choose. Where a model has experts for one modality
+    by design, a column by_design says which ones have their role from it.
     """
     check_count(samples, "samples")
     frame = expert_shares(trace)
     drawn = units(trace)
     found, recurs = [], []
-    for of_layer in pair_counts(trace):
-        mine = _role_numbers(balanced_shares(of_layer.sum(axis=0)))
-        again = _role_numbers(balanced_shares(drawn.resampled(of_layer, samples, seed)))
+    can = reachable_experts(trace)
+    evens = 1 / can.sum(axis=-1, keepdims=True).clip(1)
+    for of_layer, even, experts in zip(pair_counts(trace), evens, trace.experts, strict=True):
+        of_layer = of_layer[..., :experts]
+        mine = _role_numbers(balanced_shares(of_layer.sum(axis=0)), even)
+        again = _role_numbers(balanced_shares(drawn.resampled(of_layer, samples, seed)), even)
         found += [ROLES[number] for number in mine]
         recurs += np.mean(again == mine, axis=0).tolist()
-    return frame.assign(role=found, role_recurs=recurs)
+    frame = frame.assign(role=found, role_recurs=recurs)
+    if can.all(axis=1).sum() == can.any(axis=1).sum():
+        return frame
+    there = np.arange(trace.num_experts) < trace.experts[:, None]
+    return frame.assign(by_design=(can.sum(axis=1) == 1)[there])
 
 
 def role(image_share: float, text_share: float, experts: int = 8) -> str:
@@ -127,19 +146,18 @@ def role(image_share: float, text_share: float, experts: int = 8) -> str:
     check_share(text_share, "text_share")
     check_count(experts, "experts")
     shares = np.array([[image_share], [text_share]], np.float64)
-    return ROLES[int(_role_numbers(shares, experts)[0])]
+    return ROLES[int(_role_numbers(shares, np.full((2, 1), 1 / experts))[0])]
 
 
 def _role_numbers(
-    shares: Float[np.ndarray, "*b 2 E"], experts: int | None = None
+    shares: Float[np.ndarray, "*b 2 E"], even: Float[np.ndarray, "2 1"]
 ) -> Integer[np.ndarray, "*b E"]:
-    """Place in `ROLES` of each expert's role."""
-    even = 1 / (experts or shares.shape[-1])
+    """Place in `ROLES` of each expert's role, by the even share of each modality."""
     image, text = shares[..., 0, :], shares[..., 1, :]
     both = image + text
     purity = np.divide(image, both, out=np.full_like(both, 0.5), where=both > 0)
     cases = {
-        "dead": np.maximum(image, text) <= UNUSED * even,
+        "dead": np.all(shares <= UNUSED * even, axis=-2),
         "image": purity > PURE,
         "text": 1 - purity > PURE,
         "mixed": np.minimum(purity, 1 - purity) > MIXED,

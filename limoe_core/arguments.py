@@ -200,11 +200,6 @@ def intervention(given: Any, model: ModelConfig) -> Any:
       ValueError: its shapes are not the model's, its bias is NaN or +inf somewhere, or it leaves
         some tokens no expert.
     """
-    if getattr(given, "force", None) is not None:
-        raise ValueError(
-            "intervention.force is for single tokens of a batch, which only a forward pass of the "
-            "model itself takes; see analysis.routing_regret"
-        )
     if not (hasattr(given, "bias") and hasattr(given, "silence")):
         raise TypeError(
             f"intervention must be a limoe_core.model.router.Intervention, not {given!r:.60}"
@@ -227,6 +222,11 @@ def intervention(given: Any, model: ModelConfig) -> Any:
         raise ValueError(
             "intervention.bias is -inf for every expert of a layer and modality, which leaves its "
             "tokens none"
+        )
+    if getattr(given, "forced", None) is not None:
+        raise ValueError(
+            "intervention.forced is for `FunctionalModel.forward`, where the caller knows which "
+            "place a token has; analysis.route_losses forces the routes of one token"
         )
     return given
 

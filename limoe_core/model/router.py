@@ -25,9 +25,9 @@ class Intervention(NamedTuple):
     """Added to the logits that choose; -inf sends an expert's tokens to their next best."""
     silence: Bool[Array, "*L 2 E"]
     """Experts that give a token nothing: it keeps its residual alone, as if it were dropped."""
-    force: Int[Array, "*L n"] | None = None
-    """First choices that single tokens must take, whatever their gates say; -1 where a token is
-    free. A gate weighs as it would, so that a route is tried as the router could have chosen it."""
+    forced: Int[Array, "*L n"] | None = None
+    """First choice of each token of the flat array, -1 where the router decides. The choice alone
+    is forced: the expert counts by the gate value that the router gives it."""
 
 
 class Decision(NamedTuple):
@@ -76,9 +76,8 @@ class Router(NamedTuple):
         logits = x.astype(jnp.float32) @ self.weights
         noisy = logits
         if noise is not None:
-            noisy = noisy + config.router_deviation * jax.random.normal(
-                noise, logits.shape, jnp.float32
-            )
+            deviation = config.router_deviation
+            noisy = noisy + deviation * jax.random.normal(noise, logits.shape, jnp.float32)
         if intervention is not None:
             noisy = noisy + intervention.bias[modality]
         gates = jax.nn.softmax(noisy, axis=-1)
@@ -86,13 +85,12 @@ class Router(NamedTuple):
         if self.balance is not None:
             # An expert that an intervention switched off stays so, whatever its bias.
             scores = jnp.where(jnp.isneginf(noisy), -jnp.inf, gates + self.balance[modality])
-        if intervention is not None and intervention.force is not None:
-            force = intervention.force[:, None]
-            first = jax.nn.one_hot(intervention.force, config.experts, dtype=bool)
-            scores = jnp.where((force >= 0) & first, jnp.inf, scores)
+        forced = None if intervention is None else intervention.forced
+        if forced is not None:
+            scores = jnp.where(forced[:, None] == jnp.arange(config.experts), jnp.inf, scores)
         choice, priority = choose(scores, config.top_k)
         gate = weight = jnp.take_along_axis(gates, choice, axis=-1)
-        if self.balance is not None:
+        if self.balance is not None or forced is not None:
             priority = jax.lax.stop_gradient(gate[:, 0])
         if intervention is not None:
             silent = jnp.take_along_axis(intervention.silence[modality], choice, axis=-1)

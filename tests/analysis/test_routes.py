@@ -249,15 +249,15 @@ def test_a_forced_token_goes_where_it_is_told_with_its_own_gate(
     config = model.config.model
     pixels = np.stack([to_model_input(picture, config.image_size) for picture in pictures[:1]])
     layers = len(config.moe_layers)
-    force = np.full((layers, config.patches), -1, np.int32)
-    force[:, 2] = 3
+    forced = np.full((layers, config.patches), -1, np.int32)
+    forced[:, 2] = 3
     nothing = np.zeros((layers, 2, config.experts))
     output = model.functional.forward(
         model.params,
         pixels,
         np.zeros((0, config.text_length), np.int32),
         np.ones(1, bool),
-        Intervention(jnp.asarray(nothing, jnp.float32), jnp.asarray(nothing, bool), force),
+        Intervention(jnp.asarray(nothing, jnp.float32), jnp.asarray(nothing, bool), forced),
         capacity_factor=0.0,
         batch_priority=True,
         hidden=False,
