@@ -3,6 +3,19 @@
     from limoe_lens import analysis  # in a clone, `import analysis` does as well
     frame = analysis.to_frame(trace)
 
+Who routes what: `roles(trace)`, `modality_specialisation(trace)`, `routing_divergence(trace)`,
+`coactivation(trace)`, `expert_paths(trace, "image")`, `agreement_with_labels(trace)`,
+`expert_preferences(trace, layer, "category", "image")`.
+What the inputs give by themselves: `sceptics_check(trace)` and `routing_overlap(trace)`, of
+`model.trace(images, texts, hidden=True)`.
+What experts and routers do to the loss: `causal_specialisation(model, images, texts)`,
+`experts_removed(model, images, texts)`, `gate_swap(model, donor, images, texts)`,
+`routing_regret(model, images, texts)`.
+Of a step that `evaluate --experts` measured: all of the first, of `run.experts(step).trace`, and
+`specialisation_baselines`, `measured_health`, `measured_causes` and `measured_removal` of
+`run.experts(step)`.
+Of two runs: `compare_accuracies(answers, others)`.
+
 Every name below is loaded when it is first used, so that importing the package costs nothing.
 """
 
@@ -25,9 +38,13 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it equal t
     from analysis.causal import (
         cached_causal_specialisation,
         causal_specialisation,
+        measured_causes,
         specialisation_index,
     )
+    from analysis.chosen_together import coactivation
     from analysis.colours import expert_colour, expert_label, text_colour
+    from analysis.comparison import compare_accuracies
+    from analysis.divergence import jensen_shannon, routing_divergence
     from analysis.emergence import (
         health_over_steps,
         metrics_frame,
@@ -41,6 +58,8 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it equal t
     from analysis.geometry import sceptics_check
     from analysis.interventions import intervention, intervention_effects, ranked, rerouted
     from analysis.labels import token_labels
+    from analysis.measured import measured_health, specialisation_baselines
+    from analysis.overlap import routing_overlap
     from analysis.pairs import data_pairs, probe_pairs, with_pair
     from analysis.paths import expert_paths, transitions
     from analysis.picture_sets import data_pictures, probe_pictures
@@ -53,7 +72,8 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it equal t
         top_words,
     )
     from analysis.recipes import Recorded, python, record
-    from analysis.regret import regret_summary, route_losses, routing_regret
+    from analysis.regret import regret_summary, routing_regret, token_routes
+    from analysis.removal import experts_removed, measured_removal
     from analysis.saturation import router_saturation
     from analysis.scripts import script
     from analysis.shares import (
@@ -64,8 +84,8 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it equal t
         router_health,
     )
     from analysis.specialisation import modality_nmi, modality_specialisation, role, roles
+    from analysis.swaps import gate_swap
     from analysis.timeline import timeline_frame
-    from analysis.together import co_activation
 
 _HOME = {
     "AnalysisError": "errors",
@@ -79,7 +99,8 @@ _HOME = {
     "category_confusions": "accuracy",
     "causal_specialisation": "causal",
     "choice_counts": "shares",
-    "co_activation": "together",
+    "coactivation": "chosen_together",
+    "compare_accuracies": "comparison",
     "confusions": "accuracy",
     "data_pairs": "pairs",
     "data_pictures": "picture_sets",
@@ -88,11 +109,17 @@ _HOME = {
     "expert_paths": "paths",
     "expert_preferences": "preferences",
     "expert_shares": "shares",
+    "experts_removed": "removal",
     "first_choice_counts": "shares",
+    "gate_swap": "swaps",
     "health_over_steps": "emergence",
     "intervention": "interventions",
     "intervention_effects": "interventions",
+    "jensen_shannon": "divergence",
     "join_runs": "frame",
+    "measured_causes": "causal",
+    "measured_health": "measured",
+    "measured_removal": "removal",
     "metrics_frame": "emergence",
     "modality_nmi": "specialisation",
     "modality_specialisation": "specialisation",
@@ -110,19 +137,22 @@ _HOME = {
     "retrieval_frame": "accuracy",
     "role": "specialisation",
     "roles": "specialisation",
-    "route_losses": "regret",
     "router_health": "shares",
     "router_saturation": "saturation",
+    "routing_divergence": "divergence",
+    "routing_overlap": "overlap",
     "routing_regret": "regret",
     "sceptics_check": "geometry",
     "script": "scripts",
     "shares_over_steps": "emergence",
+    "specialisation_baselines": "measured",
     "specialisation_index": "causal",
     "specialisation_over_steps": "emergence",
     "text_colour": "colours",
     "timeline_frame": "timeline",
     "to_frame": "frame",
     "token_labels": "labels",
+    "token_routes": "regret",
     "top_patches": "preferences",
     "top_pieces": "preferences",
     "top_words": "preferences",

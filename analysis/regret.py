@@ -1,21 +1,14 @@
-"""Regret of routing decisions: what each token's other routes would have given.
+"""What a token's routes would have given: each is tried, everything else routed by the model.
 
-A route is one expert in each mixture-of-experts layer. Routes of one token are tried, and all else
-is left to the routers: other tokens, which see the token through attention, choose anew. A forced
-expert counts by the gate value that the router gives it, as if it had come out first, so what is
-tried is the choice and not the weight. With several choices a token, the first one is tried.
-
-With E experts in L layers a token has E^L routes, all of which are tried where they are few; else
-only those that differ from the router's own in one layer. The best of many routes is better than
-the router's by chance alone, so a regret is never 0 for long: what tells is where the router's
-route stands among all of them. A route drawn at random beats half of the others.
+A route is the expert of each MoE layer. A token's route changes the other tokens of its sequence
+through attention, and so, perhaps, their routes: these are the model's own choices, made anew. No
+token is dropped, so that no other sequence changes.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,18 +17,21 @@ from jaxtyping import Float, Integer
 from scipy.special import logsumexp
 
 from analysis.arguments import check_count, check_pairs
+from analysis.colours import expert_label
 from analysis.errors import AnalysisError
-from analysis.halves import Halves
-from limoe_core.trace import IMAGE, MODALITIES
+from limoe_core.evaluation.halves import Halves
+from limoe_core.trace import IMAGE, MODALITIES, TEXT
 
 if TYPE_CHECKING:
     from limoe_core.inference import LoadedModel
 
+#: Routes that are all tried; of more, those are tried that differ from the chosen one in a layer.
+MOST_ROUTES = 1024
 #: Routes in one forward pass.
-_BATCH = 64
+_BATCH = 128
 
 
-def route_losses(
+def token_routes(
     model: LoadedModel,
     images: Sequence[Any],
     texts: Sequence[str],
@@ -43,279 +39,235 @@ def route_losses(
     modality: str,
     position: int,
     *,
-    most: int = 1024,
     progress: Callable[[int, int], None] | None = None,
 ) -> pd.DataFrame:
-    """The loss of a pair on every route of one of its tokens, nothing dropped.
+    """The loss of a pair with each route of one of its tokens.
 
     Args:
-      images, texts: pairs; all but `pair` give the negatives, as they are; no text twice.
-      pair: whose token it is.
+      images, texts: pairs, whose texts and pictures are the negatives; no text twice.
+      pair: place of the pair.
       modality: "image" or "text".
-      position: patch in row-major order, or place in the text.
-      most: try all E^L routes if they are at most this many.
+      position: patch index in row-major order, or place in the text.
       progress: called with (done, total) routes.
 
-    Returns: one row per route, the router's own first, with a column for the expert in each block
-      ("block 2", …); changed (blocks in which it differs from the router's own); loss (nats: the
-      pair's part in the contrastive loss); similarity (cosine of its picture and text).
+    Returns: one row per route, lowest loss first, with columns route ("E1 → E3"), one column
+      layer_<block> for each MoE layer with the expert, loss (the pair's part of the contrastive
+      loss, in nats), chosen (whether it is the model's own).
 
     Raises:
-      AnalysisError: the model is a dense twin; there is no such token; fewer than two pairs, a text
-        twice, or not as many pictures as texts.
+      AnalysisError: tokens have several experts each, the model is a dense twin, there is no such
+        token, fewer than two pairs, a text twice, or not as many pictures as texts.
     """
-    tried = _Tried.of(model, images, texts)
-    code = _code(modality)
+    routes = _Routes(model, images, texts)
+    if modality not in MODALITIES:
+        raise AnalysisError(f"modality must be 'image' or 'text', not {modality!r}")
     check_count(pair, "pair", 0)
     check_count(position, "position", 0)
-    check_count(most, "most")
-    if pair >= len(texts):
-        raise AnalysisError(f"there is no pair {pair}; they are 0 to {len(texts) - 1}")
-    if position >= tried.tokens(code, pair):
-        kind = "patch" if code == IMAGE else "piece of this text"
-        last = tried.tokens(code, pair) - 1
-        raise AnalysisError(f"there is no {kind} {position}; they are 0 to {last}")
-    return tried.of_token(code, pair, position, most, progress)
+    code = MODALITIES.index(modality)
+    if pair >= len(texts) or position >= routes.tokens(pair, code):
+        raise AnalysisError(f"pair {pair} has no {modality} token {position}")
+    found, losses, chosen = routes.of(pair, code, position, progress)
+    blocks = [layer + 1 for layer in model.config.model.moe_layers]
+    frame = pd.DataFrame(found, columns=[f"layer_{block}" for block in blocks])
+    frame.insert(0, "route", [" → ".join(map(expert_label, route)) for route in found.tolist()])
+    frame = frame.assign(loss=losses, chosen=np.arange(len(found)) == chosen)
+    return frame.sort_values("loss", kind="stable", ignore_index=True)
 
 
 def routing_regret(
     model: LoadedModel,
     images: Sequence[Any],
     texts: Sequence[str],
-    pairs: Sequence[int] | None = None,
-    modality: str | None = None,
     *,
-    most: int = 1024,
-    progress: Callable[[int, int], None] | None = None,
+    tokens: int = 32,
+    seed: int = 0,
 ) -> pd.DataFrame:
-    """Regret of the route of every token of some pairs.
+    """How much better the best route of a token would have been than the router's.
+
+    All E^L routes are tried where there are at most 1,024, else the chosen one and those that
+    differ from it in one layer.
 
     Args:
-      images, texts: as `route_losses` takes them.
-      pairs: whose tokens; all by default.
-      modality: "image" or "text"; both by default.
-      most: try all E^L routes of a token if they are at most this many.
-      progress: called with (done, total) tokens.
+      images, texts: pairs, whose texts and pictures are the negatives; no text twice.
+      tokens: of each modality, drawn at random, at most one of a pair while there are pairs enough.
 
-    Returns: one row per token, with columns pair, modality, position, routes (how many were tried),
-      loss (nats, on the router's route), best (the least loss of any route), random (the mean over
-      all routes), regret (loss less best), spread (random less best: the regret of a random route)
-      and beaten (share of the other routes whose loss is larger, ties by half: 0.5 for a random
-      route).
+    Returns: one row per token, with columns pair, modality, position, route (the model's own), loss
+      (the pair's part of the contrastive loss, in nats), best_route, best_loss, regret (loss −
+      best_loss, from 0 on), random_regret (its mean over all routes that were tried: what a router
+      that draws one at random would have), better (share of the other routes that are better than
+      the model's; a half by chance), routes (that were tried), exact (whether they are all).
 
     Raises:
-      AnalysisError: as `route_losses`.
+      AnalysisError: as `token_routes`, or `tokens` is below 1.
     """
-    tried = _Tried.of(model, images, texts)
-    check_count(most, "most")
-    chosen = range(len(texts)) if pairs is None else pairs
-    if any(not 0 <= pair < len(texts) for pair in chosen):
-        raise AnalysisError(f"pairs must lie in 0 to {len(texts) - 1}")
-    codes = range(2) if modality is None else [_code(modality)]
-    places = [
-        (code, pair, position)
-        for pair in chosen
-        for code in codes
-        for position in range(tried.tokens(code, pair))
-    ]
-    rows = []
-    for done, (code, pair, position) in enumerate(places, start=1):
-        losses = tried.of_token(code, pair, position, most)["loss"].to_numpy()
-        rows.append(
-            {
-                "pair": int(pair),
-                "modality": MODALITIES[code],
-                "position": position,
-                **_regret(losses),
-            }
-        )
-        if progress is not None:
-            progress(done, len(places))
-    return pd.DataFrame(rows, columns=["pair", "modality", "position", *_REGRET])
-
-
-def regret_summary(frame: pd.DataFrame, *, samples: int = 1000, seed: int = 0) -> pd.DataFrame:
-    """Mean regret by modality, with intervals over pairs.
-
-    Args:
-      frame: `routing_regret`.
-      samples: bootstrap resamples of pairs.
-
-    Returns: one row per modality and measure (regret, spread, beaten), with columns value (the mean
-      over pairs of the mean over a pair's tokens), low and high (95 %), null (what random routes
-      would have: 0.5 for beaten, the spread's value for the regret, NaN for the spread), tokens and
-      pairs. With one pair there is no interval.
-    """
-    check_count(samples, "samples")
+    check_count(tokens, "tokens")
+    routes = _Routes(model, images, texts)
     rng = np.random.default_rng(seed)
     rows = []
-    for modality, mine in frame.groupby("modality", sort=False):
-        of_pair = mine.groupby("pair")[["regret", "spread", "beaten"]].mean()
-        draws = rng.integers(len(of_pair), size=(samples, len(of_pair)))
-        for measure in of_pair:
-            values = of_pair[measure].to_numpy()
-            low, high = np.quantile(values[draws].mean(axis=1), [0.025, 0.975])
-            if len(values) == 1:
-                low = high = np.nan
-            null = {"beaten": 0.5, "regret": of_pair["spread"].mean()}.get(str(measure), np.nan)
+    for code, modality in enumerate(MODALITIES):
+        counts = [routes.tokens(pair, code) for pair in range(len(texts))]
+        some = [pair for pair, count in enumerate(counts) if count]
+        drawn = itertools.chain.from_iterable(rng.permutation(some).tolist() for _ in range(tokens))
+        seen: set[tuple[int, int]] = set()
+        for pair in itertools.islice(drawn, min(tokens, sum(counts))):
+            position = int(rng.integers(counts[pair]))
+            if (pair, position) in seen:
+                continue
+            seen.add((pair, position))
+            found, losses, chosen = routes.of(pair, code, position)
+            best = int(losses.argmin())
+            others = np.delete(losses, chosen)
             rows.append(
                 {
+                    "pair": pair,
                     "modality": modality,
-                    "measure": measure,
-                    "value": values.mean(),
-                    "low": low,
-                    "high": high,
-                    "null": null,
-                    "tokens": len(mine),
-                    "pairs": len(of_pair),
+                    "position": position,
+                    "route": " → ".join(map(expert_label, found[chosen].tolist())),
+                    "loss": float(losses[chosen]),
+                    "best_route": " → ".join(map(expert_label, found[best].tolist())),
+                    "best_loss": float(losses[best]),
+                    "regret": float(losses[chosen] - losses[best]),
+                    "random_regret": float(losses.mean() - losses[best]),
+                    "better": float(np.mean(others < losses[chosen])),
+                    "routes": len(losses),
+                    "exact": routes.exact,
                 }
             )
     return pd.DataFrame(rows)
 
 
-_REGRET = ("routes", "loss", "best", "random", "regret", "spread", "beaten")
+def regret_summary(frame: pd.DataFrame, *, samples: int = 1000, seed: int = 0) -> pd.DataFrame:
+    """Means of `routing_regret` by modality, with 95 % intervals over pairs.
+
+    Returns: one row per modality, with columns modality, regret, regret_low, regret_high,
+      random_regret, random_regret_low, random_regret_high, better, better_low, better_high (a half
+      by chance), tokens, pairs.
+
+    Raises:
+      AnalysisError: `samples` is below 1.
+    """
+    check_count(samples, "samples")
+    rows = []
+    for modality, mine in frame.groupby("modality", sort=False):
+        _, pair = np.unique(mine["pair"], return_inverse=True)
+        pairs = int(pair.max()) + 1
+        draws = np.random.default_rng(seed).multinomial(
+            pairs, np.full(pairs, 1 / pairs), size=samples
+        )
+        weight = draws[:, pair]
+        row: dict[str, object] = {"modality": modality}
+        for name in ("regret", "random_regret", "better"):
+            values = mine[name].to_numpy()
+            low, high = np.quantile((weight @ values) / weight.sum(axis=1), [0.025, 0.975])
+            row |= {name: values.mean(), f"{name}_low": low, f"{name}_high": high}
+        rows.append({**row, "tokens": len(mine), "pairs": pairs})
+    return pd.DataFrame(rows)
 
 
-def _regret(losses: Float[np.ndarray, " R"]) -> dict[str, float]:
-    """Of the losses on all routes, the router's own first."""
-    own, others = losses[0], losses[1:]
-    beaten = (others > own).mean() + 0.5 * (others == own).mean() if len(others) else np.nan
-    best, random = losses.min(), losses.mean()
-    return {
-        "routes": len(losses),
-        "loss": own,
-        "best": best,
-        "random": random,
-        "regret": own - best,
-        "spread": random - best,
-        "beaten": beaten,
-    }
+class _Routes:
+    """Pairs, and what other routes of their tokens give."""
 
-
-def _code(modality: str) -> int:
-    if modality not in MODALITIES:
-        raise AnalysisError(f"modality must be image or text, not {modality!r}")
-    return MODALITIES.index(modality)
-
-
-@dataclass(frozen=True)
-class _Tried:
-    """Pairs, embedded as they are, whose tokens are sent along other routes."""
-
-    halves: Halves
-    untouched: tuple[Float[np.ndarray, "N d"], Float[np.ndarray, "N d"]]
-    temperature: float
-
-    @classmethod
-    def of(cls, model: LoadedModel, images: Sequence[Any], texts: Sequence[str]) -> _Tried:
+    def __init__(self, model: LoadedModel, images: Sequence[Any], texts: Sequence[str]) -> None:
         check_pairs(images, texts)
-        if not model.config.model.moe_layers:
-            raise AnalysisError("a dense twin has no routes")
+        config = model.config.model
+        if not config.moe_layers:
+            raise AnalysisError("a dense twin routes nothing")
+        if config.top_k != 1:
+            raise AnalysisError(
+                f"routes are tried one by one where tokens have one expert; here they have "
+                f"{config.top_k}"
+            )
         if len(texts) < 2 or len(set(texts)) < len(texts):
-            raise AnalysisError("routes are compared among at least two pairs, and no text twice")
-        halves = Halves.of(model, images, texts)
-        temperature = float(model.functional.bind(model.params).temperature)
-        return cls(halves, (halves.embed(0, None), halves.embed(1, None)), temperature)
+            raise AnalysisError("routes need at least two pairs, and no text twice")
+        self._model = model
+        self._halves = Halves.of(model, images, texts)
+        self._embedded = [self._halves.embed(code, None) for code in range(2)]
+        self.exact = config.experts ** len(config.moe_layers) <= MOST_ROUTES
 
-    def tokens(self, code: int, pair: int) -> int:
-        """Real tokens of a picture (0) or a text (1)."""
+    def tokens(self, pair: int, code: int) -> int:
+        """Tokens of a pair's picture or text."""
         if code == IMAGE:
-            return self.halves.model.config.model.patches
-        return int((self.halves.ids[pair] > 0).sum())
+            return self._model.config.model.patches
+        return int(np.count_nonzero(self._halves.ids[pair]))
 
-    def of_token(
+    def of(
         self,
-        code: int,
         pair: int,
+        code: int,
         position: int,
-        most: int,
         progress: Callable[[int, int], None] | None = None,
-    ) -> pd.DataFrame:
-        """See `route_losses`."""
-        config = self.halves.model.config.model
-        layers = len(config.moe_layers)
-        free = np.full((1, layers), -1)
-        own, embedding = next(self._along(code, pair, position, free))
-        routes = _other_routes(own[0], config.experts, most)
-        embeddings = [embedding]
-        done = 0
-        for _, found in self._along(code, pair, position, routes):
-            embeddings.append(found)
-            done += len(found)
+    ) -> tuple[Integer[np.ndarray, "R L"], Float[np.ndarray, " R"], int]:
+        """Routes of a token, the pair's loss with each, and which of them is the model's own."""
+        half = self._halves.part(slice(pair, pair + 1))
+        own = half.choices(code)[:, position]
+        config = self._model.config.model
+        layers, experts = len(config.moe_layers), config.experts
+        if self.exact:
+            routes = np.array(list(itertools.product(range(experts), repeat=layers)), np.int32)
+        else:
+            routes = np.unique(
+                [
+                    [*own[:layer], expert, *own[layer + 1 :]]
+                    for layer in range(layers)
+                    for expert in range(experts)
+                ],
+                axis=0,
+            ).astype(np.int32)
+        found = []
+        for start in range(0, len(routes), _BATCH):
+            found.append(self._forced(half, code, position, routes[start : start + _BATCH]))
             if progress is not None:
-                progress(done, len(routes))
-        blocks = [f"block {index + 1}" for index in config.moe_layers]
-        frame = pd.DataFrame(np.concatenate([own, routes]), columns=blocks)
-        frame["changed"] = (frame[blocks] != own[0]).sum(axis=1)
-        found = np.concatenate(embeddings)
-        frame["loss"], frame["similarity"] = self._losses(found, code, pair)
-        return frame
+                progress(min(start + _BATCH, len(routes)), len(routes))
+        embeddings = np.concatenate(found)
+        chosen = int(np.flatnonzero((routes == own).all(axis=1))[0])
+        return routes, self._losses(pair, code, embeddings), chosen
 
-    def _along(
-        self, code: int, pair: int, position: int, routes: Integer[np.ndarray, "R L"]
-    ) -> Iterator[tuple[Integer[np.ndarray, "r L"], Float[np.ndarray, "r d"]]]:
-        """First choices of the token and embeddings of its half, for parts of the routes."""
-        import jax.numpy as jnp
-
+    def _forced(
+        self, half: Halves, code: int, position: int, routes: Integer[np.ndarray, "r L"]
+    ) -> Float[np.ndarray, "r d"]:
+        """Embeddings of one picture or text with each of some routes of one of its tokens."""
         from limoe_core.model.router import Intervention
 
-        model = self.halves.model
-        config = model.config.model
-        layers, length = (
-            len(config.moe_layers),
-            config.patches if code == IMAGE else config.text_length,
+        config = self._model.config.model
+        count, layers = routes.shape
+        full = min(_BATCH, 1 << (count - 1).bit_length())  # few shapes, so that few compile
+        pixels = np.repeat(half.pixels, full if code == IMAGE else 0, axis=0)
+        ids = np.repeat(half.ids, full if code == TEXT else 0, axis=0)
+        length = config.patches if code == IMAGE else config.text_length
+        forced = np.full((layers, full * length), -1, np.int32)
+        forced[:, np.arange(count) * length + position] = routes.T
+        output = self._model.functional.forward(
+            self._model.params,
+            pixels,
+            ids,
+            np.ones(len(pixels), bool),
+            Intervention(
+                np.zeros((layers, 2, config.experts), np.float32),
+                np.zeros((layers, 2, config.experts), bool),
+                forced,
+            ),
+            capacity_factor=0.0,
+            batch_priority=config.batch_priority,
+            hidden=False,
         )
-        places = np.arange(_BATCH) * length + position
-        inputs = (self.halves.pixels if code == IMAGE else self.halves.ids)[[pair] * _BATCH]
-        pixels = inputs if code == IMAGE else self.halves.pixels[:0]
-        ids = self.halves.ids[:0] if code == IMAGE else inputs
-        nothing = np.zeros((layers, 2, config.experts), np.float32)
-        for start in range(0, len(routes), _BATCH):
-            part = routes[start : start + _BATCH]
-            forced = np.full((layers, _BATCH * length), -1, np.int32)
-            forced[:, places[: len(part)]] = part.T
-            output = model.functional.forward(
-                model.params,
-                pixels,
-                ids,
-                np.ones(len(pixels), bool),
-                Intervention(jnp.asarray(nothing), jnp.asarray(nothing, bool), jnp.asarray(forced)),
-                capacity_factor=0.0,
-                batch_priority=config.batch_priority,
-                hidden=False,
-            )
-            taken = [
-                np.asarray(r.assignment.expert)[places[: len(part)], 0] for r in output.routings
-            ]
-            half = output.text_embeddings if code else output.image_embeddings
-            yield np.stack(taken, axis=1), np.asarray(half)[: len(part)]
+        found = output.image_embeddings if code == IMAGE else output.text_embeddings
+        return np.asarray(found)[:count]
 
     def _losses(
-        self, found: Float[np.ndarray, "R d"], code: int, pair: int
-    ) -> tuple[Float[np.ndarray, " R"], Float[np.ndarray, " R"]]:
-        """The pair's loss and similarity where its half has each of these embeddings."""
-        mine, theirs = (
-            each.astype(np.float64) for each in (self.untouched[code], self.untouched[1 - code])
-        )
-        similarity = found.astype(np.float64) @ theirs.T  # (R, N)
-        scaled = similarity / self.temperature
-        others = np.delete(mine, pair, axis=0) @ theirs[pair] / self.temperature
-        beside = np.broadcast_to(others, (len(found), len(others)))
-        back = np.concatenate([scaled[:, [pair]], beside], axis=1)
-        losses = 0.5 * (logsumexp(scaled, axis=1) + logsumexp(back, axis=1)) - scaled[:, pair]
-        return losses, similarity[:, pair]
+        self, pair: int, code: int, embeddings: Float[np.ndarray, "r d"]
+    ) -> Float[np.ndarray, " r"]:
+        """The pair's part of the contrastive loss with other embeddings of its picture or text."""
+        temperature = self._halves.temperature
+        mine, theirs = (each.astype(np.float64) for each in self._both(code))
+        new = embeddings.astype(np.float64)
+        # From the changed half to all of the other; and from the pair's other half to all of this,
+        # of which only its own has changed.
+        there = new @ theirs.T / temperature
+        back = np.tile(mine @ theirs[pair] / temperature, (len(new), 1))
+        back[:, pair] = there[:, pair]
+        both = logsumexp(there, axis=1) + logsumexp(back, axis=1)
+        return 0.5 * both - there[:, pair]
 
-
-def _other_routes(
-    own: Integer[np.ndarray, " L"], experts: int, most: int
-) -> Integer[np.ndarray, "R L"]:
-    """All routes but the router's own, if they are few; else those that differ in one layer."""
-    layers = len(own)
-    if experts**layers <= most:
-        routes = np.array(list(itertools.product(range(experts), repeat=layers)))
-    else:
-        routes = np.repeat(own[None], layers * experts, axis=0)
-        routes[np.arange(len(routes)), np.repeat(np.arange(layers), experts)] = np.tile(
-            np.arange(experts), layers
-        )
-    return routes[(routes != own).any(axis=1)]
+    def _both(self, code: int) -> tuple[np.ndarray, np.ndarray]:
+        """Embeddings of the half with this code, and of the other."""
+        return self._embedded[code], self._embedded[1 - code]

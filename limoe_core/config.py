@@ -200,6 +200,11 @@ class ModelConfig:
         return self.expert_dim or self.mlp_dim
 
     @property
+    def router_deviation(self) -> float:
+        """Standard deviation of the training noise on router logits; 0 for none."""
+        return self.router_noise / self.experts if self.experts else 0.0
+
+    @property
     def active_hidden(self) -> int:
         """Hidden width that a token passes in a mixture: its K experts and the shared one."""
         if not self.experts:

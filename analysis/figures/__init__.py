@@ -6,6 +6,14 @@ from analysis.figures.accuracy import accuracy_figure, confusion_figure, tasks_f
 from analysis.figures.classification import classification_figure, similarity_figure
 from analysis.figures.interventions import effects_figure, routes_figure
 from analysis.figures.preferences import paths_figure, position_figure, preference_figure
+from analysis.figures.routes import (
+    coactivation_figure,
+    divergence_figure,
+    gate_swap_figure,
+    overlap_figure,
+    regret_figure,
+    removal_figure,
+)
 from analysis.figures.shares import (
     composition_figure,
     emergence_figure,
@@ -26,13 +34,19 @@ __all__ = [
     "agreement_figure",
     "causal_figure",
     "classification_figure",
+    "coactivation_figure",
     "composition_figure",
     "confusion_figure",
+    "divergence_figure",
     "effects_figure",
     "emergence_figure",
+    "gate_swap_figure",
+    "overlap_figure",
     "paths_figure",
     "position_figure",
     "preference_figure",
+    "regret_figure",
+    "removal_figure",
     "routes_figure",
     "sceptic_figure",
     "shares_figure",

@@ -13,6 +13,7 @@ from analysis.figures.style import (
     DIVERGING,
     DIVERGING_DARK,
     INK,
+    block_label,
     cell_label,
     finish,
     labels,
@@ -81,10 +82,10 @@ def routes_figure(frame: pd.DataFrame) -> go.Figure:
     """The losses on a token's routes: all of them, and those that differ in one block.
 
     Args:
-      frame: `analysis.route_losses`.
+      frame: `analysis.token_routes`.
     """
-    blocks = [name for name in frame.columns if name.startswith("block ")]
-    own = frame.iloc[0]
+    blocks = [name for name in frame.columns if name.startswith("layer_")]
+    own = frame[frame["chosen"]].iloc[0]
     figure = make_subplots(
         rows=1,
         cols=2,
@@ -94,7 +95,10 @@ def routes_figure(frame: pd.DataFrame) -> go.Figure:
     )
     losses = frame["loss"].to_numpy()
     figure.add_histogram(
-        x=losses[1:], nbinsx=40, marker={"color": "rgba(128, 128, 128, 0.6)"}, name="other routes"
+        x=losses[~frame["chosen"]],
+        nbinsx=40,
+        marker={"color": "rgba(128, 128, 128, 0.6)"},
+        name="other routes",
     )
     for value, name, colour, dash in (
         (own["loss"], "the router's route", _BLUE, "solid"),
@@ -111,7 +115,7 @@ def routes_figure(frame: pd.DataFrame) -> go.Figure:
             hovertemplate=f"{name}: %{{x:.4f}}<extra></extra>",
         )
     experts = sorted({int(expert) for block in blocks for expert in frame[block]})
-    near = frame[frame["changed"] <= 1]
+    near = frame[(frame[blocks] != own[blocks]).sum(axis=1) <= 1]
     gaps = np.full((len(blocks), len(experts)), np.nan)
     for layer, block in enumerate(blocks):
         others = [name for name in blocks if name != block]
@@ -135,7 +139,7 @@ def routes_figure(frame: pd.DataFrame) -> go.Figure:
     figure.add_heatmap(
         z=gaps,
         x=labels(experts),
-        y=blocks,
+        y=[block_label(int(name.removeprefix("layer_"))) for name in blocks],
         zmin=-most,
         zmax=most,
         colorscale=DIVERGING,

@@ -205,8 +205,9 @@ def _of_group(
         windows=group.windows,
         noise=noise_key,
     )
+    deviation = config.model.router_deviation or None
     sums = [
-        RouterSums.of(RoutedTokens(routing, output.valid, output.modality), _ROUTER_SUMS)
+        RouterSums.of(RoutedTokens(routing, output.valid, output.modality, deviation), _ROUTER_SUMS)
         for routing in output.routings
     ]
     texts = output.text_embeddings.reshape(pictures, captions, -1)

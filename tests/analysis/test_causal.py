@@ -15,9 +15,9 @@ import pytest
 
 import analysis
 from analysis import causal
-from analysis.causal import pair_losses
 from limoe_core import losses
 from limoe_core.config import Config
+from limoe_core.evaluation.causal import pair_losses
 from limoe_core.inference import LoadedModel
 from limoe_core.runs import Run
 from tests.analysis.random_model import TEXTS, random_model, random_pictures

@@ -102,9 +102,10 @@ def test_effects_and_routes_are_those_of_analysis(opened, runs_folder) -> None:
     wanted = analysis.intervention_effects(model, images, texts, [(2, 1, "both", "off")])
     shown = next(frame for frame in frames(page) if "others_worse" in frame)
     assert np.allclose(shown["difference"], wanted["difference"], atol=1e-6)
-    losses = analysis.route_losses(model, images, texts, 0, "image", 5)["loss"]
+    routes = analysis.token_routes(model, images, texts, 0, "image", 5)
     regret = next(each for each in page.metric if each.label == "Regret")
-    assert regret.value == f"{losses[0] - losses.min():.4f}"
+    own = routes.loc[routes["chosen"], "loss"].iloc[0]
+    assert regret.value == f"{own - routes['loss'].min():.4f}"
 
 
 @pytest.mark.parametrize(("run", "words"), [("dense", "dense twin"), ("just-started", "come back")])

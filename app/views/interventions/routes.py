@@ -7,6 +7,7 @@ import streamlit as st
 import analysis
 from analysis import figures as drawn
 from analysis.recipes import record
+from analysis.regret import MOST_ROUTES
 from app.parts import figures
 from app.parts.glossary import TERMS
 from app.server import jobs, recorded
@@ -14,26 +15,25 @@ from app.views.interventions import tokens
 from app.views.interventions.asked import Asked
 from limoe_core.trace import MODALITIES, RoutingTrace
 
-#: Most routes of a token that are all tried; of more, those that differ in one block.
-_MOST = 1024
-
 
 def show(asked: Asked, trace: RoutingTrace, picked: int, name: str) -> None:
     """Draws the losses on the routes of the picked token, once they are asked for."""
     st.subheader("Routes of one token", anchor=False, help=TERMS["regret"])
+    if trace.top_k != 1:
+        st.caption("Routes are tried where each token has one expert; here it has several.")
+        return
     tokens.draw(trace, picked)
     experts, layers = trace.num_experts, trace.num_layers
-    every = experts**layers <= _MOST
+    every = experts**layers <= MOST_ROUTES
     count = experts**layers if every else 1 + layers * (experts - 1)
     call = record(
-        analysis.route_losses,
+        analysis.token_routes,
         asked.model,
         asked.images,
         asked.texts,
         0,
         MODALITIES[int(trace.modality[picked])],
         int(trace.position[picked]),
-        most=_MOST,
     )
     if not jobs.known(call.key):
         place = st.empty()
@@ -50,7 +50,7 @@ def show(asked: Asked, trace: RoutingTrace, picked: int, name: str) -> None:
     made = recorded.worked_with_progress(call, "Trying routes")
     frame = made.value
     losses = frame["loss"].to_numpy()
-    own, others = losses[0], losses[1:]
+    own, others = losses[frame["chosen"]][0], losses[~frame["chosen"]]
     beaten = float((others > own).mean() + 0.5 * (others == own).mean())
     columns = st.columns(3)
     columns[0].metric("Loss on the router's route", f"{own:.4f}", help="Nats, of this pair.")
