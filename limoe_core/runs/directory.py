@@ -45,6 +45,7 @@ from limoe_core.runs.files import (
     RUN_FORMAT,
     STEPS,
     TOKENIZER,
+    TRAINED_FORMAT,
     TRAINING,
     RunError,
     cut_measurements,
@@ -55,6 +56,7 @@ from limoe_core.runs.files import (
     whole_steps,
 )
 from limoe_core.runs.origin import Origin
+from limoe_core.runs.other_models import OtherModel
 
 if TYPE_CHECKING:
     from jaxtyping import UInt8
@@ -99,22 +101,53 @@ class Run:
     """One run directory. Every method reads the disk afresh, so a growing run shows its growth."""
 
     path: Path
-    config: Config
-    """Its settings. A place on this machine is among them only if the user has named it as well:
-    see `limoe_core.places`."""
+    settings: Config | None
+    """Those of training; None where the run holds traces of `other` alone."""
     info: dict[str, Any]
     """The rest of config.json: format, data, versions, seed, created, parameters, init_from."""
     unfollowed: Mapping[str, str] = field(default_factory=dict)
     """Places that config.json names and the user has not, by their option, such as data.dir."""
     within: Path = field(default=ANYWHERE, repr=False, compare=False)
     """Links in the run are followed as far as they lead to a place in this folder."""
+    other: OtherModel | None = None
+    """The model that its traces are of, if that is none of ours."""
 
     @property
     def name(self) -> str:
         """Name of the folder, which is the name of the run."""
         return self.path.name
 
+    @property
+    def config(self) -> Config:
+        """Its settings. A place on this machine is among them only if the user has named it as
+        well: see `limoe_core.places`.
+
+        Raises:
+          RunError: the run holds traces of another model alone, which has no such settings.
+        """
+        if self.settings is None:
+            raise RunError(
+                f"{self.path} holds traces of another model alone: there are no parameters and no "
+                "settings of training to use"
+            )
+        return self.settings
+
+    @property
+    def has_experts(self) -> bool:
+        """Whether there are routers to look at."""
+        return self.settings is None or bool(self.settings.model.experts)
+
+    @property
+    def routers(self) -> dict[int, str]:
+        """What each router is called, by the number that it has in traces."""
+        if self.other is not None:
+            return self.other.routers
+        return {block + 1: f"block {block + 1}" for block in self.config.model.moe_layers}
+
     def __repr__(self) -> str:
+        if self.other is not None:
+            steps = ", ".join(map(str, self.probe_steps())) or "none yet"
+            return f"Run({str(self.path)!r})\n  {self.other.summary}\n  traces at steps: {steps}"
         size = self.info.get("parameters")
         data = self.info.get("data") or {}
         origin = self.origin
@@ -170,7 +203,7 @@ class Run:
                 raise RunError(f"{place} was started with other settings; choose another name")
             return there
         info = {
-            "format": RUN_FORMAT,
+            "format": TRAINED_FORMAT,
             "config": config.to_dict(),
             "data": dict(data or {}),
             "versions": _versions(),
@@ -244,13 +277,16 @@ class Run:
             raise RunError(f"{place} is not a run: it has no config.json")
         info = read_json(place / CONFIG, MOST_CONFIG, within)
         form = info.get("format")
-        if type(form) is not int or "config" not in info:
+        if type(form) is not int or not {"config", "recorded"} & info.keys():
             raise RunError(f"{place}/config.json is not that of a LIMoE Lens run")
         if form > RUN_FORMAT:
             raise RunError(
                 f"{place} was written by a newer version (format {form}, this one reads up to "
                 f"{RUN_FORMAT}); update LIMoE Lens to open it"
             )
+        if "config" not in info:
+            _require_info(place, info)
+            return cls(place, None, info, within=within, other=_other(place, info["recorded"]))
         try:
             config = Config.from_dict(info["config"])
         except ConfigError as error:
@@ -493,7 +529,18 @@ class Run:
         if not self.has("probe", step):
             have = ", ".join(map(str, self.probe_steps())) or "none"
             raise RunError(f"{self.path} has no probe at step {step}; it has {have}")
+        if self.other is not None:
+            return probes.read_recorded(path, self.other, self.within)
         return probes.read(path, self.config.model, self.within)
+
+    def recorded_pairs(self, step: int) -> int:
+        """Pairs recorded at a step, of which `probe` gives those that memory has room for.
+
+        Raises:
+          RunError: the folder of traces may not be read.
+        """
+        parts = probes.parts(self.path_of("probe", step), self.within)
+        return parts[-1].end if parts else 0
 
     def save_probe(self, step: int, trace: RoutingTrace) -> None:
         """Writes or replaces the probe trace of `step`."""
@@ -505,10 +552,12 @@ class Run:
     def probe_pictures(self) -> UInt8[np.ndarray, "n size size 3"] | None:
         """The probe pairs' pictures as the model sees them, or None if the run has none.
 
+        Traces of other models hold their pictures themselves, as these differ in size.
+
         Raises:
           RunError: they are damaged, or not of this run's model.
         """
-        if not self.has("probe pictures"):
+        if self.other is not None or not self.has("probe pictures"):
             return None
         return probes.read_pictures(self.path / PROBES, self.config.model, self.within)
 
@@ -546,6 +595,13 @@ class Run:
         """Writes the tokenizer beside the model."""
         with replacing(self.path_of("tokenizer")) as temporary:
             tokenizer.save(temporary)
+
+
+def _other(place: Path, said: Any) -> OtherModel:
+    try:
+        return OtherModel.read(said)
+    except ValueError as error:
+        raise RunError(f"{place}/config.json: {error}") from error
 
 
 def _told_of(origin: Origin | None) -> dict[str, Any]:

@@ -10,6 +10,7 @@ Only `limoe_core.runs` spells these names; everyone else asks a `Run`.
           steps/<n>/          parameters, optimizer, input position (`limoe_core.runs.checkpoints`)
           probes/<n>.npz      RoutingTrace of a fixed set of validation pairs at step n
           probes/pictures.npz the pictures of those pairs
+          probes/<n>/         RoutingTraces of another model, in parts of some pairs each
           causal/             measurements of causal specialisation (`analysis.causal`)
           tensorboard/        event files, where they were asked for
 """
@@ -33,7 +34,9 @@ from limoe_core.confined import ANYWHERE
 from limoe_core.files import from_json
 
 #: Version of the layout. Readers refuse a run written by a newer layout.
-RUN_FORMAT = 1
+RUN_FORMAT = 2
+#: Of runs with settings of training, which earlier versions read as well.
+TRAINED_FORMAT = 1
 
 CONFIG = "config.json"
 TOKENIZER = "tokenizer.model"
@@ -47,6 +50,8 @@ PROBES = "probes"
 PICTURES = "pictures.npz"
 CAUSAL = "causal"
 EVENTS = "tensorboard"
+#: Held by the process that records traces of another model in the run.
+RECORDING = ".recording"
 #: Held by the process that trains the run.
 TRAINING = ".training"
 #: Held by a process while it changes the evaluations.
