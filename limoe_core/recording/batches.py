@@ -116,7 +116,9 @@ class Batcher:
                     for at, own in enumerate(pair.pictures)
                 ]
             )
-        return Batch(pairs, prompts, found, tokens, pictures, real, kind, _for_image(found, of_image))
+        return Batch(
+            pairs, prompts, found, tokens, pictures, real, kind, _for_image(found, of_image)
+        )
 
     def _of_image(self, ids: np.ndarray, found: dict[str, Any]) -> np.ndarray:
         """The tokens of patches: those with the id that the model puts them in the place of."""

@@ -214,7 +214,10 @@ def _begun(work: _Work, run: Run, variant: Variant, kinds: Sequence[str]) -> Eff
     experts = max(decision.logits.shape[1] for decision in first)
     shape = (len(first), experts, len(kinds))
     tokens = np.array(
-        [[[work.tokens(at, e, k) for k in kinds] for e in range(experts)] for at in range(shape[0])],
+        [
+            [[work.tokens(at, e, k) for k in kinds] for e in range(experts)]
+            for at in range(shape[0])
+        ],
         np.int64,
     )
     chance = work.measure.chance

@@ -6,12 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from PIL import Image
-
 from limoe_core.data.importing.recognising import place_of, recognise
 from limoe_core.data.importing.records import Problem, Record
-from limoe_core.data.preprocess import open_picture
 from limoe_core.data.pictures.errors import PictureError
+from limoe_core.data.preprocess import on_white, open_picture
 from limoe_core.recording.prompts import RecordedPair
 
 
@@ -58,12 +56,4 @@ def _pair(record: Record) -> RecordedPair:
         "category": record.category,
         "language": first.language if first else "",
     }
-    return RecordedPair(first.text if first else record.label, (_on_white(picture),), about)
-
-
-def _on_white(picture: Image.Image) -> Image.Image:
-    """Without transparency, as LIMoE's own pictures are."""
-    if picture.mode != "RGBA":
-        return picture.convert("RGB")
-    white = Image.new("RGBA", picture.size, "white")
-    return Image.alpha_composite(white, picture).convert("RGB")
+    return RecordedPair(first.text if first else record.label, (on_white(picture),), about)

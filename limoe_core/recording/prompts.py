@@ -85,7 +85,9 @@ class Template:
         whole = self._chat(pair, text) if self.is_chat else self._filled(pair, text)
         start = whole.rfind(text)
         if start < 0:
-            raise RecordingError(f"{_called(pair)}: the chat template changes its text; use --prompt")
+            raise RecordingError(
+                f"{_called(pair)}: the chat template changes its text; use --prompt"
+            )
         return Prompt(whole, (start, start + len(text)))
 
     def _chat(self, pair: RecordedPair, text: str) -> str:
@@ -99,12 +101,16 @@ class Template:
     def _filled(self, pair: RecordedPair, text: str) -> str:
         template = str(self._template)
         if pair.pictures and IMAGE_HERE not in template:
-            raise RecordingError(f"the prompt {template[:60]!r} has no {{image}} for {_called(pair)}")
+            raise RecordingError(
+                f"the prompt {template[:60]!r} has no {{image}} for {_called(pair)}"
+            )
         before, found, after = template.partition(TEXT_HERE)
         marks = self.mark * len(pair.pictures)
         # One after the other, so that a text with braces in it stays as it is.
-        return before.replace(IMAGE_HERE, marks) + (text if found else "") + after.replace(
-            IMAGE_HERE, marks
+        return (
+            before.replace(IMAGE_HERE, marks)
+            + (text if found else "")
+            + after.replace(IMAGE_HERE, marks)
         )
 
 

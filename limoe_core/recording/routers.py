@@ -53,8 +53,8 @@ def find_routers(model: Any) -> list[Router]:
     kind = type(model).__name__
     if not declared:
         raise RecordingError(
-            f"{kind} declares no router to transformers {_version()}: it has no mixture of experts, "
-            "or needs a newer transformers"
+            f"{kind} declares no router to transformers {_version()}: it has no mixture of "
+            "experts, or needs a newer transformers"
         )
     gates: dict[str, Gate] = {}
     for name, module in model.named_modules():

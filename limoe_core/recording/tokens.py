@@ -122,9 +122,7 @@ def _piece(name: str, text: str, start: int, end: int) -> str:
     said = text[start:end]
     if not said.strip():
         return said
-    begins = (
-        start == 0 or said[0].isspace() or text[start - 1].isspace() or name.startswith(_MARKS)
-    )
+    begins = start == 0 or said[0].isspace() or text[start - 1].isspace() or name.startswith(_MARKS)
     return ("▁" if begins else "") + said.strip()
 
 
@@ -143,8 +141,8 @@ def _pictures(
         found[of_image] = 0
     elif total:
         raise RecordingError(
-            f"the {total} image tokens of {pictures} pictures cannot be told apart; record pairs of "
-            "one picture with this model"
+            f"the {total} image tokens of {pictures} pictures cannot be told apart; record pairs "
+            "of one picture with this model"
         )
     return found
 

@@ -18,7 +18,7 @@ from limoe_core import confined
 from limoe_core.arrays import read_arrays
 from limoe_core.confined import ANYWHERE
 from limoe_core.files import replacing
-from limoe_core.runs.files import MOST_ARRAYS, RunError, as_damage, entries, opened
+from limoe_core.runs.files import MOST_ARRAYS, as_damage, entries, opened
 
 _NAME = re.compile(r"effects-([a-z-]{1,30})\.npz")
 
@@ -28,7 +28,7 @@ class Effects:
     """One kind of change, made to each of E experts of L routers for k kinds of tokens; N pairs."""
 
     question: Shaped[np.ndarray, ""]
-    """() str: stands for the pairs, the model and the measure, so that none is taken for another's."""
+    """() str: stands for the pairs, the model and the measure."""
     measure: Shaped[np.ndarray, ""]
     """() str: what is measured, in words."""
     unit: Shaped[np.ndarray, ""]

@@ -368,11 +368,14 @@ class _OneTile:
     def __call__(self, images: Any, **_: Any) -> Any:
         flat = [each for some in images for each in (some if isinstance(some, list) else [some])]
         pixels = [
-            np.asarray(each.resize((self.size, self.size)), np.float32).transpose(2, 0, 1) / 127.5 - 1
+            np.asarray(each.resize((self.size, self.size)), np.float32).transpose(2, 0, 1) / 127.5
+            - 1
             for each in flat
         ]
         found = {"pixel_values": torch.from_numpy(np.stack(pixels))}
-        return t.BatchFeature({**found, "aspect_ratios": torch.ones(len(flat), 2, dtype=torch.long)})
+        return t.BatchFeature(
+            {**found, "aspect_ratios": torch.ones(len(flat), 2, dtype=torch.long)}
+        )
 
 
 _MAKERS = {
@@ -398,5 +401,5 @@ def picture_model(family: str) -> tuple[Any, Any]:
     """A model of a family that reads pictures and text, and its processor."""
     # What stands in for parts that need torchvision is of no class of transformers.
     check = "check_argument_for_proper_class"
-    with mock.patch.object(t.ProcessorMixin, check, lambda *_: None):
+    with mock.patch.object(t.ProcessorMixin, check, return_value=None):
         return _MAKERS[family]()
