@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it equal t
         retrieval_frame,
     )
     from analysis.agreement import agreement_with_labels
+    from analysis.alarms import training_alarms
     from analysis.causal import (
         cached_causal_specialisation,
         causal_specialisation,
@@ -34,7 +35,6 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it equal t
         probe_traces,
         shares_over_steps,
         specialisation_over_steps,
-        training_routers,
     )
     from analysis.errors import AnalysisError
     from analysis.frame import join_runs, readable, to_frame
@@ -63,6 +63,12 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it equal t
     )
     from analysis.specialisation import modality_nmi, modality_specialisation, role, roles
     from analysis.timeline import timeline_frame
+    from analysis.training import (
+        training_frame,
+        training_routers,
+        training_rows,
+        training_summary,
+    )
 
 _HOME = {
     "AnalysisError": "errors",
@@ -115,7 +121,11 @@ _HOME = {
     "top_patches": "preferences",
     "top_pieces": "preferences",
     "top_words": "preferences",
-    "training_routers": "emergence",
+    "training_alarms": "alarms",
+    "training_frame": "training",
+    "training_routers": "training",
+    "training_rows": "training",
+    "training_summary": "training",
     "transitions": "paths",
 }
 

@@ -19,6 +19,7 @@ from analysis.figures.specialisation import (
     specialisation_figure,
 )
 from analysis.figures.timeline import timeline_figure
+from analysis.figures.training import loads_figure, training_figure
 
 __all__ = [
     "accuracy_figure",
@@ -28,6 +29,7 @@ __all__ = [
     "composition_figure",
     "confusion_figure",
     "emergence_figure",
+    "loads_figure",
     "paths_figure",
     "position_figure",
     "preference_figure",
@@ -39,4 +41,5 @@ __all__ = [
     "specialisation_figure",
     "tasks_figure",
     "timeline_figure",
+    "training_figure",
 ]
