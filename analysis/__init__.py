@@ -35,6 +35,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it equal t
         retrieval_frame,
     )
     from analysis.agreement import agreement_with_labels
+    from analysis.alarms import training_alarms
     from analysis.causal import (
         cached_causal_specialisation,
         causal_specialisation,
@@ -51,7 +52,6 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it equal t
         probe_traces,
         shares_over_steps,
         specialisation_over_steps,
-        training_routers,
     )
     from analysis.errors import AnalysisError
     from analysis.frame import join_runs, readable, to_frame
@@ -86,6 +86,12 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it equal t
     from analysis.specialisation import modality_nmi, modality_specialisation, role, roles
     from analysis.swaps import gate_swap
     from analysis.timeline import timeline_frame
+    from analysis.training import (
+        training_frame,
+        training_routers,
+        training_rows,
+        training_summary,
+    )
 
 _HOME = {
     "AnalysisError": "errors",
@@ -156,7 +162,11 @@ _HOME = {
     "top_patches": "preferences",
     "top_pieces": "preferences",
     "top_words": "preferences",
-    "training_routers": "emergence",
+    "training_alarms": "alarms",
+    "training_frame": "training",
+    "training_routers": "training",
+    "training_rows": "training",
+    "training_summary": "training",
     "transitions": "paths",
     "with_pair": "pairs",
 }

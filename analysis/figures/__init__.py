@@ -28,6 +28,7 @@ from analysis.figures.specialisation import (
     specialisation_figure,
 )
 from analysis.figures.timeline import timeline_figure
+from analysis.figures.training import loads_figure, training_figure
 
 __all__ = [
     "accuracy_figure",
@@ -41,6 +42,7 @@ __all__ = [
     "effects_figure",
     "emergence_figure",
     "gate_swap_figure",
+    "loads_figure",
     "overlap_figure",
     "paths_figure",
     "position_figure",
@@ -56,4 +58,5 @@ __all__ = [
     "specialisation_figure",
     "tasks_figure",
     "timeline_figure",
+    "training_figure",
 ]

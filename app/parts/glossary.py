@@ -101,6 +101,24 @@ TERMS: dict[str, str] = {
     "ceiling": "The best possible accuracy if the exact concept had to be named: below 100 % where "
     "concepts share a name.",
     "chance": "Accuracy of random guessing: k divided by the number of classes.",
+    "contrastive loss": "Of each picture among the batch's texts and of each text among the "
+    "batch's pictures, the mean cross-entropy of finding its partner, in nats. Guessing gives "
+    "ln(batch size). The total loss adds the weighted mean of the auxiliary losses.",
+    "auxiliary losses": "Importance and load ask for balance between experts (squared coefficient "
+    "of variation, V-MoE). The local entropy losses ask that each token's router be sure, the "
+    "global ones that a modality spread over several experts (LIMoE). The z-loss keeps router "
+    "logits small (ST-MoE). Each is shown before its weight.",
+    "optimizer": "Learning rate of the schedule. Gradient norm: of all parameters together, before "
+    "clipping. Temperature: the learned number that divides cosine similarities.",
+    "throughput": "Image–text pairs per second since the line before, without the time of probes "
+    "and validation. Compiling counts, so the first line is low.",
+    "validation": "Accuracy on the validation split while training, in the first language: among "
+    "the names of its own concepts, and among all names.",
+    "routers in training": "Of the training batches: share of choices that found no place, mean "
+    "entropy of a token's gate distribution (local), and entropy of the mean one (global). Each "
+    "step has other pairs; the probe traces on Emergence have the same ones throughout.",
+    "smoothing": "Exponential moving average over steps: a value one half-life back counts half. "
+    "The values themselves stay as a pale line.",
     "dense twin": "The same model, data order and seed, with each mixture of experts replaced by "
     "one MLP of the width of one expert: the same compute per token, apart from the router.",
 }

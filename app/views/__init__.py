@@ -51,5 +51,6 @@ PAGES: tuple[Entry, ...] = (
         "What is an expert for?",
         ":material/alt_route:",
     ),
+    Entry("training", "Training", "How is the run going?", ":material/monitoring:"),
     Entry("zero_shot", "Zero-shot", "What can the model do?", ":material/image_search:"),
 )
