@@ -55,14 +55,25 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it equal t
     )
     from analysis.errors import AnalysisError
     from analysis.frame import join_runs, readable, to_frame
+    from analysis.gap import modality_gap, points_gap
     from analysis.geometry import sceptics_check
     from analysis.interventions import intervention, intervention_effects, ranked, rerouted
+    from analysis.kept_maps import cached_embedding_map
     from analysis.labels import token_labels
+    from analysis.maps import axes_map, embedding_map, map_frame
     from analysis.measured import measured_health, specialisation_baselines
     from analysis.overlap import routing_overlap
     from analysis.pairs import data_pairs, probe_pairs, with_pair
     from analysis.paths import expert_paths, transitions
     from analysis.picture_sets import data_pictures, probe_pictures
+    from analysis.points import (
+        Points,
+        added_points,
+        embedded_points,
+        nearest_points,
+        pair_points,
+        token_points,
+    )
     from analysis.preferences import (
         expert_preferences,
         position_frame,
@@ -92,16 +103,21 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it equal t
         training_rows,
         training_summary,
     )
+    from analysis.trust import map_agreement
 
 _HOME = {
     "AnalysisError": "errors",
+    "Points": "points",
     "Recorded": "recipes",
     "accuracy_difference": "accuracy",
     "accuracy_frame": "accuracy",
+    "added_points": "points",
     "agreement_with_labels": "agreement",
     "answers_frame": "accuracy",
+    "axes_map": "maps",
     "balanced_shares": "shares",
     "cached_causal_specialisation": "causal",
+    "cached_embedding_map": "kept_maps",
     "category_confusions": "accuracy",
     "causal_specialisation": "causal",
     "choice_counts": "shares",
@@ -110,6 +126,8 @@ _HOME = {
     "confusions": "accuracy",
     "data_pairs": "pairs",
     "data_pictures": "picture_sets",
+    "embedded_points": "points",
+    "embedding_map": "maps",
     "expert_colour": "colours",
     "expert_label": "colours",
     "expert_paths": "paths",
@@ -123,12 +141,18 @@ _HOME = {
     "intervention_effects": "interventions",
     "jensen_shannon": "divergence",
     "join_runs": "frame",
+    "map_agreement": "trust",
+    "map_frame": "maps",
     "measured_causes": "causal",
     "measured_health": "measured",
     "measured_removal": "removal",
     "metrics_frame": "emergence",
+    "modality_gap": "gap",
     "modality_nmi": "specialisation",
     "modality_specialisation": "specialisation",
+    "nearest_points": "points",
+    "pair_points": "points",
+    "points_gap": "gap",
     "position_frame": "preferences",
     "position_map": "preferences",
     "probe_pairs": "pairs",
@@ -158,6 +182,7 @@ _HOME = {
     "timeline_frame": "timeline",
     "to_frame": "frame",
     "token_labels": "labels",
+    "token_points": "points",
     "token_routes": "regret",
     "top_patches": "preferences",
     "top_pieces": "preferences",

@@ -66,7 +66,14 @@ def with_pair(pairs: Pairs, picture: Any, text: str, concept: str | None = None)
     )
 
 
-def data_pairs(run: Run, split: str | None = None, count: int = 256, seed: int = 0) -> Pairs:
+def data_pairs(
+    run: Run,
+    split: str | None = None,
+    count: int = 256,
+    seed: int = 0,
+    *,
+    every: bool = False,
+) -> Pairs:
     """Pictures, texts and meta of pairs of the run's data set, no concept or text twice.
 
     The languages take turns.
@@ -76,6 +83,7 @@ def data_pairs(run: Run, split: str | None = None, count: int = 256, seed: int =
         concepts that the model has learned, in drawings that it has not seen; the concepts of
         `test_concept` and `validation` are new to it.
       count: at most this many, from 1 on.
+      every: take further pictures of a concept too, each with a text that no other has.
 
     Raises:
       AnalysisError: `count` is below 1.
@@ -95,14 +103,23 @@ def data_pairs(run: Run, split: str | None = None, count: int = 256, seed: int =
         name: [] for name in ("concept", "name", "category", "style", "language")
     }
     seen: set[int] = set()
+    said: set[str] = set()
     for index in np.random.default_rng(seed).permutation(len(pairs)):
         concept = int(pairs.concept[index])
-        languages = table.languages_of(concept)
-        language = languages[len(texts) % len(languages)]
-        text = str(table.names[language][concept])
-        if concept in seen or text in texts or not text:
+        if concept in seen and not every:
             continue
+        languages = table.languages_of(concept)
+        turn = len(texts) % len(languages)
+        offered = [*languages[turn:], *languages[:turn]] if every else [languages[turn]]
+        texts_by_language = {each: str(table.names[each][concept]) for each in offered}
+        language = next(
+            (each for each, text in texts_by_language.items() if text and text not in said), None
+        )
+        if language is None:
+            continue
+        text = texts_by_language[language]
         seen.add(concept)
+        said.add(text)
         images.append(pairs.pictures[int(index)])
         texts.append(text)
         meta["concept"].append(str(table.keys[concept]))

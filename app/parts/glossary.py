@@ -119,6 +119,17 @@ TERMS: dict[str, str] = {
     "step has other pairs; the probe traces on Emergence have the same ones throughout.",
     "smoothing": "Exponential moving average over steps: a value one half-life back counts half. "
     "The values themselves stay as a pale line.",
+    "map": "Points that are similar in the embedding space lie near each other where the map can "
+    "show it. PCA: the two directions of most variance. UMAP: neighbours kept together, distances "
+    "between groups not. Two texts: cosine similarity to each. A map is fitted at one step and "
+    "kept still; other steps and your own pictures and texts are placed on it.",
+    "trustworthiness": "1 less a penalty for neighbours on the map that are far from each other in "
+    "the space; 1 if there are none. Continuity is the reverse: neighbours in the space that are "
+    "far on the map. Compare with the value of points placed at random.",
+    "modality gap": "How far pictures and texts lie apart in the space that they share. Distance "
+    "of the centroids: |mean picture − mean text|. Neighbours of the same modality: the share of a "
+    "point's nearest points that are of its modality. Null: pictures and texts exchanged, concept "
+    "by concept, with a chance of a half.",
     "dense twin": "The same model, data order and seed, with each mixture of experts replaced by "
     "one MLP of the width of one expert: the same compute per token, apart from the router.",
 }

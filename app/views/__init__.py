@@ -53,4 +53,10 @@ PAGES: tuple[Entry, ...] = (
     ),
     Entry("training", "Training", "How is the run going?", ":material/monitoring:"),
     Entry("zero_shot", "Zero-shot", "What can the model do?", ":material/image_search:"),
+    Entry(
+        "embeddings",
+        "Embeddings",
+        "How do the two modalities lie in the shared space?",
+        ":material/scatter_plot:",
+    ),
 )
