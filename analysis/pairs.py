@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -41,6 +41,29 @@ def probe_pairs(run: Run) -> Pairs:
             chosen.append(pair)
     meta = {key: [str(values[pair]) for pair in chosen] for key, values in trace.meta.items()}
     return [pictures[i] for i in chosen], [str(trace.captions[i]) for i in chosen], meta
+
+
+def with_pair(pairs: Pairs, picture: Any, text: str, concept: str | None = None) -> Pairs:
+    """Pairs with one more, which comes first; those of its text or concept are left out.
+
+    Args:
+      pairs: as `probe_pairs` and `data_pairs` give them.
+      picture: anything that `model.trace` takes.
+      concept: of the picture, if it is known to be one of theirs.
+    """
+    images, texts, meta = pairs
+    concepts = meta.get("concept", texts)
+    kept = [
+        place
+        for place, (theirs, of) in enumerate(zip(texts, concepts, strict=True))
+        if theirs != text and (concept is None or of != concept)
+    ]
+    own = {"concept": concept or ""}
+    return (
+        [picture, *(images[place] for place in kept)],
+        [text, *(texts[place] for place in kept)],
+        {name: [own.get(name, ""), *(of[place] for place in kept)] for name, of in meta.items()},
+    )
 
 
 def data_pairs(

@@ -17,7 +17,7 @@ from urllib.parse import quote, unquote
 import streamlit as st
 
 from analysis.errors import AnalysisError
-from analysis.slices import slice_pairs
+from analysis.slices import Where, slice_pairs
 from app.parts import messages
 from app.parts.glossary import TERMS
 from app.server import runs
@@ -210,17 +210,24 @@ def labels_of(trace: RoutingTrace) -> dict[str, list[object]]:
         for label in ("category", "language", "style")
         if label in trace.meta
     }
-    of_experts = {f"block {block}": [*range(trace.num_experts)] for block in trace.layers}
-    return {**known, **of_experts}
+    for block in trace.layers:
+        known[f"block {block}"] = [*range(trace.num_experts)]
+    return known
 
 
-def pairs_of(trace: RoutingTrace) -> list[int] | None:
-    """Draws the slice of a trace's pairs, or the choice of one; their numbers, None for all."""
+def pairs_of(
+    trace: RoutingTrace, conditions: Callable[[Slice], Where] = lambda chosen: chosen.where
+) -> list[int] | None:
+    """Draws the slice of a trace's pairs, or the choice of one; their numbers, None for all.
+
+    Args:
+      conditions: those of the slice on these pairs, where they are not the probe pairs.
+    """
     chosen = active()
     if chosen is None:
         choose(labels_of(trace))
         return None
-    pairs = found(lambda: slice_pairs(trace, chosen.where))
+    pairs = found(lambda: slice_pairs(trace, conditions(chosen)))
     show(chosen, len(pairs), trace.num_pairs)
     return pairs
 

@@ -15,7 +15,11 @@ from tests.analysis.conftest import make_trace
 
 def test_a_slice_has_the_pairs_for_which_every_condition_holds() -> None:
     trace = make_trace(4, pairs=12)
-    where = {"category": ["Flags", "Food & Drink"], "language": ["en", "es"], "pair": list(range(11))}
+    where = {
+        "category": ["Flags", "Food & Drink"],
+        "language": ["en", "es"],
+        "pair": list(range(11)),
+    }
     wanted = [
         pair
         for pair in range(11)

@@ -100,7 +100,7 @@ def fit(source: Source, way: str, step: int) -> Fitted | None:
 
 def _umap(vectors: Recorded[Any], seed: int) -> Recorded[Any]:
     """The layout, as a job of the server; kept on disk where that can be."""
-    call = record(analysis.embedding_map, vectors, "umap", seed=seed)
+    call: Recorded[Any] = record(analysis.embedding_map, vectors, "umap", seed=seed)
     found = vectors.value
 
     def compute(progress: jobs.Progress) -> Map:

@@ -7,7 +7,6 @@ import importlib
 import streamlit as st
 
 from app.parts import figures, messages
-from app.server import runs
 from app.shell import controls, sidebar, slices
 from app.views.experts.probe_view import Source
 from limoe_core.runs.directory import Run
@@ -24,6 +23,8 @@ _VIEWS = {
 }
 #: Views that make measurements of their own, of all pairs.
 _OF_ALL = ("causal", "sceptic")
+#: Views that show pictures, which the run keeps of its probe pairs alone.
+_WITH_PICTURES = {"closely"}
 
 
 def show(run: Run) -> None:
@@ -35,7 +36,7 @@ def show(run: Run) -> None:
             "sidebar.",
         )
         return
-    steps = run.probe_steps()
+    steps = sorted({*run.probe_steps(), *run.expert_steps()})
     if not steps:
         messages.say(
             "info",
@@ -46,18 +47,19 @@ def show(run: Run) -> None:
     step = sidebar.choose_step(steps)
     layer = sidebar.choose_layer([block + 1 for block in run.config.model.moe_layers])
     figures.choose_format()
-    pairs = slices.pairs_of(runs.probe(run, step))
-    chosen = slices.active()
-    source = Source(run, step, layer, {} if chosen is None else chosen.where)
+    source = Source(run, step, layer, slices.active())
     view = _choose_view()
+    _, module = _VIEWS[view]
+    if view in _WITH_PICTURES and source.step in run.probe_steps():
+        source = source.on_probes
+    pairs = slices.pairs_of(source.whole, lambda _: source.where)
     if pairs == []:
-        messages.say("info", "No probe pair of this run is in the slice: leave it in the sidebar.")
+        messages.say("info", "No pair of this view is in the slice: leave it in the sidebar.")
         return
     if pairs and view in _OF_ALL:
         messages.say("info", "This view is of all pairs, and not of the slice.")
         source = Source(run, step, layer)
     st.caption(messages.plain(source.sentence, longest=600))
-    _, module = _VIEWS[view]
     importlib.import_module(f"app.views.experts.{module}").show(source)
 
 
