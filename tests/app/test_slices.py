@@ -92,7 +92,7 @@ def test_too_few_pairs_are_said_to_be_few() -> None:
 
 def test_a_slice_without_pairs_can_be_left() -> None:
     page = open_page("experts", SHIPPED, run="limoe-emoji", slice="category:Nothing")
-    assert "No probe pair of this run is in the slice" in said(page)
+    assert "No pair of this view is in the slice" in said(page)
     assert any(each.label == "Leave" for each in page.button)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -104,13 +105,18 @@ def _umap(vectors: Recorded[Any], seed: int) -> Recorded[Any]:
     found = vectors.value
 
     def compute(progress: jobs.Progress) -> Map:
-        folder = places.cache("maps")
+        folder = _cache()
         if folder is None:
             return call.compute(progress=progress)
         return cached_embedding_map(found, folder, seed=seed, progress=progress)
 
     label = "Making the map (UMAP compiles for some seconds the first time)"
     return call.through(lambda _: jobs.result(call.key, compute, label))
+
+
+def _cache() -> Path | None:
+    """Folder of kept maps, apart from runs; None where there is none that can be written."""
+    return places.cache("maps")
 
 
 def _texts(source: Source, step: int) -> Fitted | None:
