@@ -11,7 +11,9 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import quote, unquote
 
 import streamlit as st
@@ -31,6 +33,7 @@ from limoe_core.trace import RoutingTrace
 FEW = 10
 _SLICE, _NAME = "slice", "called"
 _LONGEST_NAME = 60
+_MOST_KEPT = 1_000
 _LONGEST_FILE = 4_000_000  # bytes
 _KEPT = re.compile(r"@[0-9a-f]{20}")
 _LABEL = re.compile(r"[a-z]+(?: [0-9]{1,4})?")
@@ -159,9 +162,8 @@ def show(chosen: Slice | None, count: int, of: int, noun: str = "pair") -> None:
     with st.sidebar.container(border=True, key="slice"):
         called = state.get(_NAME, lambda text: text[:_LONGEST_NAME], chosen.words)
         st.markdown(f"**Slice: {messages.plain(called, _LONGEST_NAME)}**", help=TERMS["slice"])
-        st.caption(
-            f"{messages.plain(chosen.words, 200)}: {count:,} of {messages.counted(of, noun)} here"
-        )
+        what = "" if called == chosen.words else f"{messages.plain(chosen.words, 200)}: "
+        st.caption(f"{what}{count:,} of {messages.counted(of, noun)} here")
         left, right = st.columns(2)
         with left, st.popover("Name"):
             controls.text(
@@ -182,7 +184,7 @@ def choose(offered: Mapping[str, Iterable[object]]) -> None:
     Args:
       offered: values by label.
     """
-    values = {label: list(map(str, each)) for label, each in offered.items()}
+    values = {label: [str(one) for one in each if one != ""] for label, each in offered.items()}
     values = {label: each for label, each in values.items() if len(each) > 1}
     if not values:
         return
@@ -287,7 +289,16 @@ def _keep(text: str) -> str:
     if folder is not None and len(text) <= _LONGEST_FILE:
         with replacing(folder / f"{digest[1:]}.txt") as temporary:
             temporary.write_text(text, encoding="utf-8")
+        _forget_all_but(folder, _MOST_KEPT)
     return digest
+
+
+def _forget_all_but(folder: Path, most: int) -> None:
+    """Any reader may make slices, so the oldest give way."""
+    with suppress(OSError):
+        files = sorted(folder.glob("*.txt"), key=lambda file: file.stat().st_mtime)
+        for file in files[: max(0, len(files) - most)]:
+            file.unlink()
 
 
 def _digest(text: str) -> str:

@@ -168,7 +168,8 @@ def test_every_page_is_among_the_views() -> None:
             module,
             address,
             marks=[pytest.mark.training]
-            if module == "interventions" or {"sceptic", "umap", "tokens"} & {*address.values()}
+            if module == "interventions"
+            or {"sceptic", "umap", "tokens", "texts"} & {*address.values()}
             else [],
         )
         for module, addresses in VIEWS.items()

@@ -70,6 +70,7 @@ def fit(source: Source, way: str, step: int) -> Fitted | None:
             "placed on it.",
         )
     points = source.points(fitted_at)
+    _ = points.value  # here, with its progress, and not while a cache waits for it
     vectors = points.attribute("vectors")
     if way == "pca":
         call: Recorded[Any] = recorded.kept(record(analysis.embedding_map, vectors))

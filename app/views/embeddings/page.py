@@ -65,9 +65,13 @@ def show(run: Run) -> None:
     if fitted is None:
         return
     plain = source.points(step)
+    _ = plain.value  # here, with its progress, and not while a cache waits for it
     points = own.added(source, step, plain)
     inside = None
-    if chosen is not None:
+    if chosen is None:
+        known = plain.value.known
+        slices.choose({label: sorted({*known[label]}) for label in plain.value.labels[1:]})
+    else:
         inside = slices.found(lambda: slice_points(points.value, source.conditions(chosen)))
         pairs = points.value.known["pair"]
         slices.show(chosen, pairs.iloc[inside].nunique(), pairs[pairs >= 0].nunique())
