@@ -16,7 +16,7 @@ from analysis.recipes import Recorded, record
 from app.parts import messages, pictures
 from app.parts.glossary import TERMS
 from app.server import recorded, runs
-from app.server.datasets import is_built
+from app.server.datasets import is_built, other_data
 from app.shell import controls, sidebar
 from app.shell.slices import Slice
 from limoe_core.runs.directory import Run, RunError
@@ -162,6 +162,8 @@ def choose(run: Run) -> Source | None:
     )
     count = _COUNTS[0]
     if of not in (PROBES, TOKENS):
+        if (found := other_data(run)) is not None:
+            messages.say("warning", found)
         count = controls.choice(
             "count",
             "Pairs, at most",
