@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import streamlit as st
@@ -23,6 +23,13 @@ from app.views.embeddings import fitted as maps
 from app.views.embeddings import gap, near, own
 from app.views.embeddings.source import Source, choose
 from limoe_core.runs.directory import Run
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+#: Rows of the table.
+_MOST_ROWS = 5_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,8 +134,20 @@ def _map(view: _View, point: str) -> None:
     left, right = st.columns(2)
     with left:
         take_away(view.frame, file=file, what="this map", more="PNG: the button above the map.")
-    with right, st.expander("Table", icon=":material/table:"):
-        st.dataframe(frame, height=320)
+    with right:
+        _table(frame)
+
+
+@st.fragment
+def _table(frame: pd.DataFrame) -> None:
+    """The map as a table, which is sent when it is opened."""
+    box = st.expander("Table", icon=":material/table:", key="embeddings.table", on_change="rerun")
+    if not box.open:
+        return
+    with box:
+        st.dataframe(frame.head(_MOST_ROWS), height=320)
+        if len(frame) > _MOST_ROWS:
+            st.caption(f"The first {_MOST_ROWS:,} of {len(frame):,} points; the export has all.")
 
 
 def _circled(view: _View, places: list[int]) -> None:
