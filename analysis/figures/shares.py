@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from analysis.colours import MODALITY_COLOURS, expert_colour, expert_label
+from analysis.colours import MODALITY_COLOURS, expert_colour, expert_label, expert_pattern
 from analysis.errors import AnalysisError
 from analysis.figures.style import (
     CLEAR,
@@ -184,6 +184,7 @@ def shares_over_steps_figure(
             stackgroup="all",
             line={"color": expert_colour(expert), "width": 0.5},
             fillcolor=expert_colour(expert),
+            fillpattern={"shape": expert_pattern(expert), "fgcolor": "#FFFFFF", "size": 6},
             customdata=mine["step"],
             hovertemplate="%{fullData.name}: %{y:.1%}, step %{customdata}<extra></extra>",
         )

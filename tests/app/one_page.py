@@ -36,7 +36,7 @@ def open_page(module: str, folder: Path, **address: str) -> AppTest:
 
 def said(page: AppTest) -> str:
     """All words that the page says outside of tables and figures."""
-    parts = [page.info, page.warning, page.error, page.markdown, page.caption, page.subheader]
+    parts = [page.info, page.warning, page.error, page.markdown, page.caption, page.header]
     return "\n".join(str(element.value) for kind in parts for element in kind)
 
 

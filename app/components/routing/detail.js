@@ -49,7 +49,7 @@ class Detail {
       const e = tokens.first(l, t);
       const chip = html(
         "button",
-        { type: "button", class: "hop", "data-layer": l, "aria-label": `Block ${block}: ${tokens.fate(l, t)}` },
+        { type: "button", class: "hop", "data-layer": l, title: tokens.fate(l, t) },
         html("span", { class: "block", text: `block ${block}` }),
         html("span", { class: "where", text: data.experts[e].label }),
         html("span", { class: "gate", text: tokens.dropped(l, t) ? "dropped" : data.gate[l][t][0].toFixed(2) }),

@@ -15,10 +15,10 @@ class Layers {
 
   multiple(block, l) {
     const { tokens } = this;
-    const { drawing, marks } = miniature(tokens, (t) => ({
-      colour: tokens.data.experts[tokens.first(l, t)].colour,
-      dropped: tokens.dropped(l, t),
-    }));
+    const { drawing, marks } = miniature(tokens, (t) => {
+      const expert = tokens.first(l, t);
+      return { ...tokens.data.experts[expert], expert, dropped: tokens.dropped(l, t) };
+    });
     const used = (list) => new Set(list.map((t) => tokens.first(l, t))).size;
     const dropped = tokens.all.filter((_, t) => tokens.dropped(l, t)).length;
     const said = [];

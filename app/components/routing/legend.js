@@ -16,7 +16,7 @@ class Legend {
       const node = html(
         "button",
         { type: "button", class: "chip", "data-expert": e, "aria-pressed": "false", tabindex: e === 0 ? "0" : "-1" },
-        swatch, name, counts, load,
+        swatch, name, counts, load, // the name is what is seen; the title describes it
       );
       return { node, counts, bar, load };
     });
@@ -41,7 +41,6 @@ class Legend {
       );
       chip.bar.style.width = `${Math.min(100, (100 * taken) / (places ?? Math.max(1, group.tokens)))}%`;
       chip.node.title = said.join("\n");
-      chip.node.setAttribute("aria-label", said.join(". "));
       chip.node.setAttribute("aria-pressed", String(ui.expert === e));
       toggle(chip.node, "unused", patches + pieces === 0);
       toggle(chip.node, "lit", lit === e);

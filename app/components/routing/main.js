@@ -70,7 +70,7 @@ class View {
       toggle(node, "dim", !mine && t !== ui.selected);
       toggle(node, "lit", lit !== null && mine);
       toggle(node, "followed", t === ui.selected);
-      node.setAttribute("aria-label", `${tokens.name(t)}: ${tokens.fate(ui.layer, t)}`);
+      node.setAttribute("aria-label", tokens.said(ui.layer, t));
       node.setAttribute("aria-selected", String(t === ui.selected));
     };
     this.picture.paint(ui, look);

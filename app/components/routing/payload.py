@@ -7,7 +7,7 @@ import json
 import unicodedata
 from typing import Any
 
-from analysis.colours import expert_colour, expert_label, text_colour
+from analysis.colours import expert_colour, expert_label, expert_pattern, text_colour
 from app.components.routing.group import Group
 from limoe_core.trace import RoutingTrace
 
@@ -47,10 +47,7 @@ def payload(
         "note": note,
         "grid": trace.grid,
         "layers": [int(block) for block in trace.layers],
-        "experts": [
-            {"label": expert_label(e), "colour": colour, "ink": text_colour(colour)}
-            for e, colour in enumerate(map(expert_colour, range(trace.num_experts)))
-        ],
+        "experts": [looks(expert) for expert in range(trace.num_experts)],
         "tokens": [
             {"m": int(modality), "at": int(position), "piece": str(piece)}
             for modality, position, piece in zip(
@@ -70,6 +67,17 @@ def payload(
     }
     data["id"] = hashlib.sha1(json.dumps(data).encode(), usedforsecurity=False).hexdigest()
     return data
+
+
+def looks(expert: int) -> dict[str, str]:
+    """Name, colour, pattern, and the colour of writing on it."""
+    colour = expert_colour(expert)
+    return {
+        "label": expert_label(expert),
+        "colour": colour,
+        "ink": text_colour(colour),
+        "pattern": expert_pattern(expert),
+    }
 
 
 def direction(text: str) -> str:

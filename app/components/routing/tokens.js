@@ -71,6 +71,13 @@ class Tokens {
       .join("; ");
   }
 
+  // What a reader hears of a token: first what stands on it, then the rest.
+  said(l, t) {
+    const experts = this.data.expert[l][t].map((e) => this.data.experts[e].label).join(" ");
+    if (this.all[t].m === IMAGE) return `${this.name(t)}: ${this.fate(l, t)}`;
+    return `${this.shown(t)} ${experts}: piece ${this.all[t].at + 1}; ${this.fate(l, t)}`;
+  }
+
   entropy(l, t) {
     return -this.data.probs[l][t].reduce((sum, p) => sum + (p > 0 ? p * Math.log(p) : 0), 0);
   }

@@ -44,7 +44,7 @@ class Strip {
     };
     this.root.querySelector(".heading").textContent = `This pair over training, block ${view.layer}`;
     this.stages = data.steps.map(({ step, expert, dropped }) => {
-      const look = (t) => ({ colour: data.colours[expert[l][t]], dropped: dropped[l][t] });
+      const look = (t) => ({ ...data.experts[expert[l][t]], expert: expert[l][t], dropped: dropped[l][t] });
       const { drawing, marks } = miniature(tokens, look);
       for (const [t, mark] of marks) toggle(mark, "followed", named(t));
       const used = (list) => plural(new Set(list.map((t) => expert[l][t])).size, "expert");

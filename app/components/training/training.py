@@ -10,9 +10,8 @@ from typing import Any
 
 import streamlit as st
 
-from analysis.colours import expert_colour
 from app.components import define
-from app.components.routing.payload import direction
+from app.components.routing.payload import direction, looks
 from limoe_core.trace import RoutingTrace
 
 _STRIP = define(
@@ -49,7 +48,7 @@ def training_strip(
         "grid": first.grid,
         "direction": direction(str(first.captions[0])),
         "layers": first.layers.tolist(),
-        "colours": [expert_colour(e) for e in range(first.num_experts)],
+        "experts": [looks(e) for e in range(first.num_experts)],
         "tokens": [
             {"m": int(modality), "at": int(position)}
             for modality, position in zip(first.modality, first.position, strict=True)

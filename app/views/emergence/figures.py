@@ -74,7 +74,7 @@ def _past(run: Run) -> History | None:
 
 
 def _shares(histories: Sequence[History], layer: int) -> None:
-    st.subheader(
+    st.header(
         f"Token share per expert over training, block {layer}",
         anchor=False,
         help=TERMS["modality share"],
@@ -96,7 +96,7 @@ def _shares(histories: Sequence[History], layer: int) -> None:
 
 
 def _timeline(histories: Sequence[History], layer: int, log: bool) -> None:
-    st.subheader(
+    st.header(
         f"Loss and router metrics of block {layer}",
         anchor=False,
         help=help_text("specialisation", "router entropies", "dropped", "saturation"),
@@ -114,7 +114,7 @@ def _timeline(histories: Sequence[History], layer: int, log: bool) -> None:
 
 
 def _bands(histories: Sequence[History], layer: int, log: bool) -> None:
-    st.subheader(
+    st.header(
         f"Tokens of each modality by expert, block {layer}",
         anchor=False,
         help=TERMS["modality share"],

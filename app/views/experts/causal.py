@@ -61,7 +61,7 @@ def show(source: Source) -> None:
         return
     measured = call.through(lambda _: frame)
     pairs, baseline = int(frame["pairs"].iloc[0]), float(frame["baseline"].iloc[0])
-    st.subheader(
+    st.header(
         "Loss increase when an expert is off", anchor=False, help=TERMS["causal specialisation"]
     )
     figures.show(

@@ -45,7 +45,7 @@ def show(source: Source) -> None:
     of_layer = roles[roles["layer"] == source.layer]
     patches = source.measure(patches_of_experts, source.layer, _PATCHES, 1)
     words = source.measure(words_of_experts, source.layer, "word", _WORDS)
-    st.subheader(f"The experts of block {source.layer}", anchor=False, help=TERMS["expert"])
+    st.header(f"The experts of block {source.layer}", anchor=False, help=TERMS["expert"])
     expert_cards(
         payload(
             source.trace,
@@ -71,7 +71,7 @@ def show(source: Source) -> None:
 
 def _one_expert(source: Source, expert: int) -> None:
     name = analysis.expert_label(expert)
-    st.subheader(f"{name} of block {source.layer} in detail", anchor=False)
+    st.header(f"{name} of block {source.layer} in detail", anchor=False)
     left, right = st.columns(2)
     with left:
         _positions(source, expert)

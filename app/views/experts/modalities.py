@@ -37,7 +37,7 @@ def show(source: Source) -> None:
     _headline(source, roles.value, nmi.value, health.value)
     wide, narrow = st.columns([3, 2])
     with wide:
-        st.subheader(
+        st.header(
             f"Token share per expert, block {source.layer}",
             anchor=False,
             help=TERMS["modality share"],
@@ -51,7 +51,7 @@ def show(source: Source) -> None:
             "goes to the expert. Hover for token counts and roles.",
         )
     with narrow:
-        st.subheader("Specialisation by layer", anchor=False, help=TERMS["specialisation"])
+        st.header("Specialisation by layer", anchor=False, help=TERMS["specialisation"])
         figures.show(
             record(drawn.specialisation_figure, nmi, untrained=untrained),
             nmi,
@@ -65,7 +65,7 @@ def show(source: Source) -> None:
                 "sort by what their inputs hold already."
             ),
         )
-    st.subheader("All layers", anchor=False, help=TERMS["layer"])
+    st.header("All layers", anchor=False, help=TERMS["layer"])
     figures.show(
         record(drawn.shares_figure, roles),
         roles,

@@ -22,7 +22,7 @@ def show(source: Source) -> None:
     wide, narrow = st.columns([3, 2])
     with wide:
         flows = source.measure(analysis.transitions)
-        st.subheader("From layer to layer", anchor=False, help=TERMS["path"])
+        st.header("From layer to layer", anchor=False, help=TERMS["path"])
         figures.show(
             record(drawn.paths_figure, flows, modality),
             flows,
@@ -37,7 +37,7 @@ def show(source: Source) -> None:
 def _table(source: Source, modality: str) -> None:
     paths = source.measure(analysis.expert_paths, modality)
     frame = paths.value
-    st.subheader("Whole paths", anchor=False, help=TERMS["path"])
+    st.header("Whole paths", anchor=False, help=TERMS["path"])
     st.dataframe(
         frame[["path", "share", "independent", "tokens", "pairs"]],
         hide_index=True,

@@ -22,6 +22,7 @@ from analysis.recipes import Recorded, constant, record
 from app.parts import figures, messages, texts
 from app.parts.export import take_away
 from app.parts.glossary import TERMS
+from app.parts.pictures import draw_picture
 from app.server import recorded, runs
 from app.shell import controls, state
 from app.views.zero_shot import embeddings, pool, selection
@@ -265,7 +266,7 @@ def _answer(number: int, picture: Chosen, frame: pd.DataFrame, figure: Recorded[
     mine = frame[frame["picture"] == number]
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.image(picture.shown, width=72, output_format="PNG")
+            draw_picture(picture.shown, picture.name, width=72)
             st.markdown(f"**{messages.plain(picture.name, 120)}**  \n{_about(picture, mine)}")
         figures.draw(figure, key=f"answer.{number}", file=f"classification-{picture.name}")
 

@@ -15,6 +15,7 @@ from app.components.tiles import Tile, tiles
 from app.parts import figures, messages, texts
 from app.parts.export import take_away
 from app.parts.glossary import TERMS
+from app.parts.pictures import draw_picture
 from app.server import runs
 from app.shell import controls, state
 from app.views.zero_shot import embeddings, pool, selection
@@ -122,7 +123,7 @@ def _texts_by_picture(run: Run, step: int, pictures: Pool) -> None:
     frame = record(nearest_frame, query, embedded, names, _TEXTS)
     left, right = st.columns([1, 3])
     with left:
-        st.image(picture.shown, width=128, output_format="PNG")
+        draw_picture(picture.shown, picture.name, width=128)
         st.markdown(f"**{messages.plain(picture.name, 120)}**")
         st.caption(messages.plain(picture.about))
     with right:
