@@ -27,7 +27,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it equal t
         causal_specialisation,
         specialisation_index,
     )
-    from analysis.colours import expert_colour, expert_label, text_colour
+    from analysis.colours import expert_colour, expert_label, expert_pattern, text_colour
     from analysis.emergence import (
         health_over_steps,
         metrics_frame,
@@ -40,6 +40,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it equal t
     from analysis.frame import join_runs, readable, to_frame
     from analysis.geometry import sceptics_check
     from analysis.labels import token_labels
+    from analysis.onset import specialisation_onset
     from analysis.pairs import data_pairs, probe_pairs
     from analysis.paths import expert_paths, transitions
     from analysis.picture_sets import data_pictures, probe_pictures
@@ -82,6 +83,7 @@ _HOME = {
     "expert_colour": "colours",
     "expert_label": "colours",
     "expert_paths": "paths",
+    "expert_pattern": "colours",
     "expert_preferences": "preferences",
     "expert_shares": "shares",
     "first_choice_counts": "shares",
@@ -107,6 +109,7 @@ _HOME = {
     "script": "scripts",
     "shares_over_steps": "emergence",
     "specialisation_index": "causal",
+    "specialisation_onset": "onset",
     "specialisation_over_steps": "emergence",
     "text_colour": "colours",
     "timeline_frame": "timeline",

@@ -26,8 +26,8 @@ EXPERT_COLOURS: tuple[str, ...] = (
     "#96C387", "#A596FF", "#965A96", "#F03C69", "#009678", "#5A4B87", "#966900", "#F078FF",
 )  # fmt: skip
 
-#: Patterns by their names in Plotly: none, dots, lines across, lines down, crosses. Slanted lines are
-#: left to text tokens in bars, and to what was dropped.
+#: Patterns by their names in Plotly: none, dots, lines across, lines down, crosses. Slanted lines
+#: are left to text tokens in bars, and to what was dropped.
 PATTERNS: tuple[str, ...] = ("", ".", "-", "|", "x")
 #: The pattern of each of the colours above, as a place in `PATTERNS`.
 _PATTERN_OF = "00000000444321334114241123123322"

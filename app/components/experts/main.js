@@ -88,7 +88,7 @@ function patchList(ui, expert) {
     const pair = data.pairs[patch.pair];
     const tile = element("a", {
       class: patch.dropped ? "patch dropped" : "patch",
-      href: pair.href,
+      href: `${pair.href}&token=${patch.token}`,
       target: "_blank",
       rel: "noopener",
       tabindex: place ? -1 : 0,

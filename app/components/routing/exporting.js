@@ -107,7 +107,13 @@ function drawSheet(tokens, ui) {
   const paper = svg("rect", { fill: "#FFFFFF" });
   sheet.append(paper);
   sheet.append(write(`${data.title}, block ${data.layers[ui.layer]}`, margin, margin + 18, 20, { "font-weight": 650 }));
-  const top = margin + 40;
+  const named = [`${data.name ? `${data.name}: ` : ""}“${data.caption || "no text"}”`];
+  let below = margin + 42;
+  for (const line of named.flatMap((text) => broken(text, 15, width - 2 * margin)).slice(0, 3)) {
+    sheet.append(write(line, margin, below, 15, { fill: "#4A5563" }));
+    below += 20;
+  }
+  const top = below + 2;
   const left = data.picture ? margin + SHEET.picture + gap : margin;
   const room = width - margin - left;
   if (data.picture) sheet.append(drawPicture(tokens, ui, margin, top));

@@ -19,12 +19,10 @@ class Layers {
       const expert = tokens.first(l, t);
       return { ...tokens.data.experts[expert], expert, dropped: tokens.dropped(l, t) };
     });
-    const used = (list) => new Set(list.map((t) => tokens.first(l, t))).size;
-    const dropped = tokens.all.filter((_, t) => tokens.dropped(l, t)).length;
     const said = [];
-    if (tokens.patches.length) said.push(`patches: ${plural(used(tokens.patches), "expert")}`);
-    if (tokens.pieces.length) said.push(`pieces: ${plural(used(tokens.pieces), "expert")}`);
-    said.push(`${dropped} dropped`);
+    if (tokens.patches.length) said.push(`patches: ${plural(tokens.used(l, tokens.patches), "expert")}`);
+    if (tokens.pieces.length) said.push(`pieces: ${plural(tokens.used(l, tokens.pieces), "expert")}`);
+    said.push(tokens.droppedOf(l, tokens.all.map((_, t) => t)));
     const node = html(
       "button",
       { type: "button", class: "multiple", "data-layer": l, tabindex: l === 0 ? "0" : "-1", "aria-label": `Block ${block}: ${said.join(", ")}` },

@@ -21,6 +21,7 @@ def payload(
     picture: str | None,
     sharp: str | None = None,
     note: str = "",
+    name: str = "",
 ) -> dict[str, Any]:
     """JSON-ready data of a trace of one pair.
 
@@ -31,6 +32,7 @@ def payload(
       picture: the model's input as a data address; None if the pair has no picture.
       sharp: the same picture at a higher resolution, if there is one.
       note: a sentence under the text.
+      name: names the picture in exported figures.
 
     Raises:
       ValueError: the trace is not of one pair.
@@ -43,6 +45,7 @@ def payload(
         "file": file,
         "picture": None if picture is None else {"src": picture, "sharp": sharp},
         "caption": caption,
+        "name": name,
         "direction": direction(caption),
         "note": note,
         "grid": trace.grid,

@@ -31,6 +31,23 @@ class Tokens {
     return this.data.expert[l][t].includes(expert);
   }
 
+  // How many experts some tokens chose, with any of their choices, as on the page Experts.
+  used(l, list) {
+    return new Set(list.flatMap((t) => this.data.expert[l][t])).size;
+  }
+
+  // How many of their choices found the expert full.
+  drops(l, list) {
+    return list.reduce((sum, t) => sum + this.data.dropped[l][t].filter(Boolean).length, 0);
+  }
+
+  // "3 dropped", or where a token has several choices "3 of 128 choices dropped".
+  droppedOf(l, list) {
+    const choices = list.reduce((sum, t) => sum + this.data.expert[l][t].length, 0);
+    const count = this.drops(l, list);
+    return choices > list.length ? `${count} of ${choices} choices dropped` : `${count} dropped`;
+  }
+
   // Dropped by every expert it chose: the layer leaves it as it was.
   dropped(l, t) {
     return this.data.dropped[l][t].every(Boolean);

@@ -43,14 +43,15 @@ class Strip {
       pieces: numbers.filter((t) => data.tokens[t].m === 1),
     };
     this.root.querySelector(".heading").textContent = `This pair over training, block ${view.layer}`;
-    this.stages = data.steps.map(({ step, expert, dropped }) => {
+    this.stages = data.steps.map(({ step, expert, dropped, said }) => {
       const look = (t) => ({ ...data.experts[expert[l][t]], expert: expert[l][t], dropped: dropped[l][t] });
       const { drawing, marks } = miniature(tokens, look);
       for (const [t, mark] of marks) toggle(mark, "followed", named(t));
-      const used = (list) => plural(new Set(list.map((t) => expert[l][t])).size, "expert");
-      const said = `Step ${step}: patches with ${used(tokens.patches)}, pieces with ${used(tokens.pieces)}, ${dropped[l].filter(Boolean).length} dropped`;
+      const [image, text, drops, choices] = said[l];
+      const lost = choices > data.tokens.length ? `${drops} of ${choices} choices dropped` : `${drops} dropped`;
+      const name = `${step.toLocaleString("en")}: patches with ${plural(image, "expert")}, pieces with ${plural(text, "expert")}, ${lost}`;
       const label = html("span", { class: "step", text: step.toLocaleString("en") });
-      const attributes = { class: "stage", role: "option", "data-step": step, "aria-label": said, title: said };
+      const attributes = { class: "stage", role: "option", "data-step": step, "aria-label": name, title: `Step ${name}` };
       return html("div", attributes, drawing, label);
     });
     const place = this.strip.scrollLeft;

@@ -96,6 +96,7 @@ def show(run: Run) -> None:
             picture=routed.picture,
             sharp=routed.sharp,
             note=_note_on_text(routed.trace),
+            name=_name_of_picture(pair, probe),
         ),
         layer=layer,
         token=token,
@@ -289,6 +290,18 @@ def _say_how_it_is_read(run: Run, step: int, text: str) -> None:
 
 
 # ---- small things
+
+
+def _name_of_picture(pair: Pair, probe: RoutingTrace | None) -> str:
+    """The file or the concept that the picture shows, and its style; "" without a picture."""
+    if not pair.with_picture:
+        return ""
+    if pair.upload is not None:
+        return pair.upload.name
+    if probe is None or pair.example is None:
+        return ""
+    known = [str(probe.meta[key][pair.example]) for key in ("name", "style") if key in probe.meta]
+    return ", ".join(part for part in known if part) or f"example {pair.example}"
 
 
 def _note_on_text(trace: RoutingTrace) -> str:
