@@ -131,34 +131,6 @@ function drawSheet(tokens, ui) {
   return fill(sheet, { width, height, viewBox: `0 0 ${width} ${height}` }, []);
 }
 
-function save(blob, name) {
-  const link = html("a", { href: URL.createObjectURL(blob), download: name });
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
-}
-
-function svgBlob(sheet) {
-  return new Blob([new XMLSerializer().serializeToString(sheet)], { type: "image/svg+xml" });
-}
-
-function exportSvg(tokens, ui) {
-  save(svgBlob(drawSheet(tokens, ui)), `${fileName(tokens, ui)}.svg`);
-}
-
-async function exportPng(tokens, ui) {
-  const sheet = drawSheet(tokens, ui);
-  const [width, height] = ["width", "height"].map((side) => 2 * Number(sheet.getAttribute(side)));
-  const address = URL.createObjectURL(svgBlob(sheet));
-  const image = new Image();
-  image.src = address;
-  await image.decode();
-  const canvas = html("canvas", { width, height });
-  canvas.getContext("2d").drawImage(image, 0, 0, width, height);
-  URL.revokeObjectURL(address);
-  const blob = await new Promise((done) => canvas.toBlob(done, "image/png"));
-  save(blob, `${fileName(tokens, ui)}.png`);
-}
-
 function fileName(tokens, ui) {
   return `${tokens.data.file}-block${tokens.data.layers[ui.layer]}`;
 }

@@ -224,8 +224,8 @@ class View {
   async act(action) {
     const { tokens, ui } = this;
     if (action === "release") this.release();
-    if (action === "svg") exportSvg(tokens, ui);
-    if (action === "png") await exportPng(tokens, ui);
+    if (action === "svg") saveSvg(drawSheet(tokens, ui), fileName(tokens, ui));
+    if (action === "png") await savePng(drawSheet(tokens, ui), fileName(tokens, ui));
     if (action === "link") {
       const link = viewAddress(tokens, ui).href;
       try {

@@ -15,7 +15,7 @@ _VIEW = define(
     Path(__file__).parent,
     scripts=(
         "dom", "tokens", "chart", "picture", "caption", "legend", "miniature", "layers", "detail",
-        "address", "exporting", "main",
+        "address", "saving", "exporting", "main",
     ),
 )  # fmt: skip
 
