@@ -9,6 +9,7 @@ only attention unfolds it, since a token attends within its own sequence.
 from __future__ import annotations
 
 import math
+import operator
 from typing import Any, NamedTuple
 
 import jax
@@ -142,7 +143,7 @@ class LIMoE(nnx.Module):
         for index, block in enumerate(self.blocks):
             here = intervention
             if here is not None and isinstance(block.mlp, MoE):
-                here = Intervention(here.bias[len(routings)], here.silence[len(routings)])
+                here = jax.tree.map(operator.itemgetter(len(routings)), here)
             x, routing, router_input = _run(
                 block,
                 x,

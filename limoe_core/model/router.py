@@ -25,6 +25,9 @@ class Intervention(NamedTuple):
     """Added to the logits that choose; -inf sends an expert's tokens to their next best."""
     silence: Bool[Array, "*L 2 E"]
     """Experts that give a token nothing: it keeps its residual alone, as if it were dropped."""
+    forced: Int[Array, "*L n"] | None = None
+    """First choice of each token of the flat array, -1 where the router decides. The choice alone
+    is forced: the expert counts by the gate value that the router gives it."""
 
 
 class Decision(NamedTuple):
@@ -82,9 +85,12 @@ class Router(NamedTuple):
         if self.balance is not None:
             # An expert that an intervention switched off stays so, whatever its bias.
             scores = jnp.where(jnp.isneginf(noisy), -jnp.inf, gates + self.balance[modality])
+        forced = None if intervention is None else intervention.forced
+        if forced is not None:
+            scores = jnp.where(forced[:, None] == jnp.arange(config.experts), jnp.inf, scores)
         choice, priority = choose(scores, config.top_k)
         gate = weight = jnp.take_along_axis(gates, choice, axis=-1)
-        if self.balance is not None:
+        if self.balance is not None or forced is not None:
             priority = jax.lax.stop_gradient(gate[:, 0])
         if intervention is not None:
             silent = jnp.take_along_axis(intervention.silence[modality], choice, axis=-1)

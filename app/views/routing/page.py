@@ -14,13 +14,13 @@ import analysis
 from analysis.recipes import Recorded, record
 from app.components.routing import Group, payload, routing_view
 from app.components.training import training_strip
+from app.pair import routing as pair_routing
+from app.pair.chosen import Pair, choose_example, choose_parts
 from app.parts import messages, pictures, texts
 from app.parts.export import file_name, take_away
 from app.parts.glossary import help_text
 from app.server import recorded, runs
 from app.shell import controls, sidebar, state
-from app.views.routing import tracing
-from app.views.routing.pair import Pair, choose_example, choose_parts
 from limoe_core.runs.directory import Run, RunError
 from limoe_core.trace import TEXT, RoutingTrace
 
@@ -115,7 +115,7 @@ def show(run: Run) -> None:
         what="this routing",
         more="SVG and PNG: the buttons above the figure.",
     )
-    tracing.warm_up(run)
+    pair_routing.warm_up(run)
 
 
 def _remember_view(layer: int | None, token: str | None) -> None:
@@ -261,7 +261,7 @@ def _computed(
         kept = record(Run.probe_pictures, recorded.opened(run)).through(lambda _: shown)
         picture = kept[pair.example]
     with st.spinner("Routing … (the model is loaded the first time)"):
-        routed = tracing.route(run, nearest, picture, pair.text, factor)
+        routed = pair_routing.route(run, nearest, picture, pair.text, factor)
         trace = routed.value
     _say_how_it_is_read(run, nearest, pair.text)
     return Routed(
