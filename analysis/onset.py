@@ -100,7 +100,7 @@ def specialisation_onset(
                 "samples": samples,
             }
         )
-    whole = {name: "Int64" for name in ("onset", "before", "low", "high")}
+    whole = dict.fromkeys(("onset", "before", "low", "high"), "Int64")
     return pd.DataFrame(rows, columns=_COLUMNS).astype(whole)
 
 

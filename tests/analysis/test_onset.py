@@ -16,7 +16,7 @@ from tests.analysis.conftest import make_trace
 
 
 def routed(trace: RoutingTrace, rng: np.random.Generator, sorted_share: float) -> RoutingTrace:
-    """The trace with random first choices, of which a share tells images (0, 1) from text (2, 3)."""
+    """The trace with random choices, of which a share tells images (0, 1) from text (2, 3)."""
     shape = trace.expert.shape
     anywhere = rng.integers(0, 4, shape)
     told = 2 * (trace.modality[None, :, None] == 1) + rng.integers(0, 2, shape)

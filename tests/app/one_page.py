@@ -50,3 +50,16 @@ def figures(page: AppTest) -> list[dict]:
 def frames(page: AppTest) -> list:
     """The tables on the page, as pandas frames."""
     return [element.value for element in page.dataframe]
+
+
+def component(page: AppTest, name: str) -> dict:
+    """The data of the page's component of that name."""
+    import json
+
+    found = [
+        json.loads(element.proto.json)
+        for element in page.get("bidi_component")
+        if element.proto.component_name == f"limoe_lens.{name}"
+    ]
+    assert len(found) == 1
+    return found[0]
