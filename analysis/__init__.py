@@ -43,7 +43,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it equal t
     from analysis.onset import specialisation_onset
     from analysis.pairs import data_pairs, probe_pairs
     from analysis.paths import expert_paths, transitions
-    from analysis.picture_sets import data_pictures, probe_pictures
+    from analysis.picture_sets import data_pictures, example_pictures, probe_pictures
     from analysis.preferences import (
         expert_preferences,
         position_frame,
@@ -80,6 +80,7 @@ _HOME = {
     "confusions": "accuracy",
     "data_pairs": "pairs",
     "data_pictures": "picture_sets",
+    "example_pictures": "picture_sets",
     "expert_colour": "colours",
     "expert_label": "colours",
     "expert_paths": "paths",

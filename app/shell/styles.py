@@ -13,8 +13,11 @@ _RULES = """
   /* Streamlit's own grey has a contrast of 4.1 to 1; 4.5 is what small text needs. */
   [data-testid="stCaptionContainer"][data-testid] { color: inherit; }
   [data-testid="stCaptionContainer"] > * { opacity: 0.8; }
-  /* Words in cells of heat maps, also where the page turns dark or light while it is open. */
-  [data-testid="stPlotlyChart"] .heatmap-label text { fill: currentColor !important; }
+  /* Words of figures, also where the page turns dark or light while it is open. */
+  [data-testid="stPlotlyChart"]
+    :is(.infolayer, .xaxislayer-above, .yaxislayer-above, .heatmap-label) text {
+    fill: currentColor !important;
+  }
   /* A text typed from right to left stands on the right. */
   [data-testid="stTextInput"] input { unicode-bidi: plaintext; text-align: start; }
   @media (max-width: 640px) {

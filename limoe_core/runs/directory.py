@@ -12,7 +12,7 @@ import importlib.metadata
 import os
 import platform
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -27,13 +27,14 @@ from limoe_core.config import Config, ConfigError
 from limoe_core.confined import ANYWHERE
 from limoe_core.files import replacing, write_json
 from limoe_core.locks import AlreadyLockedError, locked
-from limoe_core.runs import evaluations, metrics, predictions, probes
+from limoe_core.runs import evaluations, examples, metrics, predictions, probes
 from limoe_core.runs.files import (
     CAUSAL,
     CONFIG,
     EVALUATING,
     EVALUATIONS,
     EVENTS,
+    EXAMPLES,
     METRICS,
     MOST_CONFIG,
     MOST_TOKENIZER,
@@ -76,6 +77,7 @@ Part = Literal[
     "parameters",
     "probe",
     "probe pictures",
+    "examples",
     "causal",
     "events",
 ]
@@ -291,6 +293,8 @@ class Run:
                 return probes.path(self.path / PROBES, _given(step, part))
             case "probe pictures":
                 return self.path / PROBES / PICTURES
+            case "examples":
+                return self.path / EXAMPLES
             case "causal":
                 return self.path / CAUSAL
             case "events":
@@ -518,6 +522,28 @@ class Run:
         path.parent.mkdir(exist_ok=True)
         with replacing(path) as temporary:
             np.savez_compressed(temporary, pictures=pictures)
+
+    def examples(
+        self,
+    ) -> tuple[UInt8[np.ndarray, "n side side c"], dict[str, list[str]]] | None:
+        """Pictures to try the model on, and what is known of each; None if the run has none.
+
+        Raises:
+          RunError: they are damaged.
+        """
+        if not self.has("examples"):
+            return None
+        return examples.read(self.path_of("examples"), self.within)
+
+    def save_examples(
+        self, pictures: UInt8[np.ndarray, "n side side c"], known: Mapping[str, Sequence[str]]
+    ) -> None:
+        """Writes pictures to try the model on.
+
+        Args:
+          known: key, name, category, style and split of each.
+        """
+        examples.write(self.path_of("examples"), pictures, known)
 
     # ---- tokenizer
 

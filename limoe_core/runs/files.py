@@ -10,6 +10,7 @@ Only `limoe_core.runs` spells these names; everyone else asks a `Run`.
           steps/<n>/          parameters, optimizer, input position (`limoe_core.runs.checkpoints`)
           probes/<n>.npz      RoutingTrace of a fixed set of validation pairs at step n
           probes/pictures.npz the pictures of those pairs
+          examples.npz        pictures to try the model on (`limoe_core.runs.examples`)
           causal/             measurements of causal specialisation (`analysis.causal`)
           tensorboard/        event files, where they were asked for
 """
@@ -45,6 +46,7 @@ STEPS = "steps"
 PARAMS, OPTIMIZER, INPUT = "params", "opt_state", "input"
 PROBES = "probes"
 PICTURES = "pictures.npz"
+EXAMPLES = "examples.npz"
 CAUSAL = "causal"
 EVENTS = "tensorboard"
 #: Held by the process that trains the run.

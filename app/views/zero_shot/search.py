@@ -18,7 +18,7 @@ from app.parts.glossary import TERMS
 from app.parts.pictures import draw_picture
 from app.server import runs
 from app.shell import controls, state
-from app.views.zero_shot import embeddings, pool, selection
+from app.views.zero_shot import embeddings, pool, selection, splits
 from app.views.zero_shot.labels import LONGEST, cut_note
 from app.views.zero_shot.pool import Pool
 from app.views.zero_shot.selection import Chosen
@@ -91,7 +91,8 @@ def _pictures_by_text(run: Run, step: int, pictures: Pool) -> None:
                 id=pictures.ids[i],
                 caption=pictures.names[i],
                 detail=f"{value:.3f}",
-                hint=f"{pictures.categories[i]} · {pictures.styles[i]} · {pictures.splits[i]}",
+                hint=f"{pictures.categories[i]} · {pictures.styles[i]} · "
+                f"{splits.in_words(pictures.splits[i])}",
             )
             for i, value in zip(best, frame.value["similarity"], strict=True)
         ],
