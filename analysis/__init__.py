@@ -62,6 +62,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it equal t
         first_choice_counts,
         router_health,
     )
+    from analysis.similarity import pair_similarity
     from analysis.specialisation import modality_nmi, modality_specialisation, role, roles
     from analysis.timeline import timeline_frame
 
@@ -93,6 +94,7 @@ _HOME = {
     "metrics_frame": "emergence",
     "modality_nmi": "specialisation",
     "modality_specialisation": "specialisation",
+    "pair_similarity": "similarity",
     "position_frame": "preferences",
     "position_map": "preferences",
     "probe_pairs": "pairs",

@@ -28,7 +28,7 @@ def choose_format() -> None:
             horizontal=True,
             persist_state="session",
             help="Hover over a figure, or tap it, and its buttons appear: the camera saves it, two "
-            "arrows make it as large as the page. Below it, under Export, are its numbers as a table "
+            "arrows make it as large as the page. Under Export below it are its numbers as a table "
             "and as CSV, and the Python lines.",
         )
 

@@ -71,6 +71,10 @@ TERMS: dict[str, str] = {
     "model was never trained on these classes as classes.",
     "temperature": "The learned number that divides cosine similarities before the softmax: the "
     "smaller, the sharper the probabilities.",
+    "similarity": "Cosine of the angle between the embeddings of picture and text: 1 for the same "
+    "direction, 0 for unrelated ones.",
+    "rank": "The place by similarity among this one and the run's probe pairs as recorded at this "
+    "step: 1 is the nearest. Texts that say the same count once. By chance any rank is as likely.",
     "top-k": "Share of the pictures whose correct name is among the k most similar ones. A name "
     "that several concepts share counts as correct for each of them.",
     "ceiling": "The best possible accuracy if the exact concept had to be named: below 100 % where "

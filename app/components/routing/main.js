@@ -12,6 +12,7 @@ class View {
     };
     this.listeners = new AbortController();
     this.listen();
+    this.followOther();
   }
 
   // Called at each script run; most of them bring nothing new.
@@ -88,9 +89,22 @@ class View {
 
   // Other figures on the page show the same layer and token.
   tell() {
+    if (this.tokens.data.view.pinned) return;
     const detail = this.state();
     window.limoeLensView = detail;
     window.dispatchEvent(new CustomEvent("limoe-lens-view", { detail }));
+  }
+
+  // A pinned pair is shown in the layer of the pair that it stands beside.
+  followOther() {
+    const show = ({ detail }) => {
+      if (this.tokens?.data.view.pinned) this.setLayer(this.tokens.data.layers.indexOf(detail.layer));
+    };
+    window.addEventListener("limoe-lens-view", show, { signal: this.listeners.signal });
+  }
+
+  writeAddress() {
+    if (!this.tokens.data.view.pinned) writeAddress(this.tokens, this.ui);
   }
 
   setLayer(l) {
@@ -100,7 +114,7 @@ class View {
     this.paint();
     if (this.ui.hover !== null) this.detail.showTip(this.ui, this.ui.hover.t, this.ui.hover.node);
     this.say(`Block ${this.tokens.data.layers[l]}`);
-    writeAddress(this.tokens, this.ui);
+    this.writeAddress();
   }
 
   follow(t) {
@@ -108,14 +122,14 @@ class View {
     this.ui.expert = null;
     this.paint();
     if (this.ui.selected !== null) this.say(`Following ${this.tokens.name(t)}`);
-    writeAddress(this.tokens, this.ui);
+    this.writeAddress();
   }
 
   release() {
     Object.assign(this.ui, { selected: null, expert: null, passing: null });
     this.detail.hideTip();
     this.paint();
-    writeAddress(this.tokens, this.ui);
+    this.writeAddress();
   }
 
   pin(expert) {
@@ -142,6 +156,7 @@ class View {
 
   // Tells the server what is in view, so that other pages and links start from there.
   leave() {
+    if (this.tokens.data.view.pinned) return;
     const now = this.state();
     if (JSON.stringify(now) === JSON.stringify(this.reported)) return;
     this.reported = now;

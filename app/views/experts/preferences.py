@@ -16,10 +16,10 @@ _POSITION = "position"
 #: Labels for the tokens of each modality; those that the trace has are offered.
 _LABELS = {
     "image": ("category", "style", _POSITION),
-    "text": ("category", "language", "script", "place", "word", "piece"),
+    "text": ("category", "language", "script", _POSITION, "word", "piece"),
 }
 #: Labels that every trace has for its tokens.
-_ALWAYS = {_POSITION, "script", "place", "word", "piece"}
+_ALWAYS = {_POSITION, "script", "word", "piece"}
 _MOST_ROWS = 24
 
 
@@ -28,7 +28,7 @@ def show(source: Source) -> None:
     modality, by = _choose(source)
     wide, narrow = st.columns([3, 2])
     with wide:
-        if by == _POSITION:
+        if by == _POSITION and modality == "image":
             _positions(source)
         else:
             _preferences(source, modality, by)
@@ -49,11 +49,10 @@ def _choose(source: Source) -> tuple[str, str]:
             "Group by",
             offered,
             noun="label",
-            words=lambda label: {"place": "place in the text"}.get(label, label),
             look="buttons",
             say=False,  # the labels of patches are not those of text
-            help="Category, style and language are those of the pair; script, word and piece those "
-            "of the piece of text itself.",
+            help="Category, style and language are those of the pair; position, script, word and "
+            "piece those of the token itself.",
         )
     return modality, by
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -11,8 +12,8 @@ from analysis import figures as drawn
 from analysis.recipes import Recorded, record
 from app.parts import figures
 from app.parts.glossary import TERMS
-from app.server import recorded
-from app.shell import controls
+from app.server import jobs, recorded
+from app.shell import controls, state
 from app.views.experts import parameters
 from app.views.experts.probe_view import Source
 from limoe_core.runs.directory import Run
@@ -26,6 +27,8 @@ def show(source: Source) -> None:
     step = parameters.step_with_parameters(source)
     st.markdown(TERMS["sceptic's check"])
     check, pairs = _check(source.run, step)
+    if not _asked_for(check):
+        return
     frame = check.value
     measures = list(frame["measure"].unique())
     measure = controls.choice(
@@ -48,6 +51,33 @@ def show(source: Source) -> None:
         "of the draws. "
         f"Step {step:,}; n = {pairs:,} probe pairs, each concept and text once.",
     )
+
+
+def _asked_for(check: Recorded[pd.DataFrame]) -> bool:
+    """Whether the check is there or under way, or is asked for: it takes a while.
+
+    Who asks has it in the address, so a link to the result makes it where it is not there.
+    """
+    asked = state.get("check", state.among(("asked",), "value of check"), "") == "asked"
+    if asked or jobs.known(check.key):
+        return True
+    st.markdown(
+        "It clusters the routers' inputs of the probe pairs anew, many times over: half a minute or "
+        "more. The result is kept while the server runs, and you can look at other pages meanwhile."
+    )
+    st.button(
+        "Check now",
+        type="primary",
+        icon=":material/science:",
+        on_click=_ask,
+        args=(check.key,),
+    )
+    return False
+
+
+def _ask(key: Hashable) -> None:
+    jobs.want(key)
+    state.put("check", "asked")
 
 
 def _check(run: Run, step: int) -> tuple[Recorded[pd.DataFrame], int]:

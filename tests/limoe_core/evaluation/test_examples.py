@@ -79,7 +79,7 @@ def test_a_run_without_examples_says_so(run: Run) -> None:
 @pytest.mark.parametrize("fault", ["torn", "sides", "known", "kind"])
 def test_damaged_examples_are_told_in_a_sentence(run: Run, fault: str) -> None:
     pictures = np.zeros((2, 8, 4 if fault == "sides" else 8, 3), np.uint8)
-    known = dict.fromkeys(("key", "name", "category", "style", "split"), ["a", "b"])
+    known = {key: ["a", "b"] for key in ("key", "name", "category", "style", "split")}
     if fault == "known":
         known["name"] = ["a"]
     run.save_examples(pictures.astype(float) if fault == "kind" else pictures, known)

@@ -1,0 +1,82 @@
+"""A pair pinned beside the one in view, to compare the two."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app.pair.chosen import Pair
+from app.parts import messages, pictures
+from app.shell import state
+from limoe_core.trace import RoutingTrace
+
+_UPLOAD = "pins.upload"  # session: the reader's own picture that is pinned
+#: In the address bar: the example whose picture is pinned, or one of these.
+_OWN, _NO_PICTURE = "own", "none"
+
+
+def chosen(probe: RoutingTrace | None, pair: Pair) -> Pair | None:
+    """Draws the button that pins the pair in view; the pair that is pinned, None if none is.
+
+    The address bar names it: `pin` its picture and `pinned` its text, where that is not the
+    example's. A picture of the reader's own stays in the session, so a link cannot bring it along.
+    """
+    count = 0 if probe is None else probe.num_pairs
+    picture = state.get("pin", lambda text: _picture(text, count), "")
+    text = state.get("pinned", str, "")
+    if not picture:
+        st.button(
+            "Pin this pair",
+            icon=":material/push_pin:",
+            on_click=_pin,
+            args=(pair,),
+            help="Keeps this pair beside the next one that you choose, in the same layer.",
+        )
+        return None
+    if picture == _OWN:
+        return Pair(None, st.session_state[_UPLOAD], True, text, own_text=True)
+    if picture == _NO_PICTURE:
+        return Pair(None, None, False, text, own_text=True)
+    example = int(picture)
+    caption = "" if probe is None else str(probe.captions[example])
+    own = text not in ("", caption)
+    return Pair(example, None, True, text if own else caption, own_text=own)
+
+
+def draw_head(pair: Pair) -> None:
+    """Draws what tells the pinned pair from the one in view, and the button that lets it go."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(f"**Pinned:** “{messages.plain(pair.text, 120)}”")
+        st.button("Unpin", icon=":material/keep_off:", on_click=_unpin)
+
+
+def _pin(pair: Pair) -> None:
+    if pair.upload is not None:
+        st.session_state[_UPLOAD] = pair.upload
+        picture = _OWN
+    else:
+        picture = str(pair.example) if pair.with_picture else _NO_PICTURE
+    state.put("pin", picture)
+    state.put("pinned", None if pair.is_example else pair.text or " ")
+
+
+def _unpin() -> None:
+    st.session_state.pop(_UPLOAD, None)
+    state.put("pin", None)
+    state.put("pinned", None)
+
+
+def _picture(text: str, count: int) -> str:
+    """The address bar's word for the pinned picture.
+
+    Raises:
+      BadValue: there is no such picture here.
+    """
+    if text in ("", _NO_PICTURE):
+        return text
+    if text == _OWN:
+        if isinstance(st.session_state.get(_UPLOAD), pictures.Upload):
+            return text
+        raise state.BadValue(
+            "the pinned picture was somebody's own, and a link has none; pin again"
+        )
+    return str(state.among(range(count), "pinned example")(text))
