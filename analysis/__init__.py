@@ -61,6 +61,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it equal t
         expert_shares,
         first_choice_counts,
         router_health,
+        top_experts,
     )
     from analysis.similarity import pair_similarity
     from analysis.specialisation import modality_nmi, modality_specialisation, role, roles
@@ -118,6 +119,7 @@ _HOME = {
     "timeline_frame": "timeline",
     "to_frame": "frame",
     "token_labels": "labels",
+    "top_experts": "shares",
     "top_patches": "preferences",
     "top_pieces": "preferences",
     "top_words": "preferences",

@@ -27,7 +27,7 @@ def token_labels(trace: RoutingTrace, by: str) -> Shaped[np.ndarray, " T"]:
 
     Args:
       by: "script", "piece" or "word" of a text token; "position", of a patch in the picture
-        ("row,column") and of a piece in the text ("0", "1", …); or an entry of `trace.meta`, such as
+        ("row,column") and of a piece in the text ("0", "1", …); or an entry of `trace.meta`, as
         "category", which every token of a pair shares.
 
     Raises:

@@ -8,6 +8,7 @@ from analysis.figures.preferences import paths_figure, position_figure, preferen
 from analysis.figures.shares import (
     composition_figure,
     emergence_figure,
+    roles_figure,
     shares_figure,
     shares_heat_figure,
     shares_over_steps_figure,
@@ -31,6 +32,7 @@ __all__ = [
     "paths_figure",
     "position_figure",
     "preference_figure",
+    "roles_figure",
     "sceptic_figure",
     "shares_figure",
     "shares_heat_figure",

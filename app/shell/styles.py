@@ -18,6 +18,15 @@ _RULES = """
     :is(.infolayer, .xaxislayer-above, .yaxislayer-above, .heatmap-label) text {
     fill: currentColor !important;
   }
+  /* What is said of one expert stays beside the cards, however far these are scrolled; on a phone,
+     where nothing is beside anything, it comes before them. */
+  .st-key-expert-detail {
+    position: sticky; top: 3.5rem; max-height: calc(100vh - 4rem); overflow-y: auto;
+  }
+  @media (max-width: 640px) {
+    .st-key-expert-detail { position: static; max-height: none; }
+    .stColumn:has(.st-key-expert-detail) { order: -1; }
+  }
   /* A text typed from right to left stands on the right. */
   [data-testid="stTextInput"] input { unicode-bidi: plaintext; text-align: start; }
   @media (max-width: 640px) {

@@ -33,8 +33,7 @@ class Layers {
     return { node, marks };
   }
 
-  paint(ui, lit) {
-    const { tokens } = this;
+  paint(ui) {
     this.buttons.forEach((button, l) => {
       button.setAttribute("aria-checked", String(l === ui.layer));
       button.setAttribute("tabindex", l === ui.layer ? "0" : "-1");
@@ -42,11 +41,16 @@ class Layers {
     this.multiples.forEach(({ node, marks }, l) => {
       toggle(node, "current", l === ui.layer);
       node.setAttribute("aria-pressed", String(l === ui.layer));
+      for (const [t, mark] of marks) toggle(mark, "followed", t === ui.selected);
+    });
+  }
+
+  // Experts of different layers are strangers: an expert lights up in its own layer only.
+  lighten(ui, lit) {
+    this.multiples.forEach(({ marks }, l) => {
       for (const [t, mark] of marks) {
-        // Experts of different layers are strangers: an expert lights up in its own layer only.
-        const dim = lit !== null && l === ui.layer && !tokens.uses(l, t, lit);
+        const dim = lit !== null && l === ui.layer && !this.tokens.uses(l, t, lit);
         toggle(mark, "dim", dim && t !== ui.selected);
-        toggle(mark, "followed", t === ui.selected);
       }
     });
   }

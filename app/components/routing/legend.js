@@ -24,7 +24,7 @@ class Legend {
     root.replaceChildren(...this.chips.map((chip) => chip.node));
   }
 
-  paint(ui, lit) {
+  paint(ui) {
     const { tokens } = this;
     const { group, experts, layers } = tokens.data;
     this.title.textContent = `Experts of block ${layers[ui.layer]}: patches + pieces of this pair sent to each`;
@@ -43,8 +43,11 @@ class Legend {
       chip.node.title = said.join("\n");
       chip.node.setAttribute("aria-pressed", String(ui.expert === e));
       toggle(chip.node, "unused", patches + pieces === 0);
-      toggle(chip.node, "lit", lit === e);
     });
+  }
+
+  lighten(lit) {
+    this.chips.forEach((chip, e) => toggle(chip.node, "lit", lit === e));
   }
 
   nodes() {

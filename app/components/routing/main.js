@@ -65,19 +65,16 @@ class View {
   paint() {
     const { ui, tokens } = this;
     const focused = this.root.activeElement;
-    const lit = this.lit();
     const look = (node, t) => {
-      const mine = lit === null || tokens.uses(ui.layer, t, lit);
-      toggle(node, "dim", !mine && t !== ui.selected);
-      toggle(node, "lit", lit !== null && mine);
       toggle(node, "followed", t === ui.selected);
       node.setAttribute("aria-label", tokens.said(ui.layer, t));
       node.setAttribute("aria-selected", String(t === ui.selected));
     };
     this.picture.paint(ui, look);
     this.caption.paint(ui, look);
-    this.legend.paint(ui, lit);
-    this.layers.paint(ui, lit);
+    this.legend.paint(ui);
+    this.layers.paint(ui);
+    this.lighten();
     this.detail.paint(ui);
     // The button that had the focus may have been drawn anew: the keys must go on working.
     if (focused && !focused.isConnected) {
@@ -85,6 +82,22 @@ class View {
       (again || this.layers.buttons[ui.layer]).focus({ preventScroll: true });
     }
     this.tell();
+  }
+
+  // Lights up the tokens of one expert, and nothing else: it follows the pointer over the legend.
+  lighten() {
+    const { ui, tokens } = this;
+    const lit = this.lit();
+    for (const part of [this.picture, this.caption]) {
+      for (const node of part.nodes()) {
+        const t = Number(node.dataset.token);
+        const mine = lit === null || tokens.uses(ui.layer, t, lit);
+        toggle(node, "dim", !mine && t !== ui.selected);
+        toggle(node, "lit", lit !== null && mine);
+      }
+    }
+    this.legend.lighten(lit);
+    this.layers.lighten(ui, lit);
   }
 
   // Other figures on the page show the same layer and token.
@@ -199,7 +212,7 @@ class View {
     const chip = event.target.closest(".chip");
     if (chip) {
       this.ui.passing = Number(chip.dataset.expert);
-      this.paint();
+      this.lighten();
     }
   }
 
@@ -209,7 +222,7 @@ class View {
     if (!from || (to && from.contains(to))) return;
     if (from.matches(".chip")) {
       this.ui.passing = null;
-      this.paint();
+      this.lighten();
     } else {
       this.ui.hover = null;
       this.detail.hideTip();

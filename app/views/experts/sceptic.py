@@ -62,8 +62,8 @@ def _asked_for(check: Recorded[pd.DataFrame]) -> bool:
     if asked or jobs.known(check.key):
         return True
     st.markdown(
-        "It clusters the routers' inputs of the probe pairs anew, many times over: half a minute or "
-        "more. The result is kept while the server runs, and you can look at other pages meanwhile."
+        "It clusters the routers' inputs of the probe pairs anew, many times over: half a minute "
+        "or more. The result is kept while the server runs; other pages can be looked at meanwhile."
     )
     st.button(
         "Check now",

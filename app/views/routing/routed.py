@@ -117,7 +117,7 @@ def route(examples: Examples, pair: Pair, way: str) -> Routed | None:
         return _computed(examples, pair, training=way == _TRAINING)
     except RunError as error:
         messages.say("error", f"This pair cannot be routed by the model: {error}")
-    if not together:
+    if pair.example is None or not examples.recorded:
         return None
     messages.say("info", "Shown instead: the example as recorded during training.")
     return _recorded(examples, pair)
