@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -60,19 +61,24 @@ def draw(figure: Recorded[go.Figure], *, key: str, file: str) -> None:
       key: tells it from other figures on the page.
       file: name of saved files, without extension.
     """
-    st.plotly_chart(_in_page_colours(figure.value), key=f"figure.{key}", config=config(file))
-
-
-def _in_page_colours(figure: go.Figure) -> go.Figure:
-    """The figure with its words in the page's colour: one grey cannot be legible on any page.
-
-    A rule of `app.shell.styles` does so in the page; this is for what the camera saves.
-    """
     theme = "dark" if st.context.theme.type == "dark" else "light"
     colour = st.get_option(f"theme.{theme}.textColor")
+    shown = _in_page_colours(figure.key, colour, figure)
+    st.plotly_chart(shown, key=f"figure.{key}", config=config(file))
+
+
+@st.cache_resource(max_entries=256, show_spinner=False)
+def _in_page_colours(
+    key: tuple[Hashable, ...], colour: str | None, _figure: Recorded[go.Figure]
+) -> go.Figure:
+    """The figure with its words in the page's colour: one grey cannot be legible on any page.
+
+    A rule of `app.shell.styles` does so in the page; this is for what the camera saves. Kept, since
+    Plotly takes longer to make a figure than all else on a page does together.
+    """
     if not colour:
-        return figure
-    figure = type(figure)(figure)
+        return _figure.value
+    figure = type(_figure.value)(_figure.value)
     figure.update_layout(font={"color": colour})
     if any(trace.type == "heatmap" for trace in figure.data):
         figure.update_traces(textfont={"color": colour}, selector={"type": "heatmap"})

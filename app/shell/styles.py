@@ -11,8 +11,7 @@ _RULES = """
   .st-key-heading { flex-wrap: wrap; align-items: baseline; gap: 0.1rem 1rem; padding-right: 3rem; }
   .st-key-heading h1 { padding: 0; }
   /* Streamlit's own grey has a contrast of 4.1 to 1; 4.5 is what small text needs. */
-  [data-testid="stCaptionContainer"][data-testid] { color: inherit; }
-  [data-testid="stCaptionContainer"] > * { opacity: 0.8; }
+  [data-testid="stCaptionContainer"][data-testid] { opacity: 0.8; }
   /* Words of figures, also where the page turns dark or light while it is open. */
   [data-testid="stPlotlyChart"]
     :is(.infolayer, .xaxislayer-above, .yaxislayer-above, .heatmap-label) text {

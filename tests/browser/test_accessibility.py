@@ -13,7 +13,7 @@ import axe_playwright_python as axe
 from playwright.sync_api import Page
 
 from app.views import PAGES
-from tests.browser.conftest import Visit
+from tests.browser.conftest import PATIENCE, Visit
 from tests.browser.page_runs import page_runs, page_server, settled
 
 __all__ = ["page_runs", "page_server"]  # fixtures
@@ -31,6 +31,11 @@ FURTHER = [
     "experts?run=small&view=preferences&tokens=text&by=language",
     "zero-shot?run=small&show=search&find=texts",
 ]
+
+
+#: Parts of Streamlit are fetched when they are first needed, our rules of style among them.
+ALL_THERE = """() => document.querySelector('[data-testid=stHtml] style') !== null
+  && document.querySelectorAll('[data-testid=stSkeleton]').length === 0"""
 
 
 def addresses() -> list[str]:
@@ -59,7 +64,8 @@ def violations(page: Page) -> list[str]:
 @pytest.mark.parametrize("address", addresses())
 def test_axe_finds_nothing_light_or_dark(visit: Visit, page_server: str, address: str) -> None:
     page = settled(visit(f"{page_server}/{address}"))
-    page.wait_for_timeout(1000)  # figures are drawn after the script has run
+    page.wait_for_function(ALL_THERE, timeout=PATIENCE)
+    page.wait_for_timeout(500)
     page.evaluate(SCRIPT)
     assert violations(page) == []
     page.emulate_media(color_scheme="dark")

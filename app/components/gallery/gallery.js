@@ -28,6 +28,7 @@ class Strip {
     this.send = setTriggerValue;
     const content = JSON.stringify([data.items, data.filters, data.sheet?.src.length, data.label]);
     const moved = this.data?.selected !== data.selected;
+    if (data.selected === this.picked) this.picked = null;
     this.data = data;
     if (content !== this.content) {
       this.content = content;
@@ -125,7 +126,7 @@ class Strip {
   mark(moved) {
     for (const node of this.nodes) {
       node.setAttribute("aria-selected", String(node.dataset.id === this.data.selected));
-      node.classList.remove("waiting");
+      node.classList.toggle("waiting", node.dataset.id === this.picked);
     }
     const stop = this.tabStop();
     if (moved && stop) requestAnimationFrame(() => this.bring(stop));
@@ -143,8 +144,10 @@ class Strip {
   pick(node) {
     if (!node) return;
     this.tabStop(node);
-    if (node.dataset.id === this.data.selected) return;
-    node.classList.add("waiting");
+    // What was picked last counts, even if the server has not answered yet.
+    if (node.dataset.id === (this.picked ?? this.data.selected)) return;
+    this.picked = node.dataset.id;
+    for (const each of this.nodes) each.classList.toggle("waiting", each === node);
     this.send("pick", node.dataset.id);
   }
 

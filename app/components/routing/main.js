@@ -43,6 +43,8 @@ class View {
     const { root, tokens } = this;
     root.querySelector('[data-only="sharp"]').hidden = !tokens.data.picture?.sharp;
     root.querySelector('[data-only="second"]').hidden = !(tokens.data.expert[0]?.[0]?.length > 1);
+    const whose = tokens.data.view.pinned ? "Pinned picture" : "Picture";
+    root.querySelector(".picture").setAttribute("aria-label", `${whose}, patch by patch`);
     root.querySelector(".foot").textContent = tokens.data.group.sentence;
     this.picture = new Picture(root.querySelector(".picture"), tokens);
     this.caption = new Caption(root, tokens);
@@ -186,7 +188,12 @@ class View {
     on("click", (event) => this.click(event));
     on("keydown", (event) => this.press(event));
     on("focusin", (event) => this.focus(event));
-    on("focusout", (event) => event.relatedTarget === null || root.contains(event.relatedTarget) || this.leave());
+    on("focusout", (event) => {
+      const within = event.relatedTarget === null || root.contains(event.relatedTarget);
+      if (!within && !this.touched) this.leave();
+    });
+    const down = ({ pointerType }) => this.touch(pointerType === "touch");
+    window.addEventListener("pointerdown", down, { capture: true, passive: true, signal: this.listeners.signal });
     on("change", (event) => {
       const option = event.target.dataset?.option;
       if (!option) return;
@@ -194,9 +201,18 @@ class View {
       this.paint();
     });
     const lens = root.querySelector(".lens");
-    lens.addEventListener("pointerleave", () => this.leave(), { signal: this.listeners.signal });
+    lens.addEventListener("pointerleave", () => this.touched || this.leave(), { signal: this.listeners.signal });
     const hide = () => this.detail?.hideTip();
     window.addEventListener("scroll", hide, { capture: true, passive: true, signal: this.listeners.signal });
+  }
+
+  // A finger leaves no figure: it is there only while it taps, and the next tap may be on a link,
+  // which a run of the script in that moment would swallow. So the server hears of what a finger did
+  // a while after the last tap.
+  touch(touched) {
+    this.touched = touched;
+    clearTimeout(this.idle);
+    if (touched) this.idle = setTimeout(() => this.leave(), 900);
   }
 
   point(event) {
@@ -309,6 +325,7 @@ class View {
   }
 
   end() {
+    clearTimeout(this.idle);
     this.listeners.abort();
   }
 }

@@ -16,6 +16,7 @@ class Strip {
   update({ data, setTriggerValue }) {
     this.send = setTriggerValue;
     const same = this.data?.id === data.id;
+    if (data.current === this.picked) this.picked = null;
     this.data = data;
     if (!same) this.shown = null;
     const view = window.limoeLensView ?? { layer: data.layer, token: null };
@@ -65,15 +66,17 @@ class Strip {
       const current = Number(stage.dataset.step) === this.data.current;
       stage.setAttribute("aria-selected", String(current));
       stage.setAttribute("tabindex", current ? "0" : "-1");
-      stage.classList.remove("waiting");
+      stage.classList.toggle("waiting", Number(stage.dataset.step) === this.picked);
     }
     if (this.stages && !this.stages.some((stage) => stage.tabIndex === 0)) this.stages[0]?.setAttribute("tabindex", "0");
   }
 
   pick(stage) {
     const step = Number(stage?.dataset.step);
-    if (!stage || step === this.data.current) return;
-    stage.classList.add("waiting");
+    // What was picked last counts, even if the server has not answered yet.
+    if (!stage || step === (this.picked ?? this.data.current)) return;
+    this.picked = step;
+    for (const each of this.stages) each.classList.toggle("waiting", each === stage);
     this.send("pick", step);
   }
 
