@@ -49,7 +49,7 @@ def export_params(
 
 
 def export_records(run: Run, shipped: Run) -> None:
-    """Copies to `shipped` metrics, examples, probe traces and their pictures, if `run` has them.
+    """Copies to `shipped` metrics, examples, probe traces, their pictures and experts' records.
 
     Evaluations do not go along: what ships is evaluated itself, at its own precision.
     """
@@ -58,6 +58,9 @@ def export_records(run: Run, shipped: Run) -> None:
     _copy(run, shipped, run.path_of("examples"))
     for step in run.probe_steps():
         shipped.save_probe(step, run.probe(step))
+    for step in run.expert_steps():
+        if step in shipped.steps():
+            shipped.save_experts(run.experts(step))
 
 
 def _copy(run: Run, shipped: Run, file: Path) -> None:
