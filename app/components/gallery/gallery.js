@@ -26,7 +26,7 @@ class Strip {
 
   update({ data, setTriggerValue }) {
     this.send = setTriggerValue;
-    const content = JSON.stringify([data.items, data.filters, data.sheet?.src.length, data.label]);
+    const content = JSON.stringify([data.items, data.filters, data.sheet?.src, data.label]);
     const moved = this.data?.selected !== data.selected;
     if (data.selected === this.picked) this.picked = null;
     this.data = data;
@@ -39,13 +39,7 @@ class Strip {
 
   build() {
     const { items, sheet, filters, label } = this.data;
-    this.release();
-    if (sheet) {
-      // One object address for all: a data address in each style would be kept once a picture.
-      const bytes = Uint8Array.from(atob(sheet.src.split(",")[1]), (letter) => letter.charCodeAt(0));
-      this.sheet = URL.createObjectURL(new Blob([bytes], { type: "image/webp" }));
-      this.strip.style.setProperty("--sheet", `url("${this.sheet}")`);
-    }
+    if (sheet) this.strip.style.setProperty("--sheet", `url("${sheet.src}")`);
     this.root.querySelector(".label").textContent = label;
     this.strip.setAttribute("aria-label", label);
     const boxes = Object.entries(filters).map(([tag, name]) => this.filter(tag, name));
@@ -71,11 +65,6 @@ class Strip {
     });
     this.strip.replaceChildren(...this.nodes);
     this.sieve();
-  }
-
-  release() {
-    if (this.sheet) URL.revokeObjectURL(this.sheet);
-    this.sheet = null;
   }
 
   filter(tag, name) {
@@ -169,8 +158,5 @@ export default function (component) {
   const root = component.parentElement;
   if (!strips.has(root)) strips.set(root, new Strip(root));
   strips.get(root).update(component);
-  return () => {
-    strips.get(root)?.release();
-    strips.delete(root);
-  };
+  return () => strips.delete(root);
 }

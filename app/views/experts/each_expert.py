@@ -14,7 +14,7 @@ from analysis import figures as drawn
 from analysis.errors import AnalysisError
 from analysis.gallery import patches_of_experts, words_of_experts
 from analysis.recipes import Recorded, record, rows
-from app.components.contact_sheet import Sheet, contact_sheet
+from app.components.contact_sheet import Sheet, contact_sheet, hosted
 from app.components.experts import expert_cards
 from app.components.experts.payload import payload
 from app.parts import figures, messages
@@ -177,7 +177,8 @@ def _sheet(source: Source) -> Sheet | None:
     if pictures is None or len(pictures) != source.trace.num_pairs:
         return None
     stamp = source.run.stamp("probe pictures")
-    return _sheet_of(source.run, str(source.run.path), stamp, pictures)
+    made = _sheet_of(source.run, str(source.run.path), stamp, pictures)
+    return hosted(made, "experts.cards")
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
