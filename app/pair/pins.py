@@ -77,6 +77,6 @@ def _picture(text: str, count: int) -> str:
         if isinstance(st.session_state.get(_UPLOAD), pictures.Upload):
             return text
         raise state.BadValue(
-            "the pinned picture was somebody's own, and a link has none; pin again"
+            "the pinned picture was somebody's own, which no link brings; pin again"
         )
     return str(state.among(range(count), "pinned example")(text))
