@@ -121,7 +121,7 @@ def position_figure(frame: pd.DataFrame, *, columns: int = 4, count: int = 16) -
         horizontal_spacing=0.02,
         vertical_spacing=0.14 / max(rows, 1),
     )
-    largest = float(frame["share"].max())
+    largest = float(frame["share"].max()) or 1.0  # of an expert without patches all are 0
     for place, expert in enumerate(experts):
         table = frame[frame["expert"] == expert].pivot(
             index="row", columns="column", values="share"

@@ -14,8 +14,8 @@ _UPLOAD = "pins.upload"  # session: the reader's own picture that is pinned
 _OWN, _NO_PICTURE = "own", "none"
 
 
-def chosen(probe: RoutingTrace | None, pair: Pair) -> Pair | None:
-    """Draws the button that pins the pair in view; the pair that is pinned, None if none is.
+def pinned(probe: RoutingTrace | None) -> Pair | None:
+    """The pair that is pinned; None if none is.
 
     The address bar names it: `pin` its picture and `pinned` its text, where that is not the
     example's. A picture of the reader's own stays in the session, so a link cannot bring it along.
@@ -24,13 +24,6 @@ def chosen(probe: RoutingTrace | None, pair: Pair) -> Pair | None:
     picture = state.get("pin", lambda text: _picture(text, count), "")
     text = state.get("pinned", str, "")
     if not picture:
-        st.button(
-            "Pin this pair",
-            icon=":material/push_pin:",
-            on_click=_pin,
-            args=(pair,),
-            help="Keeps this pair beside the next one that you choose, in the same layer.",
-        )
         return None
     if picture == _OWN:
         return Pair(None, st.session_state[_UPLOAD], True, text, own_text=True)
@@ -42,11 +35,23 @@ def chosen(probe: RoutingTrace | None, pair: Pair) -> Pair | None:
     return Pair(example, None, True, text if own else caption, own_text=own)
 
 
-def draw_head(pair: Pair) -> None:
-    """Draws what tells the pinned pair from the one in view, and the button that lets it go."""
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(f"**Pinned:** “{messages.plain(pair.text, 120)}”")
+def offer(pair: Pair, there: Pair | None) -> None:
+    """Draws the button that pins the pair in view, or that lets the pinned one go."""
+    if there is None:
+        st.button(
+            "Pin this pair",
+            icon=":material/push_pin:",
+            on_click=_pin,
+            args=(pair,),
+            help="Keeps this pair beside the next one that you choose, in the same layer.",
+        )
+    else:
         st.button("Unpin", icon=":material/keep_off:", on_click=_unpin)
+
+
+def draw_head(title: str, pair: Pair) -> None:
+    """Draws what tells two pairs beside each other apart."""
+    st.markdown(f"**{title}:** “{messages.plain(pair.text, 120)}”")
 
 
 def _pin(pair: Pair) -> None:

@@ -44,7 +44,7 @@ def test_the_page_opens_on_the_timeline_and_the_onset(runs_folder: Path) -> None
     facts = " ".join(element.proto.body for element in page.get("html"))
     assert "Onset of specialisation" in facts
     assert f"{onset['baseline']:.2f}" in facts
-    assert f"by chance up to {onset['threshold']:.2f}" in facts
+    assert f"by chance a rise up to {onset['threshold']:.2f}" in facts
 
 
 def test_the_page_says_what_its_numbers_are_of(runs_folder: Path) -> None:

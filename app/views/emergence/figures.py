@@ -160,7 +160,7 @@ def _onset(past: History, layer: int) -> None:
             Fact(
                 f"At step {last:,}",
                 f"{here['last']:.2f}",
-                f"a rise of {rise:+.2f}; by chance up to {here['threshold']:.2f}",
+                f"a change of {rise:+.2f}; by chance a rise up to {here['threshold']:.2f}",
                 help_text=TERMS["onset"],
             ),
         ]

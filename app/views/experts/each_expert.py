@@ -133,7 +133,7 @@ def _labels(source: Source, expert: int, modality: str, by: str, heading: str) -
         return
     mine = frame[frame["expert"] == expert].sort_values("lift", ascending=False)
     interval = [
-        f"{100 * low:.0f}–{100 * high:.0f} %"
+        "" if pd.isna(low) else f"{100 * low:.0f}–{100 * high:.0f} %"
         for low, high in zip(mine["low"], mine["high"], strict=True)
     ]
     st.dataframe(

@@ -58,7 +58,7 @@ def show(run: Run) -> None:
     examples = Examples.of(run, step)
     example = choose_example(run, examples.trace, examples.pictures)
     pair = choose_parts(example, examples.caption(example), model.image_size)
-    pinned = pins.chosen(examples.trace, pair)
+    pinned = pins.pinned(examples.trace)
     way = choose_way(examples, pair)
     view = _View(layer=layer, token=state.get("token", _token, ""))
     if pinned is None:
@@ -66,11 +66,14 @@ def show(run: Run) -> None:
     else:
         left, right = st.columns(2, gap="medium")
         with left:
+            pins.draw_head("In view", pair)
             routed = _draw(examples, pair, way, view)
         with right:
+            pins.draw_head("Pinned", pinned)
             _draw(examples, pinned, way, replace(view, pinned=True))
     if routed is None:
         return
+    pins.offer(pair, pinned)
     if pair.is_example:
         _through_training(run, pair, layer, step)
     with st.expander("What the words mean", icon=":material/help:"):
@@ -97,8 +100,6 @@ class _View:
 def _draw(examples: Examples, pair: Pair, way: str, view: _View) -> Routed | None:
     """Draws one pair: its routing, and how near its picture and text lie."""
     run = examples.run
-    if view.pinned:
-        pins.draw_head(pair)
     routed = route(examples, pair, way)
     if routed is None:
         return None
@@ -144,10 +145,8 @@ def _similarity(examples: Examples, pair: Pair, routed: Routed, view: _View) -> 
     ]
     if pd.notna(found["text_rank"]):
         shown += [
-            Fact("This text, for the picture", rank("text"), "texts", help_text=TERMS["rank"]),
-            Fact(
-                "This picture, for the text", rank("picture"), "pictures", help_text=TERMS["rank"]
-            ),
+            Fact("Rank of the text", rank("text"), "texts", help_text=TERMS["rank"]),
+            Fact("Rank of the picture", rank("picture"), "pictures", help_text=TERMS["rank"]),
         ]
     facts.show(shown)
     take_away(
