@@ -18,6 +18,7 @@ from analysis.figures.routes import (
 from analysis.figures.shares import (
     composition_figure,
     emergence_figure,
+    roles_figure,
     shares_figure,
     shares_heat_figure,
     shares_over_steps_figure,
@@ -52,6 +53,7 @@ __all__ = [
     "preference_figure",
     "regret_figure",
     "removal_figure",
+    "roles_figure",
     "routes_figure",
     "sceptic_figure",
     "shares_figure",
