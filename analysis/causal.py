@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 #: Settings that came after version 0.3.
 _LATER = {
     "model": ("expert_dim", "shared_dim", "router", "balance", "balance_rate"),
-    "data": ("damaged", "path", "image_column", "text_column", "workers"),
+    "data": ("damaged", "path", "image_column", "text_column", "workers", "first_share"),
 }
 
 #: Rises of the loss up to this, in nats, are rounding and no effect.

@@ -8,7 +8,7 @@ token is dropped, so that no other sequence changes.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -38,6 +38,8 @@ def token_routes(
     pair: int,
     modality: str,
     position: int,
+    *,
+    progress: Callable[[int, int], None] | None = None,
 ) -> pd.DataFrame:
     """The loss of a pair with each route of one of its tokens.
 
@@ -46,6 +48,7 @@ def token_routes(
       pair: place of the pair.
       modality: "image" or "text".
       position: patch index in row-major order, or place in the text.
+      progress: called with (done, total) routes.
 
     Returns: one row per route, lowest loss first, with columns route ("E1 → E3"), one column
       layer_<block> for each MoE layer with the expert, loss (the pair's part of the contrastive
@@ -63,7 +66,7 @@ def token_routes(
     code = MODALITIES.index(modality)
     if pair >= len(texts) or position >= routes.tokens(pair, code):
         raise AnalysisError(f"pair {pair} has no {modality} token {position}")
-    found, losses, chosen = routes.of(pair, code, position)
+    found, losses, chosen = routes.of(pair, code, position, progress)
     blocks = [layer + 1 for layer in model.config.model.moe_layers]
     frame = pd.DataFrame(found, columns=[f"layer_{block}" for block in blocks])
     frame.insert(0, "route", [" → ".join(map(expert_label, route)) for route in found.tolist()])
@@ -188,7 +191,11 @@ class _Routes:
         return int(np.count_nonzero(self._halves.ids[pair]))
 
     def of(
-        self, pair: int, code: int, position: int
+        self,
+        pair: int,
+        code: int,
+        position: int,
+        progress: Callable[[int, int], None] | None = None,
     ) -> tuple[Integer[np.ndarray, "R L"], Float[np.ndarray, " R"], int]:
         """Routes of a token, the pair's loss with each, and which of them is the model's own."""
         half = self._halves.part(slice(pair, pair + 1))
@@ -206,12 +213,12 @@ class _Routes:
                 ],
                 axis=0,
             ).astype(np.int32)
-        embeddings = np.concatenate(
-            [
-                self._forced(half, code, position, routes[start : start + _BATCH])
-                for start in range(0, len(routes), _BATCH)
-            ]
-        )
+        found = []
+        for start in range(0, len(routes), _BATCH):
+            found.append(self._forced(half, code, position, routes[start : start + _BATCH]))
+            if progress is not None:
+                progress(min(start + _BATCH, len(routes)), len(routes))
+        embeddings = np.concatenate(found)
         chosen = int(np.flatnonzero((routes == own).all(axis=1))[0])
         return routes, self._losses(pair, code, embeddings), chosen
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from analysis.figures.accuracy import accuracy_figure, confusion_figure, tasks_figure
 from analysis.figures.classification import classification_figure, similarity_figure
+from analysis.figures.embeddings import embedding_figure, gap_figure
+from analysis.figures.interventions import effects_figure, routes_figure
 from analysis.figures.preferences import paths_figure, position_figure, preference_figure
 from analysis.figures.routes import (
     coactivation_figure,
@@ -27,6 +29,7 @@ from analysis.figures.specialisation import (
     specialisation_figure,
 )
 from analysis.figures.timeline import timeline_figure
+from analysis.figures.training import loads_figure, training_figure
 
 __all__ = [
     "accuracy_figure",
@@ -37,14 +40,19 @@ __all__ = [
     "composition_figure",
     "confusion_figure",
     "divergence_figure",
+    "effects_figure",
+    "embedding_figure",
     "emergence_figure",
+    "gap_figure",
     "gate_swap_figure",
+    "loads_figure",
     "overlap_figure",
     "paths_figure",
     "position_figure",
     "preference_figure",
     "regret_figure",
     "removal_figure",
+    "routes_figure",
     "sceptic_figure",
     "shares_figure",
     "shares_heat_figure",
@@ -53,4 +61,5 @@ __all__ = [
     "specialisation_figure",
     "tasks_figure",
     "timeline_figure",
+    "training_figure",
 ]

@@ -66,6 +66,14 @@ TERMS: dict[str, str] = {
     "text|). 0 if δ is the same for both modalities, 1 if it is 0 for one of them or they have "
     "opposite signs; no index for an expert whose intervals both hold 0, since of two noises it is "
     "near 1 too.",
+    "intervention": "A change to what routers do: an expert is off (its tokens go to their next "
+    "best), silenced (it gives them nothing) or takes all tokens, for one modality or both. What "
+    "follows is caused by the change, whatever tokens the expert usually gets. Whether it is this "
+    "expert that matters shows beside other changes of the same kind.",
+    "regret": "A token's route is its first choice in each MoE layer. Every other route is tried, "
+    "the token alone, with the gate values that the routers give; regret is the loss on the "
+    "router's route less the least of all. It is never below 0, and the best of many is better by "
+    "chance: see what share of routes the router's own beats. A random one beats half.",
     "router entropies": "Token entropy: mean entropy of single tokens' gate distributions, the "
     "paper's local entropy; low when routers are confident. Mean entropy: entropy of the average "
     "distribution, its global entropy; high when a modality spreads over many experts. In nats.",
@@ -93,6 +101,35 @@ TERMS: dict[str, str] = {
     "ceiling": "The best possible accuracy if the exact concept had to be named: below 100 % where "
     "concepts share a name.",
     "chance": "Accuracy of random guessing: k divided by the number of classes.",
+    "contrastive loss": "Of each picture among the batch's texts and of each text among the "
+    "batch's pictures, the mean cross-entropy of finding its partner, in nats. Guessing gives "
+    "ln(batch size). The total loss adds the weighted mean of the auxiliary losses.",
+    "auxiliary losses": "Importance and load ask for balance between experts (squared coefficient "
+    "of variation, V-MoE). The local entropy losses ask that each token's router be sure, the "
+    "global ones that a modality spread over several experts (LIMoE). The z-loss keeps router "
+    "logits small (ST-MoE). Each is shown before its weight.",
+    "optimizer": "Learning rate of the schedule. Gradient norm: of all parameters together, before "
+    "clipping. Temperature: the learned number that divides cosine similarities.",
+    "throughput": "Image–text pairs per second since the line before, without the time of probes "
+    "and validation. Compiling counts, so the first line is low.",
+    "validation": "Accuracy on the validation split while training, in the first language: among "
+    "the names of its own concepts, and among all names.",
+    "routers in training": "Of the training batches: share of choices that found no place, mean "
+    "entropy of a token's gate distribution (local), and entropy of the mean one (global). Each "
+    "step has other pairs; the probe traces on Emergence have the same ones throughout.",
+    "smoothing": "Exponential moving average over steps: a value one half-life back counts half. "
+    "The values themselves stay as a pale line.",
+    "map": "Points that are similar in the embedding space lie near each other where the map can "
+    "show it. PCA: the two directions of most variance. UMAP: neighbours kept together, distances "
+    "between groups not. Two texts: cosine similarity to each. A map is fitted at one step and "
+    "kept still; other steps and your own pictures and texts are placed on it.",
+    "trustworthiness": "1 less a penalty for neighbours on the map that are far from each other in "
+    "the space; 1 if there are none. Continuity is the reverse: neighbours in the space that are "
+    "far on the map. Compare with the value of points placed at random.",
+    "modality gap": "How far pictures and texts lie apart in the space that they share. Distance "
+    "of the centroids: |mean picture − mean text|. Neighbours of the same modality: the share of a "
+    "point's nearest points that are of its modality. Null: pictures and texts exchanged, concept "
+    "by concept, with a chance of a half.",
     "dense twin": "The same model, data order and seed, with each mixture of experts replaced by "
     "one MLP of the width of one expert: the same compute per token, apart from the router.",
 }

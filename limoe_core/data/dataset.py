@@ -71,6 +71,18 @@ class DataSet(ABC):
         """What the set is called in the names of tasks, where it is not the run's own."""
         return self.name
 
+    def style_family(self, style: str) -> str:
+        """What styles that are drawn after one another have in common; by default each is one."""
+        return style
+
+    def base_concept(self, key: str) -> str:
+        """What concepts that differ in next to nothing have in common; by default each is one.
+
+        Args:
+          key: of `ConceptTable.keys`.
+        """
+        return key
+
     def notes(self, config: DataConfig) -> list[str]:
         """What whoever trains on it should know of how it was made, in sentences."""
         return []

@@ -26,8 +26,8 @@ from limoe_core import confined, places
 from limoe_core.config import Config, ConfigError
 from limoe_core.confined import ANYWHERE
 from limoe_core.files import replacing, write_json
-from limoe_core.locks import AlreadyLockedError, locked
-from limoe_core.runs import evaluations, experts, metrics, predictions, probes
+from limoe_core.locks import AlreadyLockedError, is_held, locked
+from limoe_core.runs import evaluations, experts, metrics, predictions, probes, progress
 from limoe_core.runs.files import (
     CAUSAL,
     CONFIG,
@@ -43,6 +43,7 @@ from limoe_core.runs.files import (
     PICTURES,
     PREDICTIONS,
     PROBES,
+    PROGRESS,
     RUN_FORMAT,
     STEPS,
     TOKENIZER,
@@ -66,6 +67,7 @@ if TYPE_CHECKING:
     from limoe_core.runs.checkpoints import StepStore, Tree
     from limoe_core.runs.experts import ExpertRecord
     from limoe_core.runs.predictions import Predictions
+    from limoe_core.runs.progress import Progress
     from limoe_core.tokenizer import Tokenizer
     from limoe_core.trace import RoutingTrace
 
@@ -76,6 +78,7 @@ Part = Literal[
     "config",
     "tokenizer",
     "metrics",
+    "progress",
     "evaluations",
     "predictions",
     "parameters",
@@ -321,6 +324,8 @@ class Run:
                 return self.path / TOKENIZER
             case "metrics":
                 return self.path / METRICS
+            case "progress":
+                return self.path / PROGRESS
             case "evaluations":
                 return self.path / EVALUATIONS
             case "predictions":
@@ -422,6 +427,14 @@ class Run:
         """
         return metrics.read(self.path_of("metrics"), self.within)
 
+    def newest_metrics(self) -> dict[str, Any] | None:
+        """The newest line of a training step, read from the log's end; None if there is none.
+
+        Raises:
+          RunError: metrics.jsonl is there and cannot be read.
+        """
+        return metrics.newest(self.path_of("metrics"), self.within)
+
     def truncate_metrics(self, step: int) -> None:
         """Forgets all that belongs to later steps than `step`, to go on from there.
 
@@ -516,6 +529,33 @@ class Run:
                 f"{self.path} is being trained by another process; wait for it, stop it, or "
                 "choose another name"
             ) from None
+
+    def in_training(self) -> bool | None:
+        """Whether a process trains this run now; None where this machine cannot know.
+
+        It asks for the lock that the trainer holds, which goes with the process, however it ends.
+        The lock of another machine is seen through some network file systems and not through
+        others, and a copy of a run has none.
+        """
+        path = self.path / TRAINING
+        if not is_there(path):
+            return None
+        try:
+            with opened(path, most=MOST_CONFIG, within=self.within) as file:
+                held = is_held(file.fileno())
+        except (RunError, OSError):
+            return None
+        said = self.progress()
+        elsewhere = said is not None and said.host != progress.this_host()
+        return None if not held and elsewhere else held
+
+    def progress(self) -> Progress | None:
+        """What training said last of what it does; None if it said nothing that can be used."""
+        return progress.read(self.path_of("progress"), self.within)
+
+    def save_progress(self, now: Progress) -> None:
+        """Says what training does from now on."""
+        progress.write(self.path_of("progress"), now)
 
     # ---- probes
 

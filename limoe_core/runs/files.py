@@ -5,6 +5,7 @@ Only `limoe_core.runs` spells these names; everyone else asks a `Run`.
     <run>/config.json         settings, data set, seed, package versions
           tokenizer.model     text to ids for this model
           metrics.jsonl       one line a logged step
+          progress.json       what training is doing (`limoe_core.runs.progress`)
           evaluations.json    {task: {step: result}}
           predictions/        single answers of an evaluation (`limoe_core.runs.predictions`)
           steps/<n>/          parameters, optimizer, input position (`limoe_core.runs.checkpoints`)
@@ -42,6 +43,7 @@ TRAINED_FORMAT = 1
 CONFIG = "config.json"
 TOKENIZER = "tokenizer.model"
 METRICS = "metrics.jsonl"
+PROGRESS = "progress.json"
 EVALUATIONS = "evaluations.json"
 PREDICTIONS = "predictions"
 STEPS = "steps"

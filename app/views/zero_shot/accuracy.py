@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Hashable, Mapping
 from math import isnan
 from typing import TYPE_CHECKING, Any
@@ -15,13 +14,12 @@ from analysis.recipes import record
 from app.parts import figures, messages
 from app.parts.export import take_away
 from app.parts.glossary import TERMS, help_text
+from app.parts.twins import is_twin
 from app.server import recorded
 from app.server.runs import Runs
 from app.shell import controls
 from app.views.zero_shot import differences
 from app.views.zero_shot.tasks import accuracies, choose_task, evaluated_steps, in_order
-from limoe_core.config import Config, LossConfig
-from limoe_core.presets import dense_twin
 from limoe_core.runs.directory import Run, RunError
 
 if TYPE_CHECKING:
@@ -180,56 +178,6 @@ def _choose_twin(run: Run, step: int) -> tuple[Run, int] | None:
         messages.say("info", f"{chosen} has no stored zero-shot results.")
         return None
     return other, step if step in steps else steps[-1]
-
-
-def is_twin(config: Config, other: Config) -> bool:
-    """Whether one is the dense twin of the other: equal in all settings of a dense model."""
-    if bool(config.model.experts) == bool(other.model.experts):
-        return False
-    return _dense(config) == _dense(other)
-
-
-def _dense(config: Config) -> Config:
-    """The settings that matter to a dense model; the others at their defaults."""
-    twin = dense_twin(config)
-    plain = type(twin.model)()
-    routers = {
-        name: getattr(plain, name)
-        for name in (
-            "moe_every",
-            "top_k",
-            "capacity_factor",
-            "eval_capacity_factor",
-            "batch_priority",
-            "router_noise",
-            "router",
-            "balance",
-            "balance_rate",
-        )
-    }
-    loss = LossConfig(
-        initial_temperature=twin.loss.initial_temperature,
-        min_temperature=twin.loss.min_temperature,
-        max_temperature=twin.loss.max_temperature,
-    )
-    rhythm = dataclasses.replace(
-        twin.train,
-        log_every=1,
-        evaluate_every=0,
-        checkpoint_every=1,
-        keep_checkpoints=0,
-        keep_period=0,
-        probe_pairs=1,
-        probe_every=1,
-        tensorboard=False,
-    )
-    return dataclasses.replace(
-        twin,
-        model=dataclasses.replace(twin.model, **routers),
-        loss=loss,
-        train=rhythm,
-        data=dataclasses.replace(twin.data, dir=None),
-    )
 
 
 # ---- what leaves

@@ -14,6 +14,8 @@ from limoe_core.data.building import build_once, is_whole
 from limoe_core.data.dataset import ClassSet, DataSet, Probed, Reported
 from limoe_core.data.emoji.art import art_folder, has_full_art
 from limoe_core.data.emoji.concepts import LANGUAGES
+from limoe_core.data.emoji.relatives import base_concept
+from limoe_core.data.emoji.splits import FAMILY
 from limoe_core.data.emoji.version import CONFIGS, VERSION
 from limoe_core.data.labelled import Categories
 from limoe_core.data.location import data_directory
@@ -41,6 +43,14 @@ class EmojiSet(DataSet):
     languages = LANGUAGES
     can_build = True
     sources = "seven further art styles of emoji, 25 MB"
+
+    def style_family(self, style: str) -> str:
+        """See `DataSet.style_family`."""
+        return FAMILY[style]
+
+    def base_concept(self, key: str) -> str:
+        """See `DataSet.base_concept`."""
+        return base_concept(key)
 
     def strata(self, concepts: ConceptTable) -> Shaped[np.ndarray, " c"]:
         """See `DataSet.strata`: flags; siblings, which are variants of one another; the rest.

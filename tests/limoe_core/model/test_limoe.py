@@ -201,7 +201,7 @@ def test_seen_patches_keep_their_places(params: Params, pairs: tuple) -> None:
 
 
 def test_rematerialisation_changes_no_gradient(params: Params, pairs: tuple) -> None:
-    remat = dataclasses.replace(CONFIG, model=dataclasses.replace(CONFIG.model, remat=True))
+    remat = dataclasses.replace(CONFIG, model=dataclasses.replace(CONFIG.model, remat="full"))
     pixels, ids = map(jnp.asarray, pairs)
 
     def gradients(functional: FunctionalModel) -> Params:
