@@ -282,6 +282,12 @@ class RoutingTrace:
             parts["pictures"], parts["picture"] = self._select_pictures(chosen, owners, order)
         return dataclasses.replace(self, **parts)
 
+    def take(self, tokens: Bool[np.ndarray, " T"]) -> RoutingTrace:
+        """The trace with some of its tokens alone, and all of its pairs."""
+        parts = {n: v[tokens] for n in _TOKENS if (v := getattr(self, n)) is not None}
+        parts |= {n: v[:, tokens] for n in _LAYERS if (v := getattr(self, n)) is not None}
+        return dataclasses.replace(self, **parts)
+
     def _select_pictures(
         self, chosen: np.ndarray, owners: np.ndarray, order: np.ndarray
     ) -> tuple[Pictures, np.ndarray]:
