@@ -83,6 +83,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it equal t
         top_words,
     )
     from analysis.recipes import Recorded, python, record
+    from analysis.recorded_causes import recorded_causes
     from analysis.regret import regret_summary, routing_regret, token_routes
     from analysis.removal import experts_removed, measured_removal
     from analysis.saturation import router_saturation
@@ -162,6 +163,7 @@ _HOME = {
     "ranked": "interventions",
     "readable": "frame",
     "record": "recipes",
+    "recorded_causes": "recorded_causes",
     "regret_summary": "regret",
     "rerouted": "interventions",
     "retrieval_frame": "accuracy",
