@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import analysis
@@ -78,6 +78,7 @@ def test_what_makes_no_sense_is_refused(wrong: dict[str, Any], tmp_path: Path) -
         Effects.load(tmp_path, "next best")
 
 
+@settings(max_examples=15)
 @given(st.integers(0, 10**6), st.integers(0, 255))
 def test_a_flipped_byte_gives_a_sentence_or_effects(place: int, value: int) -> None:
     with tempfile.TemporaryDirectory() as name:
