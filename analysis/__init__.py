@@ -58,6 +58,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it equal t
     from analysis.gap import modality_gap, points_gap
     from analysis.geometry import sceptics_check
     from analysis.interventions import intervention, intervention_effects, ranked, rerouted
+    from analysis.kept_causes import recorded_causes
     from analysis.kept_maps import cached_embedding_map
     from analysis.labels import token_labels
     from analysis.maps import axes_map, embedding_map, map_frame
@@ -168,6 +169,7 @@ _HOME = {
     "ranked": "interventions",
     "readable": "frame",
     "record": "recipes",
+    "recorded_causes": "kept_causes",
     "regret_summary": "regret",
     "rerouted": "interventions",
     "retrieval_frame": "accuracy",

@@ -7,6 +7,7 @@ from analysis.figures.classification import classification_figure, similarity_fi
 from analysis.figures.embeddings import embedding_figure, gap_figure
 from analysis.figures.interventions import effects_figure, routes_figure
 from analysis.figures.preferences import paths_figure, position_figure, preference_figure
+from analysis.figures.recorded_causes import recorded_causes_figure
 from analysis.figures.routes import (
     coactivation_figure,
     divergence_figure,
@@ -51,6 +52,7 @@ __all__ = [
     "paths_figure",
     "position_figure",
     "preference_figure",
+    "recorded_causes_figure",
     "regret_figure",
     "removal_figure",
     "roles_figure",
