@@ -49,10 +49,20 @@ def test_three_steps_are_those_of_a_whole_state(walk: str, found: Path) -> None:
     """Parameters, optimizer state and loss, with a checkpoint between the second and the third."""
     wanted, got = (dict(np.load(found / f"{name}.npz")) for name in (WHOLE, walk))
     assert got.keys() == wanted.keys()
-    for name, value in wanted.items():
+    for name in wanted:
         if not name.startswith("share."):
-            scale = max(1.0, float(np.abs(value).max()))
-            np.testing.assert_allclose(got[name], value, atol=1e-6 * scale, err_msg=name)
+            one, other = (without_keys_bias(name, some[name]) for some in (wanted, got))
+            scale = max(1.0, float(np.abs(one).max()))
+            np.testing.assert_allclose(other, one, atol=1e-6 * scale, err_msg=name)
+
+
+def without_keys_bias(name: str, value: np.ndarray) -> np.ndarray:
+    """Softmax takes no notice of a bias on keys: its gradient is rounding, of which AdamW makes a
+    step as long as any other."""
+    if not name.endswith("attention.qkv.bias"):
+        return value
+    queries, _, values = np.split(value, 3)
+    return np.concatenate([queries, values])
 
 
 @pytest.mark.mesh
