@@ -223,6 +223,11 @@ def intervention(given: Any, model: ModelConfig) -> Any:
             "intervention.bias is -inf for every expert of a layer and modality, which leaves its "
             "tokens none"
         )
+    if getattr(given, "forced", None) is not None:
+        raise ValueError(
+            "intervention.forced is for `FunctionalModel.forward`, where the caller knows which "
+            "place a token has; analysis.token_routes forces the routes of one token"
+        )
     return given
 
 

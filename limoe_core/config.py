@@ -93,9 +93,10 @@ class ModelConfig:
     """Hidden width of one expert, and in a dense twin of the MLP in its place; 0 takes mlp_dim."""
     shared_dim: _Hidden = 0
     """Hidden width of a shared expert, which every token passes besides its K; 0 for none."""
-    router: Literal["learned", "frozen"] = "learned"
+    router: Literal["learned", "frozen", "hash"] = "learned"
     """`frozen` leaves routers at their random start: what is left is what the inputs' geometry
-    gives."""
+    gives. `hash` has none (arXiv 2106.04426): the expert is a fixed function of which piece of text
+    or which place in the picture a token is, and its output counts in full."""
     balance: Literal["none", "all", "modality"] = "none"
     """Loss-free balancing (arXiv 2408.15664): a bias per expert is added to the gate values that
     choose, not to those that weigh, and moved against the load after each step. `all` counts all
@@ -199,6 +200,11 @@ class ModelConfig:
         return self.expert_dim or self.mlp_dim
 
     @property
+    def router_deviation(self) -> float:
+        """Standard deviation of the training noise on router logits; 0 for none."""
+        return self.router_noise / self.experts if self.experts else 0.0
+
+    @property
     def active_hidden(self) -> int:
         """Hidden width that a token passes in a mixture: its K experts and the shared one."""
         if not self.experts:
@@ -229,7 +235,7 @@ class ModelConfig:
         balanced = {"all": "balanced without a loss", "modality": "balanced per modality"}
         found = (
             "a shared expert" if self.shared_dim else "",
-            "frozen routers" if self.router == "frozen" else "",
+            {"frozen": "frozen routers", "hash": "experts by hash"}.get(self.router, ""),
             balanced.get(self.balance, ""),
         )
         return tuple(filter(None, found))
@@ -344,6 +350,9 @@ class DataConfig:
     english_share: Share = 0.2
     """Chance that a caption is drawn in English (names and aliases); the rest is shared evenly
     among the other languages."""
+    first_share: Share = 0.0
+    """Of two sets that are shown together (`emoji+icons`): share of each batch that the first one
+    has, so that a small set is not lost beside a large one. 0 takes pictures as they come."""
     workers: Annotated[int, Between(-1, 1024)] = -1
     """Processes that read and decode pictures; 0 does it in the training process. -1 takes none for
     a set in memory or where the model itself runs on the CPU, else one for each core of the process

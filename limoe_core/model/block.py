@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import jax
 from flax import nnx
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from limoe_core.config import ModelConfig
 from limoe_core.model.attention import Attention
@@ -34,6 +34,7 @@ class Block(nnx.Module):
         batch_priority: bool,
         noise: jax.Array | None = None,
         intervention: Intervention | None = None,
+        kind: Int[Array, " n"] | None = None,
     ) -> tuple[Float[Array, "n d"], Routing | None, Float[Array, "n d"] | None]:
         """The tokens after the block; and of a mixture, what its router decided and saw.
 
@@ -51,5 +52,6 @@ class Block(nnx.Module):
             batch_priority=batch_priority,
             noise=noise,
             intervention=intervention,
+            kind=kind,
         )
         return x + y, routing, seen

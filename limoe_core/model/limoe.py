@@ -9,6 +9,7 @@ only attention unfolds it, since a token attends within its own sequence.
 from __future__ import annotations
 
 import math
+import operator
 from typing import Any, NamedTuple
 
 import jax
@@ -139,12 +140,18 @@ class LIMoE(nnx.Module):
         x = jnp.concatenate([image_tokens.reshape(-1, config.width), text_tokens])
         x = x.astype(config.residual_dtype)
 
+        kind = None
+        if config.router == "hash":
+            places = jnp.broadcast_to(jnp.arange(seen), (len(images), seen))
+            places = (places if patches is None else patches).reshape(-1)
+            kind = jnp.concatenate([places, config.patches + texts.reshape(-1)[layout.source]])
+
         routings: list[Routing] = []
         hidden: list[Array] = []
         for index, block in enumerate(self.blocks):
             here = intervention
             if here is not None and isinstance(block.mlp, MoE):
-                here = Intervention(here.bias[len(routings)], here.silence[len(routings)])
+                here = jax.tree.map(operator.itemgetter(len(routings)), here)
             x, routing, router_input = _run(
                 block,
                 x,
@@ -154,6 +161,7 @@ class LIMoE(nnx.Module):
                 batch_priority=batch_priority,
                 noise=None if noise is None else jax.random.fold_in(noise, index),
                 intervention=here,
+                kind=kind,
             )
             if routing is not None and router_input is not None:
                 routings.append(routing)

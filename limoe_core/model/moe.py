@@ -72,6 +72,7 @@ class MoE(nnx.Module):
         batch_priority: bool,
         noise: jax.Array | None = None,
         intervention: Intervention | None = None,
+        kind: Int[Array, " n"] | None = None,
     ) -> tuple[Float[Array, "n d"], Routing]:
         """The layer's output, to be added to the residual, and what the router decided.
 
@@ -83,9 +84,10 @@ class MoE(nnx.Module):
           batch_priority: see `assign`.
           noise: key of the training noise; None for no noise.
           intervention: one layer's, without the leading axis.
+          kind: see `Router`.
         """
         config = self.config
-        decision = self._router(x, modality, noise, intervention)
+        decision = self._router(x, modality, noise, intervention, kind)
         slots, room = self._room(valid, capacity_factor)
         priority = decision.priority if batch_priority else None
         assignment, queues = assign_choices(decision.choice, priority, valid, config.experts, room)

@@ -74,7 +74,7 @@ def compile_step(config: Config, shape: MeshShape) -> Any:
         _Shape((groups, pictures, 2 + captions), jnp.int32, sharding=here),
     )
     with jax.set_mesh(mesh):
-        return step.lower(state, batch).compile()  # type: ignore[attr-defined]
+        return step.func.lower(state, batch, **step.keywords).compile()  # type: ignore[attr-defined]
 
 
 def compiled_cost(config: Config, shape: MeshShape) -> dict[str, float]:

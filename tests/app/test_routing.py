@@ -21,9 +21,9 @@ import analysis
 from app.components.contact_sheet import contact_sheet
 from app.components.routing import Group, payload
 from app.components.routing.payload import direction
+from app.pair.chosen import first_example
 from app.parts import pictures
 from app.views.routing.page import _spread
-from app.views.routing.pair import first_example
 from limoe_core.model.assignment import capacity
 from limoe_core.runs.directory import Run
 from limoe_core.trace import RoutingTrace

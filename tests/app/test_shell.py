@@ -323,8 +323,8 @@ def test_the_first_page_is_drawn_without_jax(runs_folder: Path) -> None:
     script = f"""
 import sys
 sys.argv = ["streamlit_app.py", "--runs", {str(runs_folder)!r}]
-import app.views.routing.tracing
-app.views.routing.tracing.warm_up = lambda run: None
+import app.pair.routing
+app.pair.routing.warm_up = lambda run: None
 from streamlit.testing.v1 import AppTest
 page = AppTest.from_file({str(ENTRY)!r}, default_timeout=120).run()
 assert not page.exception, page.exception

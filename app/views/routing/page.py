@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -14,13 +13,13 @@ import analysis
 from analysis.recipes import Recorded, record
 from app.components.routing import Group, payload, routing_view
 from app.components.training import training_strip
+from app.pair import routing as pair_routing
+from app.pair.chosen import Pair, choose_example, choose_parts
 from app.parts import messages, pictures, texts
 from app.parts.export import file_name, take_away
 from app.parts.glossary import help_text
 from app.server import recorded, runs
 from app.shell import controls, sidebar, state
-from app.views.routing import tracing
-from app.views.routing.pair import Pair, choose_example, choose_parts
 from limoe_core.runs.directory import Run, RunError
 from limoe_core.trace import TEXT, RoutingTrace
 
@@ -114,7 +113,7 @@ def show(run: Run) -> None:
         what="this routing",
         more="SVG and PNG: the buttons above the figure.",
     )
-    tracing.warm_up(run)
+    pair_routing.warm_up(run)
 
 
 def _remember_view(layer: int | None, token: str | None) -> None:
@@ -245,29 +244,18 @@ def _computed(
             f"{nearest:,}, the nearest with parameters.",
         )
     factor = model.capacity_factor if training else model.eval_capacity_factor
-    picture: Recorded[Any] | None = None
-    pixels, sharp = None, None
-    if pair.with_picture and pair.upload is not None:
-        prepared = pictures.prepare(pair.upload, model.image_size)
-        for note in prepared.notes:
-            messages.say("info", note)
-        pixels, sharp = prepared.pixels, prepared.sharp
-        picture = pictures.recorded(pair.upload)
-    elif pair.with_picture and pair.example is not None:
-        if shown is None:
-            raise RunError("the run keeps no pictures of its examples; upload one")
-        pixels = pictures.to_pixels(shown[pair.example])
-        kept = record(Run.probe_pictures, recorded.opened(run)).through(lambda _: shown)
-        picture = kept[pair.example]
+    seen = pair_routing.shown(run, pair, shown)
     with st.spinner("Routing … (the model is loaded the first time)"):
-        routed = tracing.route(run, nearest, picture, pair.text, factor)
+        routed = pair_routing.route(run, nearest, seen.picture, pair.text, factor)
         trace = routed.value
     _say_how_it_is_read(run, nearest, pair.text)
     return Routed(
         recorded=routed,
         group=Group.of(trace, model, factor, nearest),
-        picture=None if pixels is None else pictures.data_address(pictures.to_bytes(pixels)),
-        sharp=sharp,
+        picture=None
+        if seen.pixels is None
+        else pictures.data_address(pictures.to_bytes(seen.pixels)),
+        sharp=seen.sharp,
     )
 
 
