@@ -9,7 +9,7 @@ from benchmarks.study import arms, one_run, outcomes
 from limoe_core.config import Config
 from limoe_core.presets import preset
 
-STEPS = 20
+STEPS = 60
 
 
 def small(config: Config) -> Config:
