@@ -117,12 +117,21 @@ class ModelConfig:
     """Arithmetic of everything but the routers, losses, heads and norms, which stay in float32.
     Where that is float32 too, GPUs and TPUs multiply in fewer bits while the model is trained, and
     in all of them once it is used."""
+    residual_dtype: Literal["float32", "bfloat16"] = "float32"
+    """What is passed on from block to block; bfloat16 moves half the bytes, and needs dtype
+    bfloat16. Norms compute in float32 all the same."""
     expert_layout: Literal["auto", "buffers", "segments"] = "auto"
     """How tokens lie for their experts; the result is the same. `buffers` gives every expert the
     same slots, `segments` only as many as it has tokens, one expert after another. `auto` takes
     segments on a single CPU, where that is faster, and buffers elsewhere."""
-    remat: bool = False
-    """Recompute a block's activations in the backward pass instead of keeping them."""
+    attention: Literal["auto", "xla", "cudnn"] = "auto"
+    """What computes attention. `cudnn` is NVIDIA's fused kernel, which never stores the attention
+    weights; it needs bfloat16 and an Ampere GPU or a newer one. `auto` takes it there for pictures,
+    and XLA for captions, which are too short to gain, and everywhere else."""
+    remat: Literal["none", "dots", "full"] = "none"
+    """What a block computes again in the backward pass instead of keeping it. `dots` keeps the
+    results of matrix products with weights and computes attention, norms and nonlinearities again;
+    `full` keeps the block's input alone."""
 
     def __post_init__(self) -> None:
         require_bounds(self, "model")
@@ -155,6 +164,10 @@ class ModelConfig:
             f"model: these settings make {self._parameters:.1e} parameters, more than "
             f"{_MOST_PARAMETERS:.0e}",
         )
+        require(
+            self.dtype == "bfloat16" or self.residual_dtype == "float32",
+            "model.residual_dtype bfloat16 needs model.dtype bfloat16",
+        )
         tokens = self.patches + self.text_length
         require(
             self.heads * tokens**2 <= _MOST_ATTENTION,
@@ -185,6 +198,11 @@ class ModelConfig:
     def expert_hidden(self) -> int:
         """Hidden width of one expert."""
         return self.expert_dim or self.mlp_dim
+
+    @property
+    def router_deviation(self) -> float:
+        """Standard deviation of the training noise on router logits; 0 for none."""
+        return self.router_noise / self.experts if self.experts else 0.0
 
     @property
     def active_hidden(self) -> int:
@@ -400,6 +418,10 @@ class TrainConfig:
     """Newest checkpoints to keep; 0 keeps all."""
     keep_period: Count = 0
     """Every checkpoint at a multiple of this many steps is kept for good; 0 for none."""
+    shard: Literal["none", "optimizer", "parameters"] = "none"
+    """What is cut along the mesh axis `data` instead of lying whole on each of its devices (ZeRO,
+    arXiv 1910.02054): the optimizer's state, or the parameters and their gradients as well. The
+    result is the same; memory of large models falls with the number of devices."""
     probe_pairs: Annotated[int, Between(0, 100_000)] = 96
     """Validation pairs whose routing is recorded on the probe schedule."""
     probe_every: Positive = 500
@@ -415,6 +437,16 @@ class TrainConfig:
             f"train.routing_groups {self.routing_groups} is not a multiple of train.micro_batches "
             f"{self.micro_batches}",
         )
+
+    @property
+    def shards_optimizer(self) -> bool:
+        """Whether the optimizer's state is cut along `data`."""
+        return self.shard != "none"
+
+    @property
+    def shards_parameters(self) -> bool:
+        """Whether parameters are cut along `data`."""
+        return self.shard == "parameters"
 
     @property
     def groups(self) -> int:

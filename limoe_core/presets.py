@@ -178,7 +178,7 @@ def _paper(
             experts=32,
             moe_blocks=moe_blocks,
             dtype="bfloat16",
-            remat=True,
+            remat="full",
         ),
         optimizer=OptimizerConfig(learning_rate=1e-3, warmup_steps=10_000, schedule="rsqrt"),
         data=DataConfig(name="coco_captions", batch_size=16_384, captions_per_image=1),

@@ -7,9 +7,11 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from jax.sharding import PartitionSpec
 from jaxtyping import Array, Bool, Float, Int
 
 from limoe_core.config import ModelConfig
+from limoe_core.devices.mesh import EXPERT, constrain
 from limoe_core.model.assignment import Assignment, assign_choices, capacity, capacity_of
 from limoe_core.model.dispatch import Dispatch
 from limoe_core.model.experts import ExpertWeights
@@ -116,6 +118,7 @@ class MoE(nnx.Module):
         return slots, capacity_of(jnp.sum(valid), config.top_k, factor, config.experts, slots)
 
     def _expert_weights(self) -> ExpertWeights:
-        """In the arithmetic that the experts run in."""
+        """In the arithmetic that the experts run in; whole along `data`, as linear layers' are."""
         parameters = (self.w_in, self.b_in, self.w_out, self.b_out)
-        return ExpertWeights(*(w[...].astype(self.config.dtype) for w in parameters))
+        cast = (w[...].astype(self.config.dtype) for w in parameters)
+        return ExpertWeights(*(constrain(w, PartitionSpec(EXPERT)) for w in cast))

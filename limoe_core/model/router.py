@@ -80,7 +80,7 @@ class Router(NamedTuple):
         logits = x.astype(jnp.float32) @ self.weights
         noisy = logits
         if noise is not None:
-            deviation = config.router_noise / config.experts
+            deviation = config.router_deviation
             noisy = noisy + deviation * jax.random.normal(noise, logits.shape, jnp.float32)
         if intervention is not None:
             noisy = noisy + intervention.bias[modality]
