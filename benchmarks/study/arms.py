@@ -75,7 +75,7 @@ def _model(**settings: Any) -> Callable[[Config], Config]:
 
 
 def _without(*losses: str) -> Callable[[Config], Config]:
-    off = dict.fromkeys(losses, 0.0)
+    off: dict[str, Any] = dict.fromkeys(losses, 0.0)
     return lambda config: replace(config, loss=replace(config.loss, **off))
 
 
