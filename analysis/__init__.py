@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it equal t
         specialisation_index,
     )
     from analysis.colours import expert_colour, expert_label, text_colour
+    from analysis.differences import accuracy_differences, routing_differences, same_pairs
     from analysis.emergence import (
         health_over_steps,
         metrics_frame,
@@ -74,6 +75,7 @@ _HOME = {
     "AnalysisError": "errors",
     "Recorded": "recipes",
     "accuracy_difference": "accuracy",
+    "accuracy_differences": "differences",
     "accuracy_frame": "accuracy",
     "agreement_with_labels": "agreement",
     "answers_frame": "accuracy",
@@ -108,7 +110,9 @@ _HOME = {
     "role": "specialisation",
     "roles": "specialisation",
     "router_health": "shares",
+    "routing_differences": "differences",
     "router_saturation": "saturation",
+    "same_pairs": "differences",
     "sceptics_check": "geometry",
     "script": "scripts",
     "shares_over_steps": "emergence",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from analysis.figures.accuracy import accuracy_figure, confusion_figure, tasks_figure
 from analysis.figures.classification import classification_figure, similarity_figure
+from analysis.figures.differences import differences_figure
 from analysis.figures.preferences import paths_figure, position_figure, preference_figure
 from analysis.figures.shares import (
     composition_figure,
@@ -28,6 +29,7 @@ __all__ = [
     "classification_figure",
     "composition_figure",
     "confusion_figure",
+    "differences_figure",
     "emergence_figure",
     "loads_figure",
     "paths_figure",

@@ -47,4 +47,10 @@ PAGES: tuple[Entry, ...] = (
     Entry("emergence", "Emergence", "When did it happen?", ":material/timeline:"),
     Entry("training", "Training", "How is the run going?", ":material/monitoring:"),
     Entry("zero_shot", "Zero-shot", "What can the model do?", ":material/image_search:"),
+    Entry(
+        "compare",
+        "Compare",
+        "What differs between two runs, or two steps of one?",
+        ":material/compare_arrows:",
+    ),
 )
