@@ -1,6 +1,6 @@
-"""Two runs, or two steps of one, compared: differences with intervals, and many of them at once.
+"""The routing of two runs, or of two steps of one: differences with intervals, and all at once.
 
-Every interval here is about the pairs or concepts that were looked at. What another seed would give
+Every interval here is about the pairs that were looked at. What another seed would give
 is not in it: two runs of one seed each show how these two differ, and not that what they were
 trained with makes the difference.
 """
@@ -8,51 +8,25 @@ trained with makes the difference.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Float, Integer, Num
+from jaxtyping import Float, Num
 from scipy.stats import t
 
-from analysis.accuracy import accuracy_difference
 from analysis.arguments import check_share, check_trace
+from analysis.comparison import holm
 from analysis.errors import AnalysisError
 from analysis.frame import token_entropy
 from analysis.shares import pair_counts
 from analysis.specialisation import modality_nmi
-from limoe_core.runs.predictions import Predictions
 from limoe_core.trace import MODALITIES, RoutingTrace
-
-#: Random flips of the sign test's clusters.
-FLIPS = 9999
 
 _ROUTING = [
     "layer", "measure", "modality", "value", "other", "difference", "low", "high", "p", "p_holm",
     "pairs", "paired",
 ]  # fmt: skip
-_ACCURACY = [
-    "task", "split", "data", "language", "k", "value", "other", "difference", "low", "high", "p",
-    "p_holm", "n", "concepts",
-]  # fmt: skip
-
 _Statistic = Callable[[Num[np.ndarray, "*b 2 E"]], Float[np.ndarray, "*b"]]
-
-
-def holm(p: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
-    """P values corrected for as many looks as there are, by Holm's method; NaN stays, uncounted.
-
-    Among those below 0.05 then, the chance that even one is a chance finding is at most 5 %.
-    """
-    p = np.asarray(p, np.float64)
-    known = np.flatnonzero(~np.isnan(p))
-    order = known[np.argsort(p[known], kind="stable")]
-    found = np.full(p.shape, np.nan)
-    found[order] = np.minimum(1.0, np.maximum.accumulate(p[order] * np.arange(len(order), 0, -1)))
-    return found
-
-
-# ---- routing
 
 
 def same_pairs(trace: RoutingTrace, other: RoutingTrace) -> bool:
@@ -188,105 +162,3 @@ def _jackknifed(
         "high": difference + reach,
         "p": p,
     }
-
-
-# ---- accuracy
-
-
-class AnsweredRun(Protocol):
-    """The part of a `limoe_core.runs.directory.Run` that is read here."""
-
-    def evaluations(self) -> dict[str, dict[str, Any]]: ...
-    def predictions(self, task: str, step: int) -> Predictions: ...
-    def has(self, part: Any, step: int | None = None, task: str = "") -> bool: ...
-
-
-def accuracy_differences(
-    run: AnsweredRun, step: int, other: AnsweredRun, other_step: int
-) -> pd.DataFrame:
-    """Zero-shot accuracy of one run less that of another, on the same pictures, task by task.
-
-    Each picture is answered by both, so the difference is paired: intervals resample concepts and
-    keep both answers together, as `analysis.accuracy_difference`. P values flip the signs of whole
-    concepts at random (a paired permutation test).
-
-    Returns: one row per task that both answered about the same pictures, language ("mean" over all
-      languages, and the first one) and k, with columns task, split, data, language, k, value and
-      other (accuracies), difference, low, high (95 %), p, p_holm (corrected for all rows), n
-      (pictures), concepts.
-    """
-    rows = []
-    for task in sorted(run.evaluations()):
-        if not (
-            task.startswith("zero_shot_")
-            and run.has("predictions", step, task)
-            and other.has("predictions", other_step, task)
-        ):
-            continue
-        mine, others = run.predictions(task, step), other.predictions(task, other_step)
-        if _alike(mine, others):
-            rows += [_difference(task, mine, others, *look) for look in _looks(mine)]
-    frame = pd.DataFrame(rows, columns=_ACCURACY)
-    frame["p_holm"] = holm(frame["p"].to_numpy(float))
-    return frame
-
-
-def _alike(mine: Predictions, others: Predictions) -> bool:
-    names = ("data", "split", "picture", "concept", "languages")
-    return all(np.array_equal(getattr(mine, name), getattr(others, name)) for name in names)
-
-
-def _looks(predictions: Predictions) -> Iterator[tuple[str | None, int]]:
-    languages = predictions.languages.tolist()
-    for language in (languages[0], *([None] if len(languages) > 1 else [])):
-        for k in (1, 5):
-            yield language, k
-
-
-def _difference(
-    task: str, mine: Predictions, others: Predictions, language: str | None, k: int
-) -> dict[str, Any]:
-    rows = slice(None) if language is None else [mine.languages.tolist().index(language)]
-    right, wrong = (each.ranks[rows] < k for each in (mine, others))
-    found = accuracy_difference(mine, others, language, k)
-    return {
-        "task": task,
-        "split": str(mine.split),
-        "data": str(mine.data),
-        "language": "mean" if language is None else language,
-        "k": k,
-        "value": float(right.mean()),
-        "other": float(wrong.mean()),
-        **dict(zip(("difference", "low", "high"), found, strict=True)),
-        "p": sign_test(right, wrong, mine.concept),
-        "n": len(mine.picture),
-        "concepts": len(np.unique(mine.concept)),
-    }
-
-
-def sign_test(
-    right: Bool[np.ndarray, "L n"],
-    others: Bool[np.ndarray, "L n"],
-    cluster: Integer[np.ndarray, " n"],
-    *,
-    flips: int = FLIPS,
-    seed: int = 0,
-) -> float:
-    """Two-sided p value of no difference between two sets of answers to the same n pictures.
-
-    Were both models alike, each cluster's gain could as well have been its loss.
-
-    Args:
-      right, others: which answers are right, in L languages.
-      cluster: what is independent: the picture's concept.
-    """
-    gained = right.mean(axis=0) - others.mean(axis=0)
-    _, number = np.unique(cluster, return_inverse=True)
-    gains = np.bincount(number, weights=gained)
-    gains = gains[gains != 0]
-    if not len(gains):
-        return 1.0
-    rng = np.random.default_rng(seed)
-    signs = rng.integers(0, 2, (flips, len(gains)), dtype=np.int8) * 2 - 1
-    reached = np.abs(signs @ gains) >= abs(gains.sum()) - 1e-9
-    return float((1 + reached.sum()) / (1 + flips))

@@ -16,6 +16,8 @@ from limoe_core.trace import MODALITIES, RoutingTrace
 def expert_paths(trace: RoutingTrace, modality: str) -> pd.DataFrame:
     """Paths of one modality's tokens through their first-choice experts, most used first.
 
+    Of tokens that every router chose an expert for.
+
     Columns: path ("E1 → E3 → E0"), one column layer_<block> for each MoE layer with the expert,
     tokens, share (of the modality's tokens), pairs (in how many pairs it occurs), and independent
     (the share it would have if the layers chose independently of each other).
@@ -24,7 +26,8 @@ def expert_paths(trace: RoutingTrace, modality: str) -> pd.DataFrame:
       AnalysisError: it is not a trace, or the modality is neither "image" nor "text".
     """
     check_trace(trace)
-    mask = trace.modality == modality_code(modality)
+    # A token that some router chose nothing for has no whole path.
+    mask = (trace.modality == modality_code(modality)) & trace.chose[..., 0].all(axis=0)
     chosen = trace.expert[:, mask, 0].astype(np.int64).T
     counts = Counter(map(tuple, chosen.tolist()))
     pairs: dict[tuple[int, ...], set[int]] = {}
@@ -53,7 +56,7 @@ def transitions(trace: RoutingTrace) -> pd.DataFrame:
     """Token counts from each expert of a layer to each expert of the next, by modality.
 
     Columns: modality, layer, expert, next_layer, next_expert, tokens, share (of the modality's
-    tokens); only rows with tokens.
+    tokens), independent (the share if the two layers chose independently); only rows with tokens.
 
     Raises:
       AnalysisError: it is not a trace.
@@ -64,8 +67,10 @@ def transitions(trace: RoutingTrace) -> pd.DataFrame:
         mask = trace.modality == code
         for layer in range(trace.num_layers - 1):
             table = np.zeros((trace.num_experts, trace.num_experts), np.int64)
-            here, there = trace.expert[layer, mask, 0], trace.expert[layer + 1, mask, 0]
+            both = mask & trace.chose[layer : layer + 2, :, 0].all(axis=0)
+            here, there = trace.expert[layer, both, 0], trace.expert[layer + 1, both, 0]
             np.add.at(table, (here.astype(int), there.astype(int)), 1)
+            before, after = table.sum(axis=1), table.sum(axis=0)
             for expert, following in np.argwhere(table):
                 rows.append(
                     {
@@ -75,8 +80,10 @@ def transitions(trace: RoutingTrace) -> pd.DataFrame:
                         "next_layer": int(trace.layers[layer + 1]),
                         "next_expert": int(following),
                         "tokens": int(table[expert, following]),
-                        "share": table[expert, following] / mask.sum(),
+                        "share": table[expert, following] / both.sum(),
+                        "independent": before[expert] * after[following] / both.sum() ** 2,
                     }
                 )
     columns = ["modality", "layer", "expert", "next_layer", "next_expert", "tokens", "share"]
+    columns.append("independent")
     return pd.DataFrame(rows, columns=columns)

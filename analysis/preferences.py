@@ -6,6 +6,7 @@ half of the food patches too. `lift` is the ratio of the two, 1 for no preferenc
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,9 +15,10 @@ from jaxtyping import Float, Integer
 
 from analysis.arguments import check_count, check_expert
 from analysis.errors import AnalysisError
-from analysis.frame import token_names
+from analysis.frame import patch_cells, token_names
 from analysis.labels import layer_index, modality_code, token_labels
-from analysis.nulls import exchanged_units, labels_of_other_pairs
+from analysis.nulls import exchanged_units, tables_with_other_labels
+from analysis.resampling import units
 from limoe_core.trace import IMAGE, RoutingTrace
 
 #: A label of fewer pairs has no interval: resamples of so few say nothing of other pairs.
@@ -39,14 +41,15 @@ def expert_preferences(
       by: a label of `analysis.token_labels`: category, language, style, script, position, …
       modality: "image" or "text".
       min_tokens: leave out labels with fewer tokens than this.
-      samples: bootstrap resamples of whole pairs for the interval, and as many exchanges of labels
-        between pairs for the null; 0 for neither.
+      samples: bootstrap resamples of whole pairs for the interval, or of whole concepts where
+        several pairs show one, and as many exchanges of labels between pairs for the null; 0 for
+        neither.
 
     Returns: one row per label and expert, with columns
       value: the label; expert;
       share: of the label's tokens, those whose first choice is the expert;
       low, high: ends of its 95 % interval (tokens of one pair are not independent); NaN for a label
-        of fewer than five pairs;
+        of fewer than five pairs, or concepts where these are resampled;
       null_low, null_high: what 95 % of the shares lie between with the labels of other pairs, or
         of other concepts where all pairs of a concept share the label;
       base: the same share over all tokens of the modality that have a label;
@@ -62,6 +65,7 @@ def expert_preferences(
     index = layer_index(trace, layer)
     labels = token_labels(trace, by)
     mask = (trace.modality == modality_code(modality)) & (labels != "")
+    mask &= trace.chose[index, :, 0]
     if not mask.any():
         raise AnalysisError(f"no {modality} token of this trace has a {by}")
     values, value = np.unique(labels[mask], return_inverse=True)
@@ -71,7 +75,9 @@ def expert_preferences(
     counts = np.zeros((trace.num_pairs, len(values), trace.num_experts))
     np.add.at(counts, (pair, value, chosen), 1)
     unit = exchanged_units(trace, mask, value)
-    exchanged = _with_other_labels(value, unit, chosen, counts.shape[1:], samples, seed)
+    others = tables_with_other_labels(value, unit, chosen[None], trace.num_experts, samples, seed)
+    exchanged = np.array([found[0] for found in others], np.float64)
+    exchanged = exchanged.reshape(samples, *counts.shape[1:])
     total = counts.sum(axis=0)
     keep = total.sum(axis=1) >= min_tokens
     counts, total, values, exchanged = (
@@ -83,8 +89,10 @@ def expert_preferences(
     of_pairs = (counts.sum(axis=2) > 0).sum(axis=0)
     every = np.bincount(chosen, minlength=trace.num_experts) / len(chosen)
     share = total / total.sum(axis=1, keepdims=True)
-    low, high = _middle(_resampled(counts, samples, seed))
-    low[of_pairs < FEW_PAIRS] = high[of_pairs < FEW_PAIRS] = np.nan
+    drawn = units(trace)
+    few = (drawn.total(counts).sum(axis=2) > 0).sum(axis=0) < FEW_PAIRS
+    low, high = _middle(drawn.resampled(counts, samples, seed))
+    low[few] = high[few] = np.nan
     null_low, null_high = _middle(exchanged)
     lift = np.divide(share, every, out=np.full_like(share, np.nan), where=every > 0)
     labelled, experts = share.shape
@@ -106,31 +114,6 @@ def expert_preferences(
     )
 
 
-def _resampled(
-    counts: Float[np.ndarray, "N V E"], samples: int, seed: int
-) -> Float[np.ndarray, "samples V E"]:
-    """Counts in resamples of whole pairs."""
-    pairs, *shape = counts.shape
-    draws = np.random.default_rng(seed).multinomial(pairs, np.full(pairs, 1 / pairs), size=samples)
-    return (draws @ counts.reshape(pairs, -1)).reshape(samples, *shape)
-
-
-def _with_other_labels(
-    value: Integer[np.ndarray, " t"],
-    unit: Integer[np.ndarray, " t"],
-    chosen: Integer[np.ndarray, " t"],
-    shape: tuple[int, int],
-    samples: int,
-    seed: int,
-) -> Float[np.ndarray, "samples V E"]:
-    """Counts by label and expert with the labels of other pairs."""
-    found = [
-        np.bincount(other * shape[1] + chosen, minlength=shape[0] * shape[1])
-        for other in labels_of_other_pairs(value, unit, samples, seed)
-    ]
-    return np.array(found, np.float64).reshape(samples, *shape)
-
-
 def _middle(
     counts: Float[np.ndarray, "samples V E"],
 ) -> tuple[Float[np.ndarray, "V E"], Float[np.ndarray, "V E"]]:
@@ -144,24 +127,43 @@ def _middle(
     return low, high
 
 
-def position_map(trace: RoutingTrace, layer: int, expert: int) -> Float[np.ndarray, "grid grid"]:
+def position_map(trace: RoutingTrace, layer: int, expert: int) -> Float[np.ndarray, "rows columns"]:
     """Share of the patches at each grid cell whose first choice is the expert.
 
-    NaN throughout for a trace without pictures.
+    Pictures whose grids differ are laid over one of at most 8 × 8 cells. NaN throughout for a trace
+    without pictures.
 
     Raises:
       AnalysisError: for an unknown layer or expert.
     """
     index = layer_index(trace, layer)
     check_expert(trace, expert)
-    patches = trace.modality == IMAGE
-    places = trace.position[patches]
-    mine = trace.expert[index, patches, 0] == expert
-    cells = trace.grid**2
-    total = np.bincount(places, minlength=cells).astype(float)
-    hits = np.bincount(places, weights=mine, minlength=cells)
+    places, shape = _common_grid(trace)
+    routed = (places >= 0) & trace.chose[index, :, 0]
+    mine = trace.expert[index, routed, 0] == expert
+    cells = math.prod(shape)
+    total = np.bincount(places[routed], minlength=cells).astype(float)
+    hits = np.bincount(places[routed], weights=mine, minlength=cells)
     share = np.divide(hits, total, out=np.full(cells, np.nan), where=total > 0)
-    return share.reshape(trace.grid, trace.grid)
+    return share.reshape(shape)
+
+
+#: Sides of the grid that pictures with grids of their own are laid over.
+_COMMON = 8
+
+
+def _common_grid(trace: RoutingTrace) -> tuple[Integer[np.ndarray, " T"], tuple[int, int]]:
+    """The cell of each patch in a grid that all pictures share, -1 for other tokens; its sides."""
+    cells = patch_cells(trace)
+    of_image = (cells.row >= 0) & (trace.modality == IMAGE)
+    sides = []
+    at = []
+    for place, side in ((cells.row, cells.rows), (cells.column, cells.columns)):
+        found = np.unique(side[of_image])
+        common = int(found[0]) if len(found) == 1 else min(_COMMON, *found, _COMMON)
+        sides.append(int(common) if len(found) else max(trace.grid, 1))
+        at.append(place * sides[-1] // np.maximum(side, 1))
+    return np.where(of_image, at[0] * sides[1] + at[1], -1), (sides[0], sides[1])
 
 
 def position_frame(trace: RoutingTrace, layer: int) -> pd.DataFrame:
@@ -171,9 +173,9 @@ def position_frame(trace: RoutingTrace, layer: int) -> pd.DataFrame:
       AnalysisError: for an unknown layer, or what is not a trace.
     """
     layer_index(trace, layer)
-    places = trace.position[trace.modality == IMAGE]
-    patches = np.bincount(places, minlength=trace.grid**2)
-    rows, columns = np.divmod(np.arange(trace.grid**2), trace.grid)
+    places, shape = _common_grid(trace)
+    patches = np.bincount(places[places >= 0], minlength=math.prod(shape))
+    rows, columns = np.divmod(np.arange(math.prod(shape)), shape[1])
     return pd.concat(
         [
             pd.DataFrame(
@@ -203,7 +205,8 @@ def top_patches(
       x0, y0, x1, y1 (its box in the model's input, in pixels), and those of `trace.meta`.
 
     Raises:
-      AnalysisError: for an unknown layer or expert, or a `count` or `per_pair` below 1.
+      AnalysisError: for an unknown layer or expert, or a `count` or `per_pair` below 1; if the
+        trace has no gate values.
     """
     rows = _by_gate(trace, layer, expert, "image", count, per_pair)
     frame = _token_frame(trace, layer, rows)
@@ -267,6 +270,10 @@ def _by_gate(
     check_expert(trace, expert)
     check_count(count, "count")
     check_count(per_pair, "per_pair")
+    if trace.gate is None:
+        raise AnalysisError(
+            "the trace has no weights of choices, so none of an expert's tokens has the highest"
+        )
     mine = (trace.modality == modality_code(modality)) & (trace.expert[index, :, 0] == expert)
     tokens = np.flatnonzero(mine)
     gate = trace.gate[index, tokens, 0].astype(np.float64)
@@ -282,13 +289,18 @@ def _by_gate(
     return np.array(best, dtype=np.int64)
 
 
+def _gate(trace: RoutingTrace, layer: int, rows: Sequence[int] | np.ndarray) -> np.ndarray:
+    assert trace.gate is not None
+    return trace.gate[layer, rows, 0].astype(np.float64)
+
+
 def _token_frame(trace: RoutingTrace, layer: int, rows: Sequence[int] | np.ndarray) -> pd.DataFrame:
     index = layer_index(trace, layer)
     columns = {
         "pair": trace.pair[rows].astype(np.int64),
         "position": trace.position[rows].astype(np.int64),
-        "token": token_names(trace)[rows],
-        "gate": trace.gate[index, rows, 0].astype(np.float64),
+        "token": token_names(trace, np.asarray(rows)),
+        "gate": _gate(trace, index, rows),
         "dropped": trace.dropped[index, rows, 0],
     }
     columns |= {

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Integer, Num
+from jaxtyping import Bool, Float, Integer, Num
 from scipy.special import entr
 
 from analysis.arguments import check_trace, counts_by_modality
-from analysis.frame import token_entropy
-from limoe_core.trace import MODALITIES, RoutingTrace
+from analysis.frame import distribution, token_entropy
+from limoe_core.trace import MODALITIES, OTHER, RoutingTrace
 
 #: An expert that gets at most this part of an even share, 1/E of the choices, is not in use.
 UNUSED = 0.1
@@ -59,12 +61,28 @@ def pair_counts(trace: RoutingTrace, choices: int | None = None) -> Integer[np.n
       AnalysisError: it is not a trace.
     """
     check_trace(trace)
-    layers, experts = trace.num_layers, trace.num_experts
-    counts = np.zeros((layers, trace.num_pairs, 2, experts), np.int64)
-    of_token = (trace.pair[:, None], trace.modality[:, None])
-    for layer in range(layers):
-        np.add.at(counts[layer], (*of_token, trace.expert[layer, :, :choices]), 1)
+    experts, counted = trace.num_experts, trace.modality < OTHER
+    shape = (trace.num_pairs, 2, experts)
+    counts = np.zeros((trace.num_layers, *shape), np.int64)
+    cell = (trace.pair[counted].astype(np.int64) * 2 + trace.modality[counted]) * experts
+    for layer in range(trace.num_layers):
+        chosen = trace.expert[layer, counted, :choices]
+        places = (cell[:, None] + chosen)[chosen >= 0]
+        counts[layer] = np.bincount(places, minlength=math.prod(shape)).reshape(shape)
     return counts
+
+
+def reachable_experts(trace: RoutingTrace) -> Bool[np.ndarray, "L 2 E"]:
+    """Experts that tokens of each modality can choose by the model's design."""
+    experts = np.arange(trace.num_experts) < trace.experts[:, None]
+    can = np.repeat(experts[:, None], 2, axis=1)
+    known = None if trace.routers is None else trace.routers.reachable
+    if known is not None:
+        kind = trace.modality if trace.kind is None else trace.kind
+        for code in range(2):
+            kinds = np.unique(kind[trace.modality == code])
+            can[:, code] &= known[:, kinds].any(axis=1) if len(kinds) else True
+    return can
 
 
 def balanced_shares(counts: Num[np.ndarray, "*b 2 E"]) -> Float[np.ndarray, "*b 2 E"]:
@@ -81,11 +99,12 @@ def balanced_shares(counts: Num[np.ndarray, "*b 2 E"]) -> Float[np.ndarray, "*b 
 def expert_shares(trace: RoutingTrace) -> pd.DataFrame:
     """Token shares of each expert by modality: one row per layer and expert.
 
-    Columns: layer, expert; image_tokens, text_tokens (tokens that choose it, with any of their K
-    choices); image_share, text_share (of all choices of that modality in that layer, so they sum to
-    1 over the experts); image_purity and text_purity (the expert's own mixture with modalities
-    weighted equally, share_m / (share_image + share_text), so that the many patches do not drown
-    the few words; NaN for an expert that no token chose).
+    Layers may have different numbers of experts. Columns: layer, expert; image_tokens, text_tokens
+    (tokens that choose it, with any of their K choices); image_share, text_share (of all choices of
+    that modality in that layer, so they sum to 1 over the experts); image_purity and text_purity
+    (the expert's own mixture with modalities weighted equally, share_m / (share_image +
+    share_text), so that the many patches do not drown the few words; NaN for an expert that no
+    token chose).
     """
     counts = choice_counts(trace)
     shares = balanced_shares(counts)
@@ -99,7 +118,9 @@ def expert_shares(trace: RoutingTrace) -> pd.DataFrame:
     for suffix, values in (("tokens", counts), ("share", shares), ("purity", purity)):
         for code, modality in enumerate(MODALITIES):
             columns[f"{modality}_{suffix}"] = values[:, code].reshape(-1)
-    return pd.DataFrame(columns)
+    frame = pd.DataFrame(columns)
+    there = frame["expert"].to_numpy() < np.repeat(trace.experts, experts)
+    return frame if there.all() else frame[there].reset_index(drop=True)
 
 
 def router_health(trace: RoutingTrace) -> pd.DataFrame:
@@ -110,25 +131,46 @@ def router_health(trace: RoutingTrace) -> pd.DataFrame:
     average distribution, its global entropy), both in nats; experts_used (experts with more than a
     tenth of an even share of the modality's choices) and effective_experts (exp of mean_entropy: as
     if so many shared the tokens evenly); largest_share (of the choices, by one expert). NaN for a
-    modality without tokens.
+    modality without tokens, and entropies of a trace without scores. Tokens that a router chose
+    nothing for are not among its tokens; scores that are no distribution are divided by their sum.
+    """
+    entropy = token_entropy(trace)
+    means = np.full((trace.num_layers, len(MODALITIES), 2), np.nan)
+    for layer in range(trace.num_layers):
+        for code in range(len(MODALITIES)):
+            mask = _chosen_for(trace, layer, code)
+            if mask.any():
+                mean = distribution(trace, layer)[mask].mean(axis=0)
+                means[layer, code] = entropy[layer, mask].mean(), entr(mean).sum()
+    return health(trace, means)
+
+
+def _chosen_for(trace: RoutingTrace, layer: int, code: int) -> Bool[np.ndarray, " T"]:
+    """Tokens of a modality that the router chose an expert for."""
+    return (trace.modality == code) & trace.chose[layer].any(axis=-1)
+
+
+def health(trace: RoutingTrace, entropies: Float[np.ndarray, "L 2 2"]) -> pd.DataFrame:
+    """`router_health` of a trace whose distributions over experts need not be there.
+
+    Args:
+      entropies: by layer and modality, of single tokens on average and of the average, in nats.
     """
     shares = balanced_shares(choice_counts(trace))
-    some = UNUSED / trace.num_experts
-    entropy = token_entropy(trace)
+    some = UNUSED / reachable_experts(trace).sum(axis=-1).clip(1)
     rows = []
     for layer, block in enumerate(trace.layers):
         for code, modality in enumerate(MODALITIES):
-            mask = trace.modality == code
+            mask = _chosen_for(trace, layer, code)
             row: dict[str, object] = {"layer": int(block), "modality": modality}
             row["tokens"] = int(mask.sum())
             if mask.any():
-                mean = trace.probs[layer, mask].astype(np.float64).mean(axis=0)
-                of_mean = float(entr(mean).sum())
+                of_token, of_mean = entropies[layer, code]
                 row |= {
-                    "drop_rate": float(trace.dropped[layer, mask].mean()),
-                    "token_entropy": float(entropy[layer, mask].mean()),
-                    "mean_entropy": of_mean,
-                    "experts_used": float(np.sum(shares[layer, code] > some)),
+                    "drop_rate": float(trace.dropped[layer, mask][trace.chose[layer, mask]].mean()),
+                    "token_entropy": float(of_token),
+                    "mean_entropy": float(of_mean),
+                    "experts_used": float(np.sum(shares[layer, code] > some[layer, code])),
                     "effective_experts": float(np.exp(of_mean)),
                     "largest_share": float(shares[layer, code].max()),
                 }

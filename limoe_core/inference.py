@@ -232,8 +232,16 @@ class LoadedModel:
             intervention=options.intervention,
             hidden=options.hidden,
         )
+        factor = options.capacity_factor
         return to_trace(
-            output, self.config, image_valid, encoded, texts, options.meta, options.hidden
+            output,
+            self.config,
+            image_valid,
+            encoded,
+            texts,
+            options.meta,
+            options.hidden,
+            model.eval_capacity_factor if factor is None else factor,
         )
 
     def _run(

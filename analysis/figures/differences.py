@@ -24,7 +24,7 @@ def differences_figure(
     A full mark: p below 0.05 after Holm's correction for all rows. A hollow one: it is not.
 
     Args:
-      frame: `analysis.routing_differences` or `analysis.accuracy_differences`, or some rows of it.
+      frame: `analysis.routing_differences` or `analysis.compare_accuracies`, or some rows of it.
       one, other: names of the two; the difference is of the first less the second.
       labels: columns whose values name a row.
       percent: whether differences are shares, shown in percentage points.
@@ -92,6 +92,4 @@ def _label(column: str, value: object) -> str:
             return f"top-{value}"
         case "task":
             return escape(str(value).removeprefix("zero_shot_").replace("_", " "))
-        case "language":
-            return "mean of languages" if value == "mean" else escape(value)
     return escape(value)

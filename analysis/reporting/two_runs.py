@@ -10,7 +10,7 @@ from analysis.figures.differences import TOLD
 from analysis.recipes import Recorded, record
 from analysis.reporting.one_run import opened
 from analysis.reporting.section import Figure, Section, Table
-from limoe_core.runs import Run
+from limoe_core.runs import Predictions, Run
 
 _BUCKETS = 250
 _NOTE = (
@@ -58,11 +58,12 @@ def _accuracy(run: Run, other: Run, names: list[str]) -> Iterator[Section]:
     steps = [_evaluated(each) for each in (run, other)]
     if steps[0] is None or steps[1] is None:
         return
-    frame = record(analysis.accuracy_differences, opened(run), steps[0], opened(other), steps[1])
-    if frame.value.empty:
-        yield Section(
-            "Difference in accuracy", ["No evaluation asked both about the same pictures."]
-        )
+    mine, others = (_answers(each, step) for each, step in zip((run, other), steps, strict=True))
+    frame = record(analysis.compare_accuracies, mine, others)
+    try:
+        _ = frame.value
+    except analysis.AnalysisError as error:
+        yield Section("Difference in accuracy", [f"There is none to show: {error}."])
         return
     yield Section(
         "Difference in accuracy",
@@ -73,7 +74,7 @@ def _accuracy(run: Run, other: Run, names: list[str]) -> Iterator[Section]:
                     figures.differences_figure,
                     frame,
                     *names,
-                    ["task", "language", "k"],
+                    ["task", "names", "k"],
                     percent=True,
                 ),
                 frame,
@@ -82,7 +83,7 @@ def _accuracy(run: Run, other: Run, names: list[str]) -> Iterator[Section]:
             Table(
                 frame,
                 "Value: of the first run; other: of the second.",
-                ["task", "language", "k", "value", "other", "difference", "low", "high", "p",
+                ["task", "names", "k", "value", "other", "difference", "low", "high", "p",
                  "p_holm", "n", "concepts"],
             ),
         ],
@@ -134,6 +135,14 @@ def _told(frame: Recorded) -> str:
         f"{told} of {len(frame.value)} differences {'is' if told == 1 else 'are'} told from chance "
         f"after correction, {before} before it."
     )
+
+
+def _answers(run: Run, step: int) -> dict[str, Recorded[Predictions]]:
+    return {
+        task: record(Run.predictions, opened(run), task, step)
+        for task, by_step in sorted(run.evaluations().items())
+        if str(step) in by_step and run.has("predictions", step, task)
+    }
 
 
 def _evaluated(run: Run) -> int | None:

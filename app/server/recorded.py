@@ -19,6 +19,7 @@ from limoe_core.runs import Predictions, Run
 
 if TYPE_CHECKING:
     from limoe_core.inference import LoadedModel
+    from limoe_core.runs.experts import ExpertRecord
     from limoe_core.trace import RoutingTrace
 
 T = TypeVar("T")
@@ -50,6 +51,17 @@ def probe(run: Run, step: int) -> Recorded[RoutingTrace]:
     return found.through(lambda _: trace, stamp)
 
 
+def experts(run: Run, step: int) -> Recorded[ExpertRecord]:
+    """What `evaluate --experts` measured at a step.
+
+    Raises:
+      RunError: it was not measured, or the record is damaged.
+    """
+    call = kept(record(Run.experts, opened(run), step), run.stamp("experts", step))
+    call.value  # noqa: B018 whoever shows it hears of damage here
+    return call
+
+
 def model(run: Run, step: int) -> Recorded[LoadedModel]:
     """The model at a step, loaded with a word on the page.
 
@@ -68,6 +80,20 @@ def predictions(run: Run, task: str, step: int) -> Recorded[Predictions]:
     stamp = run.stamp("predictions", step, task)
     call = record(Predictions.load, run.path, task, step)
     return kept(call.through(lambda _: run.predictions(task, step), stamp))
+
+
+def answers(run: Run, step: int) -> dict[str, Recorded[Predictions]]:
+    """The single answers of every evaluation of a step, by task.
+
+    Raises:
+      RunError: the run's evaluations cannot be read.
+    """
+    by_task = run.evaluations()
+    return {
+        task: predictions(run, task, step)
+        for task in sorted(by_task)
+        if str(step) in by_task[task] and run.has("predictions", step, task)
+    }
 
 
 # ---- what is made of it

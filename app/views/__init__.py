@@ -45,8 +45,20 @@ PAGES: tuple[Entry, ...] = (
         ":material/group_work:",
     ),
     Entry("emergence", "Emergence", "When did it happen?", ":material/timeline:"),
+    Entry(
+        "interventions",
+        "Interventions",
+        "What is an expert for?",
+        ":material/alt_route:",
+    ),
     Entry("training", "Training", "How is the run going?", ":material/monitoring:"),
     Entry("zero_shot", "Zero-shot", "What can the model do?", ":material/image_search:"),
+    Entry(
+        "embeddings",
+        "Embeddings",
+        "How do the two modalities lie in the shared space?",
+        ":material/scatter_plot:",
+    ),
     Entry(
         "compare",
         "Compare",

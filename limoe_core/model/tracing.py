@@ -12,7 +12,7 @@ from scipy.special import softmax
 from limoe_core.config import Config, ModelConfig
 from limoe_core.model.limoe import Output
 from limoe_core.tokenizer import EncodedText
-from limoe_core.trace import IMAGE, TEXT, RoutingTrace
+from limoe_core.trace import IMAGE, TEXT, Routers, RoutingTrace
 
 
 def patch_boxes(config: ModelConfig) -> Int[np.ndarray, "patches 4"]:
@@ -30,6 +30,7 @@ def to_trace(
     texts: Sequence[str],
     meta: Mapping[str, Sequence[str]],
     hidden: bool,
+    capacity_factor: float,
 ) -> RoutingTrace:
     """The routers' decisions about the real tokens of `texts` and their pictures.
 
@@ -39,6 +40,7 @@ def to_trace(
       encoded: the texts' tokens, as the tokenizer gives them.
       meta: what else is known of each pair.
       hidden: keep the routers' inputs.
+      capacity_factor: what they were routed with; 0 for no limit.
     """
     model = config.model
     pairs, patches, length = len(texts), model.patches, model.text_length
@@ -91,4 +93,9 @@ def to_trace(
         grid=model.grid,
         meta={key: np.array(list(values), dtype=np.str_) for key, values in meta.items()},
         hidden=stack(list(output.hidden), model.width) if hidden else None,
+        routers=Routers(
+            experts=np.full(len(model.moe_layers), experts, np.int32),
+            names=tuple(f"block {block + 1}" for block in model.moe_layers),
+            capacity_factor=float(capacity_factor),
+        ),
     )

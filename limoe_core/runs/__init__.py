@@ -9,5 +9,6 @@ Reading a run starts neither JAX nor Orbax; both come when parameters are asked 
 from limoe_core.runs.directory import Run, RunError
 from limoe_core.runs.listing import RunListing, find_run, list_runs
 from limoe_core.runs.predictions import Predictions
+from limoe_core.runs.recording import TraceWriter
 
-__all__ = ["Predictions", "Run", "RunError", "RunListing", "find_run", "list_runs"]
+__all__ = ["Predictions", "Run", "RunError", "RunListing", "TraceWriter", "find_run", "list_runs"]

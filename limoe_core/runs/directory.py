@@ -22,18 +22,19 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from limoe_core import places
+from limoe_core import confined, places
 from limoe_core.config import Config, ConfigError
 from limoe_core.confined import ANYWHERE
 from limoe_core.files import replacing, write_json
 from limoe_core.locks import AlreadyLockedError, is_held, locked
-from limoe_core.runs import evaluations, metrics, predictions, probes, progress
+from limoe_core.runs import evaluations, experts, metrics, predictions, probes, progress
 from limoe_core.runs.files import (
     CAUSAL,
     CONFIG,
     EVALUATING,
     EVALUATIONS,
     EVENTS,
+    EXPERTS,
     METRICS,
     MOST_CONFIG,
     MOST_TOKENIZER,
@@ -46,8 +47,10 @@ from limoe_core.runs.files import (
     RUN_FORMAT,
     STEPS,
     TOKENIZER,
+    TRAINED_FORMAT,
     TRAINING,
     RunError,
+    as_damage,
     cut_measurements,
     is_there,
     opened,
@@ -56,11 +59,13 @@ from limoe_core.runs.files import (
     whole_steps,
 )
 from limoe_core.runs.origin import Origin
+from limoe_core.runs.other_models import OtherModel
 
 if TYPE_CHECKING:
     from jaxtyping import UInt8
 
     from limoe_core.runs.checkpoints import StepStore, Tree
+    from limoe_core.runs.experts import ExpertRecord
     from limoe_core.runs.predictions import Predictions
     from limoe_core.runs.progress import Progress
     from limoe_core.tokenizer import Tokenizer
@@ -79,6 +84,7 @@ Part = Literal[
     "parameters",
     "probe",
     "probe pictures",
+    "experts",
     "causal",
     "events",
 ]
@@ -102,22 +108,53 @@ class Run:
     """One run directory. Every method reads the disk afresh, so a growing run shows its growth."""
 
     path: Path
-    config: Config
-    """Its settings. A place on this machine is among them only if the user has named it as well:
-    see `limoe_core.places`."""
+    settings: Config | None
+    """Those of training; None where the run holds traces of `other` alone."""
     info: dict[str, Any]
     """The rest of config.json: format, data, versions, seed, created, parameters, init_from."""
     unfollowed: Mapping[str, str] = field(default_factory=dict)
     """Places that config.json names and the user has not, by their option, such as data.dir."""
     within: Path = field(default=ANYWHERE, repr=False, compare=False)
     """Links in the run are followed as far as they lead to a place in this folder."""
+    other: OtherModel | None = None
+    """The model that its traces are of, if that is none of ours."""
 
     @property
     def name(self) -> str:
         """Name of the folder, which is the name of the run."""
         return self.path.name
 
+    @property
+    def config(self) -> Config:
+        """Its settings. A place on this machine is among them only if the user has named it as
+        well: see `limoe_core.places`.
+
+        Raises:
+          RunError: the run holds traces of another model alone, which has no such settings.
+        """
+        if self.settings is None:
+            raise RunError(
+                f"{self.path} holds traces of another model alone: there are no parameters and no "
+                "settings of training to use"
+            )
+        return self.settings
+
+    @property
+    def has_experts(self) -> bool:
+        """Whether there are routers to look at."""
+        return self.settings is None or bool(self.settings.model.experts)
+
+    @property
+    def routers(self) -> dict[int, str]:
+        """What each router is called, by the number that it has in traces."""
+        if self.other is not None:
+            return self.other.routers
+        return {block + 1: f"block {block + 1}" for block in self.config.model.moe_layers}
+
     def __repr__(self) -> str:
+        if self.other is not None:
+            steps = ", ".join(map(str, self.probe_steps())) or "none yet"
+            return f"Run({str(self.path)!r})\n  {self.other.summary}\n  traces at steps: {steps}"
         size = self.info.get("parameters")
         data = self.info.get("data") or {}
         origin = self.origin
@@ -173,7 +210,7 @@ class Run:
                 raise RunError(f"{place} was started with other settings; choose another name")
             return there
         info = {
-            "format": RUN_FORMAT,
+            "format": TRAINED_FORMAT,
             "config": config.to_dict(),
             "data": dict(data or {}),
             "versions": _versions(),
@@ -247,13 +284,16 @@ class Run:
             raise RunError(f"{place} is not a run: it has no config.json")
         info = read_json(place / CONFIG, MOST_CONFIG, within)
         form = info.get("format")
-        if type(form) is not int or "config" not in info:
+        if type(form) is not int or not {"config", "recorded"} & info.keys():
             raise RunError(f"{place}/config.json is not that of a LIMoE Lens run")
         if form > RUN_FORMAT:
             raise RunError(
                 f"{place} was written by a newer version (format {form}, this one reads up to "
                 f"{RUN_FORMAT}); update LIMoE Lens to open it"
             )
+        if "config" not in info:
+            _require_info(place, info)
+            return cls(place, None, info, within=within, other=_other(place, info["recorded"]))
         try:
             config = Config.from_dict(info["config"])
         except ConfigError as error:
@@ -274,7 +314,7 @@ class Run:
         """File or folder of a part, whether it is there or not.
 
         Args:
-          step: for `parameters`, `probe` and `predictions`, which are kept by step.
+          step: for `parameters`, `probe`, `experts` and `predictions`, which are kept by step.
           task: for `predictions`, which are kept by task as well.
         """
         match part:
@@ -296,6 +336,8 @@ class Run:
                 return probes.path(self.path / PROBES, _given(step, part))
             case "probe pictures":
                 return self.path / PROBES / PICTURES
+            case "experts":
+                return experts.path(self.path / EXPERTS, _given(step, part))
             case "causal":
                 return self.path / CAUSAL
             case "events":
@@ -409,7 +451,9 @@ class Run:
                 evaluations.keep_until(self.path_of("evaluations"), step)
         for later in (n for n in self.probe_steps() if n > step):
             self.path_of("probe", later).unlink()
-        for folder in (PROBES, PREDICTIONS, CAUSAL):
+        for later in (n for n in self.expert_steps() if n > step):
+            self.path_of("experts", later).unlink()
+        for folder in (PROBES, PREDICTIONS, EXPERTS, CAUSAL):
             for leftover in (self.path / folder).glob(".*"):  # of a writer that was killed
                 leftover.unlink()
         if self.has("metrics"):
@@ -533,7 +577,18 @@ class Run:
         if not self.has("probe", step):
             have = ", ".join(map(str, self.probe_steps())) or "none"
             raise RunError(f"{self.path} has no probe at step {step}; it has {have}")
+        if self.other is not None:
+            return probes.read_recorded(path, self.other, self.within)
         return probes.read(path, self.config.model, self.within)
+
+    def recorded_pairs(self, step: int) -> int:
+        """Pairs recorded at a step, of which `probe` gives those that memory has room for.
+
+        Raises:
+          RunError: the folder of traces may not be read.
+        """
+        parts = probes.parts(self.path_of("probe", step), self.within)
+        return parts[-1].end if parts else 0
 
     def save_probe(self, step: int, trace: RoutingTrace) -> None:
         """Writes or replaces the probe trace of `step`."""
@@ -545,10 +600,12 @@ class Run:
     def probe_pictures(self) -> UInt8[np.ndarray, "n size size 3"] | None:
         """The probe pairs' pictures as the model sees them, or None if the run has none.
 
+        Traces of other models hold their pictures themselves, as these differ in size.
+
         Raises:
           RunError: they are damaged, or not of this run's model.
         """
-        if not self.has("probe pictures"):
+        if self.other is not None or not self.has("probe pictures"):
             return None
         return probes.read_pictures(self.path / PROBES, self.config.model, self.within)
 
@@ -558,6 +615,41 @@ class Run:
         path.parent.mkdir(exist_ok=True)
         with replacing(path) as temporary:
             np.savez_compressed(temporary, pictures=pictures)
+
+    # ---- experts on many pairs
+
+    def expert_steps(self) -> list[int]:
+        """Steps whose experts `evaluate --experts` measured, in rising order.
+
+        Raises:
+          RunError: the folder may not be read.
+        """
+        return experts.steps(self.path / EXPERTS, self.within)
+
+    def experts(self, step: int) -> ExpertRecord:
+        """What the experts of a step do, on a thousand pairs.
+
+        Raises:
+          RunError: it was not measured, the record is damaged, or not of this run's model.
+        """
+        if not self.has("experts", step):
+            have = ", ".join(map(str, self.expert_steps())) or "none"
+            raise RunError(
+                f"the experts of {self.path} at step {step} are not measured (measured: {have}); "
+                "python -m limoe_core.evaluate --experts does so"
+            )
+        return experts.read(self.path_of("experts", step), self.config.model, self.within)
+
+    def save_experts(self, record: ExpertRecord) -> None:
+        """Writes or replaces the record of its step.
+
+        Raises:
+          RunError: the folder of records is a link that leads out of the run.
+        """
+        path = self.path_of("experts", record.step)
+        with as_damage(path):
+            confined.real(path.parent, self.path)
+        experts.write(path, record)
 
     # ---- tokenizer
 
@@ -586,6 +678,13 @@ class Run:
         """Writes the tokenizer beside the model."""
         with replacing(self.path_of("tokenizer")) as temporary:
             tokenizer.save(temporary)
+
+
+def _other(place: Path, said: Any) -> OtherModel:
+    try:
+        return OtherModel.read(said)
+    except ValueError as error:
+        raise RunError(f"{place}/config.json: {error}") from error
 
 
 def _told_of(origin: Origin | None) -> dict[str, Any]:

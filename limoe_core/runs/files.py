@@ -11,6 +11,8 @@ Only `limoe_core.runs` spells these names; everyone else asks a `Run`.
           steps/<n>/          parameters, optimizer, input position (`limoe_core.runs.checkpoints`)
           probes/<n>.npz      RoutingTrace of a fixed set of validation pairs at step n
           probes/pictures.npz the pictures of those pairs
+          experts/<n>.npz     the experts of step n on many pairs (`limoe_core.runs.experts`)
+          probes/<n>/         RoutingTraces of another model, in parts of some pairs each
           causal/             measurements of causal specialisation (`analysis.causal`)
           tensorboard/        event files, where they were asked for
 """
@@ -34,7 +36,9 @@ from limoe_core.confined import ANYWHERE
 from limoe_core.files import from_json
 
 #: Version of the layout. Readers refuse a run written by a newer layout.
-RUN_FORMAT = 1
+RUN_FORMAT = 2
+#: Of runs with settings of training, which earlier versions read as well.
+TRAINED_FORMAT = 1
 
 CONFIG = "config.json"
 TOKENIZER = "tokenizer.model"
@@ -47,8 +51,11 @@ STEPS = "steps"
 PARAMS, OPTIMIZER, INPUT = "params", "opt_state", "input"
 PROBES = "probes"
 PICTURES = "pictures.npz"
+EXPERTS = "experts"
 CAUSAL = "causal"
 EVENTS = "tensorboard"
+#: Held by the process that records traces of another model in the run.
+RECORDING = ".recording"
 #: Held by the process that trains the run.
 TRAINING = ".training"
 #: Held by a process while it changes the evaluations.

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from limoe_core.arrays import read_arrays
 from limoe_core.config import ModelConfig
 from limoe_core.confined import ANYWHERE
-from limoe_core.runs.files import MOST_ARRAYS, PICTURES, entries, is_step, opened
+from limoe_core.runs.files import MOST_ARRAYS, PICTURES, as_damage, entries, is_step, opened
+from limoe_core.runs.other_models import OtherModel
 from limoe_core.trace import TEXT, RoutingTrace
+from limoe_core.trace.checks import MOST_CELLS
 
 if TYPE_CHECKING:
     from jaxtyping import UInt8
 
 _SUFFIX = ".npz"
+_PART = re.compile(r"([0-9]{8})-([0-9]{8})\.npz")
+#: Most memory of a step's traces; more pairs are left out.
+MOST_BYTES = 2**29
 
 
 def steps(folder: Path, within: Path = ANYWHERE) -> list[int]:
@@ -25,15 +31,18 @@ def steps(folder: Path, within: Path = ANYWHERE) -> list[int]:
     Raises:
       RunError: the folder may not be read, or has too many entries.
     """
-    stems = (
-        name.removesuffix(_SUFFIX) for name in entries(folder, within) if name.endswith(_SUFFIX)
-    )
+    stems = {
+        name.removesuffix(_SUFFIX)
+        for name in entries(folder, within)
+        if name.endswith(_SUFFIX) or (is_step(name) and (folder / name).is_dir())
+    }
     return sorted(int(stem) for stem in stems if is_step(stem))
 
 
 def path(folder: Path, step: int) -> Path:
-    """File of the trace of a step."""
-    return folder / f"{step}{_SUFFIX}"
+    """The trace of a step: a file, or a folder with parts of it."""
+    parts = folder / str(step)
+    return parts if parts.is_dir() else folder / f"{step}{_SUFFIX}"
 
 
 def read(file: Path, model: ModelConfig, within: Path = ANYWHERE) -> RoutingTrace:
@@ -46,6 +55,59 @@ def read(file: Path, model: ModelConfig, within: Path = ANYWHERE) -> RoutingTrac
         trace = RoutingTrace.load(content)
         _require_fit(trace, model)
     return trace
+
+
+class Part(NamedTuple):
+    """A file with the pairs `start` to `end` of a step."""
+
+    path: Path
+    start: int
+    end: int
+
+
+def part(folder: Path, start: int, end: int) -> Path:
+    """File of the pairs `start` to `end` in the folder of a step."""
+    return folder / f"{start:08d}-{end:08d}{_SUFFIX}"
+
+
+def parts(folder: Path, within: Path = ANYWHERE) -> list[Part]:
+    """The parts of a step that follow one upon another from pair 0 on; looks at names alone.
+
+    Raises:
+      RunError: the folder may not be read, or has too many entries.
+    """
+    found = sorted(
+        (int(match[1]), int(match[2]), name)
+        for name in entries(folder, within)
+        if (match := _PART.fullmatch(name))
+    )
+    whole: list[Part] = []
+    for start, end, name in found:
+        if start == (whole[-1].end if whole else 0) and end > start:
+            whole.append(Part(folder / name, start, end))
+    return whole
+
+
+def read_recorded(folder: Path, other: OtherModel, within: Path = ANYWHERE) -> RoutingTrace:
+    """The trace of another model's pairs: as many of its parts as `MOST_BYTES` hold.
+
+    Raises:
+      RunError: a part cannot be read, or is of yet another model.
+    """
+    found: list[RoutingTrace] = []
+    for each in parts(folder, within):
+        with opened(each.path, MOST_ARRAYS, within) as content:
+            trace = RoutingTrace.load(content)
+            other.check(trace)
+            if trace.num_pairs != each.end - each.start:
+                raise ValueError(f"it has {trace.num_pairs} pairs, and its name says otherwise")
+        taken = sum(part.nbytes for part in found) + trace.nbytes
+        cells = trace.num_layers * (each.end) * trace.num_experts
+        if found and (taken > MOST_BYTES or cells > MOST_CELLS):
+            break
+        found.append(trace)
+    with as_damage(folder):
+        return RoutingTrace.joined(found)
 
 
 def read_pictures(

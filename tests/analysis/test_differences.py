@@ -3,42 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from scipy.stats import ttest_1samp
 
 import analysis
 from analysis import figures
-from analysis.differences import holm, sign_test
 from analysis.errors import AnalysisError
-from limoe_core.runs import Predictions
 from tests.analysis.conftest import make_trace
-
-
-@given(st.lists(st.floats(0, 1) | st.just(np.nan), max_size=12))
-def test_holm_is_the_step_down_rule(values: list[float]) -> None:
-    p = np.array(values)
-    found = holm(p)
-    known = [value for value in values if value == value]
-    for level in (0.01, 0.05, 0.2):
-        told = set()
-        for place, value in enumerate(sorted(known)):  # the rule as it is told in words
-            if value > level / (len(known) - place):
-                break
-            told.add(value)
-        near = np.abs(found - level) < 1e-12
-        assert all(
-            (found[i] <= level) == (p[i] in told)
-            for i in range(len(p))
-            if p[i] == p[i] and not near[i]
-        )
-    assert np.array_equal(np.isnan(found), np.isnan(p))
-    assert np.all(found[~np.isnan(p)] >= p[~np.isnan(p)])
-
 
 # ---- routing
 
@@ -100,95 +73,19 @@ def test_only_layers_that_both_have_are_compared() -> None:
         analysis.routing_differences(one.select([0]), other)
 
 
-# ---- accuracy
-
-
-class Answered:
-    """A run of which only answers to one task are there."""
-
-    def __init__(self, predictions: Predictions | None) -> None:
-        self._predictions = predictions
-
-    def evaluations(self) -> dict[str, dict[str, Any]]:
-        return {"zero_shot_test": {"5": {}}, "retrieval_test": {"5": {}}}
-
-    def has(self, part: str, step: int | None = None, task: str = "") -> bool:
-        return self._predictions is not None and step == 5
-
-    def predictions(self, task: str, step: int) -> Predictions:
-        assert self._predictions is not None
-        return self._predictions
-
-
-def answers(seed: int, share: float, pictures: int = 200, concepts: int = 50) -> Predictions:
-    rng = np.random.default_rng(seed)
-    wrong = rng.random((2, pictures)) > share
-    concept = np.arange(pictures) % concepts
-    nothing = np.zeros((2, pictures, 1))
-    return Predictions(
-        data=np.array("set:1.0.0"),
-        split=np.array("test"),
-        languages=np.array(["en", "de"]),
-        keys=np.array([str(n) for n in range(concepts)]),
-        names=np.array([f"name {n}" for n in range(concepts)]),
-        picture=np.arange(pictures),
-        concept=concept,
-        style=np.full(pictures, "photo"),
-        category=np.full(pictures, "things"),
-        ranks=np.where(wrong, 9, 0),
-        top=nothing.astype(int),
-        similarity=nothing.astype(np.float32),
-        categories=np.full(concepts, "things"),
-    )
-
-
-def test_answers_to_the_same_pictures_are_compared_task_by_task() -> None:
-    good, bad = answers(0, 0.9), answers(1, 0.3)
-    found = analysis.accuracy_differences(Answered(good), 5, Answered(bad), 5)
-    assert found["language"].tolist() == ["en", "en", "mean", "mean"]
-    first = found.iloc[0]
-    estimate = analysis.accuracy_difference(good, bad, "en", 1)
-    assert (first["difference"], first["low"], first["high"]) == pytest.approx(tuple(estimate))
-    assert first["value"] - first["other"] == pytest.approx(first["difference"])
-    assert (found["p_holm"] < 0.05).all()
-
-
-def test_answers_that_nobody_gave_or_to_other_pictures_are_left_out() -> None:
-    one = answers(0, 0.5)
-    moved = replace(one, picture=one.picture + 1)
-    for other in (Answered(None), Answered(moved)):
-        assert analysis.accuracy_differences(Answered(one), 5, other, 5).empty
-    assert analysis.accuracy_differences(Answered(one), 6, Answered(one), 5).empty
-
-
-def test_the_sign_test_keeps_its_level() -> None:
-    """Of two models that are alike, one in twenty looks has p below 0.05, clusters and all."""
-    rng = np.random.default_rng(0)
-    cluster = np.repeat(np.arange(40), 5)
-    found = []
-    for _ in range(300):
-        base = np.repeat(rng.random(40), 5)  # pictures of one concept are alike
-        one, other = (rng.random((1, 200)) < base for _ in range(2))
-        found.append(sign_test(one, other, cluster, flips=199))
-    assert np.mean(np.array(found) < 0.05) < 0.09
-    assert np.mean(np.array(found) < 0.5) == pytest.approx(0.5, abs=0.12)
-    same = rng.random((1, 200)) < 0.5
-    assert sign_test(same, same, cluster) == 1.0
-
-
 # ---- the figure
 
 
 def test_what_is_told_from_chance_is_full_and_zero_is_in_view() -> None:
-    found = analysis.accuracy_differences(
-        Answered(answers(0, 0.9)), 5, Answered(answers(1, 0.3)), 5
-    )
-    found.loc[0, "p_holm"] = 0.5
-    figure = figures.differences_figure(found, "a<b>", "c", ["task", "language", "k"], percent=True)
+    found = analysis.routing_differences(make_trace(0), make_trace(1))
+    found["difference"] += 5.0
+    found[["low", "high"]] += 5.0
+    found["p_holm"] = [0.5, *[0.001] * (len(found) - 1)]
+    figure = figures.differences_figure(found, "a<b>", "c", ["layer", "measure", "modality"])
     (dots,) = figure.data
     assert dots.marker.symbol[:2] == ("circle-open", "circle")
     low, high = figure.layout.xaxis.range
     assert low < 0 < high
     assert "a&lt;b&gt;" in figure.layout.xaxis.title.text
     with pytest.raises(AnalysisError, match="nothing that both have"):
-        figures.differences_figure(found[:0], "a", "b", ["task"])
+        figures.differences_figure(found[:0], "a", "b", ["layer"])

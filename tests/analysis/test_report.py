@@ -103,7 +103,7 @@ def test_its_lines_run_in_the_folder_of_runs(
     monkeypatch.chdir(folder)
     boxes = re.findall(r"<pre><code>(.*?)</code>", both, re.DOTALL)
     lines = [html.unescape(each) for each in boxes]
-    chosen = [each for each in lines if "accuracy_differences" in each or "roles" in each]
+    chosen = [each for each in lines if "compare_accuracies" in each or "roles" in each]
     assert len(chosen) >= 3
     for each in chosen:
         made: dict = {}

@@ -15,7 +15,7 @@ def summary(frame: pd.DataFrame, one: str, other: str, *, percent: bool = False)
     """How many differences are told from chance, in Markdown.
 
     Args:
-      frame: `analysis.routing_differences` or `analysis.accuracy_differences`.
+      frame: `analysis.routing_differences` or `analysis.compare_accuracies`.
     """
     told = frame[frame["p_holm"] < TOLD]
     alone = int((frame["p"] < TOLD).sum())

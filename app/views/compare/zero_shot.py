@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import streamlit as st
 
 import analysis
@@ -13,6 +15,9 @@ from app.server import recorded
 from app.views.compare.sides import Side, Sides
 from app.views.compare.telling import summary
 from limoe_core.runs.directory import Run
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def show(both: Sides) -> None:
@@ -33,9 +38,7 @@ def show(both: Sides) -> None:
     have = {name: frame for name, frame in frames.items() if len(frame.value)}
     if not have:
         return
-    differences = recorded.measured(
-        analysis.accuracy_differences, _evaluated(one), one.step, _evaluated(other), other.step
-    )
+    differences = _differences(both)
     wide, narrow = st.columns([3, 2])
     with wide:
         st.subheader(
@@ -43,7 +46,7 @@ def show(both: Sides) -> None:
             anchor=False,
             help=help_text("paired difference", "many looks"),
         )
-        if differences.value.empty:
+        if differences is None:
             messages.say(
                 "info",
                 "No evaluation asked both about the same pictures, so there is no paired "
@@ -57,7 +60,7 @@ def show(both: Sides) -> None:
                     differences,
                     first,
                     second,
-                    ["task", "language", "k"],
+                    ["task", "names", "k"],
                     percent=True,
                 ),
                 differences,
@@ -75,6 +78,17 @@ def show(both: Sides) -> None:
             note="Top-1. Headline: in the first language. Hatched: the mean over languages. "
             "Whiskers: 95 % intervals over concepts, of each alone.",
         )
+
+
+def _differences(both: Sides) -> Recorded[pd.DataFrame] | None:
+    """All differences in accuracy; None where no task was asked of both about the same pictures."""
+    mine, others = (recorded.answers(side.run, side.step) for side in (both.one, both.other))
+    found = recorded.measured(analysis.compare_accuracies, mine, others)
+    try:
+        _ = found.value
+    except analysis.AnalysisError:
+        return None
+    return found
 
 
 def _evaluated(side: Side) -> Recorded[Run]:

@@ -13,6 +13,7 @@ from analysis.recipes import record
 from app.parts import figures, messages
 from app.parts.glossary import TERMS, help_text
 from app.server.status import Status
+from app.views.emergence import measured
 from app.views.emergence.history import SAMPLES, History, history
 from limoe_core.runs.directory import Run
 
@@ -34,6 +35,8 @@ def draw(runs: Sequence[Run], layer: int, *, log: bool) -> None:
     _shares(beside, layer)
     _timeline(beside, layer, log)
     _bands(beside, layer, log)
+    for past in beside:
+        measured.show(past.run)
     with st.expander("What the words mean", icon=":material/help:"):
         st.markdown(
             help_text(

@@ -6,15 +6,17 @@ import streamlit as st
 
 import analysis
 from analysis import figures as drawn
-from analysis.recipes import record
+from analysis.recipes import record, rows
 from app.parts import figures, messages
 from app.parts.export import take_away
 from app.parts.glossary import TERMS
 from app.views.experts.probe_view import Source, choose_modality
+from limoe_core.trace import MODALITIES
 
 
 def show(source: Source) -> None:
     """Draws the view."""
+    _together(source)
     if source.trace.num_layers < 2:
         messages.say("info", "This run has only one MoE layer, so there is no path to follow.")
         return
@@ -32,6 +34,30 @@ def show(source: Source) -> None:
         )
     with narrow:
         _table(source, modality)
+
+
+def _together(source: Source) -> None:
+    """Draws which experts of the layer tokens have together, where they have several."""
+    if source.trace.top_k < 2:
+        return
+    st.subheader(
+        f"Chosen together, block {source.layer}", anchor=False, help=TERMS["co-activation"]
+    )
+    frame = source.measure(analysis.coactivation)
+    for column, modality in zip(st.columns(2), MODALITIES, strict=True):
+        mine = rows(frame, f"layer == {source.layer} and modality == '{modality}'")
+        if mine.value.empty:
+            continue
+        with column:
+            figures.show(
+                record(drawn.coactivation_figure, frame, modality, source.layer),
+                mine,
+                file=source.file(f"together-{modality}", layer=True),
+                note=f"{'Patches' if modality == 'image' else 'Pieces of text'} with both experts, "
+                "over what independent choices with the same shares give: blue more, orange less, "
+                "no colour where the 95 % interval over pairs holds 1. "
+                f"n = {int(mine.value['tokens'].iloc[0]):,} tokens.",
+            )
 
 
 def _table(source: Source, modality: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
+from math import isnan
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -17,6 +18,7 @@ from app.parts.twins import is_twin
 from app.server import recorded
 from app.server.runs import Runs
 from app.shell import controls
+from app.views.zero_shot import differences
 from app.views.zero_shot.tasks import accuracies, choose_task, evaluated_steps, in_order
 from limoe_core.runs.directory import Run, RunError
 
@@ -31,6 +33,8 @@ _GROUPS = {
     "category, mean over languages": "category, all languages",
     "style": "style",
     "style, mean over languages": "style, all languages",
+    "stratum": "stratum",
+    "stratum, mean over languages": "stratum, all languages",
 }
 
 
@@ -72,6 +76,8 @@ def show(run: Run, step: int) -> None:
             note="Headline: in the first language. Hatched: the mean over languages. Whiskers: "
             "95 % intervals over concepts.",
         )
+    if compared is not None:
+        differences.show(run, step, *compared)
     _retrieval(run, step)
 
 
@@ -85,7 +91,9 @@ def _choose_group(frame: pd.DataFrame, task: str) -> str:
         noun="grouping",
         words=_GROUPS,
         say=False,
-        help="Categories and styles: in the first language, or as the mean over all languages.",
+        help="Categories, styles and strata: in the first language, or as the mean over all "
+        "languages. Strata: flags; siblings, which are variants of one another, such as a man and "
+        "a woman surfing; the rest.",
     )
 
 
@@ -110,8 +118,16 @@ def _numbers(frames: dict[str, pd.DataFrame], task: str, k: int) -> None:
             f"{messages.plain(head['name'])} **{_estimate(head)}**{ensemble} · mean over languages "
             f"**{_estimate(mean)}** · n = {int(head['n']):,} pictures of "
             f"{int(head['concepts']):,} concepts, {int(head['ways']):,} names, chance "
-            f"{head['chance']:.2%}"
+            f"{head['chance']:.2%}{_nearest(rows)}",
+            help=TERMS["nearest picture"],
         )
+
+
+def _nearest(rows: pd.DataFrame) -> str:
+    """What the nearest labelled picture reaches, which needs no model."""
+    found = rows[rows["group"] == "nearest picture"].sort_values("value", ascending=False)
+    told = [f"{row['name']} {_estimate(row)}" for row in found.to_dict("records")]
+    return f" · nearest labelled picture: {', '.join(told)}" if told else ""
 
 
 def _estimate(row: Mapping[Hashable, Any]) -> str:
@@ -180,8 +196,9 @@ def _retrieval(run: Run, step: int) -> None:
     )
     table = frame.assign(
         recall=[
-            f"{value:.1%} ({low:.1%} to {high:.1%})"
-            for value, low, high in zip(frame["value"], frame["low"], frame["high"], strict=True)
+            f"{row['value']:.1%} ({row['low']:.1%} to {row['high']:.1%})"
+            + ("" if isnan(row["chance"]) else f"; chance {row['chance']:.1%}")
+            for row in frame.to_dict("records")
         ]
     ).pivot(
         index=["split", "language", "direction", "images", "texts"], columns="k", values="recall"

@@ -1,0 +1,150 @@
+"""Writing a run that holds traces of another model, pair by pair.
+
+    with TraceWriter("checkpoints/some-model") as writer:
+        for start in range(writer.pairs, len(pairs), 16):
+            writer.add(trace_of(pairs[start : start + 16]))  # a RoutingTrace
+
+Killed at any moment, the run is whole with the pairs so far, and the same lines go on from there.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from limoe_core.files import replacing, write_json
+from limoe_core.locks import AlreadyLockedError, locked
+from limoe_core.runs import probes
+from limoe_core.runs.directory import Run, check_name
+from limoe_core.runs.files import CONFIG, PROBES, RECORDING, RUN_FORMAT, RunError
+from limoe_core.runs.other_models import OtherModel
+from limoe_core.trace import RoutingTrace
+
+#: Gate values are kept in so many steps, at most 0.002 of the largest off.
+GATE_STEPS = 255
+
+
+class TraceWriter:
+    """Adds traces of a model's pairs to a run, which is made with the first; a context manager."""
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        step: int = 0,
+        data: str | None = None,
+        gate_steps: int | None = GATE_STEPS,
+    ) -> None:
+        """
+        Args:
+          step: of the model's training, where several are recorded.
+          data: what the pairs are of, for the reader.
+          gate_steps: as in `RoutingTrace.save`.
+
+        Raises:
+          RunError: the name is unusable, or something else is at `path`.
+        """
+        self.path = Path(os.path.abspath(path))
+        self.step = step
+        self._data = data
+        self._gate_steps = gate_steps
+        self._lock = ExitStack()
+        self.run = Run.in_the_way(self.path)
+        if self.run is not None and self.run.other is None:
+            raise RunError(f"{self.path} is a run of training; choose another name for the traces")
+        if type(step) is not int or step < 0:
+            raise RunError(f"step must be a whole number from 0 on, not {step!r}")
+
+    @property
+    def pairs(self) -> int:
+        """Pairs of this step that are recorded already."""
+        return 0 if self.run is None else self.run.recorded_pairs(self.step)
+
+    def add(self, trace: RoutingTrace) -> None:
+        """Adds the next pairs; when it returns, they are in the run.
+
+        Raises:
+          RunError: they are of another model than the run's, or cannot be written.
+        """
+        if not trace.num_pairs:
+            return
+        try:
+            if self.run is None:
+                self._create(trace)
+            else:
+                self._check(self.run, trace)
+                folder = self._folder(self.run.path)
+                folder.mkdir(parents=True, exist_ok=True)
+                self._write(folder, self.pairs, trace)
+        except OSError as error:
+            raise RunError(f"{self.path} cannot be written: {error.strerror}") from error
+
+    def _create(self, trace: RoutingTrace) -> None:
+        check_name(self.path.name)
+        info: dict[str, Any] = {
+            "format": RUN_FORMAT,
+            "recorded": OtherModel.of(trace).to_dict(),
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            **({} if self._data is None else {"data": {"name": self._data}}),
+        }
+        OtherModel.read(info["recorded"])  # what cannot be read again is not written
+        temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}")
+        try:
+            folder = self._folder(temporary)
+            folder.mkdir(parents=True)
+            self._write(folder, 0, trace)
+            write_json(temporary / CONFIG, info)
+            os.rename(temporary, self.path)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+        self.run = Run.open(self.path)
+        self._hold()
+
+    def _check(self, run: Run, trace: RoutingTrace) -> None:
+        assert run.other is not None
+        try:
+            run.other.check(trace)
+        except ValueError as error:
+            raise RunError(f"{self.path}: {error}; choose another name") from error
+        known: Mapping[str, str] = run.other.made_by
+        for name in ("model", "revision", "prompt"):
+            if known.get(name) != trace.made_by.get(name):
+                raise RunError(
+                    f"{self.path} was recorded with {name} {known.get(name)!r}, not "
+                    f"{trace.made_by.get(name)!r}; choose another name"
+                )
+
+    def _write(self, folder: Path, start: int, trace: RoutingTrace) -> None:
+        with replacing(probes.part(folder, start, start + trace.num_pairs)) as temporary:
+            trace.save(temporary, gate_steps=self._gate_steps)
+
+    def _folder(self, run: Path) -> Path:
+        return run / PROBES / str(self.step)
+
+    def _hold(self) -> None:
+        try:
+            self._lock.enter_context(locked(self.path / RECORDING, wait=False))
+        except AlreadyLockedError:
+            raise RunError(
+                f"{self.path} is being recorded by another process; wait for it, or choose "
+                "another name"
+            ) from None
+
+    def __enter__(self) -> Self:
+        if self.run is not None:
+            self._hold()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._lock.close()

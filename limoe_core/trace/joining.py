@@ -1,0 +1,65 @@
+"""Several traces of one model as one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from limoe_core.trace.archive import ARRAYS, TABLE, header
+from limoe_core.trace.parts import Pictures, TraceError
+
+
+def joined(traces: Iterable[Any]) -> dict[str, Any]:
+    """Fields of one trace with the pairs of several.
+
+    Raises:
+      TraceError: they are of different models, or know different things of their tokens.
+    """
+    listed = list(traces)
+    first = listed[0]
+    said = header(first)
+    names = [name for name in ARRAYS if getattr(first, name) is not None]
+    for place, trace in enumerate(listed[1:], 1):
+        theirs = header(trace)
+        for key in {*said, *theirs}:
+            if said.get(key) != theirs.get(key):
+                raise TraceError(f"joined: trace {place} has another {key} than the first")
+        has = [name for name in ARRAYS if getattr(trace, name) is not None]
+        if has != names or trace.meta.keys() != first.meta.keys():
+            raise TraceError(f"joined: trace {place} has not the same arrays as the first")
+    shift = np.cumsum([0, *(trace.num_pairs for trace in listed)])
+    fields: dict[str, Any] = {"probs": None, "gate": None}  # which have no default
+    for name in names:
+        axis = 1 if getattr(first, name).ndim == 3 else 0
+        fields[name] = np.concatenate([getattr(trace, name) for trace in listed], axis)
+    fields["pair"] = np.concatenate(
+        [trace.pair + at for trace, at in zip(listed, shift, strict=False)]
+    ).astype(np.int32)
+    fields["meta"] = {
+        key: np.concatenate([trace.meta[key] for trace in listed]) for key in first.meta
+    }
+    if first.pictures is not None:
+        fields |= _joined_pictures(listed, shift)
+    same = ("layers", "image_size", "grid", "routers", "kinds", "made_by")
+    return {**fields, **{name: getattr(first, name) for name in same}}
+
+
+def _joined_pictures(listed: Sequence[Any], shift: np.ndarray) -> dict[str, Any]:
+    tables = [trace.pictures for trace in listed]
+    columns = {name: np.concatenate([getattr(table, name) for table in tables]) for name in TABLE}
+    columns["pair"] = np.concatenate(
+        [table.pair + at for table, at in zip(tables, shift, strict=False)]
+    ).astype(np.int32)
+    before = np.cumsum([0, *map(len, tables)])
+    picture = np.concatenate(
+        [
+            np.where(trace.picture >= 0, trace.picture + at, -1)
+            for trace, at in zip(listed, before, strict=False)
+        ]
+    ).astype(np.int32)
+    content: tuple[bytes, ...] = ()
+    if all(len(table.content) == len(table) for table in tables):
+        content = tuple(each for table in tables for each in table.content)
+    return {"pictures": Pictures(**columns, content=content), "picture": picture}
