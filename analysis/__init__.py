@@ -45,6 +45,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it equal t
     from analysis.chosen_together import coactivation
     from analysis.colours import expert_colour, expert_label, expert_pattern, text_colour
     from analysis.comparison import compare_accuracies
+    from analysis.differences import routing_differences, same_pairs
     from analysis.divergence import jensen_shannon, routing_divergence
     from analysis.emergence import (
         health_over_steps,
@@ -176,10 +177,12 @@ _HOME = {
     "role": "specialisation",
     "roles": "specialisation",
     "router_health": "shares",
+    "routing_differences": "differences",
     "router_saturation": "saturation",
     "routing_divergence": "divergence",
     "routing_overlap": "overlap",
     "routing_regret": "regret",
+    "same_pairs": "differences",
     "sceptics_check": "geometry",
     "script": "scripts",
     "shares_over_steps": "emergence",
