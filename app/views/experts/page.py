@@ -23,8 +23,8 @@ _VIEWS = {
 }
 #: Views that make measurements of their own, of all pairs.
 _OF_ALL = ("causal", "sceptic")
-#: Views that show pictures, which the run keeps of its probe pairs alone.
-_WITH_PICTURES = {"closely"}
+#: Views of pictures, or of routers' inputs, which are had for the probe pairs alone.
+_OF_PROBES = {"closely", "sceptic"}
 
 
 def show(run: Run) -> None:
@@ -50,7 +50,7 @@ def show(run: Run) -> None:
     source = Source(run, step, layer, slices.active())
     view = _choose_view()
     _, module = _VIEWS[view]
-    if view in _WITH_PICTURES and source.step in run.probe_steps():
+    if view in _OF_PROBES and source.step in run.probe_steps():
         source = source.on_probes
     pairs = slices.pairs_of(source.whole, lambda _: source.where)
     if pairs == []:
@@ -58,7 +58,7 @@ def show(run: Run) -> None:
         return
     if pairs and view in _OF_ALL:
         messages.say("info", "This view is of all pairs, and not of the slice.")
-        source = Source(run, step, layer)
+        source = source.of_all
     st.caption(messages.plain(source.sentence, longest=600))
     importlib.import_module(f"app.views.experts.{module}").show(source)
 

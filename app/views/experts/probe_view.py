@@ -116,6 +116,13 @@ class Source:
         found.__dict__["measured"] = None
         return found
 
+    @cached_property
+    def of_all(self) -> Source:
+        """The same on all pairs, whatever the slice."""
+        found = Source(self.run, self.step, self.layer)
+        found.__dict__["measured"] = self.measured
+        return found
+
     def measure(self, measure: Callable[..., T], *options: object) -> Recorded[T]:
         """`measure(trace, *options)`, once per server."""
         return recorded.measured(measure, self.recorded, *options)
