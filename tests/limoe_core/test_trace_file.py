@@ -111,6 +111,8 @@ def test_joined_traces_are_those_of_all_pairs() -> None:
     trace = other_trace()
     parts = [trace.select([0]), trace.select([1, 2])]
     assert RoutingTrace.joined(parts) == trace
+    bare = other_trace(scores=False, weights=False)
+    assert RoutingTrace.joined([bare.select([0, 1]), bare.select([2])]) == bare
     with pytest.raises(TraceError, match="scoring"):
         RoutingTrace.joined([trace, _with_rule(trace)])
 

@@ -3,23 +3,24 @@
 class Layers {
   constructor(root, tokens) {
     this.tokens = tokens;
-    const { layers } = tokens.data;
+    const { layers, names } = tokens.data;
     this.buttons = layers.map((block, l) =>
-      html("button", { type: "button", role: "radio", class: "layer", "data-layer": l, text: layers.length > 6 ? block : `block ${block}`, "aria-label": `block ${block}` }),
+      html("button", { type: "button", role: "radio", class: "layer", "data-layer": l, text: layers.length > 6 ? block : names[l], title: names[l], "aria-label": names[l] }),
     );
-    const name = html("span", { class: "what", text: layers.length > 6 ? "Block" : "Layer" });
+    const blocks = names.every((name, l) => name === `block ${layers[l]}`);
+    const name = html("span", { class: "what", text: layers.length <= 6 ? "Layer" : blocks ? "Block" : "Router" });
     root.querySelector(".layers").replaceChildren(name, ...this.buttons);
-    this.multiples = layers.map((block, l) => this.multiple(block, l));
+    root.querySelector('[data-action="all"]').hidden = tokens.hasAll;
+    this.multiples = tokens.hasAll ? layers.map((_, l) => this.multiple(names[l], l)) : [];
     root.querySelector(".multiples").replaceChildren(...this.multiples.map((each) => each.node));
   }
 
   multiple(block, l) {
     const { tokens } = this;
-    const { drawing, marks } = miniature(tokens, (t) => ({
-      colour: tokens.data.experts[tokens.first(l, t)].colour,
-      dropped: tokens.dropped(l, t),
-    }));
-    const used = (list) => new Set(list.map((t) => tokens.first(l, t))).size;
+    const look = (t) => ({ colour: tokens.colour(l, t), dropped: tokens.dropped(l, t) });
+    // Thousands of marks a layer would take the browser seconds; a canvas has none to light up.
+    const { drawing, marks } = (tokens.data.large ? painting : miniature)(tokens, look);
+    const used = (list) => new Set(list.map((t) => tokens.first(l, t)).filter((e) => e !== null)).size;
     const dropped = tokens.all.filter((_, t) => tokens.dropped(l, t)).length;
     const said = [];
     if (tokens.patches.length) said.push(`patches: ${plural(used(tokens.patches), "expert")}`);
@@ -27,8 +28,8 @@ class Layers {
     said.push(`${dropped} dropped`);
     const node = html(
       "button",
-      { type: "button", class: "multiple", "data-layer": l, tabindex: l === 0 ? "0" : "-1", "aria-label": `Block ${block}: ${said.join(", ")}` },
-      html("span", { class: "block", text: `block ${block}` }),
+      { type: "button", class: "multiple", "data-layer": l, tabindex: l === 0 ? "0" : "-1", "aria-label": `${block}: ${said.join(", ")}` },
+      html("span", { class: "block", text: block }),
       drawing,
       html("span", { class: "said", text: said.join("\n") }),
     );

@@ -26,13 +26,16 @@ class Legend {
 
   paint(ui, lit) {
     const { tokens } = this;
-    const { group, experts, layers } = tokens.data;
-    this.title.textContent = `Experts of block ${layers[ui.layer]}: patches + pieces of this pair sent to each`;
+    const { group, experts, names, counts } = tokens.data;
+    const load = tokens.packs.get(ui.layer)?.load ?? [];
+    const tally = this.tally(ui.layer);
+    this.title.textContent = `Experts of ${names[ui.layer]}: patches + pieces of this pair sent to each`;
     this.chips.forEach((chip, e) => {
-      const { patches, pieces } = tokens.counts(ui.layer, e);
+      const [patches, pieces] = tally[e];
+      chip.node.hidden = e >= counts[ui.layer];
       chip.counts.textContent = `${patches} + ${pieces}`;
       const said = [`${experts[e].label}: ${plural(patches, "patch")} and ${plural(pieces, "piece")} of this pair`];
-      const taken = group.load[ui.layer][e];
+      const taken = load[e] ?? 0;
       const places = group.capacity;
       said.push(
         places === null
@@ -46,6 +49,16 @@ class Legend {
       toggle(chip.node, "unused", patches + pieces === 0);
       toggle(chip.node, "lit", lit === e);
     });
+  }
+
+  // Patches and pieces of the pair by expert, in one go over the tokens.
+  tally(l) {
+    const { tokens } = this;
+    const found = this.chips.map(() => [0, 0]);
+    tokens.all.forEach(({ m }, t) => {
+      if (m <= TEXT) for (const e of tokens.chosen(l, t)) found[e][m] += 1;
+    });
+    return found;
   }
 
   nodes() {

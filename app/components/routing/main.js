@@ -15,8 +15,9 @@ class View {
   }
 
   // Called at each script run; most of them bring nothing new.
-  update({ data, setStateValue }) {
+  async update({ data, setStateValue }) {
     this.report = setStateValue;
+    const turn = (this.turn = (this.turn ?? 0) + 1);
     const opened = this.opened !== data.view.opened; // first sight, or a link was followed
     const same = this.tokens?.data.id === data.id;
     if (same && !opened) {
@@ -25,11 +26,16 @@ class View {
     }
     const before = this.tokens;
     const { ui } = this;
-    const block = opened ? data.view.layer : before.data.layers[ui.layer];
+    const tokens = await Tokens.of(data, before);
+    if (turn !== this.turn || this.listeners.signal.aborted) return; // something newer came meanwhile
+    const block = opened ? data.view.layer : before.data.layers[this.wanted ?? ui.layer];
     const followed = opened ? data.view.token : ui.selected === null ? null : before.key(ui.selected);
     this.opened = data.view.opened;
-    this.tokens = new Tokens(data);
+    this.tokens = tokens;
+    this.wanted = null;
     ui.layer = Math.max(0, data.layers.indexOf(block));
+    if (!tokens.has(ui.layer)) ui.layer = data.routed.layers[0];
+    this.root.querySelector(".lens").classList.remove("waiting");
     ui.selected = followed ? this.tokens.byKey(followed) : null;
     ui.hover = ui.passing = null;
     if (ui.expert !== null && ui.expert >= data.experts.length) ui.expert = null;
@@ -40,8 +46,8 @@ class View {
 
   build() {
     const { root, tokens } = this;
-    root.querySelector('[data-only="sharp"]').hidden = !tokens.data.picture?.sharp;
-    root.querySelector('[data-only="second"]').hidden = !(tokens.data.expert[0]?.[0]?.length > 1);
+    root.querySelector('[data-only="sharp"]').hidden = !tokens.pictures.some((picture) => picture.sharp);
+    root.querySelector('[data-only="second"]').hidden = tokens.data.choices < 2;
     root.querySelector(".foot").textContent = tokens.data.group.sentence;
     this.picture = new Picture(root.querySelector(".picture"), tokens);
     this.caption = new Caption(root, tokens);
@@ -95,12 +101,24 @@ class View {
 
   setLayer(l) {
     if (l < 0 || l >= this.tokens.data.layers.length || l === this.ui.layer) return;
+    if (!this.tokens.has(l)) {
+      this.want(l);
+      return;
+    }
     this.ui.layer = l;
     this.ui.expert = null; // experts of another layer are others
     this.paint();
     if (this.ui.hover !== null) this.detail.showTip(this.ui, this.ui.hover.t, this.ui.hover.node);
-    this.say(`Block ${this.tokens.data.layers[l]}`);
+    this.say(this.tokens.data.names[l]);
     writeAddress(this.tokens, this.ui);
+  }
+
+  // Asks the server for a layer that was not sent.
+  want(l) {
+    this.wanted = l;
+    this.root.querySelector(".lens").classList.add("waiting");
+    this.say(`Loading ${this.tokens.data.names[l]}`);
+    this.report("view", { ...this.state(), layer: this.tokens.data.layers[l] });
   }
 
   follow(t) {
@@ -137,7 +155,7 @@ class View {
 
   state() {
     const { ui, tokens } = this;
-    return { layer: tokens.data.layers[ui.layer], token: ui.selected === null ? null : tokens.key(ui.selected) };
+    return { layer: tokens.data.layers[ui.layer], token: ui.selected === null ? null : tokens.key(ui.selected), all: this.all ?? null };
   }
 
   // Tells the server what is in view, so that other pages and links start from there.
@@ -224,6 +242,11 @@ class View {
   async act(action) {
     const { tokens, ui } = this;
     if (action === "release") this.release();
+    if (action === "all") {
+      this.all = tokens.data.pair;
+      this.root.querySelector(".lens").classList.add("waiting");
+      this.leave();
+    }
     if (action === "svg") exportSvg(tokens, ui);
     if (action === "png") await exportPng(tokens, ui);
     if (action === "link") {

@@ -14,8 +14,8 @@ _VIEW = define(
     "routing",
     Path(__file__).parent,
     scripts=(
-        "dom", "tokens", "chart", "picture", "caption", "legend", "miniature", "layers", "detail",
-        "address", "exporting", "main",
+        "dom", "unpacking", "tokens", "chart", "picture", "caption", "legend", "miniature",
+        "layers", "detail", "address", "exporting", "main",
     ),
 )  # fmt: skip
 
@@ -27,7 +27,7 @@ def routing_view(
     token: str,
     address: Mapping[str, str],
     opened: int,
-    on_view: Callable[[int | None, str | None], None],
+    on_view: Callable[[int | None, str | None, str | None], None],
     key: str,
 ) -> None:
     """Draws a pair's routing.
@@ -42,12 +42,13 @@ def routing_view(
       token: token to follow at first, as in the address bar ("i12" a patch, "t3" a piece), or "".
       address: what else a link to this view must name.
       opened: changes when a link was opened: layer and token are then those given here.
-      on_view: called with the layer and token left in view, before the script runs again.
+      on_view: called with the layer and token left in view, before the script runs again, and with
+        the pair whose layers are all wanted, if they are and were not sent.
     """
 
     def remember() -> None:
         view = st.session_state[key].get("view") or {}
-        on_view(view.get("layer"), view.get("token"))
+        on_view(view.get("layer"), view.get("token"), view.get("all"))
 
     _VIEW(
         key=key,

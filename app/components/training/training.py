@@ -12,7 +12,7 @@ import streamlit as st
 
 from analysis.colours import expert_colour
 from app.components import define
-from app.components.routing.payload import direction
+from app.components.routing.payload import direction, grids, pictures_of
 from limoe_core.trace import RoutingTrace
 
 _STRIP = define(
@@ -46,13 +46,15 @@ def training_strip(
 
     first = next(iter(traces.values()))
     data: dict[str, Any] = {
-        "grid": first.grid,
+        "pictures": grids(first),
         "direction": direction(str(first.captions[0])),
         "layers": first.layers.tolist(),
         "colours": [expert_colour(e) for e in range(first.num_experts)],
         "tokens": [
-            {"m": int(modality), "at": int(position)}
-            for modality, position in zip(first.modality, first.position, strict=True)
+            {"m": int(modality), "at": int(position), "p": int(picture)}
+            for modality, position, picture in zip(
+                first.modality, first.position, pictures_of(first), strict=True
+            )
         ],
         "steps": [
             {

@@ -15,10 +15,16 @@ from app.views.experts.probe_view import Source, choose_modality
 
 def show(source: Source) -> None:
     """Draws the view."""
+    modality = choose_modality()
     if source.trace.num_layers < 2:
         messages.say("info", "This run has only one MoE layer, so there is no path to follow.")
-        return
-    modality = choose_modality()
+    else:
+        _paths(source, modality)
+    if source.trace.top_k > 1:
+        _together(source, modality)
+
+
+def _paths(source: Source, modality: str) -> None:
     wide, narrow = st.columns([3, 2])
     with wide:
         flows = source.measure(analysis.transitions)
@@ -32,6 +38,35 @@ def show(source: Source) -> None:
         )
     with narrow:
         _table(source, modality)
+
+
+def _together(source: Source, modality: str) -> None:
+    st.subheader(f"Experts chosen together, {source.router}", anchor=False, help=TERMS["expert"])
+    together = source.measure(analysis.co_activation, source.layer, modality)
+    frame = together.value
+    named = {
+        column: [analysis.expert_label(int(expert)) for expert in frame[column]]
+        for column in ("expert", "other")
+    }
+    percent = st.column_config.NumberColumn
+    st.dataframe(
+        frame.assign(**named)[["expert", "other", "lift", "share", "expected", "tokens", "pairs"]],
+        hide_index=True,
+        height=320,
+        column_config={
+            "other": st.column_config.TextColumn("with"),
+            "lift": percent(format="×%.2f"),
+            "share": percent(format="percent"),
+            "expected": percent("by chance", format="percent"),
+            "tokens": percent("n", format="localized"),
+            "pairs": percent("in pairs"),
+        },
+    )
+    st.caption(
+        "Two experts that the same token chooses. By chance: the product of how often each is "
+        "chosen, scaled to as many meetings in all; the lift is the ratio."
+    )
+    take_away(together, file=source.file(f"together-{modality}", layer=True), what="the table")
 
 
 def _table(source: Source, modality: str) -> None:

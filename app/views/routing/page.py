@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import streamlit as st
 from jaxtyping import UInt8
 
-import analysis
 from analysis.recipes import Recorded, record
-from app.components.routing import Group, payload, routing_view
+from app.components.routing import Group
 from app.components.training import training_strip
 from app.pair import routing as pair_routing
 from app.pair.chosen import Pair, choose_example, choose_parts
 from app.parts import messages, pictures, texts
-from app.parts.export import file_name, take_away
 from app.parts.glossary import help_text
 from app.server import recorded, runs
 from app.shell import controls, sidebar, state
+from app.views.routing import recorded_pairs
+from app.views.routing.drawing import Routed, draw, explain
 from limoe_core.runs.directory import Run, RunError
-from limoe_core.trace import TEXT, RoutingTrace
+from limoe_core.trace import RoutingTrace
 
 #: Routing group of the pair, by name in the address bar.
 _TOGETHER, _ALONE, _TRAINING = "together", "alone", "alone-as-in-training"
@@ -30,29 +28,12 @@ _TOGETHER, _ALONE, _TRAINING = "together", "alone", "alone-as-in-training"
 #: Maximum number of steps in the strip over training.
 _STAGES = 24
 
-_WORDS = (
-    "token", "piece", "router", "gate", "expert", "capacity", "dropped", "entropy", "layer",
-)  # fmt: skip
-
-
-@dataclass(frozen=True, eq=False)
-class Routed:
-    """A pair's routing with its group and pictures."""
-
-    recorded: Recorded[RoutingTrace]
-    group: Group
-    picture: str | None
-    """The model's input as a data URL."""
-    sharp: str | None
-
-    @property
-    def trace(self) -> RoutingTrace:
-        """The routing itself."""
-        return self.recorded.value
-
 
 def show(run: Run) -> None:
     """Draws the page."""
+    if run.other is not None:
+        recorded_pairs.show(run)
+        return
     model = run.config.model
     if not model.experts:
         messages.say(
@@ -70,8 +51,7 @@ def show(run: Run) -> None:
         )
         return
     step = sidebar.choose_step(steps)
-    blocks = [block + 1 for block in model.moe_layers]
-    layer = sidebar.choose_layer(blocks, shown=False)
+    layer = sidebar.choose_layer(run.routers, shown=False)
     try:
         probe = _probe_near(run, step)
         shown = runs.probe_pictures(run)
@@ -86,40 +66,11 @@ def show(run: Run) -> None:
     routed = _routed(run, step, pair, probe, shown)
     if routed is None:
         return
-    token = state.get("token", _token, "")
-    routing_view(
-        payload(
-            routed.trace,
-            routed.group,
-            title=f"{run.name}, step {routed.group.step:,}",
-            file=file_name(f"routing-{run.name}-step{routed.group.step}"),
-            picture=routed.picture,
-            sharp=routed.sharp,
-            note=_note_on_text(routed.trace),
-        ),
-        layer=layer,
-        token=token,
-        address=state.address(),
-        opened=state.links_opened(),
-        on_view=_remember_view,
-        key="routing",
-    )
+    draw(run, routed, layer)
     if pair.is_example:
         _through_training(run, pair, layer, step)
-    with st.expander("What the words mean", icon=":material/help:"):
-        st.markdown(help_text(*_WORDS))
-    take_away(
-        record(analysis.to_frame, routed.recorded),
-        file=f"routing-{run.name}-step{routed.group.step}",
-        what="this routing",
-        more="SVG and PNG: the buttons above the figure.",
-    )
+    explain(run, routed)
     pair_routing.warm_up(run)
-
-
-def _remember_view(layer: int | None, token: str | None) -> None:
-    state.put("layer", layer)
-    state.put("token", token)
 
 
 def _through_training(run: Run, pair: Pair, layer: int, step: int) -> None:
@@ -214,7 +165,7 @@ def _recorded(
 ) -> Routed:
     return Routed(
         recorded=record(RoutingTrace.select, recorded.probe(run, step), [example]),
-        group=Group.of(probe, run.config.model, run.config.model.capacity_factor, step),
+        group=Group.of(probe, run.config.model.capacity_factor, step),
         picture=_blank(probe) if shown is None else pictures.data_address(shown[example]),
         sharp=None,
     )
@@ -265,7 +216,7 @@ def _computed(
     _say_how_it_is_read(run, nearest, pair.text)
     return Routed(
         recorded=routed,
-        group=Group.of(trace, model, factor, nearest),
+        group=Group.of(trace, factor, nearest),
         picture=None if pixels is None else pictures.data_address(pictures.to_bytes(pixels)),
         sharp=sharp,
     )
@@ -291,28 +242,8 @@ def _say_how_it_is_read(run: Run, step: int, text: str) -> None:
 # ---- small things
 
 
-def _note_on_text(trace: RoutingTrace) -> str:
-    """A sentence about byte pieces, if there are any."""
-    pieces = [str(piece) for piece in trace.piece[trace.modality == TEXT]]
-    count = sum(piece.startswith("<0x") and piece.endswith(">") for piece in pieces)
-    if not count:
-        return ""
-    return (
-        f"{messages.counted(count, 'piece')} of this text stand for one byte each: characters "
-        "that the vocabulary lacks fall back to their UTF-8 bytes."
-    )
-
-
 def _shortened(text: str, longest: int = 120) -> str:
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
-
-
-def _token(text: str) -> str:
-    if text and not re.fullmatch(r"[it][0-9]{1,5}", text, re.ASCII):
-        raise state.BadValue(
-            f"token {text!r} is unknown; i12 is the patch 12, t3 the piece 3 of the text"
-        )
-    return text
 
 
 def _blank(trace: RoutingTrace) -> str:
