@@ -18,10 +18,12 @@ _ACCURACY = [
     "chance", "ceiling", "data",
 ]  # fmt: skip
 _RETRIEVAL = [
-    "task", "split", "step", "language", "direction", "k", "value", "low", "high", "images",
-    "texts", "data",
+    "task", "split", "step", "language", "direction", "k", "value", "low", "high", "chance",
+    "images", "texts", "data",
 ]  # fmt: skip
-_GROUPS = {"categories": "category", "styles": "style"}
+_GROUPS = {"categories": "category", "styles": "style", "strata": "stratum"}
+#: Names of baselines that need no model, by the features of `limoe_core.evaluation.neighbours`.
+_FEATURES = {"pixels": "pixels", "hog_colour": "HOG and colour"}
 
 
 class EvaluatedRun(Protocol):
@@ -36,10 +38,12 @@ def accuracy_frame(run: EvaluatedRun, step: int | None = None) -> pd.DataFrame:
     One row per task, step, group member and k, with columns
       task, split, step, k (1 or 5), value, low, high (95 % interval over concepts);
       group: "headline" (the first language), "prompt ensemble", "mean over languages", "language",
-        "category" or "style" (the last two in the first language; their means over languages are
-        groups "category, mean over languages" and "style, mean over languages");
-      name: which language, category or style; the language in the headline group;
-      n (pictures), concepts (distinct ones), ways (classes), chance (k / ways);
+        "category", "style" or "stratum" (the last three in the first language; their means over
+        languages are groups "category, mean over languages" and so on), or "nearest picture" (the
+        class of the nearest labelled picture, which needs no model, but labels of pictures);
+      name: which language, category, style, stratum (siblings are variants of one another) or
+        features ("pixels", "HOG and colour"); the language in the headline group;
+      n (pictures), concepts (distinct ones), ways (classes), chance (of guessing);
       ceiling: top-1 of perfect knowledge if the exact concept had to be named; NaN where not known;
       data: data set and version.
 
@@ -66,6 +70,9 @@ def _accuracies(task: str, step: int, result: Mapping[str, Any]) -> Iterator[dic
             members.append((group, name, values))
             mean = {**values["mean_over_languages"], "n": values["n"]}
             members.append((f"{group}, mean over languages", name, mean))
+    for key, name in _FEATURES.items():
+        if key in result.get("nearest_picture", {}):
+            members.append(("nearest picture", name, result["nearest_picture"][key]))
     for group, name, values in members:
         for k in (1, 5):
             estimate = values[f"top{k}"]
@@ -82,7 +89,7 @@ def _accuracies(task: str, step: int, result: Mapping[str, Any]) -> Iterator[dic
                 "n": values.get("n", result["n"]),
                 "concepts": result["concepts"],
                 "ways": result["ways"],
-                "chance": min(1.0, k / result["ways"]),
+                "chance": result.get("chance", {}).get(f"top{k}", min(1.0, k / result["ways"])),
                 "ceiling": values.get("ceiling", np.nan),
                 "data": result["data"],
             }
@@ -92,7 +99,8 @@ def retrieval_frame(run: EvaluatedRun, step: int | None = None) -> pd.DataFrame:
     """Recall at k in both directions that `limoe_core.evaluate` stored in the run.
 
     Columns: task, split, step, language, direction ("image to text" or "text to image"), k, value,
-    low, high (95 % interval), images and texts (numbers of candidates), data.
+    low, high (95 % interval), chance (of a random order; NaN in results of earlier versions),
+    images and texts (numbers of candidates), data.
     """
     rows = [
         {
@@ -103,6 +111,7 @@ def retrieval_frame(run: EvaluatedRun, step: int | None = None) -> pd.DataFrame:
             "direction": way.replace("_", " "),
             "k": int(name.removeprefix("r")),
             **estimate,
+            "chance": values.get("chance", {}).get(way, {}).get(name, np.nan),
             "images": result["n"],
             "texts": values["texts"],
             "data": result["data"],

@@ -7,7 +7,12 @@ import pandas as pd
 
 from analysis.arguments import check_count, check_trace
 from analysis.labels import token_labels
-from analysis.nulls import AdjustedInformation, exchanged_units, labels_of_other_pairs
+from analysis.nulls import (
+    AdjustedInformation,
+    exchanged_units,
+    table,
+    tables_with_other_labels,
+)
 from limoe_core.trace import IMAGE, MODALITIES, TEXT, RoutingTrace
 
 #: Labels that each modality's tokens are compared with, as far as the trace has them.
@@ -63,20 +68,25 @@ def agreement_with_labels(
             pair = trace.pair[mask]
             names, value = np.unique(label[mask], return_inverse=True)
             unit = exchanged_units(trace, mask, value)
-            made = trace.chose[:, mask, 0]
-            experts = [
-                AdjustedInformation(chosen[there])
-                for chosen, there in zip(trace.expert[:, mask, 0], made, strict=True)
+            # What a router chose for no expert is in a column of its own, which is left out.
+            experts = trace.num_experts
+            chosen = np.where(trace.chose[:, mask, 0], trace.expert[:, mask, 0], experts)
+            chosen = chosen.astype(np.int64)
+            tables = [
+                table(value, of_layer, len(names), experts + 1)[:, :-1] for of_layer in chosen
             ]
+            measures = [AdjustedInformation(found.sum(axis=0)) for found in tables]
             others = np.array(
                 [
-                    [one(exchanged[there]) for one, there in zip(experts, made, strict=True)]
-                    for exchanged in labels_of_other_pairs(value, unit, samples, seed)
+                    [one(found[:, :-1]) for one, found in zip(measures, of_layers, strict=True)]
+                    for of_layers in tables_with_other_labels(
+                        value, unit, chosen, experts + 1, samples, seed
+                    )
                 ]
             )
             for layer, block in enumerate(trace.layers):
-                there = made[layer]
-                found = experts[layer](value[there])
+                there = trace.chose[layer, mask, 0]
+                found = measures[layer](tables[layer])
                 rows.append(
                     {
                         "layer": int(block),
@@ -106,4 +116,7 @@ def _null(found: float, others: np.ndarray | None) -> dict[str, float]:
 
 def ami(one: np.ndarray, other: np.ndarray) -> float:
     """Adjusted mutual information of two labellings; 0 for a constant, NaN if empty."""
-    return AdjustedInformation(one)(other)
+    (_, of_one), (_, of_other) = (np.unique(x, return_inverse=True) for x in (one, other))
+    kinds, fixed = (int(x.max(initial=-1)) + 1 for x in (of_other, of_one))
+    found = table(of_other, of_one, kinds, fixed)
+    return AdjustedInformation(found.sum(axis=0))(found)

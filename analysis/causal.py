@@ -17,36 +17,33 @@ import hashlib
 import json
 import os
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
-from scipy.special import logsumexp
+from jaxtyping import Float, Integer
 
 from analysis.arguments import check_count, check_pairs
 from analysis.errors import AnalysisError
-from analysis.halves import Halves
 from analysis.pairs import probe_pairs as probe_pairs
 from limoe_core.config import Config
 from limoe_core.confined import ANYWHERE
+from limoe_core.evaluation.causal import VARIANTS, Variant, losses_as_it_is, rises
+from limoe_core.evaluation.halves import Halves
 from limoe_core.files import replacing
 from limoe_core.runs.files import RunError, causal_file, read_json
 from limoe_core.trace import IMAGE, MODALITIES, TEXT
 
 if TYPE_CHECKING:
     from limoe_core.inference import LoadedModel
-    from limoe_core.model.router import Intervention
-
-Variant = Literal["next best", "none"]
-VARIANTS: tuple[Variant, ...] = ("next best", "none")
+    from limoe_core.runs.experts import ExpertRecord
 
 #: Settings that came after version 0.3.
 _LATER = {
     "model": ("expert_dim", "shared_dim", "router", "balance", "balance_rate"),
-    "data": ("damaged", "path", "image_column", "text_column", "workers"),
+    "data": ("damaged", "path", "image_column", "text_column", "workers", "first_share"),
 }
 
 #: Rises of the loss up to this, in nats, are rounding and no effect.
@@ -143,37 +140,62 @@ def _measured(
     if len(texts) < 2 or len(set(texts)) < len(texts):
         raise AnalysisError("causal specialisation needs at least two pairs, and no text twice")
     halves = Halves.of(model, images, texts)
-    temperature = float(model.functional.bind(model.params).temperature)
-    untouched = [halves.embed(code, None) for code in range(2)]
-    baseline = pair_losses(untouched[IMAGE], untouched[TEXT], temperature)
-    counts = [halves.first_choices(code) for code in range(2)]
-    total, done = 2 * len(chosen) * config.experts, 0
-    rows = []
-    for block in chosen:
-        layer = blocks.index(block)
-        for expert in range(config.experts):
-            rise = []
-            for code in range(2):
-                changed = list(untouched)
-                switch = _switch_off(len(blocks), config.experts, layer, code, expert, variant)
-                changed[code] = halves.embed(code, switch)
-                rise.append(pair_losses(changed[IMAGE], changed[TEXT], temperature) - baseline)
-                done += 1
-                if progress is not None:
-                    progress(done, total)
-            rows.append(
-                {
-                    "layer": block,
-                    "expert": expert,
-                    "variant": variant,
-                    **_summary(np.stack(rise), samples, seed),
-                    "image_tokens": int(counts[IMAGE][layer, expert]),
-                    "text_tokens": int(counts[TEXT][layer, expert]),
-                    "baseline": float(baseline.mean()),
-                    "pairs": len(texts),
-                }
-            )
+    layers_off = [blocks.index(block) for block in chosen]
+    found = list(rises(halves, layers_off, variant, progress))
+    counts = np.stack([halves.first_choices(code) for code in range(2)], axis=1)
+    baseline = float(losses_as_it_is(halves).mean())
+    return _frame(blocks, found, counts, baseline, variant, samples=samples, seed=seed)
+
+
+def _frame(
+    blocks: Sequence[int],
+    found: Iterable[tuple[int, int, Float[np.ndarray, "2 N"]]],
+    counts: Integer[np.ndarray, "L 2 E"],
+    baseline: float,
+    variant: Variant,
+    *,
+    samples: int,
+    seed: int,
+) -> pd.DataFrame:
+    rows = [
+        {
+            "layer": blocks[layer],
+            "expert": expert,
+            "variant": variant,
+            **_summary(rise, samples, seed),
+            "image_tokens": int(counts[layer, IMAGE, expert]),
+            "text_tokens": int(counts[layer, TEXT, expert]),
+            "baseline": baseline,
+            "pairs": rise.shape[1],
+        }
+        for layer, expert, rise in found
+    ]
     return pd.DataFrame(rows, columns=_COLUMNS)
+
+
+def measured_causes(measured: ExpertRecord, *, samples: int = 1000, seed: int = 0) -> pd.DataFrame:
+    """`causal_specialisation` as `evaluate --experts` measured it and the run keeps it.
+
+    No concept or text comes twice among its pairs, so intervals resample pairs.
+
+    Args:
+      measured: from `run.experts(step)`.
+
+    Raises:
+      AnalysisError: `samples` is below 1.
+    """
+    check_count(samples, "samples")
+    causal = measured.causal
+    layers, experts = causal.rises.shape[:2]
+    found = [
+        (layer, expert, causal.rises[layer, expert].astype(np.float64))
+        for layer in range(layers)
+        for expert in range(experts)
+    ]
+    blocks, baseline = measured.trace.layers.tolist(), float(causal.losses.mean())
+    return _told(
+        _frame(blocks, found, causal.tokens, baseline, "next best", samples=samples, seed=seed)
+    )
 
 
 def _told(measured: pd.DataFrame) -> pd.DataFrame:
@@ -188,34 +210,6 @@ def _told(measured: pd.DataFrame) -> pd.DataFrame:
     frame.loc[without, ["index", "index_low", "index_high"]] = np.nan
     frame.insert(len(frame.columns) - 1, "chance", np.log(frame["pairs"].astype(float)))
     return frame
-
-
-def _switch_off(
-    layers: int, experts: int, layer: int, modality: int, expert: int, variant: Variant
-) -> Intervention:
-    import jax.numpy as jnp
-
-    from limoe_core.model.router import Intervention
-
-    bias = np.zeros((layers, 2, experts), np.float32)
-    silence = np.zeros((layers, 2, experts), bool)
-    if variant == "next best":
-        bias[layer, modality, expert] = -np.inf
-    else:
-        silence[layer, modality, expert] = True
-    return Intervention(jnp.asarray(bias), jnp.asarray(silence))
-
-
-def pair_losses(
-    image_embeddings: Float[np.ndarray, "N d"],
-    text_embeddings: Float[np.ndarray, "N d"],
-    temperature: float,
-) -> Float[np.ndarray, " N"]:
-    """Each pair's contribution to the contrastive loss, in nats; the mean is the loss."""
-    similarity = image_embeddings.astype(np.float64) @ text_embeddings.astype(np.float64).T
-    scaled = similarity / temperature
-    to_text, to_image = logsumexp(scaled, axis=1), logsumexp(scaled, axis=0)
-    return 0.5 * (to_text + to_image) - np.diagonal(scaled)
 
 
 def specialisation_index(

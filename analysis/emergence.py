@@ -113,45 +113,6 @@ def metrics_frame(run: ProbedRun) -> pd.DataFrame:
     return pd.DataFrame([steps[step] for step in sorted(steps)])
 
 
-def training_routers(run: ProbedRun) -> pd.DataFrame:
-    """Routing of the training batches themselves, from metrics.jsonl.
-
-    One row per step, layer, modality and expert. Columns: step, layer, modality, expert, share (of
-    the modality's tokens, by first choice), and, the same for all experts of a layer, dropped,
-    local_entropy and global_entropy (nats). Noise and capacity are those of training, and each step
-    has other pairs; the probe traces show the same pairs throughout.
-    """
-    rows: dict[tuple[int, int, str, int], dict[str, Any]] = {}
-    for line in run.metrics():
-        try:
-            rows |= _of_routers(line)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise AnalysisError(
-                f"the line of step {line.get('step')} in the log does not hold routers as training "
-                "writes them"
-            ) from error
-    names = ["step", "layer", "modality", "expert"]
-    return pd.DataFrame(
-        [dict(zip(names, key, strict=True)) | row for key, row in sorted(rows.items())],
-        columns=[*names, "share", "dropped", "local_entropy", "global_entropy"],
-    )
-
-
-def _of_routers(line: Mapping[str, Any]) -> dict[tuple[int, int, str, int], dict[str, Any]]:
-    return {
-        (int(line["step"]), int(router["layer"]), modality, expert): {
-            "share": share,
-            **{
-                name: router[name][modality]
-                for name in ("dropped", "local_entropy", "global_entropy")
-            },
-        }
-        for router in line.get("routers") or ()
-        for modality, shares in router["share"].items()
-        for expert, share in enumerate(shares)
-    }
-
-
 def _flat(value: Any, name: str = "") -> dict[str, Any]:
     if isinstance(value, Mapping):
         items = [(str(key), part) for key, part in value.items()]

@@ -8,22 +8,19 @@ geometry's own groups, no router at all) and linear routers with random weights.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Integer
-from sklearn.cluster import KMeans
 
 from analysis.agreement import ami
 from analysis.arguments import check_count, check_trace
 from analysis.errors import AnalysisError
 from analysis.labels import token_labels
 from analysis.specialisation import modality_nmi
+from limoe_core.evaluation.unlearned import UNLEARNED, assignments
 from limoe_core.trace import IMAGE, MODALITIES, OTHER, TEXT, RoutingTrace
 
 #: Ways to assign tokens to experts, in the order in which figures list them.
-ROUTERS = ("trained", "k-means", "k-means, by token", "random", "random, centred")
+ROUTERS = ("trained", *UNLEARNED)
 _LABELS = {IMAGE: ("category", "position"), TEXT: ("language", "script")}
 
 
@@ -34,15 +31,8 @@ def sceptics_check(trace: RoutingTrace, *, draws: int = 20, seed: int = 0) -> pd
       trace: a trace with hidden states, from `model.trace(…, hidden=True)`.
       draws: random routers per layer, and k-means starts.
 
-    Routers:
-      trained: the model's own first choices.
-      k-means: clusters of the inputs with k = E and equal weight for both modalities, so that the
-        many patches do not take all clusters. It is told how many tokens each modality has, which a
-        router never is, and is scored by that.
-      k-means, by token: the same with equal weight for all tokens, which is told nothing.
-      random: argmax of Gaussian weights times the inputs, no bias, as an untrained router is.
-      random, centred: the same after the inputs' mean is subtracted, so that a direction which all
-        tokens share does not send everything to one expert.
+    Routers: the model's own first choices ("trained"), and those of
+      `limoe_core.evaluation.unlearned.assignments`.
 
     Returns: one row per layer, router and measure, with columns layer, router, measure ("modality
       NMI", or "AMI with <label> (<modality>)"), value (mean over draws), low, high (2.5 % and
@@ -65,10 +55,15 @@ def sceptics_check(trace: RoutingTrace, *, draws: int = 20, seed: int = 0) -> pd
         for by in names
         if by in ("position", "script") or by in trace.meta
     }
+    assert trace.hidden is not None
     rows = []
     for layer, block in enumerate(trace.layers):
-        for router, assignments in _assignments(trace, layer, draws, seed):
-            found = [_measures(trace, chosen, labels) for chosen in assignments]
+        inputs = trace.hidden[layer].astype(np.float64)
+        experts = int(trace.experts[layer])
+        made = assignments(inputs, trace.modality, experts, draws, (seed, layer))
+        trained = {"trained": [trace.expert[layer, :, 0].astype(np.int64)]}
+        for router, chosen_by in {**trained, **made}.items():
+            found = [_measures(trace, chosen, labels) for chosen in chosen_by]
             for measure in found[0]:
                 values = [one[measure] for one in found]
                 low, high = np.quantile(values, [0.025, 0.975])
@@ -84,44 +79,6 @@ def sceptics_check(trace: RoutingTrace, *, draws: int = 20, seed: int = 0) -> pd
                     }
                 )
     return pd.DataFrame(rows)
-
-
-def _assignments(
-    trace: RoutingTrace, layer: int, draws: int, seed: int
-) -> Iterator[tuple[str, list[Integer[np.ndarray, " T"]]]]:
-    assert trace.hidden is not None
-    hidden = trace.hidden[layer].astype(np.float64)
-    experts = int(trace.experts[layer])
-    rng = np.random.default_rng((seed, layer))
-    weights = [rng.normal(size=(hidden.shape[1], experts)) for _ in range(draws)]
-    balance = _balanced_weights(trace.modality)
-    centred = hidden - np.average(hidden, axis=0, weights=balance)
-    yield "trained", [trace.expert[layer, :, 0].astype(np.int64)]
-    for name, tokens in (("k-means", balance), ("k-means, by token", None)):
-        yield (
-            name,
-            [kmeans_experts(hidden, experts, tokens, seed=seed + start) for start in range(draws)],
-        )
-    yield "random", [np.argmax(hidden @ w, axis=1) for w in weights]
-    yield "random, centred", [np.argmax(centred @ w, axis=1) for w in weights]
-
-
-def _balanced_weights(modality: Integer[np.ndarray, " T"]) -> Float[np.ndarray, " T"]:
-    """Token weights that give both modalities the same total; their mean is 1."""
-    count = np.bincount(modality, minlength=2)
-    return (len(modality) / (2 * count.clip(1)))[modality]
-
-
-def kmeans_experts(
-    hidden: Float[np.ndarray, "T c"],
-    experts: int,
-    weights: Float[np.ndarray, " T"] | None = None,
-    *,
-    seed: int = 0,
-) -> Integer[np.ndarray, " T"]:
-    """k-means clusters of the routers' inputs, with k the number of experts."""
-    kmeans = KMeans(experts, n_init=1, random_state=seed)
-    return kmeans.fit_predict(hidden, sample_weight=weights).astype(np.int64)
 
 
 def _measures(

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from jaxtyping import Bool, Integer, Shaped
+from jaxtyping import Bool, Integer
 from scipy.special import gammaln, xlogy
 
 from limoe_core.trace import RoutingTrace
@@ -43,6 +43,55 @@ def labels_of_other_pairs(
         mixed = labels[np.lexsort((rng.random(len(pair)), member))]
         other = rng.permutation(len(count))[member]
         yield mixed[start[other] + rank % count[other]]
+
+
+def tables_with_other_labels(
+    labels: Integer[np.ndarray, " t"],
+    unit: Integer[np.ndarray, " t"],
+    chosen: Integer[np.ndarray, "L t"],
+    experts: int,
+    samples: int,
+    seed: int,
+) -> Iterator[Integer[np.ndarray, "L V E"]]:
+    """Tokens by layer, label and expert with the labels of other units, `samples` times.
+
+    As tables of `labels_of_other_pairs`; where all tokens of each unit have one label, whole units
+    are counted, which takes a hundredth of the time.
+
+    Args:
+      labels: of each token, counted from 0.
+      unit: of each token, see `exchanged_units`.
+      chosen: expert of each token by layer.
+      experts: how many there are (E).
+    """
+    layers, kinds = len(chosen), int(labels.max(initial=-1)) + 1
+    _, member = np.unique(unit, return_inverse=True)
+    units = int(member.max(initial=-1)) + 1
+    of_unit = np.zeros(units, np.int64)
+    of_unit[member] = labels
+    if np.array_equal(of_unit[member], labels):
+        counts = np.zeros((units, layers, experts), np.int64)
+        for layer in range(layers):
+            np.add.at(counts[:, layer], (member, chosen[layer]), 1)
+        rng = np.random.default_rng(seed)
+        for _ in range(samples):
+            found = np.zeros((kinds, layers, experts), np.int64)
+            np.add.at(found, of_unit[rng.permutation(units)], counts)
+            yield found.swapaxes(0, 1)
+        return
+    for other in labels_of_other_pairs(labels, unit, samples, seed):
+        yield np.stack([table(other, of_layer, kinds, experts) for of_layer in chosen])
+
+
+def table(
+    labels: Integer[np.ndarray, " t"],
+    chosen: Integer[np.ndarray, " t"],
+    kinds: int,
+    experts: int,
+) -> Integer[np.ndarray, "V E"]:
+    """Tokens by label and expert."""
+    found = np.bincount(labels * experts + chosen, minlength=kinds * experts)
+    return found.reshape(kinds, experts)
 
 
 def exchanged_units(
@@ -77,27 +126,34 @@ class AdjustedInformation:
     Epps and Bailey, 2010). Chances depend on the numbers alone, so they are kept.
     """
 
-    def __init__(self, fixed: Shaped[np.ndarray, " t"]) -> None:
-        _, self._fixed, self._counts = np.unique(fixed, return_inverse=True, return_counts=True)
-        self._tokens = len(fixed)
+    def __init__(self, fixed: Integer[np.ndarray, " k"]) -> None:
+        """
+        Args:
+          fixed: number of tokens with each label of the fixed labelling.
+        """
+        self._counts = fixed[fixed > 0]
+        self._tokens = int(fixed.sum())
         self._entropy = self._entropy_of(self._counts)
         self._by_chance: dict[int, float] = {}
 
-    def __call__(self, other: Shaped[np.ndarray, " t"]) -> float:
-        """The measure for another labelling; 0 if either is constant, NaN of no tokens."""
+    def __call__(self, both: Integer[np.ndarray, "v k"]) -> float:
+        """The measure for another labelling; 0 if either is constant, NaN of no tokens.
+
+        Args:
+          both: tokens by the other label and the fixed one.
+        """
         if not self._tokens:
             return float("nan")
-        _, other = np.unique(other, return_inverse=True)
-        kinds = int(other.max()) + 1
-        if kinds == 1 or len(self._counts) == 1:
+        counts = both.sum(axis=1)
+        counts = counts[counts > 0]
+        if len(counts) == 1 or len(self._counts) == 1:
             return 0.0
-        table = np.bincount(
-            other * len(self._counts) + self._fixed, minlength=kinds * len(self._counts)
-        )
-        counts = table.reshape(kinds, -1).sum(axis=1)
+        if len(counts) == len(self._counts) == self._tokens:
+            return 1.0  # each token has labels of its own; of 0/0, as in scikit-learn
         entropy = self._entropy_of(counts)
-        shared = entropy + self._entropy - self._entropy_of(table)
-        chance = sum(map(self._of_chance, counts.tolist()))
+        shared = entropy + self._entropy - self._entropy_of(both.reshape(-1))
+        sizes, times = np.unique(counts, return_counts=True)
+        chance = float(times @ np.array([self._of_chance(size) for size in sizes.tolist()]))
         most = (entropy + self._entropy) / 2 - chance
         # scikit-learn's guard against 0/0 where every token has a label of its own.
         tiny = np.finfo(np.float64).eps

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -43,7 +43,37 @@ def probe_pairs(run: Run) -> Pairs:
     return [pictures[i] for i in chosen], [str(trace.captions[i]) for i in chosen], meta
 
 
-def data_pairs(run: Run, split: str | None = None, count: int = 256, seed: int = 0) -> Pairs:
+def with_pair(pairs: Pairs, picture: Any, text: str, concept: str | None = None) -> Pairs:
+    """Pairs with one more, which comes first; those of its text or concept are left out.
+
+    Args:
+      pairs: as `probe_pairs` and `data_pairs` give them.
+      picture: anything that `model.trace` takes.
+      concept: of the picture, if it is known to be one of theirs.
+    """
+    images, texts, meta = pairs
+    concepts = meta.get("concept", texts)
+    kept = [
+        place
+        for place, (theirs, of) in enumerate(zip(texts, concepts, strict=True))
+        if theirs != text and (concept is None or of != concept)
+    ]
+    own = {"concept": concept or ""}
+    return (
+        [picture, *(images[place] for place in kept)],
+        [text, *(texts[place] for place in kept)],
+        {name: [own.get(name, ""), *(of[place] for place in kept)] for name, of in meta.items()},
+    )
+
+
+def data_pairs(
+    run: Run,
+    split: str | None = None,
+    count: int = 256,
+    seed: int = 0,
+    *,
+    every: bool = False,
+) -> Pairs:
     """Pictures, texts and meta of pairs of the run's data set, no concept or text twice.
 
     The languages take turns.
@@ -53,6 +83,7 @@ def data_pairs(run: Run, split: str | None = None, count: int = 256, seed: int =
         concepts that the model has learned, in drawings that it has not seen; the concepts of
         `test_concept` and `validation` are new to it.
       count: at most this many, from 1 on.
+      every: take further pictures of a concept too, each with a text that no other has.
 
     Raises:
       AnalysisError: `count` is below 1.
@@ -72,14 +103,23 @@ def data_pairs(run: Run, split: str | None = None, count: int = 256, seed: int =
         name: [] for name in ("concept", "name", "category", "style", "language")
     }
     seen: set[int] = set()
+    said: set[str] = set()
     for index in np.random.default_rng(seed).permutation(len(pairs)):
         concept = int(pairs.concept[index])
-        languages = table.languages_of(concept)
-        language = languages[len(texts) % len(languages)]
-        text = str(table.names[language][concept])
-        if concept in seen or text in texts or not text:
+        if concept in seen and not every:
             continue
+        languages = table.languages_of(concept)
+        turn = len(texts) % len(languages)
+        offered = [*languages[turn:], *languages[:turn]] if every else [languages[turn]]
+        texts_by_language = {each: str(table.names[each][concept]) for each in offered}
+        language = next(
+            (each for each, text in texts_by_language.items() if text and text not in said), None
+        )
+        if language is None:
+            continue
+        text = texts_by_language[language]
         seen.add(concept)
+        said.add(text)
         images.append(pairs.pictures[int(index)])
         texts.append(text)
         meta["concept"].append(str(table.keys[concept]))

@@ -56,7 +56,7 @@ def transitions(trace: RoutingTrace) -> pd.DataFrame:
     """Token counts from each expert of a layer to each expert of the next, by modality.
 
     Columns: modality, layer, expert, next_layer, next_expert, tokens, share (of the modality's
-    tokens); only rows with tokens.
+    tokens), independent (the share if the two layers chose independently); only rows with tokens.
 
     Raises:
       AnalysisError: it is not a trace.
@@ -70,6 +70,7 @@ def transitions(trace: RoutingTrace) -> pd.DataFrame:
             both = mask & trace.chose[layer : layer + 2, :, 0].all(axis=0)
             here, there = trace.expert[layer, both, 0], trace.expert[layer + 1, both, 0]
             np.add.at(table, (here.astype(int), there.astype(int)), 1)
+            before, after = table.sum(axis=1), table.sum(axis=0)
             for expert, following in np.argwhere(table):
                 rows.append(
                     {
@@ -80,7 +81,9 @@ def transitions(trace: RoutingTrace) -> pd.DataFrame:
                         "next_expert": int(following),
                         "tokens": int(table[expert, following]),
                         "share": table[expert, following] / both.sum(),
+                        "independent": before[expert] * after[following] / both.sum() ** 2,
                     }
                 )
     columns = ["modality", "layer", "expert", "next_layer", "next_expert", "tokens", "share"]
+    columns.append("independent")
     return pd.DataFrame(rows, columns=columns)

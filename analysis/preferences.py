@@ -17,7 +17,8 @@ from analysis.arguments import check_count, check_expert
 from analysis.errors import AnalysisError
 from analysis.frame import patch_cells, token_names
 from analysis.labels import layer_index, modality_code, token_labels
-from analysis.nulls import exchanged_units, labels_of_other_pairs
+from analysis.nulls import exchanged_units, tables_with_other_labels
+from analysis.resampling import units
 from limoe_core.trace import IMAGE, RoutingTrace
 
 #: A label of fewer pairs has no interval: resamples of so few say nothing of other pairs.
@@ -40,14 +41,15 @@ def expert_preferences(
       by: a label of `analysis.token_labels`: category, language, style, script, position, …
       modality: "image" or "text".
       min_tokens: leave out labels with fewer tokens than this.
-      samples: bootstrap resamples of whole pairs for the interval, and as many exchanges of labels
-        between pairs for the null; 0 for neither.
+      samples: bootstrap resamples of whole pairs for the interval, or of whole concepts where
+        several pairs show one, and as many exchanges of labels between pairs for the null; 0 for
+        neither.
 
     Returns: one row per label and expert, with columns
       value: the label; expert;
       share: of the label's tokens, those whose first choice is the expert;
       low, high: ends of its 95 % interval (tokens of one pair are not independent); NaN for a label
-        of fewer than five pairs;
+        of fewer than five pairs, or concepts where these are resampled;
       null_low, null_high: what 95 % of the shares lie between with the labels of other pairs, or
         of other concepts where all pairs of a concept share the label;
       base: the same share over all tokens of the modality that have a label;
@@ -73,7 +75,9 @@ def expert_preferences(
     counts = np.zeros((trace.num_pairs, len(values), trace.num_experts))
     np.add.at(counts, (pair, value, chosen), 1)
     unit = exchanged_units(trace, mask, value)
-    exchanged = _with_other_labels(value, unit, chosen, counts.shape[1:], samples, seed)
+    others = tables_with_other_labels(value, unit, chosen[None], trace.num_experts, samples, seed)
+    exchanged = np.array([found[0] for found in others], np.float64)
+    exchanged = exchanged.reshape(samples, *counts.shape[1:])
     total = counts.sum(axis=0)
     keep = total.sum(axis=1) >= min_tokens
     counts, total, values, exchanged = (
@@ -85,8 +89,10 @@ def expert_preferences(
     of_pairs = (counts.sum(axis=2) > 0).sum(axis=0)
     every = np.bincount(chosen, minlength=trace.num_experts) / len(chosen)
     share = total / total.sum(axis=1, keepdims=True)
-    low, high = _middle(_resampled(counts, samples, seed))
-    low[of_pairs < FEW_PAIRS] = high[of_pairs < FEW_PAIRS] = np.nan
+    drawn = units(trace)
+    few = (drawn.total(counts).sum(axis=2) > 0).sum(axis=0) < FEW_PAIRS
+    low, high = _middle(drawn.resampled(counts, samples, seed))
+    low[few] = high[few] = np.nan
     null_low, null_high = _middle(exchanged)
     lift = np.divide(share, every, out=np.full_like(share, np.nan), where=every > 0)
     labelled, experts = share.shape
@@ -106,31 +112,6 @@ def expert_preferences(
             "pairs": np.repeat(of_pairs, experts),
         }
     )
-
-
-def _resampled(
-    counts: Float[np.ndarray, "N V E"], samples: int, seed: int
-) -> Float[np.ndarray, "samples V E"]:
-    """Counts in resamples of whole pairs."""
-    pairs, *shape = counts.shape
-    draws = np.random.default_rng(seed).multinomial(pairs, np.full(pairs, 1 / pairs), size=samples)
-    return (draws @ counts.reshape(pairs, -1)).reshape(samples, *shape)
-
-
-def _with_other_labels(
-    value: Integer[np.ndarray, " t"],
-    unit: Integer[np.ndarray, " t"],
-    chosen: Integer[np.ndarray, " t"],
-    shape: tuple[int, int],
-    samples: int,
-    seed: int,
-) -> Float[np.ndarray, "samples V E"]:
-    """Counts by label and expert with the labels of other pairs."""
-    found = [
-        np.bincount(other * shape[1] + chosen, minlength=shape[0] * shape[1])
-        for other in labels_of_other_pairs(value, unit, samples, seed)
-    ]
-    return np.array(found, np.float64).reshape(samples, *shape)
 
 
 def _middle(

@@ -37,6 +37,7 @@ _ALWAYS_NAMED = {
     "RoutingTrace": "trace",
     "LoadedModel": "model",
     "Predictions": "predictions",
+    "ExpertRecord": "measured",
 }
 
 

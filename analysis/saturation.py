@@ -16,8 +16,9 @@ def router_saturation(traces: Mapping[int, RoutingTrace]) -> pd.DataFrame:
     """Share of the experts chosen at the last step that tokens chose already, by step.
 
     `traces` maps steps to traces of the same tokens. With K choices, a token counts |chosen now ∩
-    chosen at the end| / K. Columns: step, layer, modality, saturation, tokens; the last step is 1
-    by definition. Two routers that ignore their input agree by chance, so compare with step 0.
+    chosen at the end| / K. Columns: step, layer, modality, saturation, chance, tokens; the last
+    step is 1 by definition. Chance: of two routers that ignore their input and use the experts as
+    often as these two do.
 
     Raises:
       AnalysisError: there are no traces, or they are of different tokens.
@@ -33,16 +34,27 @@ def router_saturation(traces: Mapping[int, RoutingTrace]) -> pd.DataFrame:
         for layer, block in enumerate(trace.layers):
             for code, modality in enumerate(MODALITIES):
                 mask = trace.modality == code
+                shares = [_shares(one, layer, mask) for one in (trace, last)]
                 rows.append(
                     {
                         "step": step,
                         "layer": int(block),
                         "modality": modality,
                         "saturation": _mean(agreement[layer, mask]),
+                        "chance": float(shares[0] @ shares[1]) / trace.top_k,
                         "tokens": int(mask.sum()),
                     }
                 )
     return pd.DataFrame(rows)
+
+
+def _shares(trace: RoutingTrace, layer: int, mask: np.ndarray) -> np.ndarray:
+    """Share of some tokens that choose each expert, (E,)."""
+    chosen = trace.expert[layer, mask].astype(np.int64)
+    if not np.any(chosen >= 0):
+        return np.full(trace.num_experts, np.nan)
+    counts = np.bincount(chosen[chosen >= 0], minlength=trace.num_experts)
+    return counts / np.count_nonzero(chosen[:, 0] >= 0)
 
 
 def _mean(values: np.ndarray) -> float:

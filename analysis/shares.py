@@ -134,22 +134,42 @@ def router_health(trace: RoutingTrace) -> pd.DataFrame:
     modality without tokens, and entropies of a trace without scores. Tokens that a router chose
     nothing for are not among its tokens; scores that are no distribution are divided by their sum.
     """
+    entropy = token_entropy(trace)
+    means = np.full((trace.num_layers, len(MODALITIES), 2), np.nan)
+    for layer in range(trace.num_layers):
+        for code in range(len(MODALITIES)):
+            mask = _chosen_for(trace, layer, code)
+            if mask.any():
+                mean = distribution(trace, layer)[mask].mean(axis=0)
+                means[layer, code] = entropy[layer, mask].mean(), entr(mean).sum()
+    return health(trace, means)
+
+
+def _chosen_for(trace: RoutingTrace, layer: int, code: int) -> Bool[np.ndarray, " T"]:
+    """Tokens of a modality that the router chose an expert for."""
+    return (trace.modality == code) & trace.chose[layer].any(axis=-1)
+
+
+def health(trace: RoutingTrace, entropies: Float[np.ndarray, "L 2 2"]) -> pd.DataFrame:
+    """`router_health` of a trace whose distributions over experts need not be there.
+
+    Args:
+      entropies: by layer and modality, of single tokens on average and of the average, in nats.
+    """
     shares = balanced_shares(choice_counts(trace))
     some = UNUSED / reachable_experts(trace).sum(axis=-1).clip(1)
-    entropy = token_entropy(trace)
     rows = []
     for layer, block in enumerate(trace.layers):
         for code, modality in enumerate(MODALITIES):
-            mask = (trace.modality == code) & trace.chose[layer].any(axis=-1)
+            mask = _chosen_for(trace, layer, code)
             row: dict[str, object] = {"layer": int(block), "modality": modality}
             row["tokens"] = int(mask.sum())
             if mask.any():
-                mean = distribution(trace, layer)[mask].mean(axis=0)
-                of_mean = float(entr(mean).sum())
+                of_token, of_mean = entropies[layer, code]
                 row |= {
                     "drop_rate": float(trace.dropped[layer, mask][trace.chose[layer, mask]].mean()),
-                    "token_entropy": float(entropy[layer, mask].mean()),
-                    "mean_entropy": of_mean,
+                    "token_entropy": float(of_token),
+                    "mean_entropy": float(of_mean),
                     "experts_used": float(np.sum(shares[layer, code] > some[layer, code])),
                     "effective_experts": float(np.exp(of_mean)),
                     "largest_share": float(shares[layer, code].max()),

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from jaxtyping import Float, Integer, Num
-from scipy.special import entr, expit, logit
-from scipy.stats import t
+from scipy.special import entr
 
 from analysis.arguments import check_count, check_share, counts_by_modality
 from analysis.errors import AnalysisError
+from analysis.resampling import jackknife, units
 from analysis.shares import (
     UNUSED,
     balanced_shares,
@@ -51,23 +51,25 @@ def modality_nmi(counts: Num[np.ndarray, "*b 2 E"]) -> Float[np.ndarray, "*b"]:
 def modality_specialisation(
     trace: RoutingTrace, *, samples: int = 1000, level: float = 0.95, seed: int = 0
 ) -> pd.DataFrame:
-    """`modality_nmi` of each layer's choices, with an interval over pairs.
+    """`modality_nmi` of each layer's choices, with an interval over pairs, or over concepts.
 
     Whole pairs are left out one at a time (the jackknife), since the tokens of one picture are not
-    independent, on the scale of log(nmi / (1 − nmi)). That also tells how much too large the plain
-    value is: few pairs look more specialised than many. In simulations with true values of 0.05 to
-    0.85, intervals of 95 % covered them in 88 to 97 % at 64 and at 1,000 pairs, and those of
-    bootstrap resamples, which versions before 0.4 gave, in 70 to 95 %. Nearer to 0 or 1 they cover
-    less: of routers that do not tell modalities apart at all, they lie above 0.
+    independent, or all pairs of a concept where several show one, on the scale of
+    log(nmi / (1 − nmi)). That also tells how much too large the plain value is: few pairs look more
+    specialised than many. In simulations with true values of 0.05 to 0.85, intervals of 95 %
+    covered them in 88 to 97 % at 64 and at 1,000 pairs, and those of bootstrap resamples, which
+    versions before 0.4 gave, in 70 to 95 %. Nearer to 0 or 1 they cover less: of routers that do
+    not tell modalities apart at all, they lie above 0.
 
     Args:
       samples, seed: without effect; they belonged to the bootstrap.
 
     Returns: one row per layer, with columns layer, nmi, corrected (nmi less its bias), low, high
       (around the corrected value; NaN of a single pair, and where the value is 0 or 1 as it
-      stands, of which pairs left out say nothing), by_design (the NMI that routers would have
-      which spread each modality evenly over the experts that it can choose: 0 unless the model has
-      experts for one modality), pairs, tokens (those of the two modalities).
+      stands, of which pairs left out say nothing), resampled ("pairs" or "concepts": what is left
+      out), by_design (the NMI that routers would have which spread each modality evenly over the
+      experts that it can choose: 0 unless the model has experts for one modality), pairs, tokens
+      (those of the two modalities).
 
     Raises:
       AnalysisError: the trace lacks one of the modalities altogether, `samples` is not positive, or
@@ -80,10 +82,11 @@ def modality_specialisation(
         raise AnalysisError(
             "specialisation compares modalities: the trace needs both image and text tokens"
         )
+    drawn = units(trace)
     rows = []
     design = modality_nmi(reachable_experts(trace).astype(np.float64))
     for layer, block in enumerate(trace.layers):
-        corrected, low, high = _jackknife(counts[layer], level)
+        corrected, low, high = jackknife(drawn.total(counts[layer]), modality_nmi, level)
         rows.append(
             {
                 "layer": int(block),
@@ -91,34 +94,13 @@ def modality_specialisation(
                 "corrected": corrected,
                 "low": low,
                 "high": high,
+                "resampled": drawn.kind,
                 "by_design": float(design[layer]),
                 "pairs": trace.num_pairs,
                 "tokens": int(np.sum(trace.modality < OTHER)),
             }
         )
     return pd.DataFrame(rows)
-
-
-#: Values as near to 0 or 1 as this have no finite logarithm of their odds.
-_EDGE = 1e-4
-
-
-def _jackknife(counts: Integer[np.ndarray, "N 2 E"], level: float) -> tuple[float, float, float]:
-    """The NMI less its bias, and the ends of its interval over pairs."""
-    pairs = len(counts)
-    if pairs < 2:
-        return float("nan"), float("nan"), float("nan")
-    total = counts.sum(axis=0)
-    value = float(modality_nmi(total))
-    if value < _EDGE or value > 1 - _EDGE:
-        return value, float("nan"), float("nan")
-    whole = logit(value)
-    without = logit(modality_nmi(total - counts).clip(_EDGE, 1 - _EDGE))
-    centre = pairs * whole - (pairs - 1) * without.mean()
-    deviation = np.sqrt((pairs - 1) * without.var())
-    reach = t.ppf((1 + level) / 2, pairs - 1) * deviation
-    corrected, low, high = expit([centre, centre - reach, centre + reach])
-    return float(corrected), float(low), float(high)
 
 
 def roles(trace: RoutingTrace, *, samples: int = 500, seed: int = 0) -> pd.DataFrame:
@@ -128,24 +110,20 @@ def roles(trace: RoutingTrace, *, samples: int = 500, seed: int = 0) -> pd.DataF
     for over 20 % from each, "leaning image" or "leaning text" for what lies between, and "dead" for
     at most a tenth of an even share, 1/E, of either modality's choices, all with the modalities
     weighted equally; and role_recurs, in which share of `samples` resamples of whole pairs the
-    expert has the same role. An even share is that of the experts which the modality can choose.
-    Where a model has experts for one modality by design, a column by_design says which ones have
-    their role from it.
+    expert has the same role (of whole concepts, where several pairs show one). An even share is
+    that of the experts which the modality can choose. Where a model has experts for one modality
+    by design, a column by_design says which ones have their role from it.
     """
     check_count(samples, "samples")
     frame = expert_shares(trace)
-    counts = pair_counts(trace)
-    draws = np.random.default_rng(seed).multinomial(
-        trace.num_pairs, np.full(trace.num_pairs, 1 / trace.num_pairs), size=samples
-    )
+    drawn = units(trace)
     found, recurs = [], []
     can = reachable_experts(trace)
     evens = 1 / can.sum(axis=-1, keepdims=True).clip(1)
-    for of_layer, even, experts in zip(counts, evens, trace.experts, strict=True):
+    for of_layer, even, experts in zip(pair_counts(trace), evens, trace.experts, strict=True):
         of_layer = of_layer[..., :experts]
         mine = _role_numbers(balanced_shares(of_layer.sum(axis=0)), even)
-        resampled = (draws @ of_layer.reshape(trace.num_pairs, -1)).reshape(-1, *of_layer.shape[1:])
-        again = _role_numbers(balanced_shares(resampled), even)
+        again = _role_numbers(balanced_shares(drawn.resampled(of_layer, samples, seed)), even)
         found += [ROLES[number] for number in mine]
         recurs += np.mean(again == mine, axis=0).tolist()
     frame = frame.assign(role=found, role_recurs=recurs)

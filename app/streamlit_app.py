@@ -15,7 +15,7 @@ import streamlit as st  # noqa: E402
 
 from app.parts import messages  # noqa: E402
 from app.server import site, uploads  # noqa: E402
-from app.shell import credits, options, sidebar, state, styles  # noqa: E402
+from app.shell import credits, live, options, sidebar, state, styles  # noqa: E402
 from app.views import PAGES, Entry  # noqa: E402
 
 _ICON = Path(__file__).with_name("icon.svg")
@@ -42,14 +42,15 @@ def _show(entry: Entry) -> None:
     state.begin(entry.path)
     try:
         styles.heading(entry.title, entry.question)
-        runs = sidebar.find_runs(_runs_folder())
-        if runs is None:
-            return
-        run = sidebar.choose_run(runs)
+        folder = _runs_folder()
+        runs = sidebar.find_runs(folder)
+        run = None if runs is None else sidebar.choose_run(runs)
+        live.watch(folder, run)
         if run is not None:
             sidebar.show_page(entry.show, run)
             credits.show(run)
-        sidebar.list_broken(runs)
+        if runs is not None:
+            sidebar.list_broken(runs)
     finally:
         state.publish()
         uploads.note_taken()

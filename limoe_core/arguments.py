@@ -226,7 +226,7 @@ def intervention(given: Any, model: ModelConfig) -> Any:
     if getattr(given, "forced", None) is not None:
         raise ValueError(
             "intervention.forced is for `FunctionalModel.forward`, where the caller knows which "
-            "place a token has; analysis.route_losses forces the routes of one token"
+            "place a token has; analysis.token_routes forces the routes of one token"
         )
     return given
 

@@ -93,9 +93,10 @@ class ModelConfig:
     """Hidden width of one expert, and in a dense twin of the MLP in its place; 0 takes mlp_dim."""
     shared_dim: _Hidden = 0
     """Hidden width of a shared expert, which every token passes besides its K; 0 for none."""
-    router: Literal["learned", "frozen"] = "learned"
+    router: Literal["learned", "frozen", "hash"] = "learned"
     """`frozen` leaves routers at their random start: what is left is what the inputs' geometry
-    gives."""
+    gives. `hash` has none (arXiv 2106.04426): the expert is a fixed function of which piece of text
+    or which place in the picture a token is, and its output counts in full."""
     balance: Literal["none", "all", "modality"] = "none"
     """Loss-free balancing (arXiv 2408.15664): a bias per expert is added to the gate values that
     choose, not to those that weigh, and moved against the load after each step. `all` counts all
@@ -116,12 +117,21 @@ class ModelConfig:
     """Arithmetic of everything but the routers, losses, heads and norms, which stay in float32.
     Where that is float32 too, GPUs and TPUs multiply in fewer bits while the model is trained, and
     in all of them once it is used."""
+    residual_dtype: Literal["float32", "bfloat16"] = "float32"
+    """What is passed on from block to block; bfloat16 moves half the bytes, and needs dtype
+    bfloat16. Norms compute in float32 all the same."""
     expert_layout: Literal["auto", "buffers", "segments"] = "auto"
     """How tokens lie for their experts; the result is the same. `buffers` gives every expert the
     same slots, `segments` only as many as it has tokens, one expert after another. `auto` takes
     segments on a single CPU, where that is faster, and buffers elsewhere."""
-    remat: bool = False
-    """Recompute a block's activations in the backward pass instead of keeping them."""
+    attention: Literal["auto", "xla", "cudnn"] = "auto"
+    """What computes attention. `cudnn` is NVIDIA's fused kernel, which never stores the attention
+    weights; it needs bfloat16 and an Ampere GPU or a newer one. `auto` takes it there for pictures,
+    and XLA for captions, which are too short to gain, and everywhere else."""
+    remat: Literal["none", "dots", "full"] = "none"
+    """What a block computes again in the backward pass instead of keeping it. `dots` keeps the
+    results of matrix products with weights and computes attention, norms and nonlinearities again;
+    `full` keeps the block's input alone."""
 
     def __post_init__(self) -> None:
         require_bounds(self, "model")
@@ -153,6 +163,10 @@ class ModelConfig:
             self._parameters <= _MOST_PARAMETERS,
             f"model: these settings make {self._parameters:.1e} parameters, more than "
             f"{_MOST_PARAMETERS:.0e}",
+        )
+        require(
+            self.dtype == "bfloat16" or self.residual_dtype == "float32",
+            "model.residual_dtype bfloat16 needs model.dtype bfloat16",
         )
         tokens = self.patches + self.text_length
         require(
@@ -186,6 +200,11 @@ class ModelConfig:
         return self.expert_dim or self.mlp_dim
 
     @property
+    def router_deviation(self) -> float:
+        """Standard deviation of the training noise on router logits; 0 for none."""
+        return self.router_noise / self.experts if self.experts else 0.0
+
+    @property
     def active_hidden(self) -> int:
         """Hidden width that a token passes in a mixture: its K experts and the shared one."""
         if not self.experts:
@@ -216,7 +235,7 @@ class ModelConfig:
         balanced = {"all": "balanced without a loss", "modality": "balanced per modality"}
         found = (
             "a shared expert" if self.shared_dim else "",
-            "frozen routers" if self.router == "frozen" else "",
+            {"frozen": "frozen routers", "hash": "experts by hash"}.get(self.router, ""),
             balanced.get(self.balance, ""),
         )
         return tuple(filter(None, found))
@@ -331,6 +350,9 @@ class DataConfig:
     english_share: Share = 0.2
     """Chance that a caption is drawn in English (names and aliases); the rest is shared evenly
     among the other languages."""
+    first_share: Share = 0.0
+    """Of two sets that are shown together (`emoji+icons`): share of each batch that the first one
+    has, so that a small set is not lost beside a large one. 0 takes pictures as they come."""
     workers: Annotated[int, Between(-1, 1024)] = -1
     """Processes that read and decode pictures; 0 does it in the training process. -1 takes none for
     a set in memory or where the model itself runs on the CPU, else one for each core of the process
@@ -396,6 +418,10 @@ class TrainConfig:
     """Newest checkpoints to keep; 0 keeps all."""
     keep_period: Count = 0
     """Every checkpoint at a multiple of this many steps is kept for good; 0 for none."""
+    shard: Literal["none", "optimizer", "parameters"] = "none"
+    """What is cut along the mesh axis `data` instead of lying whole on each of its devices (ZeRO,
+    arXiv 1910.02054): the optimizer's state, or the parameters and their gradients as well. The
+    result is the same; memory of large models falls with the number of devices."""
     probe_pairs: Annotated[int, Between(0, 100_000)] = 96
     """Validation pairs whose routing is recorded on the probe schedule."""
     probe_every: Positive = 500
@@ -411,6 +437,16 @@ class TrainConfig:
             f"train.routing_groups {self.routing_groups} is not a multiple of train.micro_batches "
             f"{self.micro_batches}",
         )
+
+    @property
+    def shards_optimizer(self) -> bool:
+        """Whether the optimizer's state is cut along `data`."""
+        return self.shard != "none"
+
+    @property
+    def shards_parameters(self) -> bool:
+        """Whether parameters are cut along `data`."""
+        return self.shard == "parameters"
 
     @property
     def groups(self) -> int:

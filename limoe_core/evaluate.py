@@ -1,9 +1,11 @@
 """python -m limoe_core.evaluate: what a run's model can do, zero-shot, in retrieval, and probed.
 
 Pictures of the test splits are classified by the names of concepts, in each language of the data
-set; see `limoe_core.evaluation.scoring` for what counts as right and
-`limoe_core.evaluation.intervals` for the intervals. Other data sets are asked by their name,
-whatever the run was trained on: `limoe_core.evaluation.known_sets`.
+set, beside what guessing and the nearest labelled picture give; see
+`limoe_core.evaluation.scoring` for what counts as right and `limoe_core.evaluation.intervals` for
+the intervals. Other data sets are asked by their name, whatever the run was trained on:
+`limoe_core.evaluation.known_sets`. What the experts do is measured if asked for:
+`limoe_core.evaluation.experts`.
 Everything is computed in float32. Results are printed, and then stored in the run. None replaces
 another that was made with other data or settings, or in a run that ships, unless that is asked for.
 """
@@ -26,6 +28,7 @@ from limoe_core.runs import RunError
 
 if TYPE_CHECKING:
     from limoe_core.runs import Predictions
+    from limoe_core.runs.experts import ExpertRecord
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,9 @@ class Arguments:
     of the run's own classes (the categories of emoji). By default the test splits of the run's
     data set."""
     data: DataOverride = field(default_factory=DataOverride)
+    experts: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Measure the experts on 1,024 pairs of the run's splits, with a router's baselines and the
+    loss without each expert, for the dashboard; alone, no other task is asked."""
     json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Print one JSON object instead of tables; the progress goes to stderr."""
     store: bool = True
@@ -87,6 +93,8 @@ HELP = command.Help(
     {program} --run checkpoints/my-run --tasks linear_probe
     # other data sets, prepared on disk
     {program} --run checkpoints/coco --tasks imagenet2012 cifar100
+    # what the experts do, on 1,024 pairs of the run's splits; minutes
+    {program} --run checkpoints/my-run --experts
     # the same again, in a run that ships with its results
     {program} --run checkpoints/limoe-emoji --replace
     # your own pairs, or those of the run where they lie now
@@ -122,20 +130,30 @@ class Evaluation:
         assert self.model.run is not None
         self.run = self.model.run
         self.results: dict[str, Any] = {}
+        self.experts: ExpertRecord | None = None
         self._answers: dict[str, Predictions] = {}
         self._arguments = arguments
         self._data = _data_config(data_of(self.run), arguments.data)
         check_place(self.run, self._data)
         bars = not arguments.json
+        if arguments.experts and not self.model.config.model.experts:
+            raise ConfigError(f"{self.run.name} is a dense twin: it has no experts to measure")
         # What its splits are is known once it is there.
-        self._tasks = arguments.tasks or make_ready(self._data, progress=bars).default_tasks
+        self._tasks = arguments.tasks
+        if not (arguments.tasks or arguments.experts):
+            self._tasks = make_ready(self._data, progress=bars).default_tasks
         self._known = {task: about for task in self._tasks if (about := asked(task)) is not None}
         for known, parts in self._known.values():  # before anything is computed
             check_prepared(known, _set_config(self._data, known.name), parts)
         side = stored_side(self.model.config.model.image_size)
         self._ask = Asker(self.model, self.run, self._data, side, arguments.seed, progress, bars)
-        if len(self._known) < len(self._tasks):
+        if arguments.experts or len(self._known) < len(self._tasks):
             self._ask.compare()
+        if arguments.experts and self._ask.set_name:
+            raise ConfigError(
+                f"experts are measured on the splits that {self.run.name} was trained without, and "
+                f"this is not its data set: {' '.join(self._ask.notes) or self._ask.set_name}"
+            )
 
     @property
     def notes(self) -> list[str]:
@@ -158,31 +176,35 @@ class Evaluation:
                 found, answers = self._ask.split(task)
             self.results |= found
             self._answers |= answers
+        if self._arguments.experts:
+            self.experts = self._ask.experts()
 
     def report(self) -> dict[str, Any]:
-        """`{"run", "step", "data", "parameters", "results": {task: result}}`."""
+        """`{"run", "step", "data", "parameters", "results": {task: result}}`.
+
+        And `"experts"` if they were measured: see `ExpertRecord.summary`.
+        """
         results = self.results
-        return {
+        report = {
             "run": self.run.name,
             "step": self.model.step,
             "data": next(iter(results.values()))["data"] if results else None,
             "parameters": self.run.info.get("parameters"),
             "results": results,
         }
+        return report | ({"experts": self.experts.summary} if self.experts is not None else {})
 
     def store(self) -> list[str]:
         """Stores the results in the run; returns what was not stored and why, in sentences."""
-        from limoe_core.evaluation.storing import store
+        from limoe_core.evaluation.storing import store, store_experts
 
         if not self._arguments.store:
             return []
-        return store(
-            self.run,
-            self.model.step,
-            self.results,
-            self._answers,
-            replace=self._arguments.replace,
-        )
+        replace = self._arguments.replace
+        told = store(self.run, self.model.step, self.results, self._answers, replace=replace)
+        if self.experts is not None:
+            told += store_experts(self.run, self.experts, replace=replace)
+        return told
 
 
 def evaluate(arguments: Arguments, progress: Progress = silent) -> dict[str, Any]:
@@ -263,7 +285,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         say(str(error), "red")
         status = 2
     finally:  # whatever is done is told before it is stored, and both even if the rest fails
-        if evaluation.results or not status:
+        if evaluation.results or evaluation.experts is not None or not status:
             _print(evaluation.report(), as_json=arguments.json)
         for sentence in evaluation.notes[len(known) :]:
             say(f"note: {sentence}", "yellow")

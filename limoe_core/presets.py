@@ -113,6 +113,33 @@ _ICONS_TINY = dataclasses.replace(
     ),
 )
 
+# Emoji teach fine differences and fourteen languages, icons teach styles and words. Emoji are an
+# eleventh of the pictures and three eighths of a batch, so each is seen six times as often.
+_JOINT_TINY = dataclasses.replace(
+    _EMOJI_TINY,
+    model=dataclasses.replace(_EMOJI_TINY.model, width=160, heads=5, mlp_dim=480, embed_dim=160),
+    optimizer=dataclasses.replace(
+        _EMOJI_TINY.optimizer, learning_rate=3e-3, warmup_steps=150, weight_decay=0.15
+    ),
+    data=DataConfig(
+        name="emoji+icons",
+        first_share=0.375,
+        batch_size=512,
+        captions_per_image=3,
+        english_share=0.4,
+    ),
+    train=dataclasses.replace(
+        _EMOJI_TINY.train,
+        steps=3000,
+        full_patch_steps=300,
+        checkpoint_every=50,
+        keep_period=250,
+        evaluate_every=250,
+        probe_pairs=64,
+        probe_every=250,
+    ),
+)
+
 _DEBUG = Config(
     model=ModelConfig(
         image_size=32,
@@ -151,7 +178,7 @@ def _paper(
             experts=32,
             moe_blocks=moe_blocks,
             dtype="bfloat16",
-            remat=True,
+            remat="full",
         ),
         optimizer=OptimizerConfig(learning_rate=1e-3, warmup_steps=10_000, schedule="rsqrt"),
         data=DataConfig(name="coco_captions", batch_size=16_384, captions_per_image=1),
@@ -181,6 +208,8 @@ PRESETS: dict[str, Config] = {
     "emoji-dense": dense_twin(_EMOJI_TINY),
     "icons-tiny": _ICONS_TINY,
     "icons-dense": dense_twin(_ICONS_TINY),
+    "joint-tiny": _JOINT_TINY,
+    "joint-dense": dense_twin(_JOINT_TINY),
     "debug": _DEBUG,
 }
 for _name, _config in {

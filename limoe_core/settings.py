@@ -17,7 +17,11 @@ from math import isfinite
 from typing import Annotated, Any, Literal
 
 #: Values that older settings spell otherwise, by the name of the setting.
-_RENAMED = {("expert_layout", "runs"): "segments"}
+_RENAMED: dict[tuple[str, str | bool], str] = {
+    ("expert_layout", "runs"): "segments",
+    ("remat", True): "full",
+    ("remat", False): "none",
+}
 #: Longest text of a setting, in characters: as long as a path may be.
 _LONGEST_TEXT = 4096
 
@@ -101,7 +105,7 @@ def build(settings: type, values: Any, where: str) -> Any:
         elif type(value) is hint.plain and _needs_no_check(value):
             built[name] = value
         else:
-            if isinstance(value, str):
+            if isinstance(value, str | bool):
                 value = _RENAMED.get((name, value), value)
             built[name] = _check(hint.annotation, value, f"{where}.{name}")
     return settings(**built)

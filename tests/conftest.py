@@ -49,7 +49,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
 #: Kinds of tests that `make test` leaves out; pyproject.toml says what each is.
-SLOW = ("benchmark", "browser", "mesh", "notebook", "processes", "training")
+SLOW = ("benchmark", "browser", "mesh", "notebook", "processes", "transformers", "training")
 
 
 #: Files that take longest begin first, or one process would wait at the end for the other.

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from analysis.figures.accuracy import accuracy_figure, confusion_figure, tasks_figure
 from analysis.figures.classification import classification_figure, similarity_figure
+from analysis.figures.embeddings import embedding_figure, gap_figure
+from analysis.figures.interventions import effects_figure, routes_figure
 from analysis.figures.preferences import paths_figure, position_figure, preference_figure
+from analysis.figures.routes import (
+    coactivation_figure,
+    divergence_figure,
+    gate_swap_figure,
+    overlap_figure,
+    regret_figure,
+    removal_figure,
+)
 from analysis.figures.shares import (
     composition_figure,
     emergence_figure,
@@ -19,18 +29,30 @@ from analysis.figures.specialisation import (
     specialisation_figure,
 )
 from analysis.figures.timeline import timeline_figure
+from analysis.figures.training import loads_figure, training_figure
 
 __all__ = [
     "accuracy_figure",
     "agreement_figure",
     "causal_figure",
     "classification_figure",
+    "coactivation_figure",
     "composition_figure",
     "confusion_figure",
+    "divergence_figure",
+    "effects_figure",
+    "embedding_figure",
     "emergence_figure",
+    "gap_figure",
+    "gate_swap_figure",
+    "loads_figure",
+    "overlap_figure",
     "paths_figure",
     "position_figure",
     "preference_figure",
+    "regret_figure",
+    "removal_figure",
+    "routes_figure",
     "sceptic_figure",
     "shares_figure",
     "shares_heat_figure",
@@ -39,4 +61,5 @@ __all__ = [
     "specialisation_figure",
     "tasks_figure",
     "timeline_figure",
+    "training_figure",
 ]

@@ -18,6 +18,7 @@ from analysis.figures.style import (
     ROWS_MARGIN,
     block_label,
     cell_label,
+    error_bars,
     finish,
     labels,
     rows_layout,
@@ -33,19 +34,36 @@ _ROUTER_LOOKS = {
 }
 
 
-def specialisation_figure(frame: pd.DataFrame, untrained: pd.DataFrame | None = None) -> go.Figure:
+#: Marks of routers that learned nothing.
+_MARKS = {
+    "step 0": "diamond-open",
+    "k-means": "square-open",
+    "k-means, by token": "square-x-open",
+    "random": "circle-open",
+    "random, centred": "circle-x-open",
+}
+
+
+def specialisation_figure(
+    frame: pd.DataFrame,
+    untrained: pd.DataFrame | None = None,
+    baselines: pd.DataFrame | None = None,
+) -> go.Figure:
     """Modality NMI by layer with its 95 % interval.
 
     Args:
       frame: `analysis.modality_specialisation`.
       untrained: the same of step 0, to compare with; None to leave it out.
+      baselines: `analysis.specialisation_baselines`, of routers that learned nothing.
     """
     figure = go.Figure(
         go.Bar(
             x=[block_label(layer) for layer in frame["layer"]],
             y=frame["nmi"],
+            name="trained",
+            showlegend=False,
             marker={"color": "rgba(138, 99, 184, 0.55)"},
-            error_y=_error(frame, "nmi", "low", "high"),
+            error_y=error_bars(frame, "nmi", "low", "high"),
             customdata=frame[["low", "high", "pairs"]],
             hovertemplate=(
                 "%{x}: NMI %{y:.3f} (%{customdata[0]:.3f} to %{customdata[1]:.3f})"
@@ -60,7 +78,7 @@ def specialisation_figure(frame: pd.DataFrame, untrained: pd.DataFrame | None = 
             mode="markers",
             name="untrained",
             marker={"symbol": "diamond-open", "size": 11, "color": INK, "line": {"width": 2}},
-            error_y=_error(untrained, "nmi", "low", "high"),
+            error_y=error_bars(untrained, "nmi", "low", "high"),
             customdata=untrained[["low", "high"]],
             hovertemplate=(
                 "%{x}, untrained: NMI %{y:.3f} (%{customdata[0]:.3f} to %{customdata[1]:.3f})"
@@ -68,6 +86,9 @@ def specialisation_figure(frame: pd.DataFrame, untrained: pd.DataFrame | None = 
             ),
         )
         figure.update_layout(showlegend=False)
+    if baselines is not None:
+        for router, mark in _MARKS.items():
+            _add_marks(figure, baselines[baselines["router"] == router], router, mark)
     # The value stands below its bar: inside, it is unreadable on a light or on a dark page.
     figure.update_xaxes(
         tickvals=list(range(len(frame))),
@@ -78,6 +99,24 @@ def specialisation_figure(frame: pd.DataFrame, untrained: pd.DataFrame | None = 
     )
     figure.update_yaxes(range=[0, 1.05], title={"text": "NMI of modality and expert"})
     return finish(figure, height=300)
+
+
+def _add_marks(figure: go.Figure, frame: pd.DataFrame, router: str, mark: str) -> None:
+    if frame.empty:
+        return
+    figure.add_scatter(
+        x=[block_label(layer) for layer in frame["layer"]],
+        y=frame["nmi"],
+        mode="markers",
+        name=router,
+        marker={"symbol": mark, "size": 10, "color": INK, "line": {"width": 1.5}},
+        error_y=error_bars(frame, "nmi", "low", "high"),
+        customdata=frame[["low", "high", "draws", "pairs"]],
+        hovertemplate=(
+            "%{x}, " + router + ": NMI %{y:.3f} (%{customdata[0]:.3f} to %{customdata[1]:.3f})"
+            "<br>draws: %{customdata[2]}, pairs: %{customdata[3]}<extra></extra>"
+        ),
+    )
 
 
 def causal_figure(frame: pd.DataFrame) -> go.Figure:
@@ -110,7 +149,7 @@ def causal_figure(frame: pd.DataFrame) -> go.Figure:
                     "opacity": 0.7,
                     "pattern": {"shape": shape, "fgcolor": "#FFFFFF", "fillmode": "overlay"},
                 },
-                error_y=_error(mine, delta, f"{delta}_low", f"{delta}_high"),
+                error_y=error_bars(mine, delta, f"{delta}_low", f"{delta}_high"),
                 customdata=mine[[f"{delta}_low", f"{delta}_high", "index", f"{modality}_tokens"]],
                 hovertemplate=(
                     "%{x}: %{y:+.4f} nats (%{customdata[0]:+.4f} to %{customdata[1]:+.4f})"
@@ -146,7 +185,7 @@ def sceptic_figure(frame: pd.DataFrame, measure: str = "modality NMI") -> go.Fig
                 "opacity": 0.7,
                 "pattern": {"shape": shape, "fgcolor": "#FFFFFF", "fillmode": "overlay"},
             },
-            error_y=_error(mine, "value", "low", "high"),
+            error_y=error_bars(mine, "value", "low", "high"),
             customdata=mine[["low", "high", "draws"]],
             hovertemplate=(
                 "%{fullData.name}, %{x}: %{y:.3f}<br>%{customdata[0]:.3f} to %{customdata[1]:.3f} "
@@ -210,15 +249,3 @@ def agreement_figure(frame: pd.DataFrame) -> go.Figure:
     figure.update_yaxes(autorange="reversed", gridcolor=CLEAR)
     figure.update_xaxes(gridcolor=CLEAR)
     return finish(figure, height=90 + 30 * len(order))
-
-
-def _error(frame: pd.DataFrame, value: str, low: str, high: str) -> dict:
-    return {
-        "type": "data",
-        "symmetric": False,
-        "array": (frame[high] - frame[value]).clip(lower=0),
-        "arrayminus": (frame[value] - frame[low]).clip(lower=0),
-        "color": INK,
-        "thickness": 1.2,
-        "width": 3,
-    }

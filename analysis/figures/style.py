@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pandas as pd
 import plotly.graph_objects as go
 import plotly.io as pio
 
@@ -86,6 +87,19 @@ def cell_label(text: str, dark: bool) -> str:
       dark: whether the cell's strength is above `INTENSITY_DARK` or `DIVERGING_DARK`.
     """
     return f'<span style="color: #FFFFFF">{text}</span>' if text and dark else text
+
+
+def error_bars(frame: pd.DataFrame, value: str, low: str, high: str) -> dict:
+    """Plotly's error bars from the ends of an interval around a value, in columns of a frame."""
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": (frame[high] - frame[value]).clip(lower=0),
+        "arrayminus": (frame[value] - frame[low]).clip(lower=0),
+        "color": INK,
+        "thickness": 1.2,
+        "width": 3,
+    }
 
 
 def rows_layout(rows: int, row: int, between: int) -> tuple[int, float]:

@@ -1,20 +1,58 @@
-"""Routing of the reader's own pair by the model, computed once."""
+"""The pair in view as the model takes it, and its routing, computed once."""
 
 from __future__ import annotations
 
 import threading
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import streamlit as st
+from jaxtyping import Float, UInt8
 
 from analysis.recipes import Recorded, record
+from app.pair.chosen import Pair
+from app.parts import messages, pictures
 from app.server import recorded, runs
-from limoe_core.runs.directory import Run
+from limoe_core.runs.directory import Run, RunError
 from limoe_core.trace import RoutingTrace
 
 _LOADING = threading.Lock()
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """The picture of the pair in view; all None for a text alone."""
+
+    picture: Recorded[Any] | None
+    """As `model.trace` takes it."""
+    pixels: Float[np.ndarray, "S S 3"] | None
+    """The model's input."""
+    sharp: str | None
+    """An uploaded picture at a higher resolution, as a data address."""
+
+
+def shown(run: Run, pair: Pair, probes: UInt8[np.ndarray, "n s s 3"] | None) -> Shown:
+    """The pair's picture; says on the page what was changed of an uploaded one.
+
+    Args:
+      probes: the run's probe pictures, if it keeps any.
+
+    Raises:
+      RunError: it is an example of which the run keeps no picture.
+    """
+    if pair.with_picture and pair.upload is not None:
+        prepared = pictures.prepare(pair.upload, run.config.model.image_size)
+        for note in prepared.notes:
+            messages.say("info", note)
+        return Shown(pictures.recorded(pair.upload), prepared.pixels, prepared.sharp)
+    if pair.with_picture and pair.example is not None:
+        if probes is None:
+            raise RunError("the run keeps no pictures of its examples; upload one")
+        kept = record(Run.probe_pictures, recorded.opened(run)).through(lambda _: probes)
+        return Shown(kept[pair.example], pictures.to_pixels(probes[pair.example]), None)
+    return Shown(None, None, None)
 
 
 def route(

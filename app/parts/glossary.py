@@ -40,11 +40,40 @@ TERMS: dict[str, str] = {
     "1 if one of them determines the other. Few pairs look more specialised than many, so the "
     "interval (jackknife over pairs) lies around the value less that bias. What the geometry of "
     "the inputs gives without any training of the router: see step 0 and the sceptic's check.",
+    "divergence": "Jensen–Shannon divergence of the shares of image and of text tokens among the "
+    "experts: 0 bits if both modalities use the experts alike, 1 bit if no expert serves both. It "
+    "is the mutual information of modality and expert, modalities weighted equally, and so the "
+    "NMI itself, times the entropy of the experts in bits where that is below 1.",
+    "removal": "Experts are switched off one after the other for the tokens of one modality, which "
+    "go to the best expert that is left. Most needed first: by the rise of the loss with that "
+    "expert alone off, measured on other pairs. If experts did the same, the order would not "
+    "matter. Accuracy: pictures whose own text is nearest among the texts of all pairs.",
+    "co-activation": "How often tokens have two experts together, over how often they would if "
+    "each token drew its K experts independently with fixed odds that give every expert the share "
+    "it has. 1 means that nothing ties the two together.",
+    "nearest picture": "Chance: of guessing. Nearest labelled picture: every test picture gets the "
+    "name of the training picture that is nearest to it in pixels, or in outlines (histograms of "
+    "oriented gradients) and colour. It needs no model, and has an easier task: it sees labelled "
+    "pictures of every class, and the model only captions.",
+    "all differences": "Every difference that both runs were asked for, none picked. Intervals "
+    "resample concepts, each row by itself. p: that so large a difference comes of two runs that "
+    "are alike (exchanging them concept by concept), corrected for the number of rows (Holm).",
+    "overlap": "A router is a linear map, so tokens with similar inputs share experts whatever it "
+    "has learned. Here is how fast the share of common experts rises with similarity, within each "
+    "modality and between both.",
     "causal specialisation": "Switch an expert off for image tokens only, then for text tokens "
     "only, and measure how much the contrastive loss rises: |δ image − δ text| / (|δ image| + |δ "
     "text|). 0 if δ is the same for both modalities, 1 if it is 0 for one of them or they have "
     "opposite signs; no index for an expert whose intervals both hold 0, since of two noises it is "
     "near 1 too.",
+    "intervention": "A change to what routers do: an expert is off (its tokens go to their next "
+    "best), silenced (it gives them nothing) or takes all tokens, for one modality or both. What "
+    "follows is caused by the change, whatever tokens the expert usually gets. Whether it is this "
+    "expert that matters shows beside other changes of the same kind.",
+    "regret": "A token's route is its first choice in each MoE layer. Every other route is tried, "
+    "the token alone, with the gate values that the routers give; regret is the loss on the "
+    "router's route less the least of all. It is never below 0, and the best of many is better by "
+    "chance: see what share of routes the router's own beats. A random one beats half.",
     "router entropies": "Token entropy: mean entropy of single tokens' gate distributions, the "
     "paper's local entropy; low when routers are confident. Mean entropy: entropy of the average "
     "distribution, its global entropy; high when a modality spreads over many experts. In nats.",
@@ -62,7 +91,7 @@ TERMS: dict[str, str] = {
     "or routers with random weights, show on the same inputs?",
     "saturation": "Router saturation (OLMoE): the share of the probe tokens that are already "
     "routed as at the last step. Routers that ignore their input agree by chance: compare with "
-    "step 0.",
+    "step 0, and with chance in the exported numbers.",
     "zero-shot": "A picture is classified by the text whose embedding is nearest to its own; the "
     "model was never trained on these classes as classes.",
     "temperature": "The learned number that divides cosine similarities before the softmax: the "
@@ -72,6 +101,35 @@ TERMS: dict[str, str] = {
     "ceiling": "The best possible accuracy if the exact concept had to be named: below 100 % where "
     "concepts share a name.",
     "chance": "Accuracy of random guessing: k divided by the number of classes.",
+    "contrastive loss": "Of each picture among the batch's texts and of each text among the "
+    "batch's pictures, the mean cross-entropy of finding its partner, in nats. Guessing gives "
+    "ln(batch size). The total loss adds the weighted mean of the auxiliary losses.",
+    "auxiliary losses": "Importance and load ask for balance between experts (squared coefficient "
+    "of variation, V-MoE). The local entropy losses ask that each token's router be sure, the "
+    "global ones that a modality spread over several experts (LIMoE). The z-loss keeps router "
+    "logits small (ST-MoE). Each is shown before its weight.",
+    "optimizer": "Learning rate of the schedule. Gradient norm: of all parameters together, before "
+    "clipping. Temperature: the learned number that divides cosine similarities.",
+    "throughput": "Image–text pairs per second since the line before, without the time of probes "
+    "and validation. Compiling counts, so the first line is low.",
+    "validation": "Accuracy on the validation split while training, in the first language: among "
+    "the names of its own concepts, and among all names.",
+    "routers in training": "Of the training batches: share of choices that found no place, mean "
+    "entropy of a token's gate distribution (local), and entropy of the mean one (global). Each "
+    "step has other pairs; the probe traces on Emergence have the same ones throughout.",
+    "smoothing": "Exponential moving average over steps: a value one half-life back counts half. "
+    "The values themselves stay as a pale line.",
+    "map": "Points that are similar in the embedding space lie near each other where the map can "
+    "show it. PCA: the two directions of most variance. UMAP: neighbours kept together, distances "
+    "between groups not. Two texts: cosine similarity to each. A map is fitted at one step and "
+    "kept still; other steps and your own pictures and texts are placed on it.",
+    "trustworthiness": "1 less a penalty for neighbours on the map that are far from each other in "
+    "the space; 1 if there are none. Continuity is the reverse: neighbours in the space that are "
+    "far on the map. Compare with the value of points placed at random.",
+    "modality gap": "How far pictures and texts lie apart in the space that they share. Distance "
+    "of the centroids: |mean picture − mean text|. Neighbours of the same modality: the share of a "
+    "point's nearest points that are of its modality. Null: pictures and texts exchanged, concept "
+    "by concept, with a chance of a half.",
     "dense twin": "The same model, data order and seed, with each mixture of experts replaced by "
     "one MLP of the width of one expert: the same compute per token, apart from the router.",
 }

@@ -19,6 +19,7 @@ from limoe_core.runs import Predictions, Run
 
 if TYPE_CHECKING:
     from limoe_core.inference import LoadedModel
+    from limoe_core.runs.experts import ExpertRecord
     from limoe_core.trace import RoutingTrace
 
 T = TypeVar("T")
@@ -48,6 +49,17 @@ def probe(run: Run, step: int) -> Recorded[RoutingTrace]:
     if not as_recorded:
         found = record(analysis.readable, found, runs.LONGEST_TEXT)
     return found.through(lambda _: trace, stamp)
+
+
+def experts(run: Run, step: int) -> Recorded[ExpertRecord]:
+    """What `evaluate --experts` measured at a step.
+
+    Raises:
+      RunError: it was not measured, or the record is damaged.
+    """
+    call = kept(record(Run.experts, opened(run), step), run.stamp("experts", step))
+    call.value  # noqa: B018 whoever shows it hears of damage here
+    return call
 
 
 def model(run: Run, step: int) -> Recorded[LoadedModel]:

@@ -124,6 +124,48 @@ def text(
     return written
 
 
+def several(
+    name: str,
+    label: str,
+    options: Sequence[str],
+    *,
+    default: Sequence[str] = (),
+    noun: str | None = None,
+    words: Callable[[str], str] = str,
+    **widget: Any,
+) -> list[str]:
+    """Draws a choice of any number of options and returns them in the order of `options`.
+
+    Args:
+      options: names of folders, which hold no "/": it stands between them in the address bar.
+      default: chosen unless the reader says otherwise.
+      name, label, noun, words, widget: as in `choice`.
+    """
+    one = state.among(options, label.lower() if noun is None else noun)
+
+    def read(text: str) -> list[str]:
+        named = {one(part) for part in text.split("/") if part}
+        return [option for option in options if option in named]
+
+    class _Written(list[str]):
+        def __str__(self) -> str:
+            return "/".join(self)
+
+    chosen = list(
+        state.get(name, lambda text: _Written(read(text)), _Written(read("/".join(default))))
+    )
+    st.session_state[name] = chosen
+    st.multiselect(
+        label,
+        options,
+        key=name,
+        format_func=words,
+        on_change=state.bind(name, name, lambda picked: "/".join(picked)),
+        **widget,
+    )
+    return chosen
+
+
 def _buttons(label: str, options: Sequence[T], **widget: Any) -> None:
     st.segmented_control(label, options, required=True, **widget)
 

@@ -10,7 +10,9 @@ import streamlit as st
 from app.parts import messages
 from app.parts.glossary import TERMS
 from app.server.runs import Run, RunError, Runs
-from app.shell import controls, options
+from app.shell import controls, live, options
+
+_DEFAULT = "sidebar.default"  # session: the run that this reader's pages opened with
 
 
 def find_runs(folder: Path) -> Runs | None:
@@ -33,7 +35,7 @@ def choose_run(runs: Runs) -> Run | None:
             "run",
             "Run",
             runs.usable,
-            default=runs.default(),
+            default=_first_shown(runs),
             words=messages.visible,
             pinned=True,
             help=TERMS["run"],
@@ -45,7 +47,16 @@ def choose_run(runs: Runs) -> Run | None:
         return None
     with st.sidebar:
         st.caption(messages.plain(describe(run)))
+        live.choose_following(run)
     return run
+
+
+def _first_shown(runs: Runs) -> str:
+    """The run to open with, which stays so for this reader when other runs come."""
+    known = st.session_state.get(_DEFAULT)
+    if known not in runs.usable:
+        known = st.session_state[_DEFAULT] = runs.default()
+    return known
 
 
 def show_page(show: Callable[[Run], None], run: Run) -> None:

@@ -18,9 +18,17 @@ from limoe_core.precision import exact_float32
 _SCALE = (0.7, 1.15)
 _STRETCH = 1.12
 _SHIFT = 0.12
-#: Probabilities of a background that is not white, and of a grey picture.
+#: Largest displacement of a pixel by the warp of an axis, of the canvas' width.
+_WARP = 0.04
+#: Most that a filter is widened, so that lines of all weights and blurred ones are seen.
+_BLUR = 2.0
+#: Probabilities of a background that is not white, of a grey picture, of a negative and of a blur.
 _COLOURED_BACKGROUND = 0.25
-_GREY = 0.05
+_GREY = 0.1
+_NEGATIVE = 0.05
+_BLURRED = 0.3
+#: Spread of the turn of hues, in radians.
+_HUE = 0.15
 
 
 class _Placement(NamedTuple):
@@ -32,6 +40,10 @@ class _Placement(NamedTuple):
     shift_y: Float[Array, " B"]
     """Of the canvas' height, downwards."""
     shift_x: Float[Array, " B"]
+    warp: Float[Array, "B 2 2"]
+    """Of each axis (y, x): largest displacement, of the canvas' width, and phase in radians."""
+    blur: Float[Array, " B"]
+    """How much wider than needed the filter is; at least 1."""
 
 
 class _Colours(NamedTuple):
@@ -49,7 +61,8 @@ def plain(pictures: UInt8[Array, "B H W 4"], size: int) -> Float[Array, "B size 
     ones, zeros = jnp.ones(batch), jnp.zeros(batch)
     same = jnp.broadcast_to(jnp.eye(3), (batch, 3, 3))
     colours = _Colours(jnp.ones((batch, 3)), same, jnp.zeros((batch, 1)))
-    return _draw(pictures, size, _Placement(ones, ones, zeros, zeros), colours)
+    placement = _Placement(ones, ones, zeros, zeros, jnp.zeros((batch, 2, 2)), ones)
+    return _draw(pictures, size, placement, colours)
 
 
 def augment(
@@ -57,20 +70,24 @@ def augment(
 ) -> Float[Array, "B size size 3"]:
     """The pictures augmented, in [-1, 1].
 
-    Moved, scaled, stretched, recoloured, and on a random background.
-    Never flipped or rotated: an arrow or a letter would no longer match its name.
+    Moved, scaled, stretched, bent along either axis, blurred, recoloured, and on a random
+    background. Never flipped or rotated: an arrow or a letter would no longer match its name.
     """
     batch = pictures.shape[0]
-    keys = jax.random.split(key, 7)
+    keys = jax.random.split(key, 8)
     scale = jax.random.uniform(keys[0], (batch,), minval=_SCALE[0], maxval=_SCALE[1])
     stretch = _STRETCH ** jax.random.uniform(keys[1], (batch,), minval=-0.5, maxval=0.5)
     shift = jax.random.uniform(keys[2], (2, batch), minval=-_SHIFT, maxval=_SHIFT)
-    placement = _Placement(scale * stretch, scale / stretch, shift[0], shift[1])
+    bend = jax.random.uniform(keys[6], (batch, 2, 2)) * jnp.array([_WARP, 2 * jnp.pi])
+    blurred, width = jax.random.uniform(keys[7], (2, batch))
+    blur = jnp.where(blurred < _BLURRED, _BLUR**width, 1.0)
+    placement = _Placement(scale * stretch, scale / stretch, shift[0], shift[1], bend, blur)
 
-    draw = jax.random.uniform(keys[3], (batch, 2))
+    draw = jax.random.uniform(keys[3], (batch, 3))
     colour = jax.random.uniform(keys[4], (batch, 3))
     background = jnp.where(draw[:, :1] < _COLOURED_BACKGROUND, colour, 1.0)
-    colours = _Colours(background, *_recolouring(keys[5], batch, grey=draw[:, 1] < _GREY))
+    matrix, offset = _recolouring(keys[5], grey=draw[:, 1] < _GREY, negative=draw[:, 2] < _NEGATIVE)
+    colours = _Colours(background, matrix, offset)
     return _draw(pictures, size, placement, colours)
 
 
@@ -95,8 +112,9 @@ def _draw(
 
     # Planes lie row by row, so that neither product needs a transposed factor.
     planes = jnp.stack([plane(j) for j in range(3)], axis=2).reshape(batch, height, 3 * width)
-    rows = _weights(height, size, placement.scale_y, placement.shift_y)
-    columns = _weights(width, size, placement.scale_x, placement.shift_x)
+    warp, blur = placement.warp, placement.blur
+    rows = _weights(height, size, placement.scale_y, placement.shift_y, warp[:, 0], blur)
+    columns = _weights(width, size, placement.scale_x, placement.shift_x, warp[:, 1], blur)
     tall = jnp.matmul(rows, planes).reshape(batch, size * 3, width)
     drawn = jnp.matmul(tall, columns.mT).reshape(batch, size, 3, size)
     flat = drawn + (ground + colours.offset)[:, None, :, None]
@@ -104,16 +122,25 @@ def _draw(
 
 
 def _weights(
-    source: int, size: int, scale: Float[Array, " B"], shift: Float[Array, " B"]
+    source: int,
+    size: int,
+    scale: Float[Array, " B"],
+    shift: Float[Array, " B"],
+    warp: Float[Array, "B 2"],
+    blur: Float[Array, " B"],
 ) -> Float[Array, "B size source"]:
     """Weight of each source pixel in each target pixel: a triangle filter.
 
-    The source is drawn at `scale` times the target's width, moved by `shift` of it. The filter is
-    as wide as a target pixel where the picture shrinks, so that nothing aliases.
+    The source is drawn at `scale` times the target's width, moved by `shift` of it and bent by one
+    wave over its width. The filter is as wide as a target pixel where the picture shrinks, so that
+    nothing aliases, and `blur` times as wide.
     """
     target = (jnp.arange(size) + 0.5) / size - 0.5
+    bent = warp[:, :1] * jnp.sin(2 * jnp.pi * target + warp[:, 1:]) / scale[:, None]
+    # The bend comes last, so that none leaves evaluation's pictures bitwise as they are.
     centre = ((target[None] - shift[:, None]) / scale[:, None] + 0.5) * source - 0.5
-    support = jnp.maximum(source / (size * scale), 1.0)[:, None, None]
+    centre += bent * source
+    support = (blur * jnp.maximum(source / (size * scale), 1.0))[:, None, None]
     # Pixels beyond the edge count in the sum as empty ones.
     margin = 4
     pixel = jnp.arange(-margin, source + margin)
@@ -123,17 +150,28 @@ def _weights(
 
 
 def _recolouring(
-    key: jax.Array, batch: int, grey: Bool[Array, " B"]
+    key: jax.Array, grey: Bool[Array, " B"], negative: Bool[Array, " B"]
 ) -> tuple[Float[Array, "B 3 3"], Float[Array, "B 1"]]:
-    """Brightness, contrast, saturation, a small mix of channels, and sometimes grey.
+    """Brightness, contrast, saturation, tint, a small turn of hues, sometimes grey or a negative.
 
     All linear in the colours, so it is one 3×3 matrix and an offset per picture.
     """
-    draws = jax.random.normal(key, (batch, 6)).clip(-2, 2)
+    draws = jax.random.normal(key, (len(grey), 7)).clip(-2, 2)
     luma = jnp.array([0.299, 0.587, 0.114])
     saturation = jnp.where(grey, 0.0, jnp.exp(0.2 * draws[:, 0]))[:, None, None]
     saturate = saturation * jnp.eye(3) + (1 - saturation) * luma[:, None]
     tint = jnp.exp(0.08 * draws[:, 1:4])[:, None, :]
     contrast = jnp.exp(0.15 * draws[:, 4])[:, None]
     offset = 0.5 * (1 - contrast) + 0.06 * draws[:, 5][:, None]
-    return saturate * tint * contrast[..., None], offset
+    matrix = saturate @ _turned_hues(_HUE * draws[:, 6]) * tint * contrast[..., None]
+    return (
+        jnp.where(negative[:, None, None], -matrix, matrix),
+        jnp.where(negative[:, None], 1 - offset, offset),
+    )
+
+
+def _turned_hues(angle: Float[Array, " B"]) -> Float[Array, "B 3 3"]:
+    """Rotations of colours about the axis of greys, which stay as they are."""
+    cosine, sine = jnp.cos(angle)[:, None, None], jnp.sin(angle)[:, None, None]
+    across = jnp.array([[0.0, 1.0, -1.0], [-1.0, 0.0, 1.0], [1.0, -1.0, 0.0]]) / jnp.sqrt(3.0)
+    return cosine * jnp.eye(3) + (1 - cosine) / 3 + sine * across

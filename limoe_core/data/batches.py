@@ -15,7 +15,7 @@ from limoe_core.data.negatives import pair_labels
 from limoe_core.data.packing import pack_groups, window_numbers
 from limoe_core.data.pairs import PairSet
 from limoe_core.data.reading import Batches
-from limoe_core.data.shuffles import Shuffles
+from limoe_core.data.shuffles import MixedShuffles, Shuffles
 from limoe_core.tokenizer import Tokenizer
 
 #: Key of the random stream of captions, which must be independent of others of the run.
@@ -40,7 +40,7 @@ class BatchSource:
         self._data = config.data
         self._seed = config.train.seed
         _check(pairs, config.data.batch_size)
-        self._chosen = Shuffles(len(pairs), config.data.batch_size, config.train.seed)
+        self._chosen = _order(pairs, config)
         self._captions = CaptionTable(
             pairs.concepts, tokenizer, config.model.text_length, pairs.caption
         )
@@ -104,6 +104,31 @@ def _check(pairs: PairSet, batch: int) -> None:
             f"all {len(pairs)} pictures of the training data are of one class, {only}, so there is "
             "nothing to tell apart; add pictures of another"
         )
+
+
+def _order(pairs: PairSet, config: Config) -> Shuffles | MixedShuffles:
+    """
+    Raises:
+      ConfigError: one of two parts cannot have its share of a batch.
+    """
+    size, seed, share = config.data.batch_size, config.train.seed, config.data.first_share
+    if not share:
+        return Shuffles(len(pairs), size, seed)
+    if pairs.part is None:
+        raise ConfigError(
+            f"data.first_share is for two sets that are shown together, and {pairs.name} is one; "
+            "leave it out"
+        )
+    parts = [np.flatnonzero(pairs.part == part) for part in (0, 1)]
+    first = round(share * size)
+    places = (first, size - first)
+    for part, count in zip(parts, places, strict=True):
+        if not 0 < count <= len(part):
+            raise ConfigError(
+                f"data.first_share {share:g} asks for {count} pictures of a set that has "
+                f"{len(part):,} in every batch of {size}; choose another share"
+            )
+    return MixedShuffles(parts, places, seed)
 
 
 def training_batches(

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Integer
+from jaxtyping import Integer, Shaped
 
 from limoe_core.config import ConfigError, DataConfig
 from limoe_core.data.labelled import Labelled
-from limoe_core.data.pairs import SIDE, PairSet
+from limoe_core.data.pairs import SIDE, ConceptTable, PairSet
 
 #: Which class names an answer is chosen from: those of all concepts of the data set, or of the
 #: split's own.
@@ -63,9 +63,25 @@ class DataSet(ABC):
         """The builder config that `config.config` stands for on this machine."""
         return config.config
 
+    def strata(self, concepts: ConceptTable) -> Shaped[np.ndarray, " c"] | None:
+        """A kind of each concept, (c,) str, where kinds are of unlike difficulty; None for none."""
+        return None
+
     def label(self, config: DataConfig) -> str:
         """What the set is called in the names of tasks, where it is not the run's own."""
         return self.name
+
+    def style_family(self, style: str) -> str:
+        """What styles that are drawn after one another have in common; by default each is one."""
+        return style
+
+    def base_concept(self, key: str) -> str:
+        """What concepts that differ in next to nothing have in common; by default each is one.
+
+        Args:
+          key: of `ConceptTable.keys`.
+        """
+        return key
 
     def notes(self, config: DataConfig) -> list[str]:
         """What whoever trains on it should know of how it was made, in sentences."""

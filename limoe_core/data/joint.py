@@ -11,22 +11,26 @@ from jaxtyping import Int32, Int64
 
 from limoe_core.config import ConfigError, DataConfig
 from limoe_core.data.dataset import ClassSet, DataSet, Probed, Reported
+from limoe_core.data.kept_back import kept_back
 from limoe_core.data.labelled import Categories
 from limoe_core.data.pairs import SIDE, ConceptTable, PairSet
 from limoe_core.data.stored import JoinedPictures
 from limoe_core.data.texts import TextArray, empty
 
 #: Splits that have the pictures of both sets.
-_SHARED = ("train", "validation")
+_SHARED = ("train", "validation", "validation_style")
 
 
 class JointSet(DataSet):
     """Two sets of pictures of one size, shown together.
 
-    Its splits are `train` and `validation`, which have the pictures of both, and the test splits of
-    each set, called `emoji_test_style` and so on. A concept of one and a concept of the other with
-    the same name in the first language are one concept, with the captions of both. Of a concept
-    that either set withholds, training sees no picture of the other set either.
+    Its splits are `train` and `validation`, which have the pictures of both, `validation_style`,
+    which has drawings of concepts of `train` in styles that it does not show them in (see
+    `limoe_core.data.kept_back`), and the test splits of each set, called `emoji_test_style` and so
+    on. Those have the concepts of that set alone, so that an answer is chosen among its names. In
+    the others, a concept of one and a concept of the other with the same name in the first language
+    are one, with the captions of both. Of a concept that either set withholds, training sees no
+    picture of the other set either.
     """
 
     can_build = True
@@ -51,6 +55,7 @@ class JointSet(DataSet):
         self.tasks: Mapping[str, tuple[ClassSet, ...]] = {
             **{name: self.parts[n].tasks[split] for name, (n, split) in self._splits.items()},
             "validation": ("split", "all"),
+            "validation_style": ("all",),
         }
         self.unseen = tuple(
             name for name, (n, split) in self._splits.items() if split in self.parts[n].unseen
@@ -84,29 +89,37 @@ class JointSet(DataSet):
                 f"no split {split!r}; there are {', '.join((*_SHARED, *self._splits))}"
             )
 
-        def read(number: int, own: str) -> PairSet:
-            part = self.parts[number]
-            return part.load(self._of(part, config), own, side=SIDE, progress=progress)
-
-        kept_back = [
-            [read(number, each) for each in self.withheld if each in part.tasks]
+        withheld = [
+            [
+                self._read(config, number, each, progress)
+                for each in self.withheld
+                if each in part.tasks
+            ]
             for number, part in enumerate(self.parts)
         ]
-        table, *places = merge(*(found[0].concepts for found in kept_back))
+        table, *places = merge(*(found[0].concepts for found in withheld))
         secret = np.zeros(len(table), bool)
-        for found, place in zip(kept_back, places, strict=True):
+        for found, place in zip(withheld, places, strict=True):
             for pairs in found:
                 secret[place[pairs.concept]] = True
+        versions = "-".join(found[0].name.rpartition(":")[2] for found in withheld)
+        name = f"{self.name}/{self.resolve(config)}:{versions}"
         taken = []
         for number, own in [(0, split), (1, split)] if split in _SHARED else [self._splits[split]]:
-            pairs = read(number, own)
+            shows = "train" if own == "validation_style" else own
+            pairs = self._read(config, number, shows, progress)
             concept = places[number][pairs.concept]
             known = secret[concept] if own not in self.withheld else np.zeros(len(pairs), bool)
-            rows = np.flatnonzero(~known)
-            taken.append(_Taken(pairs, rows, concept[rows].astype(np.int32)))
-        versions = "-".join(found[0].name.rpartition(":")[2] for found in kept_back)
+            wanted = ~known
+            if shows == "train":
+                back = kept_back(self.parts[number], pairs)
+                wanted &= back if own == "validation_style" else ~back
+            rows = np.flatnonzero(wanted)
+            if split in self._splits:
+                return replace(pairs.some(rows), name=name, split=split)
+            taken.append(_Taken(pairs, rows, concept[rows].astype(np.int32), number))
         return PairSet(
-            name=f"{self.name}/{self.resolve(config)}:{versions}",
+            name=name,
             split=split,
             pictures=JoinedPictures(
                 [each.pairs.pictures for each in taken], [each.rows for each in taken]
@@ -118,7 +131,13 @@ class JointSet(DataSet):
             damaged={record: why for each in taken for record, why in each.pairs.damaged.items()},
             caption=np.concatenate([each.captions for each in taken]),
             attributions=tuple(one for each in taken for one in each.pairs.attributions),
+            part=np.concatenate([np.full(len(each.rows), each.part, np.int32) for each in taken]),
         )
+
+    def _read(self, config: DataConfig, number: int, split: str, progress: bool) -> PairSet:
+        """A split of one of the sets."""
+        part = self.parts[number]
+        return part.load(self._of(part, config), split, side=SIDE, progress=progress)
 
     def probed(self, config: DataConfig, *, side: int = SIDE, progress: bool = True) -> Probed:
         """Categories, tested on concepts that training never saw."""
@@ -145,6 +164,8 @@ class _Taken:
     """Which of its pictures."""
     concept: Int32[np.ndarray, " n"]
     """Of each, in the joint table."""
+    part: int
+    """Which of the sets."""
 
     @property
     def captions(self) -> np.ndarray:

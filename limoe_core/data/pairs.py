@@ -192,6 +192,9 @@ class PairSet:
     copy: Int32[np.ndarray, " n"] | None = None
     """A number that exact copies of a picture have in common, under whichever concepts they are;
     None where no two pictures are known to be the same."""
+    part: Int32[np.ndarray, " n"] | None = None
+    """Of sets that are shown together: which of them each picture is of, from 0; None where there
+    is but one."""
 
     def __len__(self) -> int:
         return len(self.concept)
@@ -263,6 +266,7 @@ class PairSet:
             concepts=table,
             caption=None if self.caption is None else np.array(read(self.caption, places)),
             copy=None if self.copy is None else self.copy[places],
+            part=None if self.part is None else self.part[places],
         )
 
     def captions(self, at_most: int = TRAINING_CONCEPTS) -> list[str]:

@@ -96,7 +96,8 @@ def check_picture(picture: Any) -> None:
         raise PictureError(f"A picture of {width} × {height} pixels is empty.")
 
 
-def _on_white(picture: Image.Image) -> Image.Image:
+def on_white(picture: Image.Image) -> Image.Image:
+    """An RGBA picture on white; any other as it is."""
     if picture.mode != "RGBA":
         return picture
     white = Image.new("RGBA", picture.size, (*_WHITE, 255))
@@ -110,7 +111,7 @@ def _fit(picture: Image.Image, size: int) -> Image.Image:
     size stays as it is, as the filter would leave it.
     """
     if picture.size == (size, size):
-        return _on_white(picture)
+        return on_white(picture)
     side = max(picture.size)
     wide = picture.width >= picture.height
     return _fit_axis(_fit_axis(picture, wide, side, size), not wide, side, size)
@@ -129,7 +130,7 @@ def _fit_axis(picture: Image.Image, wide: bool, side: int, size: int) -> Image.I
     for first in range(0, other, rows):
         last = min(first + rows, other)
         near = _oriented(0, first, wide)
-        band = _on_white(picture.crop((*near, *_oriented(length, last, wide))))
+        band = on_white(picture.crop((*near, *_oriented(length, last, wide))))
         filled = ImageOps.expand(
             band, (*_oriented(before, 0, wide), *_oriented(after, 0, wide)), fill=_WHITE
         )

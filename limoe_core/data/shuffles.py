@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Int32
+from jaxtyping import Int32, Integer
 
-#: Key of this random stream, which must be independent of others of the run.
-_SHUFFLE = 0x5F1E
+#: Keys of these random streams, which must be independent of others of the run.
+_SHUFFLE, _MIX = 0x5F1E, 0x3A17
 
 
 def shuffle(count: int, seed: int, epoch: int) -> Int32[np.ndarray, " n"]:
@@ -50,3 +51,35 @@ class Shuffles:
         order = self._epoch(epoch)[start : start + self._batch]
         missing = self._batch - len(order)
         return np.concatenate([order, self._epoch(epoch + 1)[:missing]]) if missing else order
+
+
+class MixedShuffles:
+    """Batches in which each of several parts of the pictures has a fixed number of places.
+
+    Every part is shuffled by itself, and has epochs of its own. Within a batch pictures of all
+    parts are mixed, so that every routing group has its share of each.
+    """
+
+    def __init__(
+        self, parts: Sequence[Integer[np.ndarray, " _"]], places: Sequence[int], seed: int
+    ) -> None:
+        """
+        Args:
+          parts: the pictures of each part.
+          places: of each part in a batch; at most as many as it has pictures.
+          seed: the run's seed.
+        """
+        self._parts = [np.asarray(part, np.int32) for part in parts]
+        self._places, self._seed = tuple(places), seed
+        self._shuffles = [
+            Shuffles(len(part), count, seed) for part, count in zip(parts, places, strict=True)
+        ]
+
+    def __getitem__(self, position: int) -> Int32[np.ndarray, " b"]:
+        """The pictures of a batch, counted from 0."""
+        chosen = [
+            part[order[position]] for part, order in zip(self._parts, self._shuffles, strict=True)
+        ]
+        batch = np.concatenate(chosen)
+        np.random.default_rng((self._seed, _MIX, position)).shuffle(batch)
+        return batch

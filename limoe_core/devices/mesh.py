@@ -80,28 +80,57 @@ def make_mesh(shape: MeshShape, devices: list[Any] | None = None) -> Mesh:
     )
 
 
-def parameter_spec(path: tuple[Any, ...], leaf: Any, roles: Roles) -> PartitionSpec:
+def parameter_spec(path: tuple[Any, ...], leaf: Any, roles: Roles, data: int = 1) -> PartitionSpec:
     """Where one array of the parameters, or of the optimizer state about them, lies.
 
-    What has a row for each expert lies along `expert`; everything else is on every device.
+    What has a row for each expert lies along `expert`. Along `data` an array is whole on every
+    device, or cut along its longest axis that can be shared out evenly (ZeRO, arXiv 1910.02054).
+    Vectors stay whole: they are so small that sending them would cost more than keeping them.
+
+    Args:
+      data: devices along `data` that share it out; 1 for none.
     """
     role = roles.of(path)
-    return PartitionSpec(EXPERT) if role and role.by_expert and leaf.ndim else WHOLE
+    if role is None or not leaf.ndim:
+        return WHOLE
+    taken = int(role.by_expert)
+    axes: list[str | None] = [EXPERT] * taken
+    free = [axis for axis in range(taken, leaf.ndim) if leaf.shape[axis] % data == 0]
+    if data > 1 and free and leaf.ndim - taken > 1:
+        longest = max(free, key=lambda axis: leaf.shape[axis])
+        axes += [None] * (longest - taken) + [DATA]
+    return PartitionSpec(*axes)
 
 
-def shardings(tree: Any, mesh: Mesh, roles: Roles) -> Any:
-    """A `NamedSharding` for each array (or shape) of parameters or optimizer state."""
+def shardings(tree: Any, mesh: Mesh, roles: Roles, *, split: bool = False) -> Any:
+    """A `NamedSharding` for each array (or shape) of parameters or optimizer state.
+
+    Args:
+      split: cut along `data`, too: see `parameter_spec`.
+    """
+    data = mesh.shape[DATA] if split else 1
     return jax.tree_util.tree_map_with_path(
-        lambda path, leaf: NamedSharding(mesh, parameter_spec(path, leaf, roles)), tree
+        lambda path, leaf: NamedSharding(mesh, parameter_spec(path, leaf, roles, data)), tree
     )
 
 
-def placed_shapes(tree: Any, mesh: Mesh, roles: Roles) -> Any:
+def placed_shapes(tree: Any, mesh: Mesh, roles: Roles, *, split: bool = False) -> Any:
     """The shapes of `tree` with the shardings they have on `mesh`, to restore a checkpoint to."""
     return jax.tree.map(
         lambda leaf, place: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=place),
         tree,
-        shardings(tree, mesh, roles),
+        shardings(tree, mesh, roles, split=split),
+    )
+
+
+def in_place(tree: Any, roles: Roles, *, split: bool = False) -> Any:
+    """`tree`, laid out as `shardings` says on the mesh that is set; the tree itself without one."""
+    mesh = jax.sharding.get_abstract_mesh()
+    if mesh.empty:
+        return tree
+    data = mesh.shape[DATA] if split else 1
+    return jax.tree_util.tree_map_with_path(
+        lambda path, x: constrain(x, parameter_spec(path, x, roles, data)), tree
     )
 
 

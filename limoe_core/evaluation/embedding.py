@@ -108,6 +108,6 @@ def in_float32(model: LoadedModel) -> LoadedModel:
 
     if model.config.model.dtype == "float32":
         return model
-    settings = dataclasses.replace(model.config.model, dtype="float32")
+    settings = dataclasses.replace(model.config.model, dtype="float32", residual_dtype="float32")
     config = dataclasses.replace(model.config, model=settings)
     return dataclasses.replace(model, config=config, functional=FunctionalModel.of(config))

@@ -13,7 +13,7 @@ from limoe_core.config import ConfigError
 from limoe_core.data.pairs import new_digest, spread
 from limoe_core.evaluation.embedding import Encoder, Progress, embed_pictures, embed_texts, silent
 from limoe_core.evaluation.intervals import retrieval_ranks, target_ranks
-from limoe_core.evaluation.scoring import accuracies, cosines
+from limoe_core.evaluation.scoring import accuracies, cosines, guessing
 
 if TYPE_CHECKING:
     from limoe_core.data.prepared_split import PreparedSplit
@@ -50,12 +50,17 @@ def retrieval_result(
         distinct, first = np.unique(folded[present], return_index=True)
         similarity = cosines(image_embeddings, name_embeddings[language][present[first]])
         to_text, to_image = retrieval_ranks(similarity, folded[concept], distinct)
+        pictures = np.array([np.count_nonzero(folded[concept] == name) for name in distinct])
         found[language] = {
             "texts": len(distinct),
             "image_to_text": accuracies(to_text, concept, seed=seed, ks=RECALL, name="r"),
             "text_to_image": accuracies(
                 to_image, np.arange(len(distinct)), seed=seed, ks=RECALL, name="r"
             ),
+            "chance": {
+                "image_to_text": _chance(np.ones(1, int), len(distinct)),
+                "text_to_image": _chance(pictures, len(concept)),
+            },
         }
     means = {
         way: {
@@ -99,6 +104,12 @@ def caption_retrieval_result(
         "texts": len(image_of_text),
         "image_to_text": accuracies(to_text, pictures, seed=seed, ks=RECALL, name="r"),
         "text_to_image": accuracies(to_image, image_of_text, seed=seed, ks=RECALL, name="r"),
+        "chance": {
+            "image_to_text": _chance(
+                np.bincount(image_of_text, minlength=len(pictures)), len(image_of_text)
+            ),
+            "text_to_image": _chance(np.ones(1, int), len(pictures)),
+        },
     }
     means = {
         way: {f"r{k}": found[way][f"r{k}"]["value"] for k in RECALL}
@@ -110,6 +121,11 @@ def caption_retrieval_result(
         "mean_over_languages": means,
         "languages": {language: found},
     }
+
+
+def _chance(right: Integer[np.ndarray, " q"], candidates: int) -> dict[str, float]:
+    """Recall of a random order of the candidates, of which so many are right for each query."""
+    return {f"r{k}": guessing(right, candidates, k) for k in RECALL}
 
 
 def _ranks_in_blocks(

@@ -40,6 +40,8 @@ class ZeroShot:
     """Their cosine similarities."""
     ceiling: float
     """Expected top-1 of perfect knowledge if the very concept had to be named, not its name."""
+    chance: dict[str, float]
+    """Top-1 and top-5 of guessing: `{"top1", "top5"}`."""
 
 
 def zero_shot(
@@ -63,7 +65,7 @@ def zero_shot(
     Raises:
       ValueError: if a picture's concept is not among the classes.
     """
-    label_of_class, label_of_image = _labels(classes, names, concept_of_image)
+    label_of_class, label_of_image = labels_of(classes, names, concept_of_image)
     keep = min(keep, len(classes))
     ranks, top, cosine = [], [], []
     for start in range(0, max(1, len(label_of_image)), _AT_ONCE):
@@ -81,13 +83,27 @@ def zero_shot(
         ceiling=float(np.mean(1 / namesakes[label_of_image]))
         if len(label_of_image)
         else float("nan"),
+        chance={f"top{k}": guessing(namesakes[label_of_image], len(classes), k) for k in TOP},
     )
 
 
-def _labels(
+def guessing(right: Integer[np.ndarray, " n"], classes: int, k: int) -> float:
+    """Top-k of a random order of the classes, of which so many have each picture's name."""
+    if not len(right):
+        return float("nan")
+    drawn = np.arange(min(k, classes))
+    left = (classes - right[:, None] - drawn).clip(0)
+    return float(np.mean(1 - np.prod(left / (classes - drawn), axis=1)))
+
+
+def labels_of(
     classes: np.ndarray, names: np.ndarray, concept_of_image: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """One number for each distinct name: of every class, and of every picture."""
+    """One number for each distinct name, letter case aside: of every class, and of every picture.
+
+    Raises:
+      ValueError: if a picture's concept is not among the classes.
+    """
     folded = np.array([str(name).casefold() for name in names])
     _, label_of_class = np.unique(folded, return_inverse=True)
     of_concept = dict(zip(np.asarray(classes).tolist(), label_of_class.tolist(), strict=True))
@@ -152,7 +168,8 @@ def zero_shot_result(
       concept: of each picture, for the intervals; None as in `accuracies`.
       groups: what to split the pictures by, such as {"categories": (n,) str}.
 
-    Returns: `{"top1", "top5", "ceiling"}` in the headline language; `"mean_over_languages"`;
+    Returns: `{"top1", "top5", "ceiling", "chance"}` in the headline language;
+      `"mean_over_languages"`;
       `"languages"` and one entry for each of `groups`, each by name with its top-1 and top-5 (in
       groups: in the headline language, `"mean_over_languages"` beside it, and `"n"`).
     """
@@ -163,6 +180,7 @@ def zero_shot_result(
         "headline_language": headline,
         **accuracies(ranks[headline], concept, seed=seed),
         "ceiling": by_language[headline].ceiling,
+        "chance": by_language[headline].chance,
         "mean_over_languages": accuracies(stacked, concept, seed=seed),
         "languages": {
             language: accuracies(ranks[language], concept, seed=seed) | {"ceiling": answer.ceiling}

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from jaxtyping import Shaped
 
 from limoe_core.config import DataConfig
 from limoe_core.data.identity import MAY_LEAK, Recorded, data_of, difference, short
@@ -17,6 +18,7 @@ from limoe_core.data.source import load_pairs, make_ready
 from limoe_core.evaluation.embedding import Encoder, Progress, embed_pictures, silent
 from limoe_core.evaluation.known_sets import evaluate_known
 from limoe_core.evaluation.linear_probe import evaluate_linear_probe
+from limoe_core.evaluation.neighbours import can_be_asked, nearest_pictures
 from limoe_core.evaluation.retrieval import retrieval_result
 from limoe_core.evaluation.zero_shot import NameEmbeddings, classify
 from limoe_core.runs.predictions import Predictions
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from limoe_core.data.pairs import PairSet
     from limoe_core.inference import LoadedModel
     from limoe_core.runs import Run
+    from limoe_core.runs.experts import ExpertRecord
 
 #: Pictures with captions that are compared with each other's; of more, so many are taken.
 MOST_CAPTIONED = 20_000
@@ -52,6 +55,7 @@ class Asker:
     of other content under the same name has a name with its config and version. See `compare`."""
     _names: NameEmbeddings | None = None
     _keys: list[str] = field(default_factory=list)
+    _train: PairSet | None = None
 
     def known(self, known: PreparedSet, data: DataConfig, parts: Sequence[Part]) -> Found:
         """A data set known by its name."""
@@ -95,10 +99,29 @@ class Asker:
             pairs,
             self._names,
             chosen.class_sets(split),
+            strata=chosen.strata(pairs.concepts),
+            labelled=self._labelled(pairs),
             label=f"{self.set_name}_{_safe(split)}" if self.set_name else _safe(split),
             seed=self.seed,
             progress=self.progress,
         )
+
+    def experts(self) -> ExpertRecord:
+        """What the experts do, on pairs of the run's own splits."""
+        from limoe_core.evaluation.experts import measure_experts
+
+        return measure_experts(
+            self.model, self.data, self.side, seed=self.seed, progress=self.progress
+        )
+
+    def _labelled(self, pairs: PairSet) -> PairSet | None:
+        """Training's pictures, if they show every concept of a split in memory."""
+        if pairs.concepts.digest:
+            return None
+        if self._train is None:
+            self._train = load_pairs(self.data, "train", progress=self.bars, side=self.side)
+        known = len(self._train.concepts) == len(pairs.concepts)
+        return self._train if known and can_be_asked(pairs, self._train) else None
 
     def compare(self) -> None:
         """Compares the data set with what the run was trained on, before anything is computed.
@@ -130,6 +153,8 @@ def evaluate_split(
     names: NameEmbeddings,
     class_sets: Sequence[str] = ("all",),
     *,
+    strata: Shaped[np.ndarray, " c"] | None = None,
+    labelled: PairSet | None = None,
     label: str | None = None,
     seed: int = 0,
     progress: Progress = silent,
@@ -138,6 +163,10 @@ def evaluate_split(
 
     Tasks are called `zero_shot_<label>` for the first of `class_sets`, `zero_shot_<label>_all` or
     `_split` for the others, and `retrieval_<label>`; the label is the split's name by default.
+
+    Args:
+      strata: of each concept of the table, to split results by.
+      labelled: pictures of all of the split's concepts, for baselines that need no model.
     """
     label = label or pairs.split
     pictures = embed_pictures(
@@ -152,7 +181,12 @@ def evaluate_split(
     for place, class_set in enumerate(class_sets):
         task = f"zero_shot_{label}" + (f"_{class_set}" if place else "")
         classes = np.unique(pairs.concept) if class_set == "split" else None
-        result, answers[task] = classify(pictures, pairs, names, classes, seed=seed)
+        result, answers[task] = classify(pictures, pairs, names, classes, seed=seed, strata=strata)
+        if labelled is not None and class_set == "all":
+            language = result["headline_language"]
+            result["nearest_picture"] = nearest_pictures(
+                pairs, labelled, language, seed=seed, progress=progress
+            )
         results[task] = {**common, "classes": class_set, **result}
     table = pairs.concepts
     results[f"retrieval_{label}"] = {

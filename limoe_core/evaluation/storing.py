@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from limoe_core.runs import Predictions, Run, RunError
+
+if TYPE_CHECKING:
+    from limoe_core.runs.experts import ExpertRecord
 
 #: What must be the same for one result to take the place of another, besides its data.
 _SETTINGS = ("split", "classes", "seed")
@@ -63,6 +66,42 @@ def store(
             "stay; --replace puts the new ones in their place"
         )
     return told
+
+
+def store_experts(run: Run, record: ExpertRecord, *, replace: bool = False) -> list[str]:
+    """Stores what the experts of a step do, as `store` does with results.
+
+    Returns:
+      a sentence if it was not stored.
+    """
+    step = record.step
+    if run.has("experts", step) and not replace:
+        try:
+            same = _question(run.experts(step)) == _question(record)
+        except RunError:
+            same = True  # what cannot be read is not worth keeping
+        if not same:
+            return [
+                f"{run.name} keeps its record of the experts at step {step}, which was made with "
+                "other data or settings; --replace puts the new one in its place"
+            ]
+        if run.is_shipped:
+            return [
+                f"{run.name} ships with its record of the experts at step {step}, so it stays; "
+                "--replace puts the new one in its place"
+            ]
+    try:
+        run.save_experts(record)
+    except OSError as error:
+        return [f"the record of the experts is not stored in {run.path}: {error.strerror or error}"]
+    except RunError as error:
+        return [f"the record of the experts is not stored in {run.path}: {error}"]
+    return []
+
+
+def _question(record: ExpertRecord) -> tuple[Any, ...]:
+    told = record.told
+    return (told["data"], told["splits"], told["seed"], told["group"], told["capacity_factor"])
 
 
 def _same_question(earlier: Any, result: Mapping[str, Any]) -> bool:

@@ -8,6 +8,8 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
+from limoe_core.trace import MODALITIES
+
 
 def tables(report: Mapping[str, Any]) -> Iterator[Table]:
     """Tables of zero-shot accuracy, of retrieval and of linear probes; a column for each task.
@@ -25,6 +27,8 @@ def tables(report: Mapping[str, Any]) -> Iterator[Table]:
                 by_data.setdefault(result["data"], {})[task] = result
         for data, results in by_data.items():
             yield draw(f"{report['run']}, step {report['step']}, {data}", results)
+    if "experts" in report:
+        yield _experts(f"{report['run']}, step {report['step']}", report["experts"])
 
 
 def percent(estimate: Mapping[str, float]) -> str:
@@ -65,6 +69,12 @@ def _zero_shot(title: str, results: Mapping[str, Any]) -> Table:
     language = values[0]["headline_language"]
     row(f"top-1 {language}", (percent(r["top1"]) for r in values))
     row(f"top-5 {language}", (percent(r["top5"]) for r in values))
+    if all("chance" in r for r in values):
+        row("  guessing", (f"{100 * r['chance']['top1']:.1f}" for r in values))
+    for features, called in (("pixels", "pixels"), ("hog_colour", "HOG, colour")):
+        if any("nearest_picture" in r for r in values):
+            found = (r.get("nearest_picture", {}).get(features) for r in values)
+            row(f"  nearest: {called}", (percent(f["top1"]) if f else "" for f in found))
     if all("prompt_ensemble" in r for r in values):
         row("  ensemble", (percent(r["prompt_ensemble"]["top1"]) for r in values))
     row("  ceiling", (f"{100 * r['ceiling']:.1f}" for r in values), last=True)
@@ -86,6 +96,9 @@ def _retrieval(title: str, results: Mapping[str, Any]) -> Table:
         for k in (1, 5, 10):
             name = f"{way.replace('_', ' ')} R@{k}"
             table.add_row(name, *(percent(r[way][f"r{k}"]) for r in values))
+            if all("chance" in r for r in values):
+                found = (f"{100 * r['chance'][way][f'r{k}']:.1f}" for r in values)
+                table.add_row("  guessing", *found)
     return table
 
 
@@ -97,4 +110,29 @@ def _linear_probe(title: str, results: Mapping[str, Any]) -> Table:
     table.add_row("examples of each class", *(f"{r['shots']}" for r in values))
     table.add_row("draws", *(f"{r['draws']}" for r in values), end_section=True)
     table.add_row("top-1", *(percent(r["top1"]) for r in values))
+    table.add_row("  guessing", *(f"{100 / r['ways']:.1f}" for r in values))
+    return table
+
+
+def _experts(title: str, record: Mapping[str, Any]) -> Table:
+    splits = ", ".join(f"{n:,} of {name}" for name, n in record["splits"].items())
+    table = Table(
+        title=f"Experts: {title}, {record['data']}",
+        caption=f"{record['pairs']:,} pairs ({splits}), {record['group']} at a time at training's "
+        "capacity; intervals, nulls and baselines: the dashboard's Experts page",
+        box=box.SIMPLE,
+        padding=(0, 1, 0, 0),
+    )
+    for name in ("block", "modality", "dropped", "entropy of a token, nats", "largest share"):
+        table.add_column(name, justify="left" if name == "modality" else "right")
+    for layer in record["layers"]:
+        for modality in MODALITIES:
+            found = layer[modality]
+            table.add_row(
+                str(layer["layer"]),
+                modality,
+                f"{found['dropped']:.1%}",
+                f"{found['token_entropy']:.3f}",
+                f"{found['largest_share']:.1%}",
+            )
     return table

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float, Integer
+from jaxtyping import Float, Integer, Shaped
 
 from limoe_core.evaluation.embedding import (
     Encoder,
@@ -56,6 +56,7 @@ def classify(
     *,
     seed: int = 0,
     independent: bool = False,
+    strata: Shaped[np.ndarray, " c"] | None = None,
 ) -> tuple[dict[str, Any], Predictions]:
     """Zero-shot classification of a split's pictures by names in each language.
 
@@ -65,6 +66,7 @@ def classify(
     Args:
       pictures: `embed_pictures` of the split.
       classes: indices of the concepts to choose from; None for all of the data set.
+      strata: of each concept of the table, to split results by; see `DataSet.strata`.
       independent: whether intervals take each picture as a trial of its own, as where the classes
         are all that there are, instead of resampling concepts.
     """
@@ -88,6 +90,7 @@ def classify(
         for group, values in (
             ("categories", np.asarray(pairs.category)),
             ("styles", np.asarray(pairs.style)),
+            ("strata", np.zeros(0, str) if strata is None else strata[pairs.concept]),
         )
         if np.any(values != "")
     }

@@ -43,14 +43,18 @@ def load_loss(
     noisy_logits: Float[Array, "n E"],
     top_k: int,
     valid: Bool[Array, " n"],
+    deviation: float | None = None,
 ) -> Float[Array, ""]:
     """Squared coefficient of variation of a smooth count of tokens per expert (V-MoE, A.2).
 
     An expert's load is the summed chance that it would be among the k best, were its noise of
-    standard deviation 1/E drawn again: `1 − Φ((η_k − logit) / σ)`, with η_k the token's k-th
+    standard deviation σ drawn again: `1 − Φ((η_k − logit) / σ)`, with η_k the token's k-th
     largest noisy logit.
+
+    Args:
+      deviation: σ, that of the noise in training; None for 1/E.
     """
-    return _squared_variation(load(logits, noisy_logits, top_k, valid))
+    return _squared_variation(load(logits, noisy_logits, top_k, valid, deviation))
 
 
 def load(
@@ -58,6 +62,7 @@ def load(
     noisy_logits: Float[Array, "n E"],
     top_k: int,
     valid: Bool[Array, " n"],
+    deviation: float | None = None,
 ) -> Float[Array, " E"]:
     """The smooth count of tokens per expert that `load_loss` balances."""
     logits = logits.astype(jnp.float32)
@@ -71,8 +76,9 @@ def load(
         threshold = jnp.sum(jnp.where(largest, noisy_logits, 0.0), axis=-1, keepdims=True)
     else:
         threshold = jax.lax.top_k(noisy_logits, top_k)[0][:, -1:]
-    # 1 − Φ(z) = Φ(−z), which keeps its precision in the tail; 1/σ = E.
-    chance = jax.scipy.stats.norm.cdf((logits - threshold) * experts)
+    sharpness = experts if deviation is None else 1 / deviation
+    # 1 − Φ(z) = Φ(−z), which keeps its precision in the tail.
+    chance = jax.scipy.stats.norm.cdf((logits - threshold) * sharpness)
     return jnp.sum(jnp.where(valid[:, None], chance, 0.0), axis=0)
 
 
@@ -80,7 +86,7 @@ def loads(group: RoutedTokens) -> Float[Array, " E"]:
     """Chances to be among the chosen, over both modalities."""
     routing = group.routing
     top_k = routing.assignment.expert.shape[-1]
-    return load(routing.logits, routing.noisy_logits, top_k, group.valid)
+    return load(routing.logits, routing.noisy_logits, top_k, group.valid, group.deviation)
 
 
 # ---- z-loss

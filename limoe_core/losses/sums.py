@@ -29,6 +29,8 @@ class RoutedTokens:
     """False for padding, which is in no sum."""
     modality: Int[Array, " n"]
     """0 for image tokens, 1 for text tokens."""
+    deviation: float | None = None
+    """Standard deviation of the noise on the router's logits; None where there is none."""
 
     @functools.cached_property
     def probs(self) -> Float[Array, "n E"]:

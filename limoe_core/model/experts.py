@@ -15,12 +15,17 @@ from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
+from jax.ad_checkpoint import checkpoint_name
 from jax.sharding import PartitionSpec
 from jaxtyping import Array, Float, Int
 
 from limoe_core.devices.mesh import EXPERT, constrain
+from limoe_core.model.activation import gelu
 
 Carry = TypeVar("Carry")
+
+#: Name of what a rematerialised block may keep: see `ModelConfig.remat`.
+PRODUCT = "expert product"
 
 
 class ExpertWeights(NamedTuple):
@@ -36,8 +41,9 @@ def in_buffers(sent: Float[Array, "E C d"], weights: ExpertWeights) -> Float[Arr
     """Every expert's MLP on its buffer."""
     # Where experts are spread over devices, tokens travel to theirs here, and back below.
     sent = constrain(sent, PartitionSpec(EXPERT))
-    hidden = jnp.einsum("ecd,edh->ech", sent, weights.w_in) + weights.b_in[:, None]
-    out = jnp.einsum("ech,ehd->ecd", jax.nn.gelu(hidden), weights.w_out)
+    hidden = checkpoint_name(jnp.einsum("ecd,edh->ech", sent, weights.w_in), PRODUCT)
+    active = gelu(hidden + weights.b_in[:, None])
+    out = checkpoint_name(jnp.einsum("ech,ehd->ecd", active, weights.w_out), PRODUCT)
     return constrain(out + weights.b_out[:, None], PartitionSpec(EXPERT))
 
 

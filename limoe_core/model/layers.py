@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
 from limoe_core.config import ModelConfig
+from limoe_core.devices.mesh import WHOLE, constrain
+from limoe_core.model.activation import gelu
 from limoe_core.roles import MATRIX, VECTOR, Role
 
 
@@ -27,9 +31,18 @@ def linear(
         use_bias=use_bias,
         dtype=jnp.dtype(dtype),
         rngs=rngs,
+        dot_general=_with_whole_kernel,
         kernel_metadata={"role": role},
         bias_metadata={"role": VECTOR},
     )
+
+
+def _with_whole_kernel(x: Array, kernel: Array, *arguments: Any, **options: Any) -> Array:
+    """Where parameters are cut along `data`, each device collects a kernel when it needs it.
+
+    After its cast, so that half of the bytes are sent in bfloat16.
+    """
+    return jax.lax.dot_general(x, constrain(kernel, WHOLE), *arguments, **options)
 
 
 def layer_norm(width: int, *, rngs: nnx.Rngs) -> nnx.LayerNorm:
@@ -46,4 +59,4 @@ class MLP(nnx.Module):
         self.w_out = linear(hidden, config.width, dtype=config.dtype, rngs=rngs)
 
     def __call__(self, x: Float[Array, "n d"]) -> Float[Array, "n d"]:
-        return self.w_out(jax.nn.gelu(self.w_in(x)))
+        return self.w_out(gelu(self.w_in(x)))

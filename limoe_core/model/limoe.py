@@ -19,6 +19,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from limoe_core.config import LossConfig, ModelConfig
 from limoe_core.model.block import Block
+from limoe_core.model.experts import PRODUCT
 from limoe_core.model.layers import layer_norm, linear
 from limoe_core.model.layout import Layout
 from limoe_core.model.moe import MoE, Routing
@@ -137,6 +138,13 @@ class LIMoE(nnx.Module):
         image_tokens = self._embed_images(images, patches)
         text_tokens = self._embed_texts(texts, layout)
         x = jnp.concatenate([image_tokens.reshape(-1, config.width), text_tokens])
+        x = x.astype(config.residual_dtype)
+
+        kind = None
+        if config.router == "hash":
+            places = jnp.broadcast_to(jnp.arange(seen), (len(images), seen))
+            places = (places if patches is None else patches).reshape(-1)
+            kind = jnp.concatenate([places, config.patches + texts.reshape(-1)[layout.source]])
 
         routings: list[Routing] = []
         hidden: list[Array] = []
@@ -153,6 +161,7 @@ class LIMoE(nnx.Module):
                 batch_priority=batch_priority,
                 noise=None if noise is None else jax.random.fold_in(noise, index),
                 intervention=here,
+                kind=kind,
             )
             if routing is not None and router_input is not None:
                 routings.append(routing)
@@ -195,13 +204,24 @@ class LIMoE(nnx.Module):
         )
 
 
-def _run(block: Block, x: Array, *, remat: bool, **options: Any) -> tuple[Any, Any, Any]:
-    """The block on x; with `remat`, what is inside is computed again in the backward pass."""
+#: What a block keeps for the backward pass, by `ModelConfig.remat`. Products of experts have an
+#: axis that counts them, as those of attention do, and go by their name.
+_KEPT: dict[str, Any] = {
+    "dots": jax.checkpoint_policies.save_from_both_policies(
+        jax.checkpoint_policies.dots_with_no_batch_dims_saveable,
+        jax.checkpoint_policies.save_only_these_names(PRODUCT),
+    ),
+    "full": jax.checkpoint_policies.nothing_saveable,
+}
+
+
+def _run(block: Block, x: Array, *, remat: str, **options: Any) -> tuple[Any, Any, Any]:
+    """The block on x, with as much computed again in the backward pass as `remat` says."""
 
     def run(block: Block, x: Array) -> tuple[Any, Any, Any]:
         return block(x, **options)
 
-    return (nnx.remat(run) if remat else run)(block, x)
+    return (run if remat == "none" else nnx.remat(run, policy=_KEPT[remat]))(block, x)
 
 
 def _unit(x: Float[Array, "b e"]) -> Float[Array, "b e"]:

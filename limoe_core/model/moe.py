@@ -7,9 +7,11 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from jax.sharding import PartitionSpec
 from jaxtyping import Array, Bool, Float, Int
 
 from limoe_core.config import ModelConfig
+from limoe_core.devices.mesh import EXPERT, constrain
 from limoe_core.model.assignment import Assignment, assign_choices, capacity, capacity_of
 from limoe_core.model.dispatch import Dispatch
 from limoe_core.model.experts import ExpertWeights
@@ -70,6 +72,7 @@ class MoE(nnx.Module):
         batch_priority: bool,
         noise: jax.Array | None = None,
         intervention: Intervention | None = None,
+        kind: Int[Array, " n"] | None = None,
     ) -> tuple[Float[Array, "n d"], Routing]:
         """The layer's output, to be added to the residual, and what the router decided.
 
@@ -81,9 +84,10 @@ class MoE(nnx.Module):
           batch_priority: see `assign`.
           noise: key of the training noise; None for no noise.
           intervention: one layer's, without the leading axis.
+          kind: see `Router`.
         """
         config = self.config
-        decision = self._router(x, modality, noise, intervention)
+        decision = self._router(x, modality, noise, intervention, kind)
         slots, room = self._room(valid, capacity_factor)
         priority = decision.priority if batch_priority else None
         assignment, queues = assign_choices(decision.choice, priority, valid, config.experts, room)
@@ -114,6 +118,7 @@ class MoE(nnx.Module):
         return slots, capacity_of(jnp.sum(valid), config.top_k, factor, config.experts, slots)
 
     def _expert_weights(self) -> ExpertWeights:
-        """In the arithmetic that the experts run in."""
+        """In the arithmetic that the experts run in; whole along `data`, as linear layers' are."""
         parameters = (self.w_in, self.b_in, self.w_out, self.b_out)
-        return ExpertWeights(*(w[...].astype(self.config.dtype) for w in parameters))
+        cast = (w[...].astype(self.config.dtype) for w in parameters)
+        return ExpertWeights(*(constrain(w, PartitionSpec(EXPERT)) for w in cast))

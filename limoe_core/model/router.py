@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
@@ -62,6 +64,7 @@ class Router(NamedTuple):
         modality: Int[Array, " n"],
         noise: jax.Array | None = None,
         intervention: Intervention | None = None,
+        kind: Int[Array, " n"] | None = None,
     ) -> Decision:
         """
         Args:
@@ -70,13 +73,14 @@ class Router(NamedTuple):
             intervention look at it.
           noise: key of the training noise; None for no noise.
           intervention: one layer's, without the leading axis.
+          kind: what `hash` looks at and nothing else: places of patches, then pieces of text.
         """
         config = self.config
         # In float32 whatever the rest runs in.
         logits = x.astype(jnp.float32) @ self.weights
         noisy = logits
         if noise is not None:
-            deviation = config.router_noise / config.experts
+            deviation = config.router_deviation
             noisy = noisy + deviation * jax.random.normal(noise, logits.shape, jnp.float32)
         if intervention is not None:
             noisy = noisy + intervention.bias[modality]
@@ -85,24 +89,50 @@ class Router(NamedTuple):
         if self.balance is not None:
             # An expert that an intervention switched off stays so, whatever its bias.
             scores = jnp.where(jnp.isneginf(noisy), -jnp.inf, gates + self.balance[modality])
+        if config.router == "hash":
+            scores = jnp.where(jnp.isneginf(noisy), -jnp.inf, self._by_hash(kind))
         forced = None if intervention is None else intervention.forced
         if forced is not None:
             scores = jnp.where(forced[:, None] == jnp.arange(config.experts), jnp.inf, scores)
         choice, priority = choose(scores, config.top_k)
         gate = weight = jnp.take_along_axis(gates, choice, axis=-1)
-        if self.balance is not None or forced is not None:
+        if config.router == "hash":
+            gate = weight = jnp.full_like(gate, 1 / config.top_k)
+        if self.balance is not None or forced is not None or config.router == "hash":
             priority = jax.lax.stop_gradient(gate[:, 0])
         if intervention is not None:
             silent = jnp.take_along_axis(intervention.silence[modality], choice, axis=-1)
             weight = jnp.where(silent, 0.0, weight)
         return Decision(logits, noisy, choice, priority, gate, weight)
 
+    def _by_hash(self, kind: Int[Array, " n"] | None) -> Float[Array, "n E"]:
+        """Scores that are highest, 0, for the expert of a token's kind, then for the next ones."""
+        if kind is None:
+            raise ValueError("a router by hash needs the kind of every token")
+        config = self.config
+        own = jnp.asarray(hashed_experts(config.patches, config.vocab_size, config.experts))[kind]
+        return -((jnp.arange(config.experts) - own[:, None]) % config.experts).astype(jnp.float32)
+
+
+@functools.lru_cache
+def hashed_experts(patches: int, pieces: int, experts: int) -> Int[np.ndarray, " kinds"]:
+    """The expert of every place in a picture and of every piece of text, the same in every run.
+
+    Drawn at random, and as even as may be: no expert has more than one place, or piece, more than
+    another.
+    """
+    rng = np.random.default_rng(0)
+    drawn = [rng.permutation(count) % experts for count in (patches, pieces)]
+    return np.concatenate(drawn).astype(np.int32)
+
 
 def router_weights(config: ModelConfig, rngs: nnx.Rngs) -> nnx.Param:
-    """Fresh router weights (d, E), which a frozen router keeps."""
+    """Fresh router weights (d, E), which a frozen router keeps; zeros where it goes by hash."""
     small = jax.nn.initializers.normal(0.02)
     values = small(rngs.params(), (config.width, config.experts), jnp.float32)
-    return nnx.Param(values, role=FROZEN if config.router == "frozen" else WEIGHT)
+    if config.router == "hash":
+        values = jnp.zeros_like(values)
+    return nnx.Param(values, role=WEIGHT if config.router == "learned" else FROZEN)
 
 
 def balancing_bias(config: ModelConfig) -> nnx.Param | None:

@@ -46,8 +46,15 @@ def compile_step(config: Config, shape: MeshShape) -> Any:
     step = make_train_step(functional, optimizer, config, patches=patches)
     everywhere = NamedSharding(mesh, WHOLE)
     state = TrainState(
-        placed_shapes(functional.shapes, mesh, functional.roles),
-        placed_shapes(jax.eval_shape(optimizer.init, functional.shapes), mesh, functional.roles),
+        placed_shapes(
+            functional.shapes, mesh, functional.roles, split=config.train.shards_parameters
+        ),
+        placed_shapes(
+            jax.eval_shape(optimizer.init, functional.shapes),
+            mesh,
+            functional.roles,
+            split=config.train.shards_optimizer,
+        ),
         _Shape((), jnp.int32, sharding=everywhere),
     )
     groups = config.train.groups
@@ -67,7 +74,7 @@ def compile_step(config: Config, shape: MeshShape) -> Any:
         _Shape((groups, pictures, 2 + captions), jnp.int32, sharding=here),
     )
     with jax.set_mesh(mesh):
-        return step.lower(state, batch).compile()  # type: ignore[attr-defined]
+        return step.func.lower(state, batch, **step.keywords).compile()  # type: ignore[attr-defined]
 
 
 def compiled_cost(config: Config, shape: MeshShape) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""The cost of a training step, counted from a config: parameters, memory, FLOPs, bytes.
+"""Parameters, tokens and FLOPs of a training step, counted from a config.
 
 Only matrix products count as FLOPs, a multiply and an add each. Nothing is allocated or run.
 `limoe_core.plan` prints these, and can hold them against what XLA says of the compiled step.
@@ -9,15 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import jax
-import numpy as np
 
-from limoe_core.config import Config, ModelConfig
-from limoe_core.devices.mesh import MeshShape
+from limoe_core.config import Config
 from limoe_core.model.functional import FunctionalModel
 
 #: A backward pass makes two products for each of the forward pass: for the input and the weight.
 _BACKWARD = 2
-_FLOAT32 = 4
 
 
 @dataclass(frozen=True)
@@ -98,107 +95,9 @@ def forward_flops(config: Config, tokens: Tokens, *, padding: bool = True) -> fl
 def step_flops(config: Config, tokens: Tokens, *, padding: bool = True) -> float:
     """FLOPs of a training step over all devices: forward, backward, and what is computed twice."""
     forward = forward_flops(config, tokens, padding=padding)
-    again = (config.train.micro_batches > 1) + config.model.remat
-    return forward * (1 + _BACKWARD + again)
+    return forward * (1 + _BACKWARD + forwards_again(config))
 
 
-@dataclass(frozen=True)
-class Memory:
-    """Bytes on one device."""
-
-    parameters: float
-    gradients: float
-    optimizer: float
-    activations: float
-    similarities: float
-    """The contrastive loss's matrix and its slope."""
-
-    @property
-    def total(self) -> float:
-        return (
-            self.parameters + self.gradients + self.optimizer + self.activations + self.similarities
-        )
-
-
-def memory(config: Config, mesh: MeshShape, tokens: Tokens) -> Memory:
-    """Memory of a device at the end of a forward pass, when it holds most."""
-    parameters = Parameters.of(config)
-    here = parameters.total - parameters.experts + parameters.experts / mesh.expert
-    # AdamW keeps two float32 numbers a parameter; Muon one for the matrices that it turns.
-    states = 1.0 if config.optimizer.name == "muon" else 2.0
-    micro = config.train.micro_batches
-    n = tokens.total / mesh.devices / micro
-    batch = config.data.batch_size
-    rows = config.loss.contrastive_block or batch
-    captions = config.data.captions_per_image
-    return Memory(
-        parameters=here * _FLOAT32,
-        gradients=here * _FLOAT32,
-        optimizer=here * states * _FLOAT32,
-        activations=n * activation_bytes(config.model, tokens, batch),
-        similarities=2 * _FLOAT32 * captions * rows * batch / mesh.devices,
-    )
-
-
-def activation_bytes(model: ModelConfig, tokens: Tokens, batch: int) -> float:
-    """Bytes that a token leaves behind for the backward pass, over all blocks.
-
-    With rematerialisation the input of every block, and one block's inside at a time; without, the
-    inside of all. Inside of a block: norms, queries, keys and values, attention weights, and the
-    MLP's hidden layer before and after its nonlinearity.
-    """
-    size = np.dtype(np.float32).itemsize if model.dtype == "float32" else 2
-    d = model.width
-    seen = tokens.image / batch
-    rest = 2 * d + 3 * d + d + 2 * d + 2 * model.heads * seen
-    dense = size * (rest + 2 * model.mlp_dim)
-    special = rest + 2 * model.expert_hidden
-    if model.experts:
-        slots = model.top_k * model.capacity_factor
-        special = rest + slots * (2 * d + 2 * model.expert_hidden) + 2 * model.shared_dim
-    special *= size
-    number = len(model.expert_blocks)
-    if model.remat:
-        return size * d * model.layers + max(dense, special if number else 0.0)
-    return (model.layers - number) * dense + number * special
-
-
-@dataclass(frozen=True)
-class Traffic:
-    """Bytes that one device moves in a step."""
-
-    memory: float
-    """To and from its own memory, at least: parameters, gradients, optimizer and activations."""
-    experts: float
-    """Tokens that travel to their experts and back, forward and backward."""
-    gradients: float
-    """Gradients that are summed over the devices that hold the same parameters."""
-    embeddings: float
-    """Embeddings that every device collects for the contrastive loss."""
-
-
-def traffic(config: Config, mesh: MeshShape, tokens: Tokens) -> Traffic:
-    """Bytes that a step moves, counted for ring collectives."""
-    model = config.model
-    parameters = Parameters.of(config)
-    held = memory(config, mesh, tokens)
-    size = _FLOAT32 if model.dtype == "float32" else 2
-    n = tokens.total / mesh.devices
-    away = (mesh.expert - 1) / mesh.expert
-    places = n * model.top_k * model.capacity_factor * len(model.moe_layers)
-    dense = parameters.total - parameters.experts
-
-    def summed(numbers: float, devices: int) -> float:
-        return 2 * numbers * _FLOAT32 * (devices - 1) / devices
-
-    rows = config.data.batch_size * (1 + config.data.captions_per_image)
-    passes = 3 + model.remat
-    return Traffic(
-        memory=held.parameters * passes
-        + held.gradients * 2
-        + held.optimizer * 2
-        + held.activations * 2 * config.train.micro_batches,
-        experts=4 * places * model.width * size * away,
-        gradients=summed(dense, mesh.devices) + summed(parameters.experts / mesh.expert, mesh.data),
-        embeddings=rows * model.embed_dim * _FLOAT32 * (mesh.devices - 1) / mesh.devices,
-    )
+def forwards_again(config: Config) -> int:
+    """Forward passes of a step beyond the first; `dots` computes no product with weights again."""
+    return (config.train.micro_batches > 1) + (config.model.remat == "full")

@@ -22,18 +22,19 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from limoe_core import places
+from limoe_core import confined, places
 from limoe_core.config import Config, ConfigError
 from limoe_core.confined import ANYWHERE
 from limoe_core.files import replacing, write_json
-from limoe_core.locks import AlreadyLockedError, locked
-from limoe_core.runs import evaluations, metrics, predictions, probes
+from limoe_core.locks import AlreadyLockedError, is_held, locked
+from limoe_core.runs import evaluations, experts, metrics, predictions, probes, progress
 from limoe_core.runs.files import (
     CAUSAL,
     CONFIG,
     EVALUATING,
     EVALUATIONS,
     EVENTS,
+    EXPERTS,
     METRICS,
     MOST_CONFIG,
     MOST_TOKENIZER,
@@ -42,12 +43,14 @@ from limoe_core.runs.files import (
     PICTURES,
     PREDICTIONS,
     PROBES,
+    PROGRESS,
     RUN_FORMAT,
     STEPS,
     TOKENIZER,
     TRAINED_FORMAT,
     TRAINING,
     RunError,
+    as_damage,
     cut_measurements,
     is_there,
     opened,
@@ -62,7 +65,9 @@ if TYPE_CHECKING:
     from jaxtyping import UInt8
 
     from limoe_core.runs.checkpoints import StepStore, Tree
+    from limoe_core.runs.experts import ExpertRecord
     from limoe_core.runs.predictions import Predictions
+    from limoe_core.runs.progress import Progress
     from limoe_core.tokenizer import Tokenizer
     from limoe_core.trace import RoutingTrace
 
@@ -73,11 +78,13 @@ Part = Literal[
     "config",
     "tokenizer",
     "metrics",
+    "progress",
     "evaluations",
     "predictions",
     "parameters",
     "probe",
     "probe pictures",
+    "experts",
     "causal",
     "events",
 ]
@@ -307,7 +314,7 @@ class Run:
         """File or folder of a part, whether it is there or not.
 
         Args:
-          step: for `parameters`, `probe` and `predictions`, which are kept by step.
+          step: for `parameters`, `probe`, `experts` and `predictions`, which are kept by step.
           task: for `predictions`, which are kept by task as well.
         """
         match part:
@@ -317,6 +324,8 @@ class Run:
                 return self.path / TOKENIZER
             case "metrics":
                 return self.path / METRICS
+            case "progress":
+                return self.path / PROGRESS
             case "evaluations":
                 return self.path / EVALUATIONS
             case "predictions":
@@ -327,6 +336,8 @@ class Run:
                 return probes.path(self.path / PROBES, _given(step, part))
             case "probe pictures":
                 return self.path / PROBES / PICTURES
+            case "experts":
+                return experts.path(self.path / EXPERTS, _given(step, part))
             case "causal":
                 return self.path / CAUSAL
             case "events":
@@ -416,6 +427,14 @@ class Run:
         """
         return metrics.read(self.path_of("metrics"), self.within)
 
+    def newest_metrics(self) -> dict[str, Any] | None:
+        """The newest line of a training step, read from the log's end; None if there is none.
+
+        Raises:
+          RunError: metrics.jsonl is there and cannot be read.
+        """
+        return metrics.newest(self.path_of("metrics"), self.within)
+
     def truncate_metrics(self, step: int) -> None:
         """Forgets all that belongs to later steps than `step`, to go on from there.
 
@@ -432,7 +451,9 @@ class Run:
                 evaluations.keep_until(self.path_of("evaluations"), step)
         for later in (n for n in self.probe_steps() if n > step):
             self.path_of("probe", later).unlink()
-        for folder in (PROBES, PREDICTIONS, CAUSAL):
+        for later in (n for n in self.expert_steps() if n > step):
+            self.path_of("experts", later).unlink()
+        for folder in (PROBES, PREDICTIONS, EXPERTS, CAUSAL):
             for leftover in (self.path / folder).glob(".*"):  # of a writer that was killed
                 leftover.unlink()
         if self.has("metrics"):
@@ -509,6 +530,33 @@ class Run:
                 "choose another name"
             ) from None
 
+    def in_training(self) -> bool | None:
+        """Whether a process trains this run now; None where this machine cannot know.
+
+        It asks for the lock that the trainer holds, which goes with the process, however it ends.
+        The lock of another machine is seen through some network file systems and not through
+        others, and a copy of a run has none.
+        """
+        path = self.path / TRAINING
+        if not is_there(path):
+            return None
+        try:
+            with opened(path, most=MOST_CONFIG, within=self.within) as file:
+                held = is_held(file.fileno())
+        except (RunError, OSError):
+            return None
+        said = self.progress()
+        elsewhere = said is not None and said.host != progress.this_host()
+        return None if not held and elsewhere else held
+
+    def progress(self) -> Progress | None:
+        """What training said last of what it does; None if it said nothing that can be used."""
+        return progress.read(self.path_of("progress"), self.within)
+
+    def save_progress(self, now: Progress) -> None:
+        """Says what training does from now on."""
+        progress.write(self.path_of("progress"), now)
+
     # ---- probes
 
     def probe_steps(self) -> list[int]:
@@ -567,6 +615,41 @@ class Run:
         path.parent.mkdir(exist_ok=True)
         with replacing(path) as temporary:
             np.savez_compressed(temporary, pictures=pictures)
+
+    # ---- experts on many pairs
+
+    def expert_steps(self) -> list[int]:
+        """Steps whose experts `evaluate --experts` measured, in rising order.
+
+        Raises:
+          RunError: the folder may not be read.
+        """
+        return experts.steps(self.path / EXPERTS, self.within)
+
+    def experts(self, step: int) -> ExpertRecord:
+        """What the experts of a step do, on a thousand pairs.
+
+        Raises:
+          RunError: it was not measured, the record is damaged, or not of this run's model.
+        """
+        if not self.has("experts", step):
+            have = ", ".join(map(str, self.expert_steps())) or "none"
+            raise RunError(
+                f"the experts of {self.path} at step {step} are not measured (measured: {have}); "
+                "python -m limoe_core.evaluate --experts does so"
+            )
+        return experts.read(self.path_of("experts", step), self.config.model, self.within)
+
+    def save_experts(self, record: ExpertRecord) -> None:
+        """Writes or replaces the record of its step.
+
+        Raises:
+          RunError: the folder of records is a link that leads out of the run.
+        """
+        path = self.path_of("experts", record.step)
+        with as_damage(path):
+            confined.real(path.parent, self.path)
+        experts.write(path, record)
 
     # ---- tokenizer
 

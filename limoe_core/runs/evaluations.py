@@ -119,7 +119,12 @@ def _zero_shot(result: _Table) -> None:
     _accuracy(result.table("mean_over_languages"))
     for language in result.tables("languages"):
         _accuracy(language)
-    for groups in ("categories", "styles"):
+    if "chance" in result.values:
+        for k in ("top1", "top5"):
+            result.table("chance").share(k)
+    for features in result.tables("nearest_picture", needed=False):
+        _accuracy(features)
+    for groups in ("categories", "styles", "strata"):
         for group in result.tables(groups, needed=False):
             group.count("n")
             _accuracy(group)
@@ -147,6 +152,8 @@ def _retrieval(result: _Table) -> None:
                 if not re.fullmatch(r"r[0-9]{1,4}", name):
                     raise _Wrong(f"{name[:40]!r} is no recall")
                 recalls.estimate(name)
+                if "chance" in language.values:
+                    language.table("chance").table(way).share(name)
 
 
 @dataclass(frozen=True)

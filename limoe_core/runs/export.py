@@ -49,7 +49,7 @@ def export_params(
 
 
 def export_records(run: Run, shipped: Run) -> None:
-    """Copies metrics, probe traces and their pictures, as far as `run` has them, to `shipped`.
+    """Copies metrics, probe traces, their pictures and experts' records, as far as they are there.
 
     Evaluations do not go along: what ships is evaluated itself, at its own precision.
     """
@@ -57,6 +57,9 @@ def export_records(run: Run, shipped: Run) -> None:
     _copy(run, shipped, run.path_of("probe pictures"))
     for step in run.probe_steps():
         shipped.save_probe(step, run.probe(step))
+    for step in run.expert_steps():
+        if step in shipped.steps():
+            shipped.save_experts(run.experts(step))
 
 
 def _copy(run: Run, shipped: Run, file: Path) -> None:

@@ -5,11 +5,13 @@ Only `limoe_core.runs` spells these names; everyone else asks a `Run`.
     <run>/config.json         settings, data set, seed, package versions
           tokenizer.model     text to ids for this model
           metrics.jsonl       one line a logged step
+          progress.json       what training is doing (`limoe_core.runs.progress`)
           evaluations.json    {task: {step: result}}
           predictions/        single answers of an evaluation (`limoe_core.runs.predictions`)
           steps/<n>/          parameters, optimizer, input position (`limoe_core.runs.checkpoints`)
           probes/<n>.npz      RoutingTrace of a fixed set of validation pairs at step n
           probes/pictures.npz the pictures of those pairs
+          experts/<n>.npz     the experts of step n on many pairs (`limoe_core.runs.experts`)
           probes/<n>/         RoutingTraces of another model, in parts of some pairs each
           causal/             measurements of causal specialisation (`analysis.causal`)
           tensorboard/        event files, where they were asked for
@@ -41,6 +43,7 @@ TRAINED_FORMAT = 1
 CONFIG = "config.json"
 TOKENIZER = "tokenizer.model"
 METRICS = "metrics.jsonl"
+PROGRESS = "progress.json"
 EVALUATIONS = "evaluations.json"
 PREDICTIONS = "predictions"
 STEPS = "steps"
@@ -48,6 +51,7 @@ STEPS = "steps"
 PARAMS, OPTIMIZER, INPUT = "params", "opt_state", "input"
 PROBES = "probes"
 PICTURES = "pictures.npz"
+EXPERTS = "experts"
 CAUSAL = "causal"
 EVENTS = "tensorboard"
 #: Held by the process that records traces of another model in the run.

@@ -30,7 +30,7 @@ def joined(traces: Iterable[Any]) -> dict[str, Any]:
         if has != names or trace.meta.keys() != first.meta.keys():
             raise TraceError(f"joined: trace {place} has not the same arrays as the first")
     shift = np.cumsum([0, *(trace.num_pairs for trace in listed)])
-    fields: dict[str, Any] = {"probs": None, "gate": None}
+    fields: dict[str, Any] = {"probs": None, "gate": None}  # which have no default
     for name in names:
         axis = 1 if getattr(first, name).ndim == 3 else 0
         fields[name] = np.concatenate([getattr(trace, name) for trace in listed], axis)

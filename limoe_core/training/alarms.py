@@ -9,11 +9,11 @@ from typing import Any
 #: A loss this many times as high as where it began, or as that of guessing, will not come back.
 _DIVERGED = 3.0
 #: An expert with more than this share of a modality has taken it over.
-_TAKEN_OVER = 0.95
+TAKEN_OVER = 0.95
 #: An expert with less than this share of every modality is dead.
-_DEAD = 0.001
+DEAD = 0.001
 #: Logged lines in a row before either is said.
-_PATIENCE = 20
+PATIENCE = 20
 
 
 class Watch:
@@ -39,7 +39,7 @@ class Watch:
           routers: as in a line of metrics: `layer`, and `share` by modality.
         """
         self._streaks = {sign: self._streaks.get(sign, 0) + 1 for sign in _signs(routers)}
-        return [sentence for sentence, times in self._streaks.items() if times == _PATIENCE]
+        return [sentence for sentence, times in self._streaks.items() if times == PATIENCE]
 
 
 def _signs(routers: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -50,15 +50,15 @@ def _signs(routers: Sequence[Mapping[str, Any]]) -> Iterator[str]:
             continue
         for name, values in modalities.items():
             most = max(range(len(values)), key=values.__getitem__)
-            if values[most] > _TAKEN_OVER and len(values) > 1:
+            if values[most] > TAKEN_OVER and len(values) > 1:
                 yield (
-                    f"{where}: expert {most} takes over {_TAKEN_OVER:.0%} of all {name} tokens, so "
+                    f"{where}: expert {most} takes over {TAKEN_OVER:.0%} of all {name} tokens, so "
                     f"its router has collapsed for {name}s; a larger --loss.global-entropy-{name} "
                     "or --loss.importance may help"
                 )
         for expert, shares in enumerate(zip(*modalities.values(), strict=True)):
-            if max(shares) < _DEAD:
+            if max(shares) < DEAD:
                 yield (
-                    f"{where}: expert {expert} gets under {_DEAD:.1%} of the tokens of any "
+                    f"{where}: expert {expert} gets under {DEAD:.1%} of the tokens of any "
                     "modality, so it is dead; a larger --loss.importance or --loss.load may help"
                 )

@@ -115,7 +115,9 @@ class Initial:
             made = transferred(trained, fresh, self.source.model, config.model, descent)
             return functional.within_bounds(made)
 
-        places = shardings(functional.shapes, mesh, functional.roles)
+        places = shardings(
+            functional.shapes, mesh, functional.roles, split=config.train.shards_parameters
+        )
         return jax.jit(make, out_shardings=places)(self.params)
 
 

@@ -19,6 +19,7 @@ from limoe_core.devices.host import keep_freed_memory
 from limoe_core.model.functional import FunctionalModel
 from limoe_core.runs import Run
 from limoe_core.runs.checkpoints import StepStore
+from limoe_core.training.announcer import Announcer
 from limoe_core.training.compile_times import CompileTimes
 from limoe_core.training.errors import explained_loss_of_workers, explained_write_errors
 from limoe_core.training.observer import Observer
@@ -89,7 +90,11 @@ def train(
     # One process holds the run for all of them.
     held = run.held_for_training() if processes.is_first() else nullcontext()
     with explained_write_errors(run), explained_loss_of_workers(run), held, closing(batches):
-        with run.checkpoints(keep=keep, keep_period=keep_period) as store:
+        announcer = Announcer(run, max(run.steps(), default=0), writes=processes.is_first())
+        with (
+            announcer.until_the_end(),
+            run.checkpoints(keep=keep, keep_period=keep_period) as store,
+        ):
             state = start_or_restore(run, store, functional, batches, devices, start.initial)
             observer = Observer(run, functional, tokenizer, start.splits["validation"], devices)
             del start  # and with it the trained parameters that the first ones were made of
@@ -104,6 +109,7 @@ def train(
                 config,
                 devices,
                 stopping,
+                announcer,
             )
     return run
 
@@ -118,13 +124,14 @@ def loop(
     config: Config,
     mesh: Mesh,
     termination: Termination,
+    announcer: Announcer,
 ) -> None:
     """Step after step to the end, with what is due after each of them."""
     steps = config.train.steps
     start = int(state.step)
     step_of = StepFunctions(functional, config)
     times = CompileTimes(config, mesh)
-    with TrainProgress(observer.run.name, start, steps) as progress:
+    with TrainProgress(observer.run.name, start, steps, announcer) as progress:
         if start == 0:
             observer.look(state, 0, progress)
         termination.saving = store.is_saving

@@ -21,12 +21,17 @@ Mask = Callable[[Any], Any]
 
 
 def learning_rate(config: OptimizerConfig, steps: int) -> optax.Schedule:
-    """Learning rate by step: linear warm-up, then cosine to 0, or 1/√step with a cool-down to 0."""
+    """Learning rate by the number of updates made before.
+
+    Linear warm-up, whose first update has a rate already; then cosine to 0, or 1/√step with a
+    cool-down to 0.
+    """
     warmup = min(config.warmup_steps, max(steps - 1, 1))
     peak = config.learning_rate
+    first = peak / (warmup + 1)
     if config.schedule == "cosine":
-        return optax.warmup_cosine_decay_schedule(0.0, peak, max(warmup, 1), max(steps, 2))
-    rise = optax.linear_schedule(0.0, peak, max(warmup, 1))
+        return optax.warmup_cosine_decay_schedule(first, peak, max(warmup, 1), max(steps, 2))
+    rise = optax.linear_schedule(first, peak, max(warmup, 1))
     cooldown = min(config.cooldown_steps, steps - warmup)
     start = steps - cooldown
 

@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+if TYPE_CHECKING:
+    from limoe_core.training.announcer import Announcer
 
 
 class TrainProgress:
     """A bar with loss and pairs per second; plain lines now and then where there is no terminal."""
 
-    def __init__(self, name: str, start: int, steps: int) -> None:
+    def __init__(
+        self, name: str, start: int, steps: int, announcer: Announcer | None = None
+    ) -> None:
+        """
+        Args:
+          start: steps done.
+          steps: steps in all.
+          announcer: says the same in the run, for readers elsewhere.
+        """
+        self._announcer = announcer
         self._console = Console(stderr=True)
         self._bar = Progress(
             TextColumn("{task.description}"),
@@ -38,6 +50,8 @@ class TrainProgress:
         now = time.perf_counter()
         speed = (step - self._last_step) * batch_size / max(now - self._last_time, 1e-9)
         self._last_step, self._last_time = step, now
+        if self._announcer is not None:
+            self._announcer.stepped(step)
         state = f"loss {loss:.3f}  {speed:,.0f} pairs/s"
         self._bar.update(self._task, completed=step, state=state)
         if not self._console.is_terminal and (now - self._last_line > 30 or step == self._steps):
@@ -47,6 +61,8 @@ class TrainProgress:
 
     def compiling(self, step: int, last: float | None) -> None:
         """Say that the step is compiled first, and how many seconds that took the last time."""
+        if self._announcer is not None:
+            self._announcer.say("compiling", step - 1, expected=last)
         state = "compiling"
         if last is not None and last >= 1:
             state += f", {last:,.0f} s the last time"
@@ -69,7 +85,8 @@ class TrainProgress:
     def paused(self) -> Iterator[None]:
         """Time spent here does not count as training time."""
         before = time.perf_counter()
-        yield
+        with nullcontext() if self._announcer is None else self._announcer.looking():
+            yield
         self._last_time += time.perf_counter() - before
 
     def __enter__(self) -> Self:

@@ -21,7 +21,8 @@ MAY_CHANGE = frozenset(
         # Where the content is the same:
         *("data.dir", "data.class_names", "data.damaged"),
         *("data.path", "data.image_column", "data.text_column", "data.workers"),
-        *("model.remat", "model.expert_layout", "loss.contrastive_block"),
+        *("model.remat", "model.attention", "model.expert_layout"),
+        *("loss.contrastive_block", "train.shard"),
     }
 )
 

@@ -40,10 +40,11 @@ def start_or_restore(
     opt_shapes = jax.eval_shape(optimizer.init, shapes)
     if not steps:
         if initial is None:
-            params = initial_params(config, config.train.seed, shardings(shapes, mesh, roles))
+            places = shardings(shapes, mesh, roles, split=config.train.shards_parameters)
+            params = initial_params(config, config.train.seed, places)
         else:
             params = initial.parameters(config, run.tokenizer(), mesh)
-        places = shardings(opt_shapes, mesh, roles)
+        places = shardings(opt_shapes, mesh, roles, split=config.train.shards_optimizer)
         opt_state = jax.jit(optimizer.init, out_shardings=places)(params)
         if initial is not None:
             # What processes send each other while they save must not meet what is computed.
@@ -51,8 +52,8 @@ def start_or_restore(
             store.save(0, params, opt_state, batches.get_state())
         return TrainState(params, opt_state, _everywhere(0, mesh))
     targets = {
-        "params": placed_shapes(shapes, mesh, roles),
-        "opt_state": placed_shapes(opt_shapes, mesh, roles),
+        "params": placed_shapes(shapes, mesh, roles, split=config.train.shards_parameters),
+        "opt_state": placed_shapes(opt_shapes, mesh, roles, split=config.train.shards_optimizer),
     }
     restored = store.restore_all(steps[-1], targets)
     batches.set_state(restored["input"])

@@ -14,18 +14,18 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
-from jaxtyping import Array, Float, Int, UInt8
+from jaxtyping import Array, Float, Int, UInt8, UInt32
 
 from limoe_core import losses
 from limoe_core.config import Config
 from limoe_core.data.augment import augment, plain
-from limoe_core.devices.mesh import WHOLE, constrain, parameter_spec
+from limoe_core.devices.mesh import WHOLE, constrain, in_place
 from limoe_core.losses.router import AUXILIARY_SUMS
 from limoe_core.losses.sums import RoutedTokens, RouterSums, choices
 from limoe_core.model.dispatch import works_in_segments
 from limoe_core.model.functional import FunctionalModel, Params
-from limoe_core.roles import Roles
 from limoe_core.training.router_metrics import STATISTIC_SUMS, router_statistics
 
 #: What a step needs of every router: for the losses, the log and the balancing of experts.
@@ -76,37 +76,56 @@ def make_train_step(
 
     All randomness comes from the run's seed, the step's number and the routing group's, so a
     resumed run repeats it, and so does one that is cut up otherwise.
+
+    The seed's key is an argument of what is compiled, the keyword `seed` of the partial function
+    that is returned, so that runs which differ in their seed alone share it.
     """
 
     @functools.partial(jax.jit, donate_argnums=0)
-    def train_step(state: TrainState, batch: Batch) -> tuple[TrainState, dict[str, Any]]:
-        gradients, metrics = loss_and_gradients(functional, config, patches, state, batch)
+    def train_step(
+        state: TrainState, batch: Batch, seed: UInt32[Array, " words"]
+    ) -> tuple[TrainState, dict[str, Any]]:
+        gradients, metrics = loss_and_gradients(functional, config, patches, state, batch, seed)
+        # Each device updates what it has the optimizer's state of, and then gives it to the others.
+        gradients = in_place(gradients, functional.roles, split=config.train.shards_optimizer)
         updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
         params = functional.after_update(params, metrics.pop("choices"))
         metrics["gradient_norm"] = optax.global_norm(gradients)
-        after = _in_place(TrainState(params, opt_state, state.step + 1), functional.roles)
+        # Where it was before the step, so that its memory can be used again.
+        after = TrainState(
+            in_place(params, functional.roles, split=config.train.shards_parameters),
+            in_place(opt_state, functional.roles, split=config.train.shards_optimizer),
+            constrain(state.step + 1, WHOLE),
+        )
         return after, jax.tree.map(lambda x: constrain(x, WHOLE), metrics)
 
-    return train_step
+    return functools.partial(train_step, seed=_seed(config))
 
 
-def _in_place(state: TrainState, roles: Roles) -> TrainState:
-    """The state where it was before the step, so that its memory can be used again."""
-    return jax.tree_util.tree_map_with_path(
-        lambda path, x: constrain(x, parameter_spec(path, x, roles)), state
-    )
+def _seed(config: Config) -> UInt32[np.ndarray, " words"]:
+    """The run's random key as numbers, which every process of a run may hand over."""
+    return np.asarray(jax.random.key_data(jax.random.key(config.train.seed)))
 
 
 def loss_and_gradients(
-    functional: FunctionalModel, config: Config, patches: int, state: TrainState, batch: Batch
+    functional: FunctionalModel,
+    config: Config,
+    patches: int,
+    state: TrainState,
+    batch: Batch,
+    seed: UInt32[Array, " words"] | None = None,
 ) -> tuple[Params, dict[str, Any]]:
     """Gradients of the loss over the whole batch, and what is logged of it.
 
     Beside the log: `choices`, how often each modality's tokens chose each expert, (2, E) per MoE
     layer.
+
+    Args:
+      seed: numbers of the run's random key; None for the one in the settings.
     """
-    key = jax.random.fold_in(jax.random.key(config.train.seed), state.step)
+    seed = jnp.asarray(_seed(config)) if seed is None else seed
+    key = jax.random.fold_in(jax.random.wrap_key_data(seed), state.step)
     groups = batch.pictures.shape[0]
     keys = jax.vmap(lambda group: jax.random.fold_in(key, group))(jnp.arange(groups))
     forward = functools.partial(_forward, functional, config, patches)
@@ -186,8 +205,9 @@ def _of_group(
         windows=group.windows,
         noise=noise_key,
     )
+    deviation = config.model.router_deviation or None
     sums = [
-        RouterSums.of(RoutedTokens(routing, output.valid, output.modality), _ROUTER_SUMS)
+        RouterSums.of(RoutedTokens(routing, output.valid, output.modality, deviation), _ROUTER_SUMS)
         for routing in output.routings
     ]
     texts = output.text_embeddings.reshape(pictures, captions, -1)

@@ -15,53 +15,22 @@ import pytest
 
 import analysis
 from analysis import causal
-from analysis.causal import pair_losses
 from limoe_core import losses
 from limoe_core.config import Config
+from limoe_core.evaluation.causal import pair_losses
 from limoe_core.inference import LoadedModel
-from limoe_core.model.functional import FunctionalModel, initial_params
-from limoe_core.presets import preset
 from limoe_core.runs import Run
-
-TEXTS = ["red apple", "cat", "a dog", "коты", "りんご", "sun and moon"]
-
-
-class ByteTokenizer:
-    """Every byte of the text is a token; enough for a model that knows nothing."""
-
-    def encode(self, texts, length):
-        rows = np.zeros((len(texts), length), np.int32)
-        for row, text in enumerate(texts):
-            ids = self.encode_one(text, length).ids
-            rows[row, : len(ids)] = ids
-        return rows
-
-    def encode_one(self, text, length):
-        ids = [byte + 3 for byte in text.encode()][:length]
-
-        class Encoded:
-            pass
-
-        encoded = Encoded()
-        encoded.ids, encoded.pieces, encoded.cut = ids, [f"<0x{i - 3:02X}>" for i in ids], ""
-        return encoded
+from tests.analysis.random_model import TEXTS, random_model, random_pictures
 
 
 @pytest.fixture(scope="module")
 def model():
-    config = preset("debug")
-    params = initial_params(config, seed=1)
-    # Sharper routers and stronger experts, so that switching one off can be felt.
-    for block in params["blocks"].values():
-        block["mlp"]["router"] = 20.0 * block["mlp"]["router"]
-        block["mlp"]["w_out"] = 5.0 * block["mlp"]["w_out"]
-    return LoadedModel(config, FunctionalModel.of(config), params, ByteTokenizer(), step=0)
+    return random_model()
 
 
 @pytest.fixture(scope="module")
 def pictures():
-    rng = np.random.default_rng(0)
-    return [rng.integers(256, size=(32, 32, 3), dtype=np.uint8) for _ in TEXTS]
+    return random_pictures()
 
 
 def loss(model, images, texts):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
@@ -12,7 +13,14 @@ from hypothesis.extra import numpy as hnp
 from sklearn.metrics import adjusted_mutual_info_score
 
 import analysis
-from analysis.nulls import AdjustedInformation, exchanged_units, labels_of_other_pairs
+from analysis.agreement import ami
+from analysis.nulls import (
+    AdjustedInformation,
+    exchanged_units,
+    labels_of_other_pairs,
+    table,
+    tables_with_other_labels,
+)
 
 LABELS = hnp.arrays(np.int64, st.integers(2, 60), elements=st.integers(0, 9))
 
@@ -20,7 +28,8 @@ LABELS = hnp.arrays(np.int64, st.integers(2, 60), elements=st.integers(0, 9))
 @given(LABELS, st.data())
 def test_adjusted_information_agrees_with_scikit_learn(labels, data):
     other = data.draw(hnp.arrays(np.int64, len(labels), elements=st.integers(0, 5)))
-    found = AdjustedInformation(other)(labels)
+    both = table(labels, other, 10, 6)
+    found = AdjustedInformation(both.sum(axis=0))(both)
     if min(len(set(labels)), len(set(other))) == 1:
         assert found == 0  # where scikit-learn calls two constants alike
     else:
@@ -39,6 +48,28 @@ def test_each_pair_takes_the_labels_of_one_other(lengths, seed):
             mine = found[pair == taker]
             given_by = lengths[pair[mine[0]]]
             assert len(set(mine)) == min(lengths[taker], given_by)
+
+
+@given(st.integers(0, 2**32))
+def test_whole_units_are_exchanged_as_their_tokens_are(seed):
+    """Labels that all tokens of a unit share: the fast way gives tables of the same kind."""
+    rng = np.random.default_rng(seed)
+    unit = np.repeat(np.arange(6), rng.integers(1, 5, size=6))
+    of_unit = rng.integers(3, size=6)
+    chosen = rng.integers(4, size=(2, len(unit)))
+    counts = [[np.bincount(row[unit == u], minlength=4) for u in range(6)] for row in chosen]
+    possible = np.array(counts)
+    for found in tables_with_other_labels(of_unit[unit], unit, chosen, 4, 5, seed):
+        assert found.sum() == 2 * len(unit)
+        np.testing.assert_array_equal(found.sum(axis=1), possible.sum(axis=1))
+        # Each label has as many units as before: a sum of so many rows of the layers' counts.
+        sizes = np.bincount(of_unit, minlength=int(of_unit.max()) + 1)
+        for label, size in enumerate(sizes):
+            sums = {
+                tuple(possible[:, list(some)].sum(axis=1).reshape(-1))
+                for some in itertools.combinations(range(6), size)
+            }
+            assert tuple(found[:, label].reshape(-1)) in sums
 
 
 def sorted_by_pair(trace, seed: int):
@@ -78,11 +109,10 @@ def test_the_null_of_a_category_is_of_other_concepts(trace_of):
     expert = np.broadcast_to(chosen[None, :, None], trace.expert.shape).astype(np.int16)
     trace = dataclasses.replace(trace, expert=expert)
     image = trace.modality == 0
-    agreement = AdjustedInformation(chosen[image])
     values, shares = [], []
     for _ in range(200):
         category = rng.permutation(np.arange(12) % 3)[trace.pair // 4][image]
-        values.append(agreement(category))
+        values.append(ami(chosen[image], category))
         shares.append(np.mean(chosen[image][category == 0] == 1))
     frame = analysis.agreement_with_labels(trace, samples=40)
     row = frame[(frame["modality"] == "image") & (frame["label"] == "category")].iloc[0]

@@ -156,38 +156,17 @@ def test_saturation_is_a_share_of_the_choices_made(trace: RoutingTrace) -> None:
 
 
 def test_experts_that_are_chosen_together(trace: RoutingTrace) -> None:
+    frame = analysis.coactivation(trace, samples=0).set_index(["layer", "modality"])
     for layer, number in enumerate(trace.layers):
-        frame = analysis.co_activation(trace, int(number), "image")
-        met: Counter[tuple[int, int]] = Counter()
-        alone: Counter[int] = Counter()
-        pairs: dict[tuple[int, int], set[int]] = {}
-        tokens = 0
-        for token, chosen in _choices(trace, layer, "image"):
-            tokens += 1
-            alone.update(chosen)
-            for i, one in enumerate(chosen):
-                for other in chosen[i + 1 :]:
-                    two = (min(one, other), max(one, other))
-                    met[two] += 1
-                    pairs.setdefault(two, set()).add(int(trace.pair[token]))
-        chance = {(i, j): alone[i] * alone[j] for i in alone for j in alone if i < j}
-        scale = sum(met.values()) / sum(chance.values())
-        found = {(r["expert"], r["other"]): r for r in frame.to_dict("records")}
-        assert found.keys() == met.keys()
-        for two, row in found.items():
-            assert row["tokens"] == met[two] and row["pairs"] == len(pairs[two])
-            assert row["share"] == pytest.approx(met[two] / tokens)
-            assert row["expected"] == pytest.approx(scale * chance[two] / tokens)
-            assert row["lift"] == pytest.approx(row["share"] / row["expected"])
-        assert (frame["expected"] * tokens).sum() <= sum(met.values()) + 1e-9
-
-
-def test_together_needs_several_choices(trace: RoutingTrace) -> None:
-    single = dataclasses.replace(
-        trace, expert=trace.expert[..., :1], gate=None, dropped=trace.dropped[..., :1]
-    )
-    with pytest.raises(AnalysisError, match="one expert each"):
-        analysis.co_activation(single, 1, "text")
+        for modality in MODALITIES:
+            met: Counter[tuple[int, int]] = Counter()
+            for _, chosen in _choices(trace, layer, modality):
+                met.update((one, other) for one in chosen for other in chosen if one < other)
+            rows = frame.loc[(number, modality)]
+            found = {
+                (row["expert"], row["other"]): row["together"] for row in rows.to_dict("records")
+            }
+            assert {two: n for two, n in found.items() if n} == dict(met)
 
 
 def test_places_of_unlike_grids_are_laid_over_one(trace: RoutingTrace) -> None:

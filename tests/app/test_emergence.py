@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 import analysis
-from app.views.emergence.history import Progress, history
+from app.server.status import Status
+from app.views.emergence.history import history
 from limoe_core.runs.directory import Run
 from tests.app.one_page import figures, open_page, said
 
@@ -84,23 +85,21 @@ def test_a_run_in_training_is_followed_by_itself(
     runs_folder: Path, tmp_path: Path, age: float, on: bool
 ) -> None:
     shutil.copytree(runs_folder / "small", tmp_path / "small")
+    (tmp_path / "small" / "probes" / "20.npz").unlink()
     line = {"step": 19, "loss": 1.0, "time": time.time() - age}
     (tmp_path / "small" / "metrics.jsonl").write_text(json.dumps(line) + "\n")
     page = open_page("emergence", tmp_path)
-    assert page.toggle(key="live").value is on
-    progress = Progress.of(Run.open(tmp_path / "small"))
-    assert progress is not None
-    assert progress.growing is on
+    assert [toggle.value for toggle in page.toggle if toggle.key == "live"] == [True] * on
+    assert Status.of(Run.open(tmp_path / "small")).growing is on
 
 
 def test_a_run_that_reached_its_end_is_not_followed(runs_folder: Path, tmp_path: Path) -> None:
     shutil.copytree(runs_folder / "small", tmp_path / "small")
     line = {"step": 20, "loss": 1.0, "time": time.time()}
     (tmp_path / "small" / "metrics.jsonl").write_text(json.dumps(line) + "\n")
-    progress = Progress.of(Run.open(tmp_path / "small"))
-    assert progress is not None
-    assert not progress.growing
-    assert "finished" in progress.sentence
+    status = Status.of(Run.open(tmp_path / "small"))
+    assert not status.growing
+    assert "finished" in status.sentence
 
 
 def test_a_damaged_probe_is_said_and_left_out(runs_folder: Path, tmp_path: Path) -> None:

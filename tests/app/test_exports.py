@@ -132,6 +132,7 @@ VIEWS: dict[str, list[dict[str, str]]] = {
         {"view": "preferences", "by": "position"},
         {"view": "paths", "tokens": "text"},
     ],
+    "interventions": [{}, {"change": "4.2.text.forced~2.0.both.silenced", "capacity": "half"}],
     "emergence": [{}, {"axis": "linear", "layer": "2"}],
     "zero_shot": [
         *({"show": view} for view in ZERO_SHOT),
@@ -155,7 +156,9 @@ def test_every_page_is_among_the_views() -> None:
         pytest.param(
             module,
             address,
-            marks=[pytest.mark.training] if "sceptic" in address.values() else [],
+            marks=[pytest.mark.training]
+            if module == "interventions" or "sceptic" in address.values()
+            else [],
         )
         for module, addresses in VIEWS.items()
         for address in addresses
@@ -185,6 +188,18 @@ def test_causal_specialisation(runs_folder: Path, exports: list[Export]) -> None
     check(page, exports)
     exports.clear()
     check(open_page("experts", runs_folder, run="small", view="causal"), exports)  # now from disk
+
+
+@pytest.mark.training
+def test_effects_of_a_change_and_routes_of_a_token(
+    runs_folder: Path, exports: list[Export]
+) -> None:
+    jobs.board.cache_clear()
+    page = open_page("interventions", runs_folder, run="small", change="2.1.both.off")
+    page = next(each for each in page.button if each.label == "Measure").click().run()
+    exports.clear()
+    page = next(each for each in page.button if each.label == "Try them").click().run()
+    check(page, exports, least=5)
 
 
 def test_two_runs_side_by_side(runs_folder: Path, tmp_path: Path, exports: list[Export]) -> None:

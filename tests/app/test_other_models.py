@@ -42,7 +42,7 @@ def test_routing_shows_the_recorded_pairs(folder: Path, run: str) -> None:
     assert ("gate" in data) == (run == "whole")
 
 
-VIEWS = ("modalities", "closely", "preferences", "paths", "sceptic")
+VIEWS = ("modalities", "closely", "preferences", "paths", "causal", "sceptic")
 
 
 @pytest.mark.parametrize("view", VIEWS)
@@ -52,7 +52,7 @@ def test_experts_show_what_the_traces_hold(folder: Path, run: str, view: str) ->
     assert not page.exception and not page.error
     words = _said(page)
     assert "org/a-model, traces of step 0" in words
-    assert "at most" not in words and "no capacity" in words
+    assert "tokens per expert" not in words and "no capacity" in words
     assert "9 tokens of other kinds are not counted" in words
     if view == "modalities":
         assert "by design" in words
@@ -73,3 +73,10 @@ def test_zero_shot_says_that_there_is_no_model(folder: Path, show: str) -> None:
     page = open_page("zero_shot", folder, run="whole", show=show)
     assert not page.exception and not page.error
     assert "traces of org/a-model, not the model" in _said(page)
+
+
+@pytest.mark.parametrize("page", ["interventions", "training", "embeddings"])
+def test_pages_that_need_the_model_say_so(folder: Path, page: str) -> None:
+    shown = open_page(page, folder, run="whole")
+    assert not shown.exception and not shown.error
+    assert "traces of org/a-model, not the model" in _said(shown)

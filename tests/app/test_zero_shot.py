@@ -16,7 +16,7 @@ from analysis.picture_sets import picture_set
 from analysis.recipes import constant, record
 from app.parts.messages import plain
 from app.parts.texts import change_note
-from app.views.zero_shot.accuracy import is_twin
+from app.parts.twins import is_twin
 from app.views.zero_shot.labels import MOST, Labels, cut_note, read_template
 from app.views.zero_shot.pool import Pool, of_set, on_white, spread, valid_id
 from app.views.zero_shot.tasks import in_order

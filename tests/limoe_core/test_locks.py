@@ -6,11 +6,12 @@ import errno
 import subprocess
 import sys
 import textwrap
+import threading
 from pathlib import Path
 
 import pytest
 
-from limoe_core.locks import AlreadyLockedError, locked
+from limoe_core.locks import AlreadyLockedError, is_held, locked
 
 HOLD = """
     import sys
@@ -105,3 +106,35 @@ def test_a_folder_that_is_missing_is_not_made(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), locked(tmp_path / "gone" / "lock"):
         pass
     assert not (tmp_path / "gone").exists()
+
+
+def test_asking_whether_a_lock_is_held_takes_no_lock(
+    tmp_path: Path, holder: subprocess.Popen[str]
+) -> None:
+    with (tmp_path / "lock").open("rb") as file:
+        assert is_held(file.fileno()) is True
+        holder.kill()
+        holder.wait()
+        assert is_held(file.fileno()) is False
+        with locked(tmp_path / "lock", wait=False):
+            assert is_held(file.fileno()) is True
+
+
+def test_one_who_asks_all_the_time_keeps_nobody_out(tmp_path: Path) -> None:
+    (tmp_path / "lock").touch()
+    done = threading.Event()
+
+    def ask() -> None:
+        with (tmp_path / "lock").open("rb") as file:
+            while not done.is_set():
+                is_held(file.fileno())
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    try:
+        for _ in range(20):
+            with locked(tmp_path / "lock", wait=False):
+                pass
+    finally:
+        done.set()
+        asking.join()

@@ -44,6 +44,7 @@ class Products(NamedTuple):
         assert "convolution" not in text, "a product that is not counted here"
         found = _DOT.findall(text)
         assert len(found) == text.count("stablehlo.dot_general"), "a product that is not read"
+        assert all(left == right for *_, left, right in found), "a product of two types"
         full = [set(precision) == {"HIGHEST"} for *precision, _, _ in found]
         float32 = [set(types) == {"f32"} for *_, left, right in found for types in [(left, right)]]
         assert all(f for f, e in zip(float32, full, strict=True) if e), "a full product of bfloat16"
@@ -109,7 +110,7 @@ def of_forward(functional: FunctionalModel, model: ModelConfig) -> Products:
                 "bfloat16",
                 optimizer="muon",
                 block=4,
-                remat=True,
+                remat="full",
                 shared_dim=16,
                 expert_layout="segments",
             )

@@ -12,7 +12,9 @@ from analysis import figures as drawn
 from analysis.recipes import record
 from app.parts import figures, messages
 from app.parts.glossary import TERMS, help_text
-from app.views.emergence.history import SAMPLES, History, Progress, history
+from app.server.status import Status
+from app.views.emergence import measured
+from app.views.emergence.history import SAMPLES, History, history
 from limoe_core.runs.directory import Run
 
 
@@ -33,6 +35,8 @@ def draw(runs: Sequence[Run], layer: int, *, log: bool) -> None:
     _shares(beside, layer)
     _timeline(beside, layer, log)
     _bands(beside, layer, log)
+    for past in beside:
+        measured.show(past.run)
     with st.expander("What the words mean", icon=":material/help:"):
         st.markdown(
             help_text(
@@ -60,7 +64,7 @@ def _past(run: Run) -> History | None:
         messages.say(
             "info",
             f"{run.name} has no probe trace yet. Training records the first one at step 0; this "
-            "page then shows it."
+            f"page then shows it. {Status.of(run).sentence}"
             if not run.probe_steps()
             else f"None of the probe traces of {run.name} can be read.",
         )
@@ -68,7 +72,6 @@ def _past(run: Run) -> History | None:
     if past.damaged:
         which = ", ".join(f"{step:,}" for step in past.damaged)
         messages.say("warning", f"The probe traces of {run.name} at {which} cannot be read.")
-    progress = Progress.of(run)
     st.caption(
         f"**{messages.plain(run.name)}** · "
         f"{messages.counted(len(past.steps), 'probe trace')} from step {past.steps[0]:,} to "
@@ -78,7 +81,7 @@ def _past(run: Run) -> History | None:
             if run.other
             else " of the validation split, the same at every step"
         )
-        + (f" · {messages.plain(progress.sentence)}" if progress is not None else "")
+        + ("" if run.other else f" · {messages.plain(Status.of(run).sentence)}")
     )
     return past
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
 
 #: Bootstrap resamples behind the intervals of one step.
 SAMPLES = 200
-#: A run whose last line of metrics is younger than this is taken to be in training.
-_YOUNG = 180.0  # seconds
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,51 +93,4 @@ def _history(
     )
 
 
-@dataclass(frozen=True)
-class Progress:
-    """Training progress, from the last line of the run's metrics."""
-
-    step: int
-    steps: int
-    age: float | None
-    """Seconds since the last line; None where it has no time."""
-
-    @classmethod
-    def of(cls, run: Run) -> Progress | None:
-        """None for a run that has logged nothing, as one that was recorded and not trained here."""
-        if run.other is not None:
-            return None
-        last = _last_line(str(run.path), run.stamp("metrics"), run)
-        if last is None:
-            return None
-        logged = last.get("time")
-        age = max(0.0, time.time() - logged) if isinstance(logged, int | float) else None
-        return cls(int(last["step"]), run.config.train.steps, age)
-
-    @property
-    def growing(self) -> bool:
-        """Whether the run seems to be in training now."""
-        return self.step < self.steps and self.age is not None and self.age < _YOUNG
-
-    @property
-    def sentence(self) -> str:
-        """Progress in words."""
-        if self.step >= self.steps:
-            return f"Training finished at step {self.steps:,}."
-        if self.age is None:
-            return f"Step {self.step:,} of {self.steps:,}."
-        if self.growing:
-            return f"In training: step {self.step:,} of {self.steps:,}."
-        return f"Stopped at step {self.step:,} of {self.steps:,}, or training elsewhere."
-
-
-@st.cache_data(max_entries=64, show_spinner=False)
-def _last_line(path: str, changed: tuple[int, int], _run: Run) -> dict[str, Any] | None:
-    lines = [line for line in _run.metrics() if isinstance(line.get("step"), int)]
-    timed = [line for line in lines if "time" in line] or lines
-    if not timed:
-        return None
-    return {key: timed[-1].get(key) for key in ("step", "time")}
-
-
-__all__ = ["SAMPLES", "History", "Progress", "history"]
+__all__ = ["SAMPLES", "History", "history"]

@@ -7,15 +7,12 @@ from pathlib import Path
 import streamlit as st
 
 from app.parts import figures, messages
-from app.parts.glossary import TERMS
 from app.server.runs import Runs, has_probes
-from app.shell import controls, sidebar
+from app.shell import controls, live, sidebar
 from app.views.emergence.figures import draw
-from app.views.emergence.history import Progress
 from limoe_core.runs.directory import Run, RunError
 
 _NONE = "none"
-_EVERY = 5.0  # seconds between looks at a growing run
 
 
 def show(run: Run) -> None:
@@ -30,14 +27,14 @@ def show(run: Run) -> None:
     layer = sidebar.choose_layer(run.routers)
     other = _choose_other(run)
     figures.choose_format()
-    log, live = _choose_axis(run)
+    log = _choose_axis()
     shown = [run] if other is None else [run, other]
 
     def redraw() -> None:
         with messages.spoken(run.name):  # it is drawn again by itself, when the run may be gone
             draw(shown, layer, log=log)
 
-    st.fragment(redraw, run_every=_EVERY if live else None)()
+    st.fragment(redraw, run_every=live.EVERY if live.following() else None)()
 
 
 def _choose_other(run: Run) -> Run | None:
@@ -67,23 +64,15 @@ def _has_history(run: Run) -> bool:
     return run.has_experts and has_probes(run)
 
 
-def _choose_axis(run: Run) -> tuple[bool, bool]:
-    """Draws the choices of a logarithmic time axis and of following the run."""
-    progress = Progress.of(run)
-    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
-        axis = controls.choice(
-            "axis",
-            "Steps",
-            ["log", "linear"],
-            noun="time axis",
-            words={"log": "log steps", "linear": "linear steps"},
-            look="buttons",
-            label_visibility="collapsed",
-        )
-        live = controls.toggle(
-            "live",
-            "Follow the run while it trains",
-            default=progress is not None and progress.growing,
-            help=f"Checks the run's folder every {_EVERY:g} seconds.\n\n" + TERMS["step"],
-        )
-    return axis == "log", live
+def _choose_axis() -> bool:
+    """Draws the choice of a time axis, and returns whether it is logarithmic."""
+    axis = controls.choice(
+        "axis",
+        "Steps",
+        ["log", "linear"],
+        noun="time axis",
+        words={"log": "log steps", "linear": "linear steps"},
+        look="buttons",
+        label_visibility="collapsed",
+    )
+    return axis == "log"

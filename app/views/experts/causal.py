@@ -27,9 +27,10 @@ from limoe_core.runs.directory import Run
 if TYPE_CHECKING:
     import pandas as pd
 
-_DATA, _PROBES = "data", "probes"
+_KEPT, _DATA, _PROBES = "measured", "data", "probes"
 #: Sets of pairs to measure the loss on, by name in the address bar.
 _MEASURED_ON = {
+    _KEPT: "held-out pairs, by evaluate --experts",
     _DATA: "known concepts in art styles held out from training",
     _PROBES: "probe pairs: concepts held out from training",
 }
@@ -41,25 +42,31 @@ _VARIANTS = {
 
 def show(source: Source) -> None:
     """Draws the view."""
-    step = parameters.step_with_parameters(source)
-    chosen = controls.choice(
-        "variant",
-        "When an expert is off",
-        list(_VARIANTS),
-        noun="variant",
-        words=_VARIANTS,
-        look="buttons",
-        help=TERMS["causal specialisation"],
-    )
-    variant = cast(Variant, chosen)
-    measured_on = _choose_pairs(source.run)
-    if measured_on == _DATA and (found := other_data(source.run)) is not None:
-        messages.say("warning", found)
-    call = _call(source.run, step, variant, measured_on)
-    frame = _measured(source, step, variant, measured_on, call)
-    if frame is None:
+    if source.run.other is not None:
+        messages.say(
+            "info",
+            f"{source.run.name} holds traces of {source.run.other.called}, not the model: no "
+            "expert of it can be switched off here.",
+        )
         return
-    measured = call.through(lambda _: frame)
+    measured_on = _choose_pairs(source)
+    if measured_on == _KEPT and source.measured is not None:
+        step = source.step
+        variant: Variant = "next best"
+        measured = recorded.measured(analysis.measured_causes, source.measured)
+        frame = measured.value
+        which = f"of {source.measured.value.causal.split}"
+    else:
+        step = parameters.step_with_parameters(source)
+        variant = _choose_variant()
+        if measured_on == _DATA and (found := other_data(source.run)) is not None:
+            messages.say("warning", found)
+        call = _call(source.run, step, variant, measured_on)
+        made = _measured(source, step, variant, measured_on, call)
+        if made is None:
+            return
+        frame, measured = made, call.through(lambda _: made)
+        which = f"({_MEASURED_ON[measured_on]})"
     pairs, baseline = int(frame["pairs"].iloc[0]), float(frame["baseline"].iloc[0])
     st.subheader(
         "Loss increase when an expert is off", anchor=False, help=TERMS["causal specialisation"]
@@ -69,8 +76,8 @@ def show(source: Source) -> None:
         measured,
         file=f"causal-{variant}-{measured_on}-{source.run.name}-step{step}",
         note=f"Increase of the contrastive loss ({baseline:.3f} nats with all experts on) on "
-        f"n = {pairs:,} pairs ({_MEASURED_ON[measured_on]}; each concept and text once) when the "
-        f"expert is off for the tokens of one modality alone. Guessing has a loss of "
+        f"n = {pairs:,} pairs {which}, each concept and text once, when the expert is off for the "
+        f"tokens of one modality alone and {_VARIANTS[variant]}. Guessing has a loss of "
         f"{frame['chance'].iloc[0]:.3f} nats. Step {step:,}, unlimited capacity. 95 % intervals "
         f"over pairs: of {2 * len(frame)} bars without any effect, about {0.1 * len(frame):.0f} "
         "would have one that leaves out 0.",
@@ -82,11 +89,56 @@ def show(source: Source) -> None:
             f"{frame['chance'].iloc[0]:.3f} by chance), so a rise or fall of its loss says little.",
         )
     _table(source, frame)
+    _removal(source)
 
 
-def _choose_pairs(run: Run) -> str:
-    """Draws the choice of pairs: of the data set, if it is on this machine, or the probes."""
-    offered = [_DATA, _PROBES] if is_built(run.config.data) else [_PROBES]
+def _removal(source: Source) -> None:
+    st.subheader("With more and more experts off", anchor=False, help=TERMS["removal"])
+    if source.measured is None:
+        st.caption(
+            "Not measured at this step: `python -m limoe_core.evaluate --experts` does so, and "
+            "keeps the result in the run."
+        )
+        return
+    frame = recorded.measured(analysis.measured_removal, source.measured)
+    first = frame.value.iloc[0]
+    orders = source.measured.value.removal.losses.shape[1] - 1
+    for column, measure in zip(st.columns(2), ("loss", "top1"), strict=True):
+        with column:
+            figures.show(
+                record(drawn.removal_figure, frame, measure),
+                frame,
+                file=source.file(f"removal-{measure}"),
+                note=f"n = {int(first['pairs']):,} pairs of {source.measured.value.causal.split}; "
+                "which experts are needed most was measured on as many others. Experts are off for "
+                "the tokens of one modality alone; each layer keeps "
+                f"{messages.counted(source.run.config.model.top_k, 'expert')}. Bars: 95 % over "
+                f"pairs, and over {orders} random orders.",
+            )
+
+
+def _choose_variant() -> Variant:
+    return cast(
+        Variant,
+        controls.choice(
+            "variant",
+            "When an expert is off",
+            list(_VARIANTS),
+            noun="variant",
+            words=_VARIANTS,
+            look="buttons",
+            help=TERMS["causal specialisation"],
+        ),
+    )
+
+
+def _choose_pairs(source: Source) -> str:
+    """Draws the choice of pairs: those that were measured, of the data set, or the probes."""
+    offered = [
+        *([_KEPT] if source.measured is not None else []),
+        *([_DATA] if is_built(source.run.config.data) else []),
+        _PROBES,
+    ]
     return controls.choice(
         "pairs",
         "Measured on",

@@ -32,9 +32,9 @@ _MOST_NAMED = 8
 def show(source: Source) -> None:
     """Draws the view."""
     roles = source.measure(analysis.roles)
-    health = source.measure(analysis.router_health)
     both = len({*source.trace.modality.tolist()} & {IMAGE, TEXT}) == 2
     nmi = source.measure(analysis.modality_specialisation) if both else None
+    health = source.health
     _headline(source, roles.value, None if nmi is None else nmi.value, health.value)
     wide, narrow = st.columns([3, 2])
     with wide:
@@ -57,6 +57,8 @@ def show(source: Source) -> None:
             st.caption("Specialisation compares modalities, and these pairs have one alone.")
         else:
             _specialisation(source, nmi)
+    if nmi is not None:
+        _divergence(source)
     st.subheader("All layers", anchor=False, help=TERMS["layer"])
     figures.show(
         record(drawn.shares_figure, roles),
@@ -79,21 +81,51 @@ def show(source: Source) -> None:
 
 def _specialisation(source: Source, nmi: Recorded[pd.DataFrame]) -> None:
     untrained = source.untrained(analysis.modality_specialisation)
-    designed = float(nmi.value["by_design"].max()) > 0
+    baselines = source.baselines
     figures.show(
-        record(drawn.specialisation_figure, nmi, untrained=untrained),
+        record(drawn.specialisation_figure, nmi, untrained=untrained, baselines=baselines),
         nmi,
         file=source.file("specialisation"),
-        note="Correlational. 95 % intervals: jackknife over the "
-        f"{int(nmi.value['pairs'].iloc[0]):,} pairs, less the bias of so few."
-        + (" Experts of one modality by design give part of it." if designed else "")
-        + (
-            ""
-            if untrained is None
-            else " Diamonds: the untrained routers of step 0, which "
-            "sort by what their inputs hold already."
-        ),
+        note=_note(source, nmi.value, untrained is not None),
     )
+    if baselines is not None:
+        take_away(baselines, file=source.file("baselines"), what="the baselines")
+
+
+def _divergence(source: Source) -> None:
+    frame = source.measure(analysis.routing_divergence)
+    st.subheader("How far apart the modalities are routed", anchor=False, help=TERMS["divergence"])
+    first = frame.value.iloc[0]
+    figures.show(
+        record(drawn.divergence_figure, frame),
+        frame,
+        file=source.file("divergence"),
+        note="Jensen–Shannon divergence of image and text routing, in bits. 95 % intervals: "
+        f"jackknife over the {first['resampled']} of {int(first['pairs']):,} pairs. Dashes: what "
+        "95 % of values stay below where picture and text of random pairs change places.",
+    )
+
+
+def _note(source: Source, nmi: pd.DataFrame, untrained: bool) -> str:
+    first = nmi.iloc[0]
+    note = (
+        f"Correlational. 95 % intervals: jackknife over the {first['resampled']} of "
+        f"{int(first['pairs']):,} pairs, less the bias of so few."
+    )
+    if float(nmi["by_design"].max()) > 0:
+        note += " Experts of one modality by design give part of it."
+    if source.measured is not None:
+        return (
+            f"{note} Marks: what routers do that learned nothing, with 95 % of their draws (on "
+            f"{source.measured.value.others.pairs:,} of the pairs), and the same routers at step "
+            "0. Training has added only what lies above them."
+        )
+    if untrained:
+        return (
+            f"{note} Diamonds: the untrained routers of step 0, which sort by what their inputs "
+            "hold already."
+        )
+    return note
 
 
 def _interval(layer: pd.Series) -> str:

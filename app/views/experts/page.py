@@ -21,6 +21,8 @@ _VIEWS = {
     "causal": ("Causal", "causal"),
     "sceptic": ("Sceptic's check", "sceptic"),
 }
+#: Views that show pictures, which the run keeps of its probe pairs alone.
+_WITH_PICTURES = {"closely"}
 
 
 def show(run: Run) -> None:
@@ -32,7 +34,7 @@ def show(run: Run) -> None:
             "sidebar.",
         )
         return
-    steps = run.probe_steps()
+    steps = sorted({*run.probe_steps(), *run.expert_steps()})
     if not steps:
         messages.say(
             "info",
@@ -45,8 +47,10 @@ def show(run: Run) -> None:
     figures.choose_format()
     source = Source(run, step, layer)
     view = _choose_view()
-    st.caption(messages.plain(source.sentence, longest=600))
     _, module = _VIEWS[view]
+    if view in _WITH_PICTURES and source.step in run.probe_steps():
+        source = source.on_probes
+    st.caption(messages.plain(source.sentence, longest=600))
     importlib.import_module(f"app.views.experts.{module}").show(source)
 
 

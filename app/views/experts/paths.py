@@ -6,25 +6,24 @@ import streamlit as st
 
 import analysis
 from analysis import figures as drawn
-from analysis.recipes import record
+from analysis.recipes import record, rows
 from app.parts import figures, messages
 from app.parts.export import take_away
 from app.parts.glossary import TERMS
 from app.views.experts.probe_view import Source, choose_modality
+from limoe_core.trace import MODALITIES
+
+#: Experts a layer whose odds are found while the reader waits, and whose pairs can be drawn.
+_MOST_TOGETHER = 32
 
 
 def show(source: Source) -> None:
     """Draws the view."""
-    modality = choose_modality()
+    _together(source)
     if source.trace.num_layers < 2:
         messages.say("info", "This run has only one MoE layer, so there is no path to follow.")
-    else:
-        _paths(source, modality)
-    if source.trace.top_k > 1:
-        _together(source, modality)
-
-
-def _paths(source: Source, modality: str) -> None:
+        return
+    modality = choose_modality()
     wide, narrow = st.columns([3, 2])
     with wide:
         flows = source.measure(analysis.transitions)
@@ -40,33 +39,32 @@ def _paths(source: Source, modality: str) -> None:
         _table(source, modality)
 
 
-def _together(source: Source, modality: str) -> None:
-    st.subheader(f"Experts chosen together, {source.router}", anchor=False, help=TERMS["expert"])
-    together = source.measure(analysis.co_activation, source.layer, modality)
-    frame = together.value
-    named = {
-        column: [analysis.expert_label(int(expert)) for expert in frame[column]]
-        for column in ("expert", "other")
-    }
-    percent = st.column_config.NumberColumn
-    st.dataframe(
-        frame.assign(**named)[["expert", "other", "lift", "share", "expected", "tokens", "pairs"]],
-        hide_index=True,
-        height=320,
-        column_config={
-            "other": st.column_config.TextColumn("with"),
-            "lift": percent(format="×%.2f"),
-            "share": percent(format="percent"),
-            "expected": percent("by chance", format="percent"),
-            "tokens": percent("n", format="localized"),
-            "pairs": percent("in pairs"),
-        },
-    )
-    st.caption(
-        "Two experts that the same token chooses. By chance: the product of how often each is "
-        "chosen, scaled to as many meetings in all; the lift is the ratio."
-    )
-    take_away(together, file=source.file(f"together-{modality}", layer=True), what="the table")
+def _together(source: Source) -> None:
+    """Draws which experts of the layer tokens have together, where they have several."""
+    if source.trace.top_k < 2:
+        return
+    if source.trace.num_experts > _MOST_TOGETHER:
+        st.caption(
+            f"Which experts are chosen together is drawn for at most {_MOST_TOGETHER} experts a "
+            "layer; analysis.coactivation counts it for any number."
+        )
+        return
+    st.subheader(f"Chosen together, {source.router}", anchor=False, help=TERMS["co-activation"])
+    frame = source.measure(analysis.coactivation)
+    for column, modality in zip(st.columns(2), MODALITIES, strict=True):
+        mine = rows(frame, f"layer == {source.layer} and modality == '{modality}'")
+        if mine.value.empty:
+            continue
+        with column:
+            figures.show(
+                record(drawn.coactivation_figure, frame, modality, source.layer),
+                mine,
+                file=source.file(f"together-{modality}", layer=True),
+                note=f"{'Patches' if modality == 'image' else 'Pieces of text'} with both experts, "
+                "over what independent choices with the same shares give: blue more, orange less, "
+                "no colour where the 95 % interval over pairs holds 1. "
+                f"n = {int(mine.value['tokens'].iloc[0]):,} tokens.",
+            )
 
 
 def _table(source: Source, modality: str) -> None:

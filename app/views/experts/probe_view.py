@@ -1,53 +1,104 @@
-"""The probe trace behind the Experts page, and the caption about it."""
+"""The routing behind the Experts page, and the caption about it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from analysis.recipes import Recorded
+import analysis
+from analysis.recipes import Recorded, record
 from app.components.routing import Group
 from app.parts import messages
 from app.parts.glossary import TERMS
 from app.server import recorded, runs
 from app.shell import controls
-from limoe_core.runs.directory import Run
+from limoe_core.runs.directory import Run, RunError
 from limoe_core.trace import IMAGE, TEXT, RoutingTrace
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from limoe_core.runs.experts import ExpertRecord
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """A run's probe trace at one step, and the chosen layer."""
+    """What routers decided at one step of a run, and the chosen layer.
+
+    On the thousand pairs of `evaluate --experts` where these were measured at the step, else on the
+    probe pairs.
+    """
 
     run: Run
     step: int
     layer: int
 
     @cached_property
+    def measured(self) -> Recorded[ExpertRecord] | None:
+        """What `evaluate --experts` measured; None, if it is damaged with a message."""
+        if not self.run.has("experts", self.step):
+            return None
+        try:
+            return recorded.experts(self.run, self.step)
+        except RunError as error:
+            messages.say("warning", f"The probe pairs are shown instead: {error}")
+            return None
+
+    @property
     def trace(self) -> RoutingTrace:
-        """The routing of the probe pairs.
+        """The routing.
 
         Raises:
           RunError: it is missing or damaged.
         """
-        return runs.probe(self.run, self.step)
+        return self.recorded.value
 
     @cached_property
     def recorded(self) -> Recorded[RoutingTrace]:
         """`trace`, for what is made of it."""
-        return recorded.probe(self.run, self.step)
+        if self.measured is None:
+            return recorded.probe(self.run, self.step)
+        trace = self.measured.attribute("trace")
+        readable = record(analysis.readable, trace, runs.LONGEST_TEXT)
+        if readable.value == trace.value:
+            return trace
+        return recorded.kept(readable)
+
+    @cached_property
+    def on_probes(self) -> Source:
+        """The same step, layer and run on the probe pairs, whose pictures the run keeps."""
+        found = Source(self.run, self.step, self.layer)
+        found.__dict__["measured"] = None
+        return found
 
     def measure(self, measure: Callable[..., T], *options: object) -> Recorded[T]:
         """`measure(trace, *options)`, once per server."""
         return recorded.measured(measure, self.recorded, *options)
 
+    @property
+    def health(self) -> Recorded[pd.DataFrame]:
+        """`analysis.router_health`."""
+        if self.measured is None:
+            return self.measure(analysis.router_health)
+        return recorded.measured(analysis.measured_health, self.measured)
+
+    @property
+    def baselines(self) -> Recorded[pd.DataFrame] | None:
+        """`analysis.specialisation_baselines`; None where they were not measured."""
+        if self.measured is None:
+            return None
+        return recorded.measured(analysis.specialisation_baselines, self.measured)
+
     def untrained(self, measure: Callable[..., T], *options: object) -> Recorded[T] | None:
-        """`measure` before the first step; None if the run has no such probe, or shows it now."""
-        if self.step == 0 or 0 not in self.run.probe_steps():
+        """`measure` before the first step on the probe pairs.
+
+        None if the run has no such probe, or shows it now, or has better ones: see `measured`.
+        """
+        if self.measured is not None or self.step == 0 or 0 not in self.run.probe_steps():
             return None
         return recorded.measured(measure, recorded.probe(self.run, 0), *options)
 
@@ -84,14 +135,24 @@ class Source:
         pieces = int((trace.modality == TEXT).sum())
         if self.run.other is not None:
             return self._of_another_model(patches, pieces)
+        tokens = f"{patches:,} patches and {pieces:,} pieces of text"
+        pairs = messages.counted(trace.num_pairs, "pair")
+        if self.measured is not None:
+            told = self.measured.value.told
+            splits = ", ".join(f"{count:,} of {split}" for split, count in told["splits"].items())
+            return (
+                f"Step {self.step:,}. n = {pairs} of {told['data']} that training never saw "
+                f"({splits}), {tokens}, routed {told['group']} at a time at training capacity; "
+                "measured by evaluate --experts."
+            )
         group = Group.of(trace, self.run.config.model.capacity_factor, self.step)
         data = self.run.info.get("data")
         name = data.get("name", "") if isinstance(data, dict) else ""
         room = "" if group.capacity is None else f", at most {group.capacity:,} tokens per expert"
         return (
-            f"Step {self.step:,}. n = {messages.counted(trace.num_pairs, 'pair')} of the "
-            f"validation split{f' of {name}' if name else ''}, {patches:,} patches and {pieces:,} "
-            f"pieces of text, routed as one group at training capacity{room}."
+            f"Step {self.step:,}. n = {pairs} of the validation split"
+            f"{f' of {name}' if name else ''}, {tokens}, routed as one group at training "
+            f"capacity{room}. Few pairs: evaluate --experts measures a step on 1,024."
         )
 
 

@@ -20,17 +20,17 @@ from limoe_core.runs.directory import Run
 if TYPE_CHECKING:
     import pandas as pd
 
+    from limoe_core.trace import RoutingTrace
+
 
 def show(source: Source) -> None:
     """Draws the view."""
     st.markdown(TERMS["sceptic's check"])
     if source.run.other is None:
         step = parameters.step_with_parameters(source)
-        check, pairs = _check(source.run, step)
+        trace, pairs = _trace(source.run, step)
     elif source.trace.hidden is not None:
-        step, pairs = source.step, source.trace.num_pairs
-        call = record(analysis.sceptics_check, source.recorded)
-        check = recorded.worked(call, "Clustering the routers' inputs")
+        step, trace, pairs = source.step, source.recorded, source.trace.num_pairs
     else:
         messages.say(
             "info",
@@ -38,6 +38,7 @@ def show(source: Source) -> None:
             "check compares them with.",
         )
         return
+    check = recorded.worked(record(analysis.sceptics_check, trace), "Clustering routers' inputs")
     frame = check.value
     measures = list(frame["measure"].unique())
     measure = controls.choice(
@@ -60,18 +61,31 @@ def show(source: Source) -> None:
         "of the draws. "
         f"Step {step:,}; n = {pairs:,} probe pairs, each concept and text once.",
     )
+    _overlap(source, trace, step, pairs)
 
 
-def _check(run: Run, step: int) -> tuple[Recorded[pd.DataFrame], int]:
-    """The check, and the number of pairs that it is made on."""
+def _trace(run: Run, step: int) -> tuple[Recorded[RoutingTrace], int]:
+    """The routing of the probe pairs with the routers' inputs, and the number of pairs."""
     from limoe_core.inference import LoadedModel  # here, since it imports JAX
 
     model = recorded.model(run, step)
     pairs = record(analysis.probe_pairs, recorded.opened(run))
     images, texts, meta = pairs.unpacked("images", "texts", "meta")
     trace = record(LoadedModel.trace, model, images, texts, hidden=True, meta=meta)
-    check = record(analysis.sceptics_check, trace)
-    return recorded.worked(check, "Clustering the routers' inputs"), len(texts.value)
+    return trace, len(texts.value)
+
+
+def _overlap(source: Source, trace: Recorded[RoutingTrace], step: int, pairs: int) -> None:
+    st.subheader("Do similar tokens share experts?", anchor=False, help=TERMS["overlap"])
+    frame = recorded.worked(record(analysis.routing_overlap, trace), "Comparing tokens")
+    figures.show(
+        record(drawn.overlap_figure, frame),
+        frame,
+        file=f"overlap-{source.run.name}-step{step}",
+        note="Two tokens of different pairs: share of their experts in common, by the cosine of "
+        "the router's inputs, less their mean. Each point has equally many token pairs; bars: "
+        f"95 % over pairs. Step {step:,}; n = {pairs:,} probe pairs.",
+    )
 
 
 def _in_words(source: Source, frame: pd.DataFrame, measure: str) -> None:

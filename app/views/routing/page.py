@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import streamlit as st
 from jaxtyping import UInt8
 
-from analysis.recipes import Recorded, record
+from analysis.recipes import record
 from app.components.routing import Group
 from app.components.training import training_strip
 from app.pair import routing as pair_routing
@@ -196,29 +194,18 @@ def _computed(
             f"{nearest:,}, the nearest with parameters.",
         )
     factor = model.capacity_factor if training else model.eval_capacity_factor
-    picture: Recorded[Any] | None = None
-    pixels, sharp = None, None
-    if pair.with_picture and pair.upload is not None:
-        prepared = pictures.prepare(pair.upload, model.image_size)
-        for note in prepared.notes:
-            messages.say("info", note)
-        pixels, sharp = prepared.pixels, prepared.sharp
-        picture = pictures.recorded(pair.upload)
-    elif pair.with_picture and pair.example is not None:
-        if shown is None:
-            raise RunError("the run keeps no pictures of its examples; upload one")
-        pixels = pictures.to_pixels(shown[pair.example])
-        kept = record(Run.probe_pictures, recorded.opened(run)).through(lambda _: shown)
-        picture = kept[pair.example]
+    seen = pair_routing.shown(run, pair, shown)
     with st.spinner("Routing … (the model is loaded the first time)"):
-        routed = pair_routing.route(run, nearest, picture, pair.text, factor)
+        routed = pair_routing.route(run, nearest, seen.picture, pair.text, factor)
         trace = routed.value
     _say_how_it_is_read(run, nearest, pair.text)
     return Routed(
         recorded=routed,
         group=Group.of(trace, factor, nearest),
-        picture=None if pixels is None else pictures.data_address(pictures.to_bytes(pixels)),
-        sharp=sharp,
+        picture=None
+        if seen.pixels is None
+        else pictures.data_address(pictures.to_bytes(seen.pixels)),
+        sharp=seen.sharp,
     )
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Hashable, Mapping
+from math import isnan
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -14,12 +14,12 @@ from analysis.recipes import record
 from app.parts import figures, messages
 from app.parts.export import take_away
 from app.parts.glossary import TERMS, help_text
+from app.parts.twins import is_twin
 from app.server import recorded
 from app.server.runs import Runs
 from app.shell import controls
+from app.views.zero_shot import differences
 from app.views.zero_shot.tasks import accuracies, choose_task, evaluated_steps, in_order
-from limoe_core.config import Config, LossConfig
-from limoe_core.presets import dense_twin
 from limoe_core.runs.directory import Run, RunError
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ _GROUPS = {
     "category, mean over languages": "category, all languages",
     "style": "style",
     "style, mean over languages": "style, all languages",
+    "stratum": "stratum",
+    "stratum, mean over languages": "stratum, all languages",
 }
 
 
@@ -74,6 +76,8 @@ def show(run: Run, step: int) -> None:
             note="Headline: in the first language. Hatched: the mean over languages. Whiskers: "
             "95 % intervals over concepts.",
         )
+    if compared is not None:
+        differences.show(run, step, *compared)
     _retrieval(run, step)
 
 
@@ -87,7 +91,9 @@ def _choose_group(frame: pd.DataFrame, task: str) -> str:
         noun="grouping",
         words=_GROUPS,
         say=False,
-        help="Categories and styles: in the first language, or as the mean over all languages.",
+        help="Categories, styles and strata: in the first language, or as the mean over all "
+        "languages. Strata: flags; siblings, which are variants of one another, such as a man and "
+        "a woman surfing; the rest.",
     )
 
 
@@ -112,8 +118,16 @@ def _numbers(frames: dict[str, pd.DataFrame], task: str, k: int) -> None:
             f"{messages.plain(head['name'])} **{_estimate(head)}**{ensemble} · mean over languages "
             f"**{_estimate(mean)}** · n = {int(head['n']):,} pictures of "
             f"{int(head['concepts']):,} concepts, {int(head['ways']):,} names, chance "
-            f"{head['chance']:.2%}"
+            f"{head['chance']:.2%}{_nearest(rows)}",
+            help=TERMS["nearest picture"],
         )
+
+
+def _nearest(rows: pd.DataFrame) -> str:
+    """What the nearest labelled picture reaches, which needs no model."""
+    found = rows[rows["group"] == "nearest picture"].sort_values("value", ascending=False)
+    told = [f"{row['name']} {_estimate(row)}" for row in found.to_dict("records")]
+    return f" · nearest labelled picture: {', '.join(told)}" if told else ""
 
 
 def _estimate(row: Mapping[Hashable, Any]) -> str:
@@ -166,56 +180,6 @@ def _choose_twin(run: Run, step: int) -> tuple[Run, int] | None:
     return other, step if step in steps else steps[-1]
 
 
-def is_twin(config: Config, other: Config) -> bool:
-    """Whether one is the dense twin of the other: equal in all settings of a dense model."""
-    if bool(config.model.experts) == bool(other.model.experts):
-        return False
-    return _dense(config) == _dense(other)
-
-
-def _dense(config: Config) -> Config:
-    """The settings that matter to a dense model; the others at their defaults."""
-    twin = dense_twin(config)
-    plain = type(twin.model)()
-    routers = {
-        name: getattr(plain, name)
-        for name in (
-            "moe_every",
-            "top_k",
-            "capacity_factor",
-            "eval_capacity_factor",
-            "batch_priority",
-            "router_noise",
-            "router",
-            "balance",
-            "balance_rate",
-        )
-    }
-    loss = LossConfig(
-        initial_temperature=twin.loss.initial_temperature,
-        min_temperature=twin.loss.min_temperature,
-        max_temperature=twin.loss.max_temperature,
-    )
-    rhythm = dataclasses.replace(
-        twin.train,
-        log_every=1,
-        evaluate_every=0,
-        checkpoint_every=1,
-        keep_checkpoints=0,
-        keep_period=0,
-        probe_pairs=1,
-        probe_every=1,
-        tensorboard=False,
-    )
-    return dataclasses.replace(
-        twin,
-        model=dataclasses.replace(twin.model, **routers),
-        loss=loss,
-        train=rhythm,
-        data=dataclasses.replace(twin.data, dir=None),
-    )
-
-
 # ---- what leaves
 
 
@@ -232,8 +196,9 @@ def _retrieval(run: Run, step: int) -> None:
     )
     table = frame.assign(
         recall=[
-            f"{value:.1%} ({low:.1%} to {high:.1%})"
-            for value, low, high in zip(frame["value"], frame["low"], frame["high"], strict=True)
+            f"{row['value']:.1%} ({row['low']:.1%} to {row['high']:.1%})"
+            + ("" if isnan(row["chance"]) else f"; chance {row['chance']:.1%}")
+            for row in frame.to_dict("records")
         ]
     ).pivot(
         index=["split", "language", "direction", "images", "texts"], columns="k", values="recall"

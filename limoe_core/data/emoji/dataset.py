@@ -7,16 +7,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from jaxtyping import Shaped
 
 from limoe_core.config import ConfigError, DataConfig
 from limoe_core.data.building import build_once, is_whole
 from limoe_core.data.dataset import ClassSet, DataSet, Probed, Reported
 from limoe_core.data.emoji.art import art_folder, has_full_art
 from limoe_core.data.emoji.concepts import LANGUAGES
+from limoe_core.data.emoji.relatives import base_concept
+from limoe_core.data.emoji.splits import FAMILY
 from limoe_core.data.emoji.version import CONFIGS, VERSION
 from limoe_core.data.labelled import Categories
 from limoe_core.data.location import data_directory
-from limoe_core.data.pairs import SIDE, PairSet
+from limoe_core.data.pairs import SIDE, ConceptTable, PairSet
 
 if TYPE_CHECKING:
     from limoe_core.data.emoji.builder import Emoji
@@ -40,6 +43,27 @@ class EmojiSet(DataSet):
     languages = LANGUAGES
     can_build = True
     sources = "seven further art styles of emoji, 25 MB"
+
+    def style_family(self, style: str) -> str:
+        """See `DataSet.style_family`."""
+        return FAMILY[style]
+
+    def base_concept(self, key: str) -> str:
+        """See `DataSet.base_concept`."""
+        return base_concept(key)
+
+    def strata(self, concepts: ConceptTable) -> Shaped[np.ndarray, " c"]:
+        """See `DataSet.strata`: flags; siblings, which are variants of one another; the rest.
+
+        Since version 2.0.0 of the set, siblings are in one split. In 1.0.0 those of a test could be
+        in training, and were most of what was known of new concepts.
+        """
+        from limoe_core.data.emoji.relatives import base_concept
+
+        bases = np.array([base_concept(str(key)) for key in concepts.keys])
+        _, place, count = np.unique(bases, return_inverse=True, return_counts=True)
+        flags = np.asarray(concepts.category) == "Flags"
+        return np.select([flags, count[place] > 1], ["flags", "siblings"], "rest")
 
     def resolve(self, config: DataConfig) -> str:
         """See `DataSet.resolve`."""

@@ -11,6 +11,7 @@ import numpy as np
 from limoe_core.config import ConfigError, DataConfig
 from limoe_core.data.building import build_once, is_whole
 from limoe_core.data.dataset import ClassSet, DataSet, Probed, Reported
+from limoe_core.data.icons.sets import family_of
 from limoe_core.data.icons.version import VERSION, tarball
 from limoe_core.data.labelled import Categories
 from limoe_core.data.location import data_directory
@@ -38,6 +39,10 @@ class IconsSet(DataSet):
     templates = ("{}", "a picture of {}", "an icon of {}", "a drawing of {}", "{} icon")
     can_build = True
     sources = "one package of all icon sets, 104 MB"
+
+    def style_family(self, style: str) -> str:
+        """See `DataSet.style_family`."""
+        return family_of(style)
 
     def resolve(self, config: DataConfig) -> str:
         """See `DataSet.resolve`; the set has one config, which has no name."""

@@ -61,6 +61,12 @@ _FAMILY = {
 }
 
 
+def family_of(prefix: str) -> str:
+    """See `Collection.family`."""
+    first = prefix.split("-")[0]
+    return prefix if prefix == "si-glyph" else _FAMILY.get(first, first)
+
+
 @dataclass(frozen=True)
 class Collection:
     """One set: what Iconify says of it."""
@@ -94,8 +100,7 @@ class Collection:
     @property
     def family(self) -> str:
         """Sets with the same family are near duplicates, so a split holds out all or none."""
-        first = self.prefix.split("-")[0]
-        return self.prefix if self.prefix == "si-glyph" else _FAMILY.get(first, first)
+        return family_of(self.prefix)
 
     @property
     def left_out(self) -> str:

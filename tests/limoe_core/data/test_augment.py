@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
@@ -82,11 +83,12 @@ def test_every_picture_of_a_batch_is_changed_in_its_own_way() -> None:
 
 
 def test_pictures_are_never_flipped_or_turned() -> None:
-    """A bright quarter at the top left stays there."""
+    """A quarter at the top left that is unlike the others stays there."""
     picture = solid(BLACK)
     picture[:, :36, :36] = WHITE
     seen = np.asarray(augment(np.repeat(picture, 256, 0), jax.random.key(3), 64)).mean(-1)
-    inner = seen[:, 14:50, 14:50]
+    black = seen[:, 41:45, 41:45].mean((1, 2), keepdims=True)  # or white, in a negative
+    inner = np.abs(seen[:, 14:50, 14:50] - black)
     quarters = [
         inner[:, :12, :12], inner[:, :12, -12:], inner[:, -12:, :12], inner[:, -12:, -12:]
     ]  # fmt: skip
@@ -129,3 +131,28 @@ def test_colours_change_a_little_and_keep_their_order_mostly() -> None:
     assert middle.std(0).min() > 0.03
     red_first = (middle[:, 0] > middle[:, 1] + 0.2) & (middle[:, 0] > middle[:, 2] + 0.2)
     assert 0.85 < red_first.mean() < 1  # the rest is grey
+
+
+def test_some_pictures_are_negatives() -> None:
+    seen = np.asarray(augment(solid((10, 10, 10, 255), 512), jax.random.key(7), 16))
+    assert 0.02 < (seen[:, 8, 8].mean(1) > 0).mean() < 0.09
+
+
+def test_a_warp_keeps_the_order_of_pixels_and_flat_pictures_flat() -> None:
+    """Weights of every target pixel sum to one, and their centres rise from left to right."""
+    warp = jnp.stack([jnp.full(64, data_augment._WARP), jnp.linspace(0, 2 * jnp.pi, 64)], 1)
+    ones = jnp.ones(64)
+    weights = np.asarray(data_augment._weights(72, 64, 0.7 * ones, 0 * ones, warp, 2 * ones))
+    inside = weights.sum(-1) > 0.999
+    assert inside.sum(1).min() > 35
+    centres = weights @ np.arange(72) / np.maximum(weights.sum(-1), 1e-6)
+    for of_picture, known in zip(centres, inside, strict=True):
+        assert (np.diff(of_picture[known]) > 0).all()
+
+
+def test_turned_hues_leave_greys_and_brightness() -> None:
+    turn = np.asarray(data_augment._turned_hues(jnp.array([0.0, 0.5, 2 * jnp.pi / 3])))
+    np.testing.assert_allclose(turn[0], np.eye(3), atol=1e-6)
+    np.testing.assert_allclose(turn.sum(1), 1, atol=1e-6)
+    np.testing.assert_allclose(turn.sum(2), 1, atol=1e-6)
+    np.testing.assert_allclose(np.abs(turn[2]).round(5).sum(), 3)  # channels change places

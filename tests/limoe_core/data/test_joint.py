@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from limoe_core.config import ConfigError, DataConfig
+from limoe_core.config import Config, ConfigError, DataConfig
 from limoe_core.data.attribution import Attribution
+from limoe_core.data.batches import BatchSource
 from limoe_core.data.caption_table import CaptionTable
 from limoe_core.data.dataset import DataSet
 from limoe_core.data.joint import JointSet, merge
@@ -118,7 +119,9 @@ def test_training_sees_nothing_that_either_set_withholds(joint: JointSet) -> Non
     """The dog is kept back by one set and trained on in the other; so is the apple, vice versa."""
     assert named(joint.load(CONFIG, "train")) == ["rocket", "home", "home", "zebra"]
     assert named(joint.load(CONFIG, "validation")) == ["dog", "red apple"]
-    assert named(joint.load(CONFIG, "first_test_style")) == ["rocket"]
+    test = joint.load(CONFIG, "first_test_style")
+    assert named(test) == ["rocket"]
+    assert test.concepts.names["en"].tolist() == ["rocket", "red apple", "dog"]  # its own alone
 
 
 def test_pictures_captions_and_licences_stay_with_their_pairs(joint: JointSet) -> None:
@@ -139,7 +142,7 @@ def test_the_joint_set_is_built_part_by_part_and_lists_its_splits(joint: JointSe
     assert "second" in joint.missing(CONFIG)
     joint.build(CONFIG)
     assert joint.is_ready(CONFIG)
-    assert list(joint.tasks) == ["first_test_style", "validation"]
+    assert list(joint.tasks) == ["first_test_style", "validation", "validation_style"]
     assert joint.languages == ("en", "de")
     with pytest.raises(ConfigError, match="no split 'test_style'; there are .*first_test_style"):
         joint.load(CONFIG, "test_style")
@@ -230,3 +233,36 @@ def test_names_that_are_missing_are_embedded_once(joint: JointSet) -> None:
     assert len(reader.read) == 5 + 3
     np.testing.assert_array_equal(found["de"][3:], found["en"][3:])
     assert found["de"][0].tolist() == [6, ord("R")]
+
+
+def test_styles_to_choose_settings_by_are_left_out_of_training(
+    joint: JointSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each set's own drawings of what it keeps back, and none of a concept that is withheld."""
+    joint.parts[1].splits["train"] = ["dog", "home", "zebra", "home"]
+    monkeypatch.setattr(
+        "limoe_core.data.joint.kept_back",
+        lambda part, pairs: np.arange(len(pairs)) < (2 if part.name == "second" else 0),
+    )
+    assert named(joint.load(CONFIG, "validation_style")) == ["home"]
+    assert named(joint.load(CONFIG, "train")) == ["rocket", "zebra", "home"]
+
+
+def test_a_batch_has_its_share_of_the_first_set(joint: JointSet) -> None:
+    pairs = joint.load(CONFIG, "train")
+    assert pairs.part is not None
+    assert pairs.part.tolist() == [0, 1, 1, 1]
+    assert pairs.some(np.array([3, 0])).part.tolist() == [1, 0]
+    tokenizer = Tokenizer.train(pairs.captions(), 280)
+
+    def source(share: float, found: PairSet = pairs) -> BatchSource:
+        data = replace(CONFIG, batch_size=3, captions_per_image=1, first_share=share)
+        return BatchSource(found, tokenizer, Config(data=data))
+
+    for position in range(10):
+        concepts = source(1 / 3)[position]["concept"].tolist()
+        assert concepts.count(0) == 1
+    with pytest.raises(ConfigError, match="asks for 2 pictures of a set that has 1 in every batch"):
+        source(0.6)
+    with pytest.raises(ConfigError, match="is one; leave it out"):
+        source(0.5, replace(pairs, part=None))

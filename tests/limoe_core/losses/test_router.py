@@ -70,15 +70,22 @@ def importance_by_hand(probs: np.ndarray, valid: np.ndarray) -> float:
     return variation(amounts)
 
 
-def load_by_hand(logits: np.ndarray, noisy: np.ndarray, top_k: int, valid: np.ndarray) -> float:
+def load_by_hand(
+    logits: np.ndarray,
+    noisy: np.ndarray,
+    top_k: int,
+    valid: np.ndarray,
+    deviation: float | None = None,
+) -> float:
     experts = logits.shape[1]
+    deviation = deviation or 1 / experts
     amounts = [0.0] * experts
     for i in range(len(logits)):
         if not valid[i]:
             continue
         kth_largest = sorted(map(float, noisy[i]), reverse=True)[top_k - 1]
         for e in range(experts):
-            z = (kth_largest - float(logits[i, e])) / (1 / experts)
+            z = (kth_largest - float(logits[i, e])) / deviation
             amounts[e] += 0.5 * math.erfc(z / math.sqrt(2))  # 1 − Φ(z)
     return variation(amounts)
 
@@ -114,7 +121,7 @@ def close(found: Any, wanted: float) -> None:
 # ---- agreement
 
 importance_loss = jax.jit(losses.importance_loss)
-load_loss = jax.jit(losses.load_loss, static_argnums=2)
+load_loss = jax.jit(losses.load_loss, static_argnums=(2, 4))
 z_loss = jax.jit(losses.z_loss)
 local_entropy = jax.jit(losses.local_entropy)
 global_entropy = jax.jit(losses.global_entropy)
@@ -127,11 +134,12 @@ def test_importance_loss_agrees(router: tuple) -> None:
     close(importance_loss(probs, valid), importance_by_hand(probs, valid))
 
 
-@given(routers(), st.integers(1, 3))
-def test_load_loss_agrees(router: tuple, top_k: int) -> None:
+@given(routers(), st.integers(1, 3), st.sampled_from([None, 0.1, 0.7]))
+def test_load_loss_agrees(router: tuple, top_k: int, deviation: float | None) -> None:
     logits, noisy, valid = router
     top_k = min(top_k, logits.shape[1])
-    close(load_loss(logits, noisy, top_k, valid), load_by_hand(logits, noisy, top_k, valid))
+    found = load_loss(logits, noisy, top_k, valid, deviation)
+    close(found, load_by_hand(logits, noisy, top_k, valid, deviation))
 
 
 @given(routers())

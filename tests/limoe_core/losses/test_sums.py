@@ -16,12 +16,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from limoe_core import losses
-from limoe_core.config import LossConfig
+from limoe_core.config import LossConfig, ModelConfig
 from limoe_core.losses.router import (
     AUXILIARY_LOSSES,
     AUXILIARY_SUMS,
     AuxiliaryLoss,
     entropies,
+    load,
     loads,
     squared_zs,
 )
@@ -229,3 +230,13 @@ def test_counts_have_no_slope(what: TokenSum) -> None:
     group = random_tokens(4)
     slope = jax.grad(lambda z: jnp.sum(what(with_logits(group, z)) ** 2))(group.routing.logits)
     assert not np.asarray(slope).any()
+
+
+def test_the_load_is_smoothed_by_the_noise_of_training() -> None:
+    group = random_tokens(4)
+    routing = group.routing
+    for deviation in (0.05, 2.0):
+        wanted = load(routing.logits, routing.noisy_logits, 2, group.valid, deviation)
+        found = loads(dataclasses.replace(group, deviation=deviation))
+        np.testing.assert_allclose(found, wanted, rtol=1e-6)
+    assert ModelConfig(experts=4, router_noise=3.0).router_deviation == 0.75

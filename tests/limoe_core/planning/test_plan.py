@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from typing import Any
 
 import jax
 import pytest
+from hypothesis import given
+from hypothesis import settings as settings_of_tests
+from hypothesis import strategies as st
 
 from limoe_core import plan
-from limoe_core.config import Config
+from limoe_core.config import Config, ConfigError
 from limoe_core.devices.mesh import MeshShape
 from limoe_core.planning import cost
+from limoe_core.planning.devices import DEVICES, device
+from limoe_core.planning.fitting import largest_batch
+from limoe_core.planning.memory import Memory, State, Work, memory
+from limoe_core.planning.traffic import traffic
 from limoe_core.presets import PRESETS, dense_twin, finer, preset
+from tests.conftest import ROOT
 
 
 @pytest.mark.parametrize(
@@ -81,6 +90,128 @@ def test_finer_experts_have_the_parameters_of_whole_ones() -> None:
     assert difference == pytest.approx(routers)
 
 
+def on_one_h200(name: str, **model: Any) -> Memory:
+    """As it was measured: batch 512, captions of 4.6 pieces packed side by side, AdamW."""
+    base = preset(name)
+    settings = {"remat": "none", "attention": "xla", **model}
+    config = dataclasses.replace(
+        base,
+        model=dataclasses.replace(base.model, **settings),
+        data=dataclasses.replace(base.data, batch_size=512),
+    )
+    return memory(config, MeshShape(1, 1), cost.Tokens.of(config, 5.3))
+
+
+@pytest.mark.parametrize(("name", "gib"), [("B/16-dense", 57), ("B/16", 66)])
+def test_memory_is_what_an_h200_was_seen_to_need(name: str, gib: float) -> None:
+    assert on_one_h200(name).total / 2**30 == pytest.approx(gib, rel=0.05)
+
+
+def test_less_is_held_where_more_is_computed_again() -> None:
+    none, dots, full = (
+        on_one_h200("B/16", remat=remat).total for remat in ("none", "dots", "full")
+    )
+    assert none > 1.2 * dots > 1.2 * full
+    assert on_one_h200("B/16", residual_dtype="bfloat16").total < none
+
+
+def sharded(shard: str) -> Config:
+    config = preset("S/16")
+    return dataclasses.replace(config, train=dataclasses.replace(config.train, shard=shard))
+
+
+def test_what_is_cut_along_data_takes_its_share_of_memory() -> None:
+    mesh, tokens = MeshShape(8, 4), cost.Tokens.of(preset("S/16"))
+    whole, states, all_of_it = (
+        memory(sharded(shard), mesh, tokens) for shard in ("none", "optimizer", "parameters")
+    )
+    # Vectors stay whole.
+    assert states.state.optimizer == pytest.approx(whole.state.optimizer / 8, rel=0.05)
+    assert states.state.parameters == whole.state.parameters == whole.state.gradients
+    assert all_of_it.state.parameters == pytest.approx(whole.state.parameters / 8, rel=0.05)
+    assert all_of_it.state.gradients == all_of_it.state.parameters
+    moved = [
+        traffic(sharded(shard), mesh, tokens, whole).network
+        for shard in ("none", "optimizer", "parameters")
+    ]
+    # Gradients go once, and parameters twice in half as many bytes: forward, and again.
+    assert moved[0] == moved[1] == moved[2]
+
+
+@settings_of_tests(max_examples=10, deadline=None)
+@given(
+    name=st.sampled_from(["S/32", "B/16", "B/16-dense"]),
+    mesh=st.sampled_from([MeshShape(1, 1), MeshShape(8, 1), MeshShape(4, 2)]),
+    gib=st.floats(1, 200),
+    micro=st.sampled_from([1, 2]),
+)
+def test_the_largest_batch_fits_and_a_larger_one_does_not(
+    name: str, mesh: MeshShape, gib: float, micro: int
+) -> None:
+    base = preset(name)
+    config = dataclasses.replace(
+        base, train=dataclasses.replace(base.train, micro_batches=micro, routing_groups=micro)
+    )
+    room, state = gib * 2**30, State.of(config, mesh)
+
+    def fits(batch: int) -> bool:
+        data = dataclasses.replace(config.data, batch_size=batch)
+        larger = dataclasses.replace(config, data=data)
+        return Memory(state, Work.of(larger, mesh, cost.Tokens.of(larger))).total <= room
+
+    unit = micro * mesh.devices
+    found = largest_batch(config, mesh, room)
+    assert found % unit == 0
+    assert not found or fits(found)
+    assert not fits(max(found + unit, 2 * unit))
+
+
+def test_devices_are_found_by_name_and_name_their_source() -> None:
+    assert device("h100") is DEVICES["H100"]
+    assert all(known.source and 0 < known.usable <= 1 for known in DEVICES.values())
+    with pytest.raises(ConfigError, match="no numbers of a device 'B300'; there are H200, H100"):
+        device("B300")
+    with pytest.raises(ConfigError, match="more than the 256 of one pod"):
+        device("v5e").network_gbps(512)
+    assert device("H100").network_gbps(8) > device("H100").network_gbps(16)
+
+
+def told_by_plan(capsys: pytest.CaptureFixture[str], *options: str) -> str:
+    assert plan.main(["--preset", "B/16", *options]) == 0
+    return capsys.readouterr().out
+
+
+def test_a_plan_says_whether_it_fits_and_what_it_assumes(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    eight = told_by_plan(capsys, "--devices", "8", "--price", "3", "--batch", "8192")
+    assert (
+        "fits into the 55.88 GiB that JAX takes of one H100; the largest batch that does" in eight
+    )
+    assert "days and cost" in eight
+    assert "assumed: a step reaches 0.3 of its 989 TFLOP/s" in eight
+    small = told_by_plan(capsys, "--device", "v5e", "--devices", "8")
+    assert "does not fit into the 14.16 GiB that JAX takes of one v5e" in small
+    rated = told_by_plan(capsys, "--tflops", "500")
+    assert "at 500 TFLOP/s" in rated and "reaches" not in rated
+
+
+EXAMPLES = re.findall(
+    r"^```sh\npython -m limoe_core\.plan ([^`]*)\n```\n\n```text\n([^`]*)```$",
+    (ROOT / "docs" / "scale.md").read_text(encoding="utf-8"),
+    re.MULTILINE,
+)
+
+
+@pytest.mark.parametrize(("command", "shown"), EXAMPLES, ids=["8 H100s", "v5p-32"])
+def test_the_examples_of_the_docs_are_what_a_plan_says(
+    command: str, shown: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert plan.main(command.replace("\\\n", " ").split()) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert [line for line in shown.splitlines() if line not in told] == []
+
+
 def test_presets_survive_json() -> None:
     for config in PRESETS.values():
         assert Config.from_dict(json.loads(json.dumps(config.to_dict()))) == config
@@ -90,14 +221,14 @@ def test_experts_that_are_spread_take_their_share_of_memory() -> None:
     config = preset("H/14")
     tokens = cost.Tokens.of(config)
     parameters = cost.Parameters.of(config)
-    one = cost.memory(config, MeshShape(1024, 1), tokens)
-    spread = cost.memory(config, MeshShape(32, 32), tokens)
-    assert one.parameters == 4 * parameters.total
-    assert spread.parameters == 4 * (parameters.total - parameters.experts * 31 / 32)
+    one = memory(config, MeshShape(1024, 1), tokens)
+    spread = memory(config, MeshShape(32, 32), tokens)
+    assert one.state.parameters == 4 * parameters.total
+    assert spread.state.parameters == 4 * (parameters.total - parameters.experts * 31 / 32)
 
 
 @pytest.mark.parametrize("settings", [{}, {"top_k": 2, "expert_dim": 192, "shared_dim": 384}])
-def test_flops_agree_with_xla(settings: dict) -> None:
+def test_flops_and_memory_agree_with_xla(settings: dict) -> None:
     """One device, nothing computed twice, so that every product counts once."""
     from limoe_core.planning.aot import compiled_cost
 
@@ -108,8 +239,11 @@ def test_flops_agree_with_xla(settings: dict) -> None:
         optimizer=dataclasses.replace(base.optimizer, name="adamw"),
         data=dataclasses.replace(base.data, batch_size=16, augment=False),
     )
-    ours = cost.step_flops(config, cost.Tokens.of(config))
-    assert compiled_cost(config, MeshShape(1, 1))["flops"] == pytest.approx(ours, rel=0.25)
+    tokens, alone = cost.Tokens.of(config), MeshShape(1, 1)
+    xla = compiled_cost(config, alone)
+    assert xla["flops"] == pytest.approx(cost.step_flops(config, tokens), rel=0.25)
+    held = xla["arguments"] + xla["temporary"]
+    assert held == pytest.approx(memory(config, alone, tokens).total, rel=0.25)
     assert len(jax.devices()) >= 1
 
 

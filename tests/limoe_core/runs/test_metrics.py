@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from limoe_core.runs import Run, RunError
+from limoe_core.runs import Run, RunError, metrics
 from tests.limoe_core.runs.examples import DEBUG
 
 
@@ -89,3 +89,59 @@ def test_metrics_too_deep_to_read_are_skipped_and_a_folder_in_their_place_is_sai
     path.mkdir()
     with pytest.raises(RunError, match="cannot be read"):
         run.metrics()
+
+
+def test_the_newest_line_of_a_step_is_found_at_the_end(run: Run) -> None:
+    assert run.newest_metrics() is None
+    run.append_metrics({"step": 1, "loss": 2.0})
+    run.append_metrics({"step": 2, "loss": 1.5})
+    run.append_metrics({"step": 2, "validation": {"top1": 0.1}})
+    with (run.path / "metrics.jsonl").open("ab") as file:
+        file.write(b'{"step": 3, "loss": 1')
+    assert run.newest_metrics() == {"step": 2, "loss": 1.5}
+
+
+@settings(max_examples=30)
+@given(st.lists(st.integers(0, 5), max_size=8), st.data())
+def test_a_growing_log_gives_every_line_once(
+    tmp_path_factory: pytest.TempPathFactory, counts: list[int], data: st.DataObject
+) -> None:
+    path = tmp_path_factory.mktemp("log") / "metrics.jsonl"
+    log, seen, step = metrics.GrowingLog(path), [], 0
+    assert log.more() == (False, [])
+    for count in counts:
+        with path.open("ab") as file:
+            for _ in range(count):
+                line = b'{"step": %d}\n' % step
+                cut = data.draw(st.integers(0, len(line)))
+                file.write(line[:cut])
+                file.flush()
+                seen += log.more()[1]  # a line that is half there is not read
+                file.write(line[cut:])
+                step += 1
+        seen += log.more()[1]
+        assert seen == metrics.read(path) if path.exists() else not seen
+    if step:
+        assert log.more() == (True, [])
+
+
+def test_a_log_that_goes_back_is_read_anew(run: Run) -> None:
+    for step in range(10):
+        run.append_metrics({"step": step})
+    log = metrics.GrowingLog(run.path_of("metrics"))
+    assert len(log.more()[1]) == 10
+    run.truncate_metrics(4)
+    run.append_metrics({"step": 5, "again": 1})
+    goes_on, lines = log.more()
+    assert not goes_on
+    assert lines == run.metrics()
+
+
+def test_a_log_that_is_overwritten_in_place_is_read_anew(run: Run) -> None:
+    path = run.path_of("metrics")
+    path.write_text('{"step": 1}\n{"step": 2}\n')
+    log = metrics.GrowingLog(path)
+    log.more()
+    with path.open("r+") as file:  # the same file, with another beginning
+        file.write('{"step": 7}\n{"step": 8}\n{"step": 9}\n')
+    assert log.more() == (False, [{"step": 7}, {"step": 8}, {"step": 9}])

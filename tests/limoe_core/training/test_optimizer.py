@@ -14,6 +14,7 @@ import pytest
 from limoe_core.config import OptimizerConfig
 from limoe_core.model.functional import FunctionalModel, Params, initial_params
 from limoe_core.presets import preset
+from limoe_core.training.muon import scale_by_muon
 from limoe_core.training.optimizer import (
     OPTIMIZERS,
     decay_mask,
@@ -44,7 +45,7 @@ def gradients(params: Params) -> Params:
 
 
 def one_update(config: OptimizerConfig, params: Params, gradients: Params) -> Params:
-    """The second update: at the first, the learning rate is still 0."""
+    """The second update, at the peak of the learning rate."""
     optimizer = make_optimizer(config, 100, ROLES)
     state = optimizer.init(params)
     update = jax.jit(optimizer.update)
@@ -101,6 +102,26 @@ def test_what_muon_leaves_moves_as_with_adamw(params: Params, gradients: Params)
     ):
         np.testing.assert_allclose(muon[name], adamw[name], rtol=1e-5, atol=1e-9, err_msg=name)
     assert not np.allclose(muon["blocks.0.mlp.w_in"], adamw["blocks.0.mlp.w_in"], rtol=0.1)
+
+
+def test_muon_leaves_an_expert_where_it_is_while_it_gets_no_token() -> None:
+    rng = np.random.default_rng(0)
+    experts = {"w_in": jnp.asarray(rng.normal(size=(3, 4, 6)), jnp.float32)}
+    idle = jax.tree.map(lambda x: x.at[1].set(0), experts)
+    rule = scale_by_muon()
+    state = rule.init(experts)
+    _, state = rule.update(experts, state)
+    for _ in range(3):  # its momentum is not 0
+        updates, state = rule.update(idle, state)
+        assert not np.asarray(updates["w_in"][1]).any()
+        assert np.asarray(updates["w_in"])[[0, 2]].any(axis=(1, 2)).all()
+    # When tokens come, it goes where they say, and not where those of long ago said.
+    for _ in range(200):
+        _, state = rule.update(idle, state)
+    back = jax.tree.map(lambda x: x.at[1].set(-experts["w_in"][1]), idle)
+    updates, _ = rule.update(back, state)
+    fresh, _ = rule.update(jax.tree.map(jnp.negative, experts), rule.init(experts))
+    np.testing.assert_allclose(updates["w_in"][1], fresh["w_in"][1], atol=1e-3)
 
 
 @pytest.mark.parametrize("name", ["adamw", "muon"])

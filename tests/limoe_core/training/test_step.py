@@ -360,3 +360,25 @@ def test_a_temperature_that_an_earlier_version_left_out_of_bounds_is_brought_bac
     np.testing.assert_allclose(np.exp(resumed.params["log_temperature"]), used, rtol=1e-5)
     within = functional.within_bounds(run.restore_params(3, functional.shapes))
     jax.tree.map(np.testing.assert_array_equal, within, resumed.params)
+
+
+def test_runs_that_differ_in_their_seed_alone_share_what_is_compiled(
+    loaded: dict[str, np.ndarray],
+) -> None:
+    programs, seeds = [], []
+    for seed in (0, 7):
+        config = settings(1, experts=0)
+        config = dataclasses.replace(config, train=dataclasses.replace(config.train, seed=seed))
+        functional = FunctionalModel.of(config)
+        optimizer = make_optimizer(config.optimizer, 10, functional.roles)
+        state = jax.eval_shape(
+            lambda optimizer=optimizer, config=config: TrainState(
+                (params := initial_params(config, 0)), optimizer.init(params), jnp.int32(0)
+            )
+        )
+        step: Any = make_train_step(functional, optimizer, config, patches=8)
+        lowered = step.func.lower(state, placed(config, loaded), **step.keywords)
+        programs.append(lowered.as_text())
+        seeds.append(step.keywords["seed"].tolist())
+    assert programs[0] == programs[1]
+    assert seeds[0] != seeds[1]

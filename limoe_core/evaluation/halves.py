@@ -42,21 +42,35 @@ class Halves:
         pixels = np.stack([to_model_input(image, config.image_size) for image in images])
         return cls(model, pixels, model.tokenizer.encode(list(texts), config.text_length))
 
+    def part(self, some: slice) -> Halves:
+        """Some of the pairs."""
+        return Halves(self.model, self.pixels[some], self.ids[some])
+
+    @property
+    def temperature(self) -> float:
+        """That of the model's contrastive loss."""
+        return float(self.model.functional.bind(self.model.params).temperature)
+
     def embed(self, code: int, intervention: Intervention | None) -> Float[np.ndarray, "N d"]:
         """Embeddings of the pictures (0) or of the texts (1)."""
         outputs = self._run(code, intervention)
         found = [o.text_embeddings if code else o.image_embeddings for o in outputs]
         return np.concatenate([np.asarray(part) for part in found])
 
-    def first_choices(self, code: int) -> Integer[np.ndarray, "L E"]:
-        """Number of the modality's tokens that choose each expert, by layer."""
-        counts: Any = 0
+    def choices(self, code: int) -> Integer[np.ndarray, "L t"]:
+        """First choice of each of the modality's real tokens, by layer."""
+        found = []
         for output in self._run(code, None):
             valid = np.asarray(output.valid)
-            layers = [np.asarray(r.assignment.expert)[valid, 0] for r in output.routings]
-            experts = self.model.config.model.experts
-            counts = counts + np.stack([np.bincount(e, minlength=experts) for e in layers])
-        return counts
+            found.append(
+                np.stack([np.asarray(r.assignment.expert)[valid, 0] for r in output.routings])
+            )
+        return np.concatenate(found, axis=1)
+
+    def first_choices(self, code: int) -> Integer[np.ndarray, "L E"]:
+        """Number of the modality's tokens that choose each expert, by layer."""
+        experts = self.model.config.model.experts
+        return np.stack([np.bincount(row, minlength=experts) for row in self.choices(code)])
 
     def _run(self, code: int, intervention: Intervention | None) -> list[Output]:
         model = self.model

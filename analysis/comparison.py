@@ -1,0 +1,113 @@
+"""Two runs compared on all that both were asked, with a correction for looking many times."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, Shaped
+
+from analysis.accuracy import accuracy_difference
+from analysis.arguments import check_count
+from analysis.errors import AnalysisError
+from limoe_core.runs.predictions import Predictions
+
+_KS = (1, 5)
+_COLUMNS = [
+    "task",
+    "split",
+    "names",
+    "k",
+    "value",
+    "other",
+    "difference",
+    "low",
+    "high",
+    "p",
+    "p_holm",
+    "n",
+    "concepts",
+]
+
+
+def compare_accuracies(
+    mine: Mapping[str, Predictions],
+    others: Mapping[str, Predictions],
+    *,
+    samples: int = 2000,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Every difference in accuracy between two runs, none picked.
+
+    Of one training run each: another seed would move both, which no interval here knows.
+
+    Args:
+      mine, others: answers of each run by task, as `run.predictions(task, step)` gives them. Tasks
+        that were not asked of both, or on other pictures, are left out.
+      samples: random exchanges for p: of each concept, whether the runs change places.
+
+    Returns: one row per task, k (1 and 5) and names ("first language" or "all languages"), with
+      columns task, split, names, k, value and other (the accuracies), difference, low, high (95 %,
+      over concepts, for this difference alone), p (that so large a difference comes of runs that
+      are alike), p_holm (the same for the whole table, by Holm's correction: below 0.05 for some
+      row in one of twenty tables where no difference is real), n, concepts.
+
+    Raises:
+      AnalysisError: the runs have no task in common, or `samples` is below 1.
+    """
+    check_count(samples, "samples")
+    rows = []
+    for task in sorted(mine.keys() & others.keys()):
+        one, other = mine[task], others[task]
+        for names, language in (
+            ("first language", str(one.languages[0])),
+            ("all languages", None),
+        ):
+            for k in _KS:
+                try:
+                    found = accuracy_difference(one, other, language, k)
+                except AnalysisError:  # of other pictures or languages
+                    continue
+                some = slice(None) if language is None else slice(1)
+                hits = [(each.ranks[some] < k).mean(axis=0) for each in (one, other)]
+                rows.append(
+                    {
+                        "task": task,
+                        "split": str(one.split),
+                        "names": names,
+                        "k": k,
+                        "value": float(hits[0].mean()),
+                        "other": float(hits[1].mean()),
+                        "difference": found.value,
+                        "low": found.low,
+                        "high": found.high,
+                        "p": _exchanged(hits[0] - hits[1], one.concept, samples, seed),
+                        "n": len(one.picture),
+                        "concepts": len(np.unique(one.concept)),
+                    }
+                )
+    if not rows:
+        raise AnalysisError("the two runs have no zero-shot task in common; evaluate both")
+    frame = pd.DataFrame(rows)
+    return frame.assign(p_holm=holm(frame["p"].to_numpy()))[_COLUMNS]
+
+
+def holm(p: Float[np.ndarray, " m"]) -> Float[np.ndarray, " m"]:
+    """p-values corrected for their number (Holm, 1979)."""
+    order = np.argsort(p, kind="stable")
+    steps = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
+    found = np.empty(len(p))
+    found[order] = np.minimum(steps, 1.0)
+    return found
+
+
+def _exchanged(
+    gained: Float[np.ndarray, " n"], concept: Shaped[np.ndarray, " n"], samples: int, seed: int
+) -> float:
+    """Share of random exchanges of the runs, concept by concept, with so large a difference."""
+    _, place = np.unique(concept, return_inverse=True)
+    total = np.bincount(place, weights=gained)
+    signs = np.random.default_rng(seed).choice((-1, 1), size=(samples, len(total)))
+    reached = np.count_nonzero(np.abs(signs @ total) >= abs(total.sum()) - 1e-9)
+    return float((1 + reached) / (1 + samples))

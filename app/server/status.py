@@ -1,0 +1,151 @@
+"""How far a run has come and what it is doing now."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Literal
+
+from app.parts.messages import counted
+from limoe_core.runs import Run, RunError
+from limoe_core.runs.progress import Progress
+
+#: What a run is doing. `new`: nothing was said or logged yet. The last four are not in training.
+State = Literal[
+    "new",
+    "starting",
+    "compiling",
+    "training",
+    "looking",
+    "stopped",
+    "failed",
+    "finished",
+    "recorded",
+]
+
+#: Where nothing tells whether a process still trains it, a run that said something so many seconds
+#: ago is taken to be in training.
+_YOUNG = 180.0
+_ACTIVE = ("starting", "compiling", "training", "looking")
+
+
+@dataclass(frozen=True)
+class Status:
+    """One run's status at one moment."""
+
+    state: State
+    step: int
+    """Steps done, as far as it was logged or saved."""
+    steps: int
+    """Steps in all."""
+    speed: float | None = None
+    """Steps per second, of the last logged ones."""
+    busy: float = 0.0
+    """Seconds since this state began, where the run says so."""
+    expected: float | None = None
+    """Seconds that compiling took the last time."""
+    note: str = ""
+    """Why it failed."""
+
+    @classmethod
+    def of(cls, run: Run) -> Status:
+        """The run's status now, from what it says, what it logged and who holds it."""
+        if run.other is not None:
+            return cls("recorded", 0, 0)
+        said = run.progress()
+        try:
+            line = run.newest_metrics() or {}
+            saved = max(run.steps(), default=0)
+            probed = max(run.probe_steps(), default=0)
+        except RunError:
+            line, saved, probed = {}, 0, 0
+        logged = line.get("time")
+        last = logged if isinstance(logged, int | float) else 0.0
+        step = max(int(line.get("step", 0)), said.step if said else 0, saved, probed)
+        steps = run.config.train.steps
+        if not _growing(run, said, last, step < steps):
+            return cls(_ended(said, step, steps), step, steps, note=said.note if said else "")
+        phase = said.phase if said is not None and said.phase in _ACTIVE else "training"
+        pairs = line.get("pairs_per_second")
+        speed = pairs / run.config.data.batch_size if isinstance(pairs, int | float) else None
+        return cls(
+            phase,
+            step,
+            steps,
+            speed or None,
+            max(0.0, time.time() - said.time) if said is not None else 0.0,
+            said.expected if said is not None else None,
+        )
+
+    @property
+    def growing(self) -> bool:
+        """Whether the run is in training now."""
+        return self.state in _ACTIVE
+
+    @property
+    def left(self) -> float | None:
+        """Seconds until the last step at the present speed; None where that is not known."""
+        if not self.growing or self.speed is None or self.step < 2:
+            return None
+        return (self.steps - self.step) / self.speed
+
+    @property
+    def sentence(self) -> str:
+        """The status in words."""
+        at = f"step {self.step:,} of {self.steps:,}"
+        match self.state:
+            case "new":
+                return "Training has not begun."
+            case "starting":
+                return f"In training: making the model, at {at}."
+            case "compiling":
+                usual = f", {duration(self.expected)} the last time" if self.expected else ""
+                return (
+                    f"In training: compiling the step, for {duration(self.busy)} now{usual}; {at}."
+                )
+            case "looking":
+                return f"In training: recording probe traces and validation at {at}."
+            case "training":
+                speed = f", {self.speed:.3g} steps per second" if self.speed else ""
+                left = f", about {duration(self.left)} left" if self.left is not None else ""
+                return f"In training: {at}{speed}{left}."
+            case "recorded":
+                return "Recorded with another model; not trained here."
+            case "failed":
+                return f"Training failed at {at}. {self.note}".strip()
+            case "stopped":
+                return f"Stopped at {at}; --resume goes on."
+        return f"Training finished at step {self.step:,}."
+
+
+def duration(seconds: float) -> str:
+    """A time span in words, in its two largest units at most."""
+    whole = round(seconds)
+    if whole < 90:
+        return counted(whole, "second")
+    if whole < 5400:
+        return counted(round(seconds / 60), "minute")
+    hours, minutes = divmod(round(seconds / 60), 60)
+    if hours < 48:
+        return counted(hours, "hour") + (f" {counted(minutes, 'minute')}" if minutes else "")
+    return counted(round(hours / 24), "day")
+
+
+def _growing(run: Run, said: Progress | None, logged: float, unfinished: bool) -> bool:
+    held = run.in_training()
+    if held is not None:
+        return held
+    if said is not None and said.phase in ("ended", "failed"):
+        return False
+    if not unfinished:
+        return False
+    began = 0.0 if said is None else said.time + (said.expected or 0.0)
+    return time.time() - max(began, logged) < _YOUNG
+
+
+def _ended(said: Progress | None, step: int, steps: int) -> State:
+    if said is not None and said.phase == "failed":
+        return "failed"
+    if step >= steps:
+        return "finished"
+    return "stopped" if step or said is not None else "new"

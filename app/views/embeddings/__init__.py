@@ -1,0 +1,1 @@
+"""Embeddings: how do the two modalities lie in the shared space?"""

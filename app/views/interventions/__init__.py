@@ -1,0 +1,1 @@
+"""The Interventions page: experts off, silenced or forced, and the routes of single tokens."""

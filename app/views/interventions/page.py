@@ -1,0 +1,156 @@
+"""The Interventions page: what an expert is for, asked by changing what routers do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+import analysis
+from analysis.recipes import Recorded, record
+from app.components.before_after import before_after
+from app.pair import routing as pair_routing
+from app.pair.chosen import choose_example, choose_parts
+from app.parts import messages
+from app.parts.export import take_away
+from app.parts.glossary import help_text
+from app.server import runs
+from app.shell import sidebar, state
+from app.views.interventions import changes, effects, routes, tokens
+from app.views.interventions.asked import Asked, ask
+from limoe_core.runs.directory import Run
+from limoe_core.trace import RoutingTrace
+
+if TYPE_CHECKING:
+    pass
+
+#: Texts in the list of those that are most like the picture.
+_NEAREST = 5
+
+
+def show(run: Run) -> None:
+    """Draws the page."""
+    model = run.config.model
+    if not model.experts:
+        messages.say(
+            "info",
+            f"{run.name} is a dense twin: it has no experts to change. Choose a run with experts "
+            "in the sidebar.",
+        )
+        return
+    steps, probed = run.steps(), run.probe_steps()
+    if not steps or not probed:
+        messages.say(
+            "info",
+            f"{run.name} has no parameters yet, or no probe pairs, so there is nothing to route. "
+            "If it is being trained, come back in a moment.",
+        )
+        return
+    step = sidebar.choose_step(steps)
+    layer = sidebar.choose_layer(run.routers)
+    probe, pictures = runs.probe(run, probed[-1]), runs.probe_pictures(run)
+    example = choose_example(run, probe, pictures)
+    caption = "" if example is None else str(probe.captions[example])
+    pair = choose_parts(example, caption, model.image_size)
+    if not pair.with_picture or not pair.text.strip():
+        messages.say(
+            "info",
+            "An intervention is measured on a picture and its text: this pair lacks one of them.",
+        )
+        return
+    concept = _concept(probe, example) if pair.upload is None else None
+    with st.spinner("Routing … (the model is loaded the first time)"):
+        asked = ask(run, step, pair_routing.shown(run, pair, pictures), pair.text, concept)
+        setting = changes.choose(model, changes.favourite(asked.before.value, layer))
+        try:
+            after = asked.after(setting)
+            changed = after.value
+        except analysis.AnalysisError as error:
+            messages.say("warning", f"This change cannot be made: {error}.")
+            return
+    first = record(RoutingTrace.select, asked.before, [0])
+    second = record(RoutingTrace.select, after, [0])
+    picked = tokens.choose(first.value)
+    st.subheader("Routing before and after", anchor=False)
+    before_after(
+        first.value,
+        second.value,
+        names=tokens.names(first.value),
+        picked=picked,
+        on_pick=lambda token: state.put("token", tokens.key(first.value, token)),
+        key="interventions.both",
+    )
+    group = (
+        f"Step {step:,}. {setting.words}. The pair is routed in one group with "
+        f"{changed.num_pairs - 1} probe pairs, before with unlimited capacity."
+    )
+    st.caption(messages.plain(group))
+    name = f"{run.name}-step{step}"
+    take_away(
+        record(analysis.rerouted, first, second),
+        file=f"rerouted-{name}",
+        what="the number of rerouted tokens",
+    )
+    _this_pair(asked, after, name)
+    effects.show(asked, setting, name)
+    routes.show(asked, first.value, picked, name)
+    with st.expander("What the words mean", icon=":material/help:"):
+        st.markdown(help_text("expert", "gate", "capacity", "dropped", "regret"))
+
+
+def _concept(probe: RoutingTrace, example: int | None) -> str | None:
+    concepts = probe.meta.get("concept")
+    return None if concepts is None or example is None else str(concepts[example])
+
+
+def _this_pair(asked: Asked, after: Recorded[RoutingTrace], name: str) -> None:
+    """Draws what becomes of the pair in view: its similarity, its rank, the nearest texts."""
+    st.subheader("This pair", anchor=False)
+    found = []
+    for trace in (asked.before, after):
+        embeddings = trace.attribute("image_embeddings")
+        found.append(
+            record(
+                analysis.ranked,
+                embeddings[0],
+                trace.attribute("text_embeddings"),
+                trace.attribute("captions"),
+            )
+        )
+    frames = [each.value for each in found]
+    own = str(asked.before.value.captions[0])
+    rows = [frame[frame["name"] == own].iloc[0] for frame in frames]
+    count = len(frames[0])
+    columns = st.columns(2)
+    columns[0].metric(
+        "Similarity of picture and text",
+        f"{rows[1]['similarity']:.3f}",
+        _change(rows[1]["similarity"] - rows[0]["similarity"], "+.3f"),
+        help="Cosine of the two embeddings. The change is against no intervention.",
+    )
+    columns[1].metric(
+        f"Rank of its text among {count:,}",
+        f"{rows[1]['rank']:,}",
+        _change(rows[1]["rank"] - rows[0]["rank"], "+.0f"),
+        delta_color="inverse",
+        help=f"1 is the best; guessing would give {(count + 1) / 2:g} on average. The other texts "
+        "are those of the probe pairs with another concept, embedded with the same change.",
+    )
+    for column, when, nearest in zip(columns, ("before", "after"), frames, strict=True):
+        column.caption(f"Most similar texts {when}")
+        column.dataframe(
+            nearest.head(_NEAREST),
+            hide_index=True,
+            column_config={
+                "rank": st.column_config.NumberColumn("rank", width="small"),
+                "name": st.column_config.TextColumn("text"),
+                "similarity": st.column_config.NumberColumn("similarity", format="%.3f"),
+            },
+        )
+    for when, ranks in zip(("before", "after"), found, strict=True):
+        take_away(ranks, file=f"texts-{when}-{name}", what=f"the ranks {when}")
+
+
+def _change(difference: float, form: str) -> str | None:
+    """A difference as a metric shows it; None, and so no arrow, where nothing changed."""
+    return format(difference, form) if difference else None

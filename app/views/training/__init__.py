@@ -1,0 +1,1 @@
+"""The page Training: how is the run going?"""

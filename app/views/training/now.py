@@ -1,0 +1,50 @@
+"""Where training is: its phase and its newest numbers."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app.parts import facts, messages
+from app.parts.facts import Fact
+from app.parts.glossary import TERMS
+from app.server.logs import Logged
+from app.server.runs import Run
+from app.server.status import Status, duration
+
+#: Names in the log, with the term on the page and how the number is written.
+_SHOWN = {
+    "contrastive": ("Contrastive loss", "{:.4g}", "contrastive loss"),
+    "batch_accuracy": ("Accuracy in the batch", "{:.1%}", "contrastive loss"),
+    "validation.top1": ("Validation top-1", "{:.1%}", "validation"),
+    "temperature": ("Temperature", "{:.3g}", "temperature"),
+    "pairs_per_second": ("Pairs per second", "{:,.0f}", "throughput"),
+}
+
+
+def draw(run: Run, log: Logged) -> None:
+    """Draws the run's status, a bar while it trains, and the newest value of what matters most."""
+    status = Status.of(run)
+    if status.growing:
+        st.progress(min(1.0, status.step / max(1, status.steps)), messages.plain(status.sentence))
+    else:
+        st.caption(f"**{messages.plain(run.name)}** · {messages.plain(status.sentence, 800)}")
+    frame = log.scalars.value
+    if frame.empty:
+        return
+    newest = frame.groupby("measure").last()
+    shown = [
+        Fact(
+            term,
+            written.format(newest.loc[name, "value"]),
+            f"step {int(newest.loc[name, 'step']):,}",
+            help_text=TERMS[word],
+        )
+        for name, (term, written, word) in _SHOWN.items()
+        if name in newest.index
+    ]
+    hours = frame["hours"].max()
+    if hours == hours:
+        shown.append(Fact("In training steps", duration(3600 * float(hours))))
+    pictures = int(frame["pictures"].max())
+    shown.append(Fact("Pictures shown", f"{pictures:,}"))
+    facts.show(shown)

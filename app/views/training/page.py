@@ -1,0 +1,99 @@
+"""Training: how is the run going?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from app.parts import figures, messages
+from app.parts.glossary import help_text
+from app.parts.twins import is_twin
+from app.server.logs import logged
+from app.server.runs import Run, RunError, Runs
+from app.server.status import Status
+from app.shell import controls, live
+from app.views.training import alarms, curves, loads, now
+
+#: Runs that may be drawn on one axis.
+_MOST = 5
+
+
+def show(run: Run) -> None:
+    """Draws the page."""
+    others = _choose_others(run)
+    figures.choose_format()
+    runs = [run, *others]
+    growing = live.following() or any(Status.of(other).growing for other in others)
+
+    def alive(draw: Callable[[], None]) -> None:
+        def spoken() -> None:
+            with messages.spoken(run.name):  # drawn again by itself, when the run may be gone
+                draw()
+
+        st.fragment(spoken, run_every=live.EVERY if growing else None)()
+
+    alive(lambda: _state(run))
+    look = curves.choose(run)
+    alive(lambda: _curves(runs, look))
+
+
+def _state(run: Run) -> None:
+    own = logged(run)
+    now.draw(run, own)
+    if own.scalars.value.empty:
+        messages.say(
+            "info", f"{run.name} has logged nothing yet. Its curves appear here by themselves."
+        )
+    alarms.draw(run, own)
+
+
+def _curves(runs: list[Run], look: curves.Look) -> None:
+    run = runs[0]
+    logs = {each.name: logged(each) for each in runs}
+    if all(log.scalars.value.empty for log in logs.values()):
+        return
+    curves.draw(run, logs, look)
+    if run.config.model.experts:
+        loads.draw(run, logs[run.name], look.layer)
+    with st.expander("What the words mean", icon=":material/help:"):
+        st.markdown(
+            help_text(
+                "contrastive loss",
+                "auxiliary losses",
+                "optimizer",
+                "throughput",
+                "validation",
+                "routers in training",
+                "smoothing",
+                "dense twin",
+            )
+        )
+
+
+def _choose_others(run: Run) -> list[Run]:
+    """Draws the choice of further runs on the same axis; the dense twin unless it is changed."""
+    runs = Runs.of(run.path.parent)
+    listed = {name: runs.listed(name) for name in runs.usable if name != run.name}
+    twins = [name for name, other in listed.items() if is_twin(run.config, other.config)]
+    if not listed:
+        return []
+    with st.sidebar:
+        chosen = controls.several(
+            "with",
+            "On the same axis",
+            list(listed),
+            default=twins[:1],
+            noun="run",
+            words=lambda name: messages.visible(name) + (" (dense twin)" if name in twins else ""),
+            max_selections=_MOST,
+            placeholder="other runs",
+            help=help_text("dense twin"),
+        )
+    found = []
+    for name in chosen[:_MOST]:
+        try:
+            found.append(runs.open(name))
+        except RunError as error:  # it went away since it was listed
+            messages.say("error", f"{name} cannot be shown: {error}")
+    return found

@@ -1,0 +1,190 @@
+"""What needs no model: the labelled picture that is nearest in pixels, or in edges and colour.
+
+It is asked of splits whose concepts training knows, in other drawings. It has an easier task than a
+model that is given names alone, since it sees labelled pictures of every class; all the same a
+model that stays below it knows less of pictures than their outlines and colours say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float, Integer, UInt8
+
+from limoe_core.evaluation.embedding import Progress, silent
+from limoe_core.evaluation.intervals import target_ranks
+from limoe_core.evaluation.scoring import accuracies, labels_of
+
+if TYPE_CHECKING:
+    from limoe_core.data.pairs import PairSet, PictureStore
+
+#: Labelled pictures, at most; of more, so many are taken, spread evenly.
+MOST_LABELLED = 20_000
+_PIXELS, _OUTLINES, _COLOURS = 32, 64, 8  # sides of the pictures that features are made of
+_ORIENTATIONS, _CELL, _BLOCK = 9, 8, 2
+_AT_ONCE = 256
+
+Features = Callable[[Float[np.ndarray, "n s s 3"]], Float[np.ndarray, "n f"]]
+
+
+def nearest_pictures(
+    pairs: PairSet,
+    labelled: PairSet,
+    language: str,
+    *,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> dict[str, Any]:
+    """Top-1 and top-5 of the nearest labelled pictures, by kind of features.
+
+    A class is as near as its nearest picture; what counts as right is as for the model, the name.
+
+    Args:
+      pairs: the pictures that are asked.
+      labelled: pictures of every concept of these, and of others.
+      language: in which names count.
+
+    Returns: `{"pixels": {"top1", "top5"}, "hog_colour": {…}}`, ready for JSON, with 95 % intervals
+      that resample concepts.
+    """
+    from limoe_core.data.pairs import spread
+
+    places = spread(len(labelled), MOST_LABELLED)
+    classes, of_class = np.unique(labelled.concept[places], return_inverse=True)
+    names = np.asarray(pairs.concepts.names_in(language))
+    label_of_class, label_of_picture = labels_of(classes, names[classes], pairs.concept)
+    found = {}
+    for name, features in FEATURES.items():
+        known = _features(labelled.pictures, places, features, f"{name} of training", progress)
+        asked = _features(
+            pairs.pictures, np.arange(len(pairs)), features, f"{name} of {pairs.split}", progress
+        )
+        nearness = _nearness(asked, known, of_class, len(classes))
+        ranks = target_ranks(nearness, label_of_picture[:, None] == label_of_class)
+        found[name] = accuracies(ranks, pairs.concept, seed=seed)
+    return found
+
+
+def can_be_asked(pairs: PairSet, labelled: PairSet) -> bool:
+    """Whether every concept of the pictures has a labelled picture."""
+    return bool(np.isin(pairs.shown, labelled.shown).all())
+
+
+def _features(
+    pictures: PictureStore,
+    places: Integer[np.ndarray, " n"],
+    features: Features,
+    label: str,
+    progress: Progress,
+) -> Float[np.ndarray, "n f"]:
+    starts = range(0, len(places), _AT_ONCE)
+    return np.concatenate(
+        [
+            features(_on_white(pictures.batch(places[start : start + _AT_ONCE])))
+            for start in progress(label, starts)
+        ]
+    ).astype(np.float32)
+
+
+def _nearness(
+    asked: Float[np.ndarray, "n f"],
+    known: Float[np.ndarray, "m f"],
+    of_class: Integer[np.ndarray, " m"],
+    classes: int,
+) -> Float[np.ndarray, "n c"]:
+    """Minus the squared distance to the nearest picture of each class."""
+    order = np.argsort(of_class, kind="stable")
+    starts = np.searchsorted(of_class[order], np.arange(classes))
+    sorted_known = known[order]
+    size = np.sum(sorted_known**2, axis=1)
+    found = []
+    for start in range(0, len(asked), _AT_ONCE):
+        some = asked[start : start + _AT_ONCE]
+        distance = size - 2 * some @ sorted_known.T + np.sum(some**2, axis=1, keepdims=True)
+        found.append(-np.minimum.reduceat(distance, starts, axis=1))
+    return np.concatenate(found)
+
+
+def _on_white(pictures: UInt8[np.ndarray, "n s s 4"]) -> Float[np.ndarray, "n s s 3"]:
+    """RGB in [0, 1]."""
+    alpha = pictures[..., 3:].astype(np.float32) / 255
+    return pictures[..., :3] / 255 * alpha + 1 - alpha
+
+
+def _resized(pictures: Float[np.ndarray, "n s s 3"], side: int) -> Float[np.ndarray, "n t t 3"]:
+    """Means over a grid of `side` by `side` areas of equal size."""
+    old = pictures.shape[1]
+    edges = np.linspace(0, old, side + 1)
+    weights = np.clip(
+        np.minimum(edges[1:, None], np.arange(1, old + 1))
+        - np.maximum(edges[:-1, None], np.arange(old)),
+        0,
+        None,
+    )
+    weights /= weights.sum(axis=1, keepdims=True)
+    return np.einsum("ti,nijc,uj->ntuc", weights, pictures, weights, optimize=True)
+
+
+def pixels(pictures: Float[np.ndarray, "n s s 3"]) -> Float[np.ndarray, "n f"]:
+    """Red, green and blue of 32 by 32 pixels."""
+    return _resized(pictures, _PIXELS).reshape(len(pictures), -1)
+
+
+def hog_colour(pictures: Float[np.ndarray, "n s s 3"]) -> Float[np.ndarray, "n f"]:
+    """Histograms of oriented gradients of 64 by 64 pixels, and colours of 8 by 8 areas.
+
+    Each at unit length, so that both count alike.
+    """
+    grey = _resized(pictures, _OUTLINES) @ np.array([0.299, 0.587, 0.114])
+    colours = _resized(pictures, _COLOURS).reshape(len(pictures), -1)
+    return np.concatenate([_unit(hog(grey)), _unit(colours)], axis=1)
+
+
+FEATURES: dict[str, Features] = {"pixels": pixels, "hog_colour": hog_colour}
+"""Kinds of features, by the name of their result."""
+
+
+def _unit(values: Float[np.ndarray, "n f"]) -> Float[np.ndarray, "n f"]:
+    return values / np.linalg.norm(values, axis=1, keepdims=True).clip(1e-12)
+
+
+def hog(grey: Float[np.ndarray, "n s s"]) -> Float[np.ndarray, "n f"]:
+    """Histograms of oriented gradients (Dalal and Triggs, 2005).
+
+    Nine orientations in cells of 8 by 8 pixels, blocks of 2 by 2 cells, L2-Hys; the numbers that
+    `skimage.feature.hog` gives for these settings.
+    """
+    down, right = np.zeros_like(grey), np.zeros_like(grey)
+    down[:, 1:-1] = grey[:, 2:] - grey[:, :-2]
+    right[:, :, 1:-1] = grey[:, :, 2:] - grey[:, :, :-2]
+    strength = np.hypot(down, right)
+    turn = np.rad2deg(np.arctan2(down, right)) % 180
+    bins = np.minimum((turn / (180 / _ORIENTATIONS)).astype(int), _ORIENTATIONS - 1)
+    cells = grey.shape[1] // _CELL
+    used = cells * _CELL
+    histograms = np.stack(
+        [
+            np.where(bins == orientation, strength, 0)[:, :used, :used]
+            .reshape(-1, cells, _CELL, cells, _CELL)
+            .mean(axis=(2, 4))
+            for orientation in range(_ORIENTATIONS)
+        ],
+        axis=-1,
+    )
+    blocks = cells - _BLOCK + 1
+    windows = np.stack(
+        [
+            histograms[:, row : row + blocks, column : column + blocks]
+            for row in range(_BLOCK)
+            for column in range(_BLOCK)
+        ],
+        axis=3,
+    ).reshape(len(grey), blocks, blocks, -1)
+    clipped = np.minimum(_block_unit(windows), 0.2)
+    return _block_unit(clipped).reshape(len(grey), -1)
+
+
+def _block_unit(blocks: Float[np.ndarray, "n b b f"]) -> Float[np.ndarray, "n b b f"]:
+    return blocks / np.sqrt(np.sum(blocks**2, axis=-1, keepdims=True) + 1e-5**2)

@@ -1,0 +1,138 @@
+"""Where the routers of a transformers model are, by what its family declares."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from limoe_core.recording.errors import RecordingError
+
+#: Names of the two halves of a block whose experts are for one modality by design (ERNIE-VL).
+_HALVES = {"text_moe": "text", "vision_moe": "image"}
+#: The number of a block in the name of a module.
+_BLOCK = re.compile(r"(?:^|\.)(?:layers|layer|blocks|block|h)\.(\d+)\.")
+
+
+@dataclass(frozen=True, eq=False)
+class Gate:
+    """A module that chooses experts."""
+
+    name: str
+    """Its path in the model, such as `model.layers.0.mlp.gate`."""
+    module: Any
+    """The `torch.nn.Module`; its output holds the choices."""
+    logits_at: int
+    """Place of the logits in its output."""
+    modality: str = ""
+    """The tokens that it sees, "image" or "text"; "" for all."""
+
+
+@dataclass(frozen=True, eq=False)
+class Router:
+    """One choice among experts that every token makes: one gate, or one for each modality."""
+
+    name: str
+    block: int
+    """Number of the block that it lies in, counted from 1."""
+    gates: tuple[Gate, ...]
+
+
+def find_routers(model: Any) -> list[Router]:
+    """The routers of a model, in the order of its blocks.
+
+    Args:
+      model: a `transformers.PreTrainedModel`.
+
+    Raises:
+      RecordingError: its family declares no router, or no module is of the class declared.
+    """
+    declared = list(_declared(model))
+    kind = type(model).__name__
+    if not declared:
+        raise RecordingError(
+            f"{kind} declares no router to transformers {_version()}: it has no mixture of "
+            "experts, or needs a newer transformers"
+        )
+    gates: dict[str, Gate] = {}
+    for name, module in model.named_modules():
+        for recorder in declared:
+            if _is_meant(recorder, name, module):
+                gates |= {gate.name: gate for gate in _gates(name, module, recorder.index)}
+    if not gates:
+        raise RecordingError(f"{kind} declares routers, and none of its layers has one")
+    return _by_block(list(gates.values()))
+
+
+def _declared(model: Any) -> Iterator[Any]:
+    """What the model's parts declare of router logits, each once."""
+    from transformers.utils import output_capturing
+
+    seen = set()
+    for module in model.modules():
+        entries = getattr(module, "_can_record_outputs", None) or {}
+        found = entries.get("router_logits", [])
+        for entry in found if isinstance(found, list | tuple) else [found]:
+            if isinstance(entry, type):
+                entry = output_capturing.OutputRecorder(entry)
+            key = (entry.target_class, entry.index, entry.layer_name)
+            if key not in seen:
+                seen.add(key)
+                yield entry
+
+
+def _is_meant(recorder: Any, name: str, module: Any) -> bool:
+    if recorder.target_class is None or not isinstance(module, recorder.target_class):
+        return False
+    return recorder.layer_name is None or recorder.layer_name in name
+
+
+def _gates(name: str, module: Any, index: int) -> Iterator[Gate]:
+    """The module itself; where it is a block with a gate for each modality, these gates."""
+    halves = {half: getattr(module, half, None) for half in _HALVES}
+    if any(half is None or not hasattr(half, "gate") for half in halves.values()):
+        yield Gate(name, module, index)
+        return
+    for half, inner in halves.items():
+        yield Gate(f"{name}.{half}.gate", inner.gate, 0, _HALVES[half])
+
+
+def _by_block(gates: list[Gate]) -> list[Router]:
+    routers: list[Router] = []
+    apart = [gate for gate in gates if gate.modality]
+    for block, name in sorted({(_block(gate.name), _whole(gate.name)) for gate in apart}):
+        halves = [gate for gate in apart if _whole(gate.name) == name]
+        routers.append(Router(name, block, tuple(halves)))
+    routers += [Router(g.name, _block(g.name), (g,)) for g in gates if not g.modality]
+    order = {gate.name: place for place, gate in enumerate(gates)}
+    # In the order in which a token meets them: attention comes first in a block.
+    routers.sort(key=lambda r: (r.block, "attention" not in r.name, order[r.gates[0].name]))
+    if any(router.block == 0 for router in routers):  # names without numbers of blocks
+        return [replace(router, block=at) for at, router in enumerate(routers, 1)]
+    return routers
+
+
+def numbers(routers: list[Router]) -> list[int]:
+    """A number for each router: its block's, or its place where a block has several."""
+    blocks = [router.block for router in routers]
+    if max(Counter(blocks).values()) > 1:
+        return list(range(1, len(blocks) + 1))
+    return blocks
+
+
+def _whole(name: str) -> str:
+    """The block of experts that a half belongs to."""
+    return name.rsplit(".", 2)[0]
+
+
+def _block(name: str) -> int:
+    found = _BLOCK.search(name)
+    return int(found[1]) + 1 if found else 0
+
+
+def _version() -> str:
+    import transformers
+
+    return str(transformers.__version__)

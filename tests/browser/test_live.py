@@ -1,0 +1,136 @@
+"""Training that begins, goes on and ends while pages are open, by a process that really trains."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+
+from playwright.sync_api import Page, expect
+
+from limoe_core.runs import Run
+from tests.browser.conftest import ROOT, Serve, Visit
+from tests.browser.page_runs import figures, no_error, settled
+from tests.limoe_core.data.own_pairs import csv_folder
+
+pytestmark = pytest.mark.processes
+
+
+class Training:
+    """A process that trains the run `live` until it is killed."""
+
+    def __init__(self, folder: Path, place: Path) -> None:
+        self.path = folder / "live"
+        self._place = place
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        pictures = csv_folder(self._place / "pictures")
+        with (self._place / "log.txt").open("wb") as log:
+            self._process = subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "limoe_core.train", "--preset", "debug"),
+                    *("--run", str(self.path), "--data.path", str(pictures)),
+                    *("--data.dir", str(self._place / "data"), "--train.steps", "1000000"),
+                    *("--train.checkpoint-every", "1000", "--train.evaluate-every", "0"),
+                ],
+                cwd=ROOT,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        self.wait_for(self.path / "config.json")
+
+    def wait_for(self, file: Path) -> None:
+        for _ in range(2400):
+            if file.exists():
+                return
+            assert self._process is not None and self._process.poll() is None, self._log()
+            time.sleep(0.1)
+        raise AssertionError(f"{file} did not come\n{self._log()}")
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.send_signal(signal.SIGKILL)
+            self._process.wait()
+
+    def _log(self) -> str:
+        return (self._place / "log.txt").read_text()[-3000:]
+
+
+@pytest.fixture
+def training(runs_folder: Path, tmp_path: Path) -> Iterator[Training]:
+    """A folder of runs with `small`, in which `live` can be trained."""
+    shutil.copytree(runs_folder / "small", tmp_path / "runs" / "small")
+    process = Training(tmp_path / "runs", tmp_path)
+    yield process
+    process.kill()
+
+
+def sidebar(page: Page) -> Page:
+    return page.get_by_test_id("stSidebar")
+
+
+def test_training_is_seen_from_before_its_first_step_to_its_end(
+    visit: Visit, serve: Serve, training: Training
+) -> None:
+    address = serve(training.path.parent)
+    reader = settled(visit(f"{address}/routing?run=small"))
+    field = reader.get_by_test_id("stTextInput").locator("input").first
+    field.fill("half a text that is not sent")
+    training.start()
+
+    # Before the first probe trace, and it begins to follow by itself.
+    emergence = visit(f"{address}/emergence?run=live")
+    expect(sidebar(emergence)).to_contain_text(re.compile("In training", re.IGNORECASE))
+    curves = visit(f"{address}/training?run=live")
+    expect(curves.get_by_text("In training").first).to_be_visible()
+    expect(figures(emergence).first).to_be_visible()
+    expect(figures(curves).first).to_be_visible()
+
+    # The other reader's list has the run, and what was typed is as it was.
+    expect(sidebar(reader)).to_contain_text(re.compile("live.*In training", re.DOTALL))
+    assert field.input_value() == "half a text that is not sent"
+    assert "run=small" in reader.url or "run=" not in reader.url
+
+    # New curves come without a reload.
+    first = newest_step(curves)
+    curves.wait_for_function(
+        "first => document.querySelector('.js-plotly-plot').data[0].x.at(-1) > first", arg=first
+    )
+
+    training.kill()
+    expect(sidebar(curves)).to_contain_text(re.compile(r"Stopped at step"))
+    expect(sidebar(reader)).not_to_contain_text("In training")
+    assert Run.open(training.path).in_training() is False
+    for page in (reader, emergence, curves):
+        no_error(page)
+
+
+def newest_step(page: Page) -> int:
+    return int(page.evaluate("() => document.querySelector('.js-plotly-plot').data[0].x.at(-1)"))
+
+
+def test_a_page_is_left_alone_while_nothing_changes(
+    visit: Visit, serve: Serve, runs_folder: Path, tmp_path: Path
+) -> None:
+    """The look at the folder draws its own few lines and not the page."""
+    shutil.copytree(runs_folder / "small", tmp_path / "runs" / "small")
+    page = settled(visit(f"{serve(tmp_path / 'runs')}/emergence?run=small"))
+    page.evaluate(
+        "() => { window.drawn = 0; const plot = document.querySelector('.js-plotly-plot');"
+        " plot.on('plotly_afterplot', () => { window.drawn += 1 }) }"
+    )
+    page.wait_for_timeout(10_000)
+    assert page.evaluate("() => window.drawn") == 0
+    os.utime(tmp_path / "runs" / "small" / "metrics.jsonl")
+    no_error(page)
