@@ -39,8 +39,10 @@ def figure(page: AppTest) -> dict[str, Any]:
     """What the routing view was given."""
     assert not page.exception
     for element in page.get("bidi_component"):
-        if element.proto.component_name == "limoe_lens.routing":
-            return unpacked(json.loads(element.proto.json))
+        if element.proto.component_name == "limoe_lens.channel":
+            told = json.loads(element.proto.json)
+            if told["channel"] == "routing":
+                return unpacked(told["content"])
     raise AssertionError("there is no routing view on the page")
 
 
@@ -84,7 +86,7 @@ def test_every_number_of_the_trace_reaches_the_view(probe: RoutingTrace) -> None
 
 
 def test_a_large_pair_is_sent_layer_by_layer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.components.routing.payload.MOST_CHOICES", 10)
+    monkeypatch.setitem(payload.__globals__, "MOST_CHOICES", 10)
     trace = other_trace().select([1])
     group = Group.of(trace, 0.0, 0)
     options: dict[str, Any] = {"title": "t", "file": "f", "picture": None, "pictures": []}

@@ -27,13 +27,24 @@ class Strip {
   update({ data, setTriggerValue }) {
     this.send = setTriggerValue;
     const content = JSON.stringify([data.items, data.filters, data.sheet?.src.length, data.label]);
-    const moved = this.data?.selected !== data.selected;
     this.data = data;
     if (content !== this.content) {
       this.content = content;
       this.build();
     }
+    this.mark(false);
+    this.unlisten ??= listenTo(data.channel, (selected) => this.select(selected));
+  }
+
+  select(selected) {
+    const moved = this.selected !== selected;
+    this.selected = selected;
     this.mark(moved);
+  }
+
+  end() {
+    this.release();
+    this.unlisten?.();
   }
 
   build() {
@@ -117,14 +128,14 @@ class Strip {
 
   tabStop(node) {
     const visible = this.visible();
-    const stop = node ?? visible.find((each) => each.dataset.id === this.data.selected) ?? visible[0];
+    const stop = node ?? visible.find((each) => each.dataset.id === this.selected) ?? visible[0];
     for (const each of this.nodes) each.setAttribute("tabindex", each === stop ? "0" : "-1");
     return stop;
   }
 
   mark(moved) {
     for (const node of this.nodes) {
-      node.setAttribute("aria-selected", String(node.dataset.id === this.data.selected));
+      node.setAttribute("aria-selected", String(node.dataset.id === this.selected));
       node.classList.remove("waiting");
     }
     const stop = this.tabStop();
@@ -143,7 +154,7 @@ class Strip {
   pick(node) {
     if (!node) return;
     this.tabStop(node);
-    if (node.dataset.id === this.data.selected) return;
+    if (node.dataset.id === this.selected) return;
     node.classList.add("waiting");
     this.send("pick", node.dataset.id);
   }
@@ -167,7 +178,7 @@ export default function (component) {
   if (!strips.has(root)) strips.set(root, new Strip(root));
   strips.get(root).update(component);
   return () => {
-    strips.get(root)?.release();
+    strips.get(root)?.end();
     strips.delete(root);
   };
 }

@@ -14,9 +14,14 @@ class View {
     this.listen();
   }
 
-  // Called at each script run; most of them bring nothing new.
-  async update({ data, setStateValue }) {
+  // Called at each script run.
+  listenTo({ data, setStateValue }) {
     this.report = setStateValue;
+    this.unlisten ??= listenTo(data.channel, (content) => this.update(content));
+  }
+
+  // Called with the pair after each script run; most of them bring nothing new.
+  async update(data) {
     const turn = (this.turn = (this.turn ?? 0) + 1);
     const opened = this.opened !== data.view.opened; // first sight, or a link was followed
     const same = this.tokens?.data.id === data.id;
@@ -305,6 +310,7 @@ class View {
 
   end() {
     this.listeners.abort();
+    this.unlisten?.();
   }
 }
 
@@ -315,7 +321,7 @@ export default function (component) {
     view = new View(root);
     views.set(root, view);
   }
-  view.update(component);
+  view.listenTo(component);
   return () => {
     view.end();
     views.delete(root);

@@ -9,13 +9,14 @@ from typing import Any
 import streamlit as st
 
 from app.components import define
+from app.components.channel import tell
 
 _VIEW = define(
     "routing",
     Path(__file__).parent,
     scripts=(
-        "dom", "unpacking", "tokens", "chart", "picture", "caption", "legend", "miniature",
-        "layers", "detail", "address", "exporting", "main",
+        "../channel/listening", "dom", "unpacking", "tokens", "chart", "picture", "caption",
+        "legend", "miniature", "layers", "detail", "address", "exporting", "main",
     ),
 )  # fmt: skip
 
@@ -50,12 +51,12 @@ def routing_view(
         view = st.session_state[key].get("view") or {}
         on_view(view.get("layer"), view.get("token"), view.get("all"))
 
-    _VIEW(
-        key=key,
-        data={
+    _VIEW(key=key, data={"channel": key}, on_view_change=remember)
+    tell(
+        key,
+        {
             **data,
             "address": {k: v for k, v in address.items() if k not in {"layer", "token"}},
             "view": {"layer": layer, "token": token, "opened": opened},
         },
-        on_view_change=remember,
     )

@@ -34,8 +34,8 @@ class Strip {
     }
     this.shown = key;
     const { data } = this;
-    const key = ({ p, at }) => (p < 0 ? `t${at}` : p ? `i${p + 1}.${at}` : `i${at}`);
-    const named = (t) => key(data.tokens[t]) === view.token;
+    const keyOf = ({ p, at }) => (p < 0 ? `t${at}` : p ? `i${p + 1}.${at}` : `i${at}`);
+    const named = (t) => keyOf(data.tokens[t]) === view.token;
     const numbers = data.tokens.map((_, t) => t);
     const tokens = {
       data,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import streamlit as st
 
 from analysis.recipes import record
 from app.components.routing import Group, Shown
@@ -36,9 +37,18 @@ def show(run: Run) -> None:
     )
     one = record(RoutingTrace.select, recorded.probe(run, step), [example])
     factor = None if trace.routers is None else trace.routers.capacity_factor
-    routed = Routed(one, Group.of(trace, factor, step), pictures=_pictures(one.value))
+    stamp = run.stamp("probe", step)
+    group = _group(str(run.path), step, stamp, trace, factor)
+    routed = Routed(one, group, pictures=_pictures(one.value))
     draw(run, routed, layer)
     explain(run, routed)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _group(
+    path: str, step: int, changed: tuple[int, int], _trace: RoutingTrace, _factor: float | None
+) -> Group:
+    return Group.of(_trace, _factor, step)
 
 
 def _examples(run: Run, trace: RoutingTrace) -> np.ndarray | None:
