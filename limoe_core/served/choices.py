@@ -160,7 +160,7 @@ def _numbers(values: Any, name: str) -> Integer[np.ndarray, "T L K"]:
     return whole
 
 
-def _by_layer(choices: Integer[np.ndarray, "T L K"]) -> Integer[np.ndarray, "L T K"]:
+def _by_layer(choices: Integer[np.ndarray, "T every K"]) -> Integer[np.ndarray, "L T K"]:
     """Layers first, those without experts left out, and -1 behind the experts of a token."""
     if choices.size > _MOST:
         raise ServedError(f"there are {choices.size:,} choices; at most {_MOST:,} are read")

@@ -32,7 +32,8 @@ class Legend {
     this.title.textContent = `Experts of ${names[ui.layer]}: patches + pieces of this pair sent to each`;
     this.chips.forEach((chip, e) => {
       const [patches, pieces] = tally[e];
-      chip.node.hidden = e >= counts[ui.layer];
+      // Of very many experts those alone that this pair's tokens go to.
+      chip.node.hidden = e >= counts[ui.layer] || (experts.length > 32 && patches + pieces === 0);
       chip.counts.textContent = `${patches} + ${pieces}`;
       const said = [`${experts[e].label}: ${plural(patches, "patch")} and ${plural(pieces, "piece")} of this pair`];
       const taken = load[e] ?? 0;
@@ -62,11 +63,11 @@ class Legend {
   }
 
   nodes() {
-    return this.chips.map((chip) => chip.node);
+    return this.chips.map((chip) => chip.node).filter((node) => !node.hidden);
   }
 
   move(n, key) {
-    const last = this.chips.length - 1;
+    const last = this.nodes().length - 1;
     if (key === "ArrowRight" || key === "ArrowDown") return Math.min(n + 1, last);
     if (key === "ArrowLeft" || key === "ArrowUp") return Math.max(n - 1, 0);
     if (key === "Home") return 0;

@@ -52,7 +52,7 @@ class View {
   build() {
     const { root, tokens } = this;
     root.querySelector('[data-only="sharp"]').hidden = !tokens.pictures.some((picture) => picture.sharp);
-    root.querySelector('[data-only="second"]').hidden = tokens.data.choices < 2;
+    root.querySelector('[data-only="second"]').hidden = tokens.data.choices < 2 || tokens.data.large;
     root.querySelector(".foot").textContent = tokens.data.group.sentence;
     this.picture = new Picture(root.querySelector(".picture"), tokens);
     this.caption = new Caption(root, tokens);
