@@ -75,4 +75,10 @@ PAGES: tuple[Entry, ...] = (
         ":material/scatter_plot:",
         "nothing can be embedded with it.",
     ),
+    Entry(
+        "compare",
+        "Compare",
+        "What differs between two runs, or two steps of one?",
+        ":material/compare_arrows:",
+    ),
 )

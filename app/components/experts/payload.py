@@ -43,7 +43,7 @@ def payload(
       sheet: the pairs' pictures, or all pictures of a trace that has a table of them; None if there
         are none.
       chosen: the expert that the page looks at more closely.
-      href: address of a pair on the page Routing.
+      href: address of a pair on the page Routing, with a query.
     """
     if patches is None:
         sheet, patches = None, pd.DataFrame({"pair": []})
@@ -117,7 +117,9 @@ class _Places:
         if self.table is None:
             grid = self.trace.grid
             at = [*divmod(int(row["position"]), grid), grid, grid]
-            return {"cell": int(row["pair"]), "box": [left, top, right, bottom], "at": at}
+            token = f"i{int(row['position'])}"
+            box = [left, top, right, bottom]
+            return {"cell": int(row["pair"]), "box": box, "at": at, "token": token}
         box = (left, top, right, bottom)
         n = self.picture[int(row["pair"]), int(row["position"]), box]
         rows, columns, width, height = (
@@ -125,7 +127,9 @@ class _Places:
         )
         placed = squares.placed(box, width, height, self.side)
         at = [*divmod(int(row["position"]), columns), rows, columns]
-        return {"cell": n, "box": [round(edge, 2) for edge in placed], "at": at}
+        number = n - int(np.flatnonzero(self.table.pair == self.table.pair[n])[0])
+        token = f"i{number + 1}.{int(row['position'])}" if number else f"i{int(row['position'])}"
+        return {"cell": n, "box": [round(edge, 2) for edge in placed], "at": at, "token": token}
 
 
 def _patches(frame: pd.DataFrame | None, places: _Places) -> list[dict[str, Any]]:

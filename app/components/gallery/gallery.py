@@ -9,10 +9,9 @@ from pathlib import Path
 import streamlit as st
 
 from app.components import define
-from app.components.channel import tell
-from app.components.contact_sheet import Sheet
+from app.components.contact_sheet import Sheet, hosted
 
-_GALLERY = define("gallery", Path(__file__).parent, scripts=("../channel/listening", "gallery"))
+_GALLERY = define("gallery", Path(__file__).parent, scripts=("gallery",))
 
 
 @dataclass(frozen=True)
@@ -58,12 +57,11 @@ def gallery(
         key=key,
         data={
             "items": [asdict(item) for item in items],
-            "sheet": None if sheet is None else asdict(sheet),
+            "sheet": None if sheet is None else asdict(hosted(sheet, key)),
             "label": label,
-            "channel": f"{key}.selected",
+            "selected": selected,
             "filters": dict(filters),
             "noun": noun,
         },
         on_pick_change=picked,
     )
-    tell(f"{key}.selected", selected)

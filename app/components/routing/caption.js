@@ -27,7 +27,7 @@ class Caption {
     }
     const label = html("span", { class: "expert", dir: "ltr", "aria-hidden": "true" });
     const other = tokens.all[t].m === TEXT ? "" : " other";
-    const node = html("span", { class: `token piece${other}`, title: other && tokens.all[t].kind, role: "option", tabindex: "-1", "data-token": t }, word, label);
+    const node = html("span", { class: `token piece${other}`, title: other && tokens.all[t].kind, role: "option", tabindex: "-1", "data-token": t }, word, " ", label);
     return { node, label };
   }
 

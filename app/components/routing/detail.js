@@ -21,14 +21,17 @@ class Detail {
         const known = list.map(of).filter((value) => value !== null);
         return known.length ? (known.reduce((sum, value) => sum + value, 0) / known.length).toFixed(2) : "–";
       };
-      const dropped = list.filter((t) => tokens.dropped(ui.layer, t)).length;
-      const experts = new Set(list.map((t) => tokens.first(ui.layer, t)).filter((e) => e !== null)).size;
       const values = [
-        list.length, experts, mean((t) => tokens.gate(ui.layer, t)), mean((t) => tokens.entropy(ui.layer, t)), dropped,
+        list.length, tokens.used(ui.layer, list), mean((t) => tokens.gate(ui.layer, t)),
+        mean((t) => tokens.entropy(ui.layer, t)), tokens.drops(ui.layer, list),
       ];
       return html("tr", {}, html("th", { scope: "row", text: name }), ...values.map((v) => html("td", { text: v })));
     };
-    const head = [data.names[ui.layer], "tokens", "experts", "mean gate", "entropy (nats)", "dropped"];
+    const several = data.choices > 1; // of each token
+    const head = [
+      data.names[ui.layer], "tokens", "experts", several ? "mean gate, 1st choice" : "mean gate",
+      "entropy (nats)", several ? "choices dropped" : "dropped",
+    ];
     const of = (kind) => tokens.all.flatMap((token, t) => (token.kind === kind ? [t] : []));
     const rows = data.tokens.kinds.map((kind) => row(kind, of(kind))).filter(Boolean);
     const table = html(
@@ -50,21 +53,13 @@ class Detail {
     const heading = html("div", { class: "who" }, tokens.title(t), close);
     const path = html("div", { class: "path", role: "group", "aria-label": "This token's experts, layer by layer" });
     data.layers.forEach((block, l) => {
-      const e = tokens.first(l, t);
       const chip = html(
         "button",
-        { type: "button", class: "hop", "data-layer": l, "aria-label": `${data.names[l]}: ${tokens.fate(l, t)}` },
+        { type: "button", class: "hop", "data-layer": l, title: tokens.fate(l, t) },
         html("span", { class: "block", text: data.large ? block : data.names[l] }),
-        html("span", { class: "where", text: e === null ? "–" : data.experts[e].label }),
-        html("span", { class: "gate", text: tokens.dropped(l, t) ? "dropped" : tokens.gate(l, t)?.toFixed(2) ?? "" }),
+        ...this.choices(l, t),
       );
-      const where = chip.querySelector(".where");
-      if (e !== null) {
-        where.style.background = data.experts[e].colour;
-        where.style.color = data.experts[e].ink;
-      }
       toggle(chip, "current", l === ui.layer);
-      toggle(chip, "dropped", tokens.dropped(l, t));
       if (l) path.append(html("span", { class: "arrow", text: "→", "aria-hidden": "true" }));
       path.append(chip);
     });
@@ -81,6 +76,23 @@ class Detail {
       distribution(tokens, ui.layer, t, width),
       html("p", { class: "hint", text: shared }),
     ];
+  }
+
+  // The token's choices in a layer: each expert, and its gate unless it was full.
+  choices(l, t) {
+    const { tokens } = this;
+    const chosen = tokens.chosen(l, t);
+    if (!chosen.length) return [html("span", { class: "choice" }, html("span", { class: "where", text: "–" }))];
+    return chosen.slice(0, 2).map((e, k) => {
+      const { label, colour, ink } = tokens.data.experts[e];
+      const where = html("span", { class: "where", text: label });
+      where.style.background = colour;
+      where.style.color = ink;
+      const lost = tokens.lost(l, t, k);
+      const value = html("span", { class: "gate", text: lost ? "dropped" : tokens.gate(l, t, k)?.toFixed(2) ?? "" });
+      toggle(value, "lost", lost);
+      return html("span", { class: "choice" }, where, value);
+    });
   }
 
   line(l, t) {

@@ -16,7 +16,7 @@ class Legend {
       const node = html(
         "button",
         { type: "button", class: "chip", "data-expert": e, "aria-pressed": "false", tabindex: e === 0 ? "0" : "-1" },
-        swatch, name, counts, load,
+        swatch, name, counts, load, // the name is what is seen; the title describes it
       );
       return { node, counts, bar, load };
     });
@@ -24,7 +24,7 @@ class Legend {
     root.replaceChildren(...this.chips.map((chip) => chip.node));
   }
 
-  paint(ui, lit) {
+  paint(ui) {
     const { tokens } = this;
     const { group, experts, names, counts } = tokens.data;
     const load = tokens.packs.get(ui.layer)?.load ?? [];
@@ -45,10 +45,8 @@ class Legend {
       );
       chip.bar.style.width = `${Math.min(100, (100 * taken) / (places ?? Math.max(1, group.tokens)))}%`;
       chip.node.title = said.join("\n");
-      chip.node.setAttribute("aria-label", said.join(". "));
       chip.node.setAttribute("aria-pressed", String(ui.expert === e));
       toggle(chip.node, "unused", patches + pieces === 0);
-      toggle(chip.node, "lit", lit === e);
     });
   }
 
@@ -60,6 +58,10 @@ class Legend {
       if (m <= TEXT) for (const e of tokens.chosen(l, t)) found[e][m] += 1;
     });
     return found;
+  }
+
+  lighten(lit) {
+    this.chips.forEach((chip, e) => toggle(chip.node, "lit", lit === e));
   }
 
   nodes() {

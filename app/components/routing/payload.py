@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Integer
 
-from analysis.colours import expert_colour, expert_label, text_colour
+from analysis.colours import expert_colour, expert_label, expert_pattern, text_colour
 from app.components import Packed
 from app.components.routing.group import Group
 from app.components.routing.packing import first_choices, of_layers
@@ -46,6 +46,7 @@ def payload(
     sharp: str | None = None,
     pictures: Sequence[Shown] | None = None,
     note: str = "",
+    name: str = "",
     layer: int | None = None,
     every_layer: bool = False,
 ) -> dict[str, Any]:
@@ -59,6 +60,7 @@ def payload(
       sharp: the same picture at a higher resolution, if there is one.
       pictures: instead of both, where the trace has a table of pictures: one for each.
       note: a sentence under the text.
+      name: names the picture in exported figures.
       layer: number of the layer in view, the only one that is sent of a large trace.
       every_layer: send the first choices in all layers of a large trace too.
 
@@ -75,14 +77,12 @@ def payload(
         "file": file,
         "pictures": [asdict(each) for each in pictures],
         "caption": caption,
+        "name": name,
         "direction": direction(caption),
         "note": note,
         "layers": [int(number) for number in trace.layers],
         "names": list(trace.names),
-        "experts": [
-            {"label": expert_label(e), "colour": colour, "ink": text_colour(colour)}
-            for e, colour in enumerate(map(expert_colour, range(trace.num_experts)))
-        ],
+        "experts": [looks(expert) for expert in range(trace.num_experts)],
         "counts": trace.experts.tolist(),
         "choices": trace.top_k,
         "scaling": 1.0 if trace.routers is None else trace.routers.scaling,
@@ -143,6 +143,17 @@ def _digest(still: dict[str, Any], trace: RoutingTrace) -> str:
     for array in (trace.expert, trace.gate, trace.probs, trace.dropped):
         found.update(b"" if array is None else np.ascontiguousarray(array).tobytes())
     return found.hexdigest()
+
+
+def looks(expert: int) -> dict[str, str]:
+    """Name, colour, pattern, and the colour of writing on it."""
+    colour = expert_colour(expert)
+    return {
+        "label": expert_label(expert),
+        "colour": colour,
+        "ink": text_colour(colour),
+        "pattern": expert_pattern(expert),
+    }
 
 
 def direction(text: str) -> str:

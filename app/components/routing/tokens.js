@@ -89,6 +89,23 @@ class Tokens {
     return Boolean(this.packs.get(l)?.dropped?.[t * this.data.choices + k]);
   }
 
+  // How many experts some tokens chose, with any of their choices, as on the page Experts.
+  used(l, list) {
+    return new Set(list.flatMap((t) => this.chosen(l, t))).size;
+  }
+
+  // How many of their choices found the expert full.
+  drops(l, list) {
+    return list.reduce((sum, t) => sum + this.chosen(l, t).filter((_, k) => this.lost(l, t, k)).length, 0);
+  }
+
+  // "3 dropped", or where a token has several choices "3 of 128 choices dropped".
+  droppedOf(l, list) {
+    const choices = list.reduce((sum, t) => sum + this.chosen(l, t).length, 0);
+    const count = this.drops(l, list);
+    return choices > list.length ? `${count} of ${choices} choices dropped` : `${count} dropped`;
+  }
+
   // Dropped by every expert it chose: the layer leaves it as it was.
   dropped(l, t) {
     const chosen = this.chosen(l, t);
@@ -110,6 +127,13 @@ class Tokens {
 
   colour(l, t, k = 0) {
     return this.data.experts[this.chosen(l, t)[k]]?.colour ?? UNROUTED;
+  }
+
+  // What a small square of the token shows.
+  look(l, t) {
+    const expert = this.first(l, t);
+    const own = expert === null ? { colour: UNROUTED, ink: "#000000", pattern: "" } : this.data.experts[expert];
+    return { ...own, expert, dropped: this.dropped(l, t) };
   }
 
   // How strongly a token is tinted: its gate value, or the same for all.
@@ -161,6 +185,13 @@ class Tokens {
         return [this.data.experts[e].label, gate === null ? null : `gate ${gate.toFixed(2)}`, end].filter(Boolean).join(", ");
       })
       .join("; ");
+  }
+
+  // What a reader hears of a token: first what stands on it, then the rest.
+  said(l, t) {
+    const experts = this.chosen(l, t).map((e) => this.data.experts[e].label).join(" ");
+    if (this.all[t].p >= 0) return `${this.name(t)}: ${this.fate(l, t)}`;
+    return `${this.shown(t)} ${experts}: ${this.noun(t).toLowerCase()}; ${this.fate(l, t)}`;
   }
 
   // Of the gate distribution, in nats; null where scores are not known.

@@ -15,7 +15,7 @@ from analysis import figures as drawn
 from analysis.errors import AnalysisError
 from analysis.gallery import patches_of_experts, words_of_experts
 from analysis.recipes import Recorded, record, rows
-from app.components.contact_sheet import Sheet, contact_sheet
+from app.components.contact_sheet import Sheet, contact_sheet, hosted
 from app.components.experts import expert_cards
 from app.components.experts.payload import payload
 from app.parts import figures, messages, squares
@@ -44,45 +44,45 @@ def show(source: Source) -> None:
     weighed = source.trace.gate is not None
     patches = source.measure(patches_of_experts, source.layer, _PATCHES, 1) if weighed else None
     words = source.measure(words_of_experts, source.layer, "word", _WORDS)
-    st.subheader(f"The experts of {source.router}", anchor=False, help=TERMS["expert"])
-    expert_cards(
-        payload(
-            source.trace,
-            of_layer,
-            None if patches is None else patches.value,
-            words.value,
-            sheet=_sheet(source) if weighed else None,
-            chosen=chosen,
-            href=lambda pair: _address(source, pair),
-        ),
-        key="experts.cards",
-        on_choose=lambda expert: state.put("expert", expert),
-    )
-    st.caption(
-        f"Patches: the {_PATCHES} with the highest gate, at most one per picture. Words: those "
-        "with a lift above 1, ordered by tokens · ln(lift); × is the lift and n the number of "
-        "tokens routed here. Hatched: dropped. Select an expert for details below; click a patch "
-        "to open its pair on the Routing page."
-    )
-    if patches is None:
-        messages.say(
-            "info", "These traces have no weights of choices, so no patch is an expert's surest."
+    cards, detail = st.columns([3, 2], gap="medium")
+    with cards:
+        st.header(f"The experts of {source.router}", anchor=False, help=TERMS["expert"])
+        expert_cards(
+            payload(
+                source.trace,
+                of_layer,
+                None if patches is None else patches.value,
+                words.value,
+                sheet=_sheet(source) if weighed else None,
+                chosen=chosen,
+                href=lambda pair: _address(source, pair),
+            ),
+            key="experts.cards",
+            on_choose=lambda expert: state.put("expert", expert),
         )
-    _take_cards_away(source, patches, words)
-    _one_expert(source, chosen)
+        st.caption(
+            f"Patches: the {_PATCHES} with the highest gate, at most one per picture. Words: those "
+            "with a lift above 1, ordered by tokens · ln(lift); × is the lift and n the number of "
+            "tokens routed here. Hatched: dropped. Select an expert for its details; click a patch "
+            "to open it on the Routing page."
+        )
+        if patches is None:
+            messages.say(
+                "info",
+                "These traces have no weights of choices, so no patch is an expert's surest.",
+            )
+        _take_cards_away(source, patches, words)
+    with detail, st.container(key="expert-detail"):
+        _one_expert(source, chosen)
 
 
 def _one_expert(source: Source, expert: int) -> None:
     name = analysis.expert_label(expert)
-    st.subheader(f"{name} of {source.router} in detail", anchor=False)
-    left, right = st.columns(2)
-    with left:
-        _positions(source, expert)
-    with right:
-        _words(source, expert)
-    for column, (modality, by, heading) in zip(st.columns(len(_ASKED)), _ASKED, strict=True):
-        with column:
-            _labels(source, expert, modality, by, heading)
+    st.header(f"{name} of {source.router} in detail", anchor=False)
+    _positions(source, expert)
+    _words(source, expert)
+    for modality, by, heading in _ASKED:
+        _labels(source, expert, modality, by, heading)
 
 
 def _positions(source: Source, expert: int) -> None:
@@ -141,7 +141,7 @@ def _labels(source: Source, expert: int, modality: str, by: str, heading: str) -
         return
     mine = frame[frame["expert"] == expert].sort_values("lift", ascending=False)
     interval = [
-        f"{100 * low:.0f}–{100 * high:.0f} %"
+        "" if pd.isna(low) else f"{100 * low:.0f}–{100 * high:.0f} %"
         for low, high in zip(mine["low"], mine["high"], strict=True)
     ]
     st.dataframe(
@@ -188,7 +188,8 @@ def _sheet(source: Source) -> Sheet | None:
     if pictures is None or len(pictures) != source.trace.num_pairs:
         return None
     stamp = source.run.stamp("probe pictures")
-    return _sheet_of(source.run, str(source.run.path), stamp, pictures)
+    made = _sheet_of(source.run, str(source.run.path), stamp, pictures)
+    return hosted(made, "experts.cards")
 
 
 def _sheet_of_recorded(source: Source) -> Sheet | None:
@@ -197,7 +198,8 @@ def _sheet_of_recorded(source: Source) -> Sheet | None:
     if table is None or not table.content:
         return None
     stamp = source.run.stamp("probe", source.step)
-    return _sheet_of_files(str(source.run.path), source.step, stamp, table.content)
+    made = _sheet_of_files(str(source.run.path), source.step, stamp, table.content)
+    return hosted(made, "experts.cards")
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)

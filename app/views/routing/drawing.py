@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import streamlit as st
 
 import analysis
-from analysis.recipes import Recorded, record
-from app.components.routing import Group, Shown, payload, routing_view
+from analysis.recipes import record
+from app.components.routing import payload, routing_view
 from app.parts import messages
 from app.parts.export import file_name, take_away
 from app.parts.glossary import help_text
 from app.shell import state
+from app.views.routing.routed import Routed
 from limoe_core.runs.directory import Run
 from limoe_core.trace import TEXT, RoutingTrace
 
@@ -22,30 +22,31 @@ _EVERY_LAYER = "routing.every-layer"  # session: the pair whose layers are all w
 
 _WORDS = (
     "token", "piece", "router", "gate", "expert", "capacity", "dropped", "entropy", "layer",
+    "similarity", "rank",
 )  # fmt: skip
 
 
-@dataclass(frozen=True, eq=False)
-class Routed:
-    """A pair's routing with its group and pictures."""
+@dataclass(frozen=True)
+class View:
+    """How a pair is looked at."""
 
-    recorded: Recorded[RoutingTrace]
-    group: Group
-    picture: str | None = None
-    """The model's input as a data URL."""
-    sharp: str | None = None
-    pictures: Sequence[Shown] | None = None
-    """Instead of both, of a pair with pictures of their own sizes."""
+    layer: int
+    token: str
+    pinned: bool = False
+    """It stands beside the pair in view, and follows its layer."""
 
-    @property
-    def trace(self) -> RoutingTrace:
-        """The routing itself."""
-        return self.recorded.value
+    @classmethod
+    def of(cls, layer: int) -> View:
+        """With the token that the address names."""
+        return cls(layer, state.get("token", _token, ""))
 
 
-def draw(run: Run, routed: Routed, layer: int) -> None:
-    """Draws the figure, with the layer and token that the address names."""
-    token = state.get("token", _token, "")
+def draw(run: Run, routed: Routed, view: View, *, name: str = "") -> None:
+    """Draws the figure of a pair.
+
+    Args:
+      name: names the picture in exported figures.
+    """
     step = routed.group.step
     wanted = st.session_state.get(_EVERY_LAYER)
 
@@ -59,7 +60,8 @@ def draw(run: Run, routed: Routed, layer: int) -> None:
             sharp=routed.sharp,
             pictures=routed.pictures,
             note=_note_on_text(routed.trace),
-            layer=layer,
+            name=name,
+            layer=view.layer,
             every_layer=every_layer,
         )
 
@@ -68,12 +70,13 @@ def draw(run: Run, routed: Routed, layer: int) -> None:
         shown = data(every_layer=True)
     routing_view(
         shown,
-        layer=layer,
-        token=token,
+        layer=view.layer,
+        token="" if view.pinned else view.token,
         address=state.address(),
         opened=state.links_opened(),
         on_view=_remember_view,
-        key="routing",
+        pinned=view.pinned,
+        key="routing.pinned" if view.pinned else "routing",
     )
 
 

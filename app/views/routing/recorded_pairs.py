@@ -11,7 +11,8 @@ from app.pair.chosen import choose_example
 from app.parts import messages, squares
 from app.server import recorded, runs
 from app.shell import sidebar
-from app.views.routing.drawing import Routed, draw, explain
+from app.views.routing.drawing import View, draw, explain
+from app.views.routing.routed import Routed
 from limoe_core.runs.directory import Run, RunError
 from limoe_core.trace import RoutingTrace
 
@@ -40,7 +41,7 @@ def show(run: Run) -> None:
     stamp = run.stamp("probe", step)
     group = _group(str(run.path), step, stamp, trace, factor)
     routed = Routed(one, group, pictures=_pictures(one.value))
-    draw(run, routed, layer)
+    draw(run, routed, View.of(layer))
     explain(run, routed)
 
 
