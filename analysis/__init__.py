@@ -45,6 +45,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it equal t
     from analysis.chosen_together import coactivation
     from analysis.colours import expert_colour, expert_label, expert_pattern, text_colour
     from analysis.comparison import compare_accuracies
+    from analysis.differences import routing_differences, same_pairs
     from analysis.divergence import jensen_shannon, routing_divergence
     from analysis.emergence import (
         health_over_steps,
@@ -58,6 +59,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it equal t
     from analysis.gap import modality_gap, points_gap
     from analysis.geometry import sceptics_check
     from analysis.interventions import intervention, intervention_effects, ranked, rerouted
+    from analysis.kept_causes import recorded_causes
     from analysis.kept_maps import cached_embedding_map
     from analysis.labels import token_labels
     from analysis.maps import axes_map, embedding_map, map_frame
@@ -168,16 +170,19 @@ _HOME = {
     "ranked": "interventions",
     "readable": "frame",
     "record": "recipes",
+    "recorded_causes": "kept_causes",
     "regret_summary": "regret",
     "rerouted": "interventions",
     "retrieval_frame": "accuracy",
     "role": "specialisation",
     "roles": "specialisation",
     "router_health": "shares",
+    "routing_differences": "differences",
     "router_saturation": "saturation",
     "routing_divergence": "divergence",
     "routing_overlap": "overlap",
     "routing_regret": "regret",
+    "same_pairs": "differences",
     "sceptics_check": "geometry",
     "script": "scripts",
     "shares_over_steps": "emergence",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -80,6 +80,24 @@ def _folded(
         st.code(code(frame, *figures), language="python")
         if more:
             st.caption(more)
+
+
+def document(make: Callable[[], str], *, label: str, file: str, help_text: str) -> None:
+    """A button that makes an HTML document when it is pressed, and saves it.
+
+    Args:
+      file: name of the file, without extension.
+    """
+    st.download_button(
+        label,
+        lambda: make().encode(),
+        file_name=f"{file_name(file)}.html",
+        mime="text/html",
+        key=f"document.{file}",
+        on_click="ignore",
+        icon=":material/description:",
+        help=help_text,
+    )
 
 
 def csv(frame: Recorded[pd.DataFrame]) -> bytes:

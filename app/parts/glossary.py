@@ -127,6 +127,13 @@ TERMS: dict[str, str] = {
     "step has other pairs; the probe traces on Emergence have the same ones throughout.",
     "smoothing": "Exponential moving average over steps: a value one half-life back counts half. "
     "The values themselves stay as a pale line.",
+    "paired difference": "Both sides answered about, or routed, the same pictures and texts, so "
+    "each is compared with itself, and what is hard for both does not blur the difference. "
+    "Intervals are over those pairs or concepts and not over seeds: another seed may give another "
+    "difference.",
+    "many looks": "Of twenty differences that are all zero, one has p below 0.05 by chance. Holm's "
+    "correction raises each p value for as many as are shown, so that at most one table in twenty "
+    "without any real difference shows one.",
     "map": "Points that are similar in the embedding space lie near each other where the map can "
     "show it. PCA: the two directions of most variance. UMAP: neighbours kept together, distances "
     "between groups not. Two texts: cosine similarity to each. A map is fitted at one step and "

@@ -28,6 +28,7 @@ from limoe_core.confined import ANYWHERE
 from limoe_core.files import replacing, write_json
 from limoe_core.locks import AlreadyLockedError, is_held, locked
 from limoe_core.runs import (
+    effects,
     evaluations,
     examples,
     experts,
@@ -74,6 +75,7 @@ if TYPE_CHECKING:
     from jaxtyping import UInt8
 
     from limoe_core.runs.checkpoints import StepStore, Tree
+    from limoe_core.runs.effects import Effects
     from limoe_core.runs.experts import ExpertRecord
     from limoe_core.runs.predictions import Predictions
     from limoe_core.runs.progress import Progress
@@ -659,6 +661,22 @@ class Run:
           RunError: the folder may not be read.
         """
         return experts.steps(self.path / EXPERTS, self.within)
+
+    def measured_effects(self) -> list[str]:
+        """What was done to experts of another model whose effects the run keeps; see `Effects`.
+
+        Raises:
+          RunError: the folder of measurements may not be read.
+        """
+        return effects.variants(self.path_of("causal"), self.within)
+
+    def effects(self, variant: str) -> Effects:
+        """The effects of one kind of change.
+
+        Raises:
+          RunError: they were not measured, or the file is damaged.
+        """
+        return effects.Effects.load(self.path_of("causal"), variant, self.within)
 
     def experts(self, step: int) -> ExpertRecord:
         """What the experts of a step do, on a thousand pairs.

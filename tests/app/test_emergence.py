@@ -100,6 +100,7 @@ def test_a_run_in_training_is_followed_by_itself(
 ) -> None:
     shutil.copytree(runs_folder / "small", tmp_path / "small")
     (tmp_path / "small" / "probes" / "20.npz").unlink()
+    shutil.rmtree(tmp_path / "small" / "steps" / "20")
     line = {"step": 19, "loss": 1.0, "time": time.time() - age}
     (tmp_path / "small" / "metrics.jsonl").write_text(json.dumps(line) + "\n")
     page = open_page("emergence", tmp_path)

@@ -143,6 +143,16 @@ VIEWS: dict[str, list[dict[str, str]]] = {
     ],
     "interventions": [{}, {"change": "4.2.text.forced~2.0.both.silenced", "capacity": "half"}],
     "emergence": [{}, {"axis": "linear", "layer": "2"}],
+    "training": [
+        {},
+        {"show": "routers", "layer": "2", "smooth": "30", "logx": "on", "with": ""},
+        {"show": "optimizer", "x": "hours", "logy": "on"},
+    ],
+    "compare": [
+        {},
+        {"versus": "limoe-emoji", "show": "experts"},
+        {"versus": "limoe-emoji", "at": "1000", "show": "routing", "example": "3"},
+    ],
     "zero_shot": [
         *({"show": view} for view in ZERO_SHOT),
         {"labels": "a red apple\nelma\nكلب", "template": 'the {}\'s "picture"', "step": "1000"},

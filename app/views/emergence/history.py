@@ -73,7 +73,7 @@ def _history(
     run = recorded.opened(_run)
     recorded_traces = record(analysis.probe_traces, run, *([list(traces)] if damaged else []))
     shares = over_steps(analysis.roles)
-    settled = analysis.router_saturation(traces).drop(columns="tokens")
+    settled = analysis.router_saturation(traces).drop(columns=["tokens", "chance"])
     health = over_steps(analysis.router_health).merge(settled, on=["step", "layer", "modality"])
     timeline = join_timeline(
         analysis.metrics_frame(_run),

@@ -18,7 +18,7 @@ from app.parts.glossary import TERMS
 from app.server import jobs, recorded
 from app.server.datasets import is_built, other_data
 from app.shell import controls
-from app.views.experts import parameters
+from app.views.experts import parameters, recorded_causes
 from app.views.experts.probe_view import Source
 from limoe_core import places
 from limoe_core.confined import ANYWHERE
@@ -42,6 +42,9 @@ _VARIANTS = {
 
 def show(source: Source) -> None:
     """Draws the view."""
+    if source.run.other is not None:
+        recorded_causes.show(source)
+        return
     measured_on = _choose_pairs(source)
     if measured_on == _KEPT and source.measured is not None:
         step = source.step

@@ -9,6 +9,7 @@ from analysis import figures as drawn
 from analysis.recipes import record
 from app.parts import figures, messages
 from app.parts.glossary import TERMS
+from app.server import recorded
 from app.shell import controls
 from app.views.experts.probe_view import Source, choose_modality
 
@@ -93,7 +94,8 @@ def _positions(source: Source) -> None:
 
 
 def _agreement(source: Source) -> None:
-    frame = source.measure(analysis.agreement_with_labels)
+    call = record(analysis.agreement_with_labels, source.recorded)
+    frame = recorded.worked(call, "Exchanging the labels of pairs")
     st.header("Routing–label mutual information", anchor=False, help=TERMS["agreement"])
     figures.show(
         record(drawn.agreement_figure, frame),
