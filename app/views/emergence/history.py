@@ -36,6 +36,8 @@ class History:
     """`analysis.shares_over_steps`."""
     timeline: Recorded[pd.DataFrame]
     """`analysis.timeline_frame`."""
+    onset: Recorded[pd.DataFrame] | None
+    """`analysis.specialisation_onset`; None where it cannot be told."""
 
 
 def history(run: Run) -> History | None:
@@ -79,6 +81,7 @@ def _history(
         over_steps(analysis.modality_specialisation, samples=SAMPLES),
     )
     return History(
+        onset=_onset(recorded_traces, traces),
         run=_run,
         steps=tuple(traces),
         damaged=tuple(damaged),
@@ -88,6 +91,16 @@ def _history(
             lambda _: timeline
         ),
     )
+
+
+def _onset(
+    recorded_traces: Recorded[dict[int, RoutingTrace]], traces: dict[int, RoutingTrace]
+) -> Recorded[pd.DataFrame] | None:
+    try:
+        found = analysis.specialisation_onset(traces)
+    except analysis.AnalysisError:  # a single step, or steps of other tokens
+        return None
+    return record(analysis.specialisation_onset, recorded_traces).through(lambda _: found)
 
 
 __all__ = ["SAMPLES", "History", "history"]
