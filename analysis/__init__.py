@@ -43,8 +43,9 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it equal t
         specialisation_index,
     )
     from analysis.chosen_together import coactivation
-    from analysis.colours import expert_colour, expert_label, text_colour
+    from analysis.colours import expert_colour, expert_label, expert_pattern, text_colour
     from analysis.comparison import compare_accuracies
+    from analysis.differences import routing_differences, same_pairs
     from analysis.divergence import jensen_shannon, routing_divergence
     from analysis.emergence import (
         health_over_steps,
@@ -63,10 +64,11 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it equal t
     from analysis.labels import token_labels
     from analysis.maps import axes_map, embedding_map, map_frame
     from analysis.measured import measured_health, specialisation_baselines
+    from analysis.onset import specialisation_onset
     from analysis.overlap import routing_overlap
     from analysis.pairs import data_pairs, probe_pairs, with_pair
     from analysis.paths import expert_paths, transitions
-    from analysis.picture_sets import data_pictures, probe_pictures
+    from analysis.picture_sets import data_pictures, example_pictures, probe_pictures
     from analysis.points import (
         Points,
         added_points,
@@ -94,7 +96,9 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it equal t
         expert_shares,
         first_choice_counts,
         router_health,
+        top_experts,
     )
+    from analysis.similarity import pair_similarity
     from analysis.specialisation import modality_nmi, modality_specialisation, role, roles
     from analysis.swaps import gate_swap
     from analysis.timeline import timeline_frame
@@ -127,11 +131,13 @@ _HOME = {
     "confusions": "accuracy",
     "data_pairs": "pairs",
     "data_pictures": "picture_sets",
+    "example_pictures": "picture_sets",
     "embedded_points": "points",
     "embedding_map": "maps",
     "expert_colour": "colours",
     "expert_label": "colours",
     "expert_paths": "paths",
+    "expert_pattern": "colours",
     "expert_preferences": "preferences",
     "expert_shares": "shares",
     "experts_removed": "removal",
@@ -151,6 +157,7 @@ _HOME = {
     "modality_gap": "gap",
     "modality_nmi": "specialisation",
     "modality_specialisation": "specialisation",
+    "pair_similarity": "similarity",
     "nearest_points": "points",
     "pair_points": "points",
     "points_gap": "gap",
@@ -170,20 +177,24 @@ _HOME = {
     "role": "specialisation",
     "roles": "specialisation",
     "router_health": "shares",
+    "routing_differences": "differences",
     "router_saturation": "saturation",
     "routing_divergence": "divergence",
     "routing_overlap": "overlap",
     "routing_regret": "regret",
+    "same_pairs": "differences",
     "sceptics_check": "geometry",
     "script": "scripts",
     "shares_over_steps": "emergence",
     "specialisation_baselines": "measured",
     "specialisation_index": "causal",
+    "specialisation_onset": "onset",
     "specialisation_over_steps": "emergence",
     "text_colour": "colours",
     "timeline_frame": "timeline",
     "to_frame": "frame",
     "token_labels": "labels",
+    "top_experts": "shares",
     "token_points": "points",
     "token_routes": "regret",
     "top_patches": "preferences",

@@ -19,8 +19,8 @@ import pandas as pd
 from jaxtyping import Float, Integer
 
 from analysis.arguments import check_count, check_pairs, check_trace
-from analysis.causal import pair_losses
 from analysis.errors import AnalysisError
+from limoe_core.evaluation.causal import pair_losses
 from limoe_core.trace import IMAGE, MODALITIES, TEXT, RoutingTrace
 
 if TYPE_CHECKING:

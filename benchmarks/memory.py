@@ -43,7 +43,7 @@ def run(
 
 
 def _step_lines(config: Config, name: str) -> list[Line]:
-    remat = dataclasses.replace(config, model=dataclasses.replace(config.model, remat=True))
+    remat = dataclasses.replace(config, model=dataclasses.replace(config.model, remat="full"))
     size, state = config.data.batch_size, abstract_state(config)
     held = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))
     plain, recomputed = _step(config), _step(remat)

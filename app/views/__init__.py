@@ -59,4 +59,10 @@ PAGES: tuple[Entry, ...] = (
         "How do the two modalities lie in the shared space?",
         ":material/scatter_plot:",
     ),
+    Entry(
+        "compare",
+        "Compare",
+        "What differs between two runs, or two steps of one?",
+        ":material/compare_arrows:",
+    ),
 )

@@ -12,7 +12,7 @@ import importlib.metadata
 import os
 import platform
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -27,13 +27,23 @@ from limoe_core.config import Config, ConfigError
 from limoe_core.confined import ANYWHERE
 from limoe_core.files import replacing, write_json
 from limoe_core.locks import AlreadyLockedError, is_held, locked
-from limoe_core.runs import effects, evaluations, experts, metrics, predictions, probes, progress
+from limoe_core.runs import (
+    effects,
+    evaluations,
+    examples,
+    experts,
+    metrics,
+    predictions,
+    probes,
+    progress,
+)
 from limoe_core.runs.files import (
     CAUSAL,
     CONFIG,
     EVALUATING,
     EVALUATIONS,
     EVENTS,
+    EXAMPLES,
     EXPERTS,
     METRICS,
     MOST_CONFIG,
@@ -85,6 +95,7 @@ Part = Literal[
     "parameters",
     "probe",
     "probe pictures",
+    "examples",
     "experts",
     "causal",
     "events",
@@ -337,6 +348,8 @@ class Run:
                 return probes.path(self.path / PROBES, _given(step, part))
             case "probe pictures":
                 return self.path / PROBES / PICTURES
+            case "examples":
+                return self.path / EXAMPLES
             case "experts":
                 return experts.path(self.path / EXPERTS, _given(step, part))
             case "causal":
@@ -616,6 +629,28 @@ class Run:
         path.parent.mkdir(exist_ok=True)
         with replacing(path) as temporary:
             np.savez_compressed(temporary, pictures=pictures)
+
+    def examples(
+        self,
+    ) -> tuple[UInt8[np.ndarray, "n side side c"], dict[str, list[str]]] | None:
+        """Pictures to try the model on, and what is known of each; None if the run has none.
+
+        Raises:
+          RunError: they are damaged.
+        """
+        if not self.has("examples"):
+            return None
+        return examples.read(self.path_of("examples"), self.within)
+
+    def save_examples(
+        self, pictures: UInt8[np.ndarray, "n side side c"], known: Mapping[str, Sequence[str]]
+    ) -> None:
+        """Writes pictures to try the model on.
+
+        Args:
+          known: key, name, category, style and split of each.
+        """
+        examples.write(self.path_of("examples"), pictures, known)
 
     # ---- experts on many pairs
 

@@ -10,7 +10,7 @@ import pytest
 
 import analysis
 from analysis import AnalysisError
-from analysis.causal import pair_losses
+from limoe_core.evaluation.causal import pair_losses
 from tests.analysis.random_model import TEXTS, random_model, random_pictures
 
 

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import pytest
 
 import analysis
-from analysis.causal import pair_losses
 from limoe_core.data.preprocess import to_model_input
+from limoe_core.evaluation.causal import pair_losses
 from limoe_core.model.layout import Layout
 from tests.analysis.random_model import TEXTS, random_model, random_pictures
 

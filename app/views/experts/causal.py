@@ -64,7 +64,7 @@ def show(source: Source) -> None:
         frame, measured = made, call.through(lambda _: made)
         which = f"({_MEASURED_ON[measured_on]})"
     pairs, baseline = int(frame["pairs"].iloc[0]), float(frame["baseline"].iloc[0])
-    st.subheader(
+    st.header(
         "Loss increase when an expert is off", anchor=False, help=TERMS["causal specialisation"]
     )
     figures.show(
@@ -89,7 +89,7 @@ def show(source: Source) -> None:
 
 
 def _removal(source: Source) -> None:
-    st.subheader("With more and more experts off", anchor=False, help=TERMS["removal"])
+    st.header("With more and more experts off", anchor=False, help=TERMS["removal"])
     if source.measured is None:
         st.caption(
             "Not measured at this step: `python -m limoe_core.evaluate --experts` does so, and "

@@ -6,7 +6,9 @@ from collections.abc import Callable
 
 import streamlit as st
 
+from analysis.report import report
 from app.parts import figures, messages
+from app.parts.export import document
 from app.parts.glossary import help_text
 from app.parts.twins import is_twin
 from app.server.logs import logged
@@ -56,6 +58,13 @@ def _curves(runs: list[Run], look: curves.Look) -> None:
     curves.draw(run, logs, look)
     if run.config.model.experts:
         loads.draw(run, logs[run.name], look.layer)
+    document(
+        lambda: report(run),
+        label="Report of this run",
+        file=f"report-{run.name}",
+        help_text="One HTML file with figures, numbers, intervals and Python, that needs no server "
+        "and no network. Takes some seconds.",
+    )
     with st.expander("What the words mean", icon=":material/help:"):
         st.markdown(
             help_text(
