@@ -28,7 +28,7 @@ def show(source: Source) -> None:
         messages.say(
             "info",
             "This run holds traces of another model alone, and an expert can only be switched off "
-            "where that model is: `python -m limoe_core.record … --causes off` measures it and "
+            "where that model is: python -m limoe_core.record with --causes off measures it and "
             "keeps the result in the run.",
         )
         return
