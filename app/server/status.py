@@ -10,9 +10,17 @@ from app.parts.messages import counted
 from limoe_core.runs import Run, RunError
 from limoe_core.runs.progress import Progress
 
-#: What a run is doing. `new`: nothing was said or logged yet. The last three are not in training.
+#: What a run is doing. `new`: nothing was said or logged yet. The last four are not in training.
 State = Literal[
-    "new", "starting", "compiling", "training", "looking", "stopped", "failed", "finished"
+    "new",
+    "starting",
+    "compiling",
+    "training",
+    "looking",
+    "stopped",
+    "failed",
+    "finished",
+    "recorded",
 ]
 
 #: Where nothing tells whether a process still trains it, a run that said something so many seconds
@@ -42,6 +50,8 @@ class Status:
     @classmethod
     def of(cls, run: Run) -> Status:
         """The run's status now, from what it says, what it logged and who holds it."""
+        if run.other is not None:
+            return cls("recorded", 0, 0)
         said = run.progress()
         try:
             line = run.newest_metrics() or {}
@@ -99,6 +109,8 @@ class Status:
                 speed = f", {self.speed:.3g} steps per second" if self.speed else ""
                 left = f", about {duration(self.left)} left" if self.left is not None else ""
                 return f"In training: {at}{speed}{left}."
+            case "recorded":
+                return "Recorded with another model; not trained here."
             case "failed":
                 return f"Training failed at {at}. {self.note}".strip()
             case "stopped":

@@ -29,7 +29,8 @@ def show(both: Sides) -> None:
     if not common:
         messages.say("info", "The two have no block with experts in common.")
         return
-    layer = sidebar.choose_layer(common)
+    names = both.one.run.routers
+    layer = sidebar.choose_layer({number: names[number] for number in common})
     differences = recorded.measured(analysis.routing_differences, one, other)
     paired = bool(differences.value["paired"].all())
     st.subheader(

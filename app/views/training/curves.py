@@ -53,9 +53,7 @@ class Look:
 def choose(run: Run) -> Look:
     """Draws the choices of curves, axes and smoothing."""
     model = run.config.model
-    layer = (
-        sidebar.choose_layer([block + 1 for block in model.moe_layers]) if model.experts else None
-    )
+    layer = sidebar.choose_layer(run.routers) if model.experts else None
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         group = controls.choice(
             "show",
