@@ -37,18 +37,23 @@ def shown(run: Run, layer: int, monkeypatch: pytest.MonkeyPatch) -> AppTest:
     return found
 
 
+def plain(text: str) -> str:
+    """Text without the marks that keep it from being Markdown."""
+    return text.replace("\\", "")
+
+
 def test_a_run_without_measurements_says_how_to_make_them(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page = shown(run, 1, monkeypatch)
-    assert "--causes off" in page.info[0].value.replace("\\", "")
+    assert "--causes off" in plain(page.info[0].value)
 
 
 def test_effects_of_the_router_in_view_are_shown(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     some_effects().save(run.path_of("causal"))
     page = shown(run, 2, monkeypatch)
     assert page.subheader[0].value == "Rise of the loss of the caption's tokens"
-    note = " ".join(caption.value for caption in page.caption)
+    note = plain(" ".join(caption.value for caption in page.caption))
     assert "n = 12 recorded pairs" in note and "Guessing would give 6.200" in note
     table = page.dataframe[0].value
     assert len(table) == 8
@@ -62,4 +67,4 @@ def test_a_router_that_was_not_measured_says_which_were(
 ) -> None:
     some_effects().save(run.path_of("causal"))
     page = shown(run, 4, monkeypatch)
-    assert "it was at: 1, 2" in page.info[0].value
+    assert "it was at: 1, 2" in plain(page.info[0].value)
