@@ -111,7 +111,8 @@ def lowered(step: TrainStep, state: Any, batch: Any) -> Any:
       batch: a `Batch`, of either.
     """
     assert isinstance(step, functools.partial)
-    return step.func.lower(state, batch, **step.keywords)
+    jitted: Any = step.func
+    return jitted.lower(state, batch, **step.keywords)
 
 
 def _seed(config: Config) -> UInt32[np.ndarray, " words"]:
