@@ -9,8 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 from scipy.optimize import brentq
-from scipy.special import digamma, polygamma
-from scipy.stats import t
+from scipy.special import digamma, polygamma, stdtr, stdtrit
 
 #: Level of all tests and, from 1, of all intervals.
 LEVEL = 0.05
@@ -104,12 +103,12 @@ def paired(
     if not freedom > 0:
         return Paired(n, mean, *(float("nan"),) * 4)
     error = float(np.sqrt(variance / n))
-    reach = float(t.ppf(1 - LEVEL / 2, freedom)) * error
+    reach = float(stdtrit(freedom, 1 - LEVEL / 2)) * error
     # Without any spread a mean is what it is, and the limits of the tests are taken.
     tiny = max(error, float(np.finfo(np.float64).tiny))
-    different = 2 * float(t.sf(abs(mean) / tiny, freedom))
-    above = float(t.sf((mean + margin) / tiny, freedom))
-    below = float(t.sf((margin - mean) / tiny, freedom))
+    different = 2 * float(stdtr(freedom, -abs(mean) / tiny))
+    above = float(stdtr(freedom, -(mean + margin) / tiny))
+    below = float(stdtr(freedom, -(margin - mean) / tiny))
     return Paired(n, mean, mean - reach, mean + reach, different, max(above, below))
 
 
