@@ -10,15 +10,24 @@ from app.parts.messages import counted
 from limoe_core.runs import Run, RunError
 from limoe_core.runs.progress import Progress
 
-#: What a run is doing. `new`: nothing was said or logged yet. The last three are not in training.
+#: What a run is doing. `new`: nothing was said or logged yet. `recorded`: it holds traces of
+#: another model, which is not trained here. The last three are not in training any more.
 State = Literal[
-    "new", "starting", "compiling", "training", "looking", "stopped", "failed", "finished"
+    "new",
+    "recorded",
+    "starting",
+    "compiling",
+    "training",
+    "looking",
+    "stopped",
+    "failed",
+    "finished",
 ]
 
 #: Where nothing tells whether a process still trains it, a run that said something so many seconds
 #: ago is taken to be in training.
 _YOUNG = 180.0
-_ACTIVE = ("starting", "compiling", "training", "looking")
+_ACTIVE: tuple[State, ...] = ("starting", "compiling", "training", "looking")
 
 
 @dataclass(frozen=True)
@@ -42,6 +51,8 @@ class Status:
     @classmethod
     def of(cls, run: Run) -> Status:
         """The run's status now, from what it says, what it logged and who holds it."""
+        if run.other is not None:
+            return cls("recorded", max(run.probe_steps(), default=0), 0)
         said = run.progress()
         try:
             line = run.newest_metrics() or {}
@@ -55,11 +66,11 @@ class Status:
         steps = run.config.train.steps
         if not _growing(run, said, last, step < steps):
             return cls(_ended(said, step, steps), step, steps, note=said.note if said else "")
-        phase = said.phase if said is not None and said.phase in _ACTIVE else "training"
+        active = [each for each in _ACTIVE if said is not None and said.phase == each]
         pairs = line.get("pairs_per_second")
         speed = pairs / run.config.data.batch_size if isinstance(pairs, int | float) else None
         return cls(
-            phase,
+            active[0] if active else "training",
             step,
             steps,
             speed or None,
@@ -86,6 +97,8 @@ class Status:
         match self.state:
             case "new":
                 return "Training has not begun."
+            case "recorded":
+                return "Traces of another model, which is not trained here."
             case "starting":
                 return f"In training: making the model, at {at}."
             case "compiling":
