@@ -119,6 +119,20 @@ class Status:
         return f"Training finished at step {self.step:,}."
 
 
+def may_be_growing(run: Run) -> bool:
+    """Whether a run may be in training now; False for most without opening what they logged."""
+    if run.other is not None:
+        return False
+    held = run.in_training()
+    if held is not None:
+        return held
+    said = run.progress()
+    if said is not None and said.phase in ("ended", "failed"):
+        return False
+    began = 0.0 if said is None else said.time + (said.expected or 0.0)
+    return time.time() - max(began, run.stamp("metrics")[0] / 1e9) < _YOUNG
+
+
 def duration(seconds: float) -> str:
     """A time span in words, in its two largest units at most."""
     whole = round(seconds)
@@ -133,15 +147,12 @@ def duration(seconds: float) -> str:
 
 
 def _growing(run: Run, said: Progress | None, logged: float, unfinished: bool) -> bool:
-    held = run.in_training()
-    if held is not None:
-        return held
-    if said is not None and said.phase in ("ended", "failed"):
+    if not may_be_growing(run):
         return False
-    if not unfinished:
-        return False
+    if run.in_training():
+        return True
     began = 0.0 if said is None else said.time + (said.expected or 0.0)
-    return time.time() - max(began, logged) < _YOUNG
+    return unfinished and time.time() - max(began, logged) < _YOUNG  # a copy is a young file too
 
 
 def _ended(said: Progress | None, step: int, steps: int) -> State:
