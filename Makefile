@@ -7,12 +7,13 @@
 #   make lint          ruff, mypy, spelling, and which way imports go
 #   make train         train emoji-tiny         (ARGS='--run checkpoints/other --train.steps 100')
 #   make bench         speed and memory
+#   make study         the study of docs/study: hours, and it may be stopped  (ARGS='--seeds 3')
 #   make soak          attacks on runs and on the dashboard: an hour or more
 #   make data          fetch more art styles (needs npm; ARGS=icons: the icon set, 104 MB)
 #   with any of them   ACCELERATOR=cuda13, cuda12 or tpu: JAX for a GPU or TPU, once and for all
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help app test test-all test-long test-pythons lint format train bench soak data requirements
+.PHONY: help app test test-all test-long test-pythons lint format train bench study soak data requirements
 
 ARGS ?=
 # Tests run in two processes; a file's tests stay together, so what they share is made once.
@@ -71,6 +72,9 @@ train: $(APP)
 
 bench: $(APP)
 	$(BIN)/python -m benchmarks $(ARGS)
+
+study: $(APP)
+	$(BIN)/python -m benchmarks.study $(ARGS)
 
 soak: $(APP)
 	$(BIN)/python -m benchmarks.resilience $(ARGS)

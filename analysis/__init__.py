@@ -43,7 +43,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it equal t
         specialisation_index,
     )
     from analysis.chosen_together import coactivation
-    from analysis.colours import expert_colour, expert_label, text_colour
+    from analysis.colours import expert_colour, expert_label, expert_pattern, text_colour
     from analysis.comparison import compare_accuracies
     from analysis.differences import routing_differences, same_pairs
     from analysis.divergence import jensen_shannon, routing_divergence
@@ -59,14 +59,16 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it equal t
     from analysis.gap import modality_gap, points_gap
     from analysis.geometry import sceptics_check
     from analysis.interventions import intervention, intervention_effects, ranked, rerouted
+    from analysis.kept_causes import recorded_causes
     from analysis.kept_maps import cached_embedding_map
     from analysis.labels import token_labels
     from analysis.maps import axes_map, embedding_map, map_frame
     from analysis.measured import measured_health, specialisation_baselines
+    from analysis.onset import specialisation_onset
     from analysis.overlap import routing_overlap
     from analysis.pairs import data_pairs, probe_pairs, with_pair
     from analysis.paths import expert_paths, transitions
-    from analysis.picture_sets import data_pictures, probe_pictures
+    from analysis.picture_sets import data_pictures, example_pictures, probe_pictures
     from analysis.points import (
         Points,
         added_points,
@@ -94,7 +96,9 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it equal t
         expert_shares,
         first_choice_counts,
         router_health,
+        top_experts,
     )
+    from analysis.similarity import pair_similarity
     from analysis.specialisation import modality_nmi, modality_specialisation, role, roles
     from analysis.swaps import gate_swap
     from analysis.timeline import timeline_frame
@@ -127,11 +131,13 @@ _HOME = {
     "confusions": "accuracy",
     "data_pairs": "pairs",
     "data_pictures": "picture_sets",
+    "example_pictures": "picture_sets",
     "embedded_points": "points",
     "embedding_map": "maps",
     "expert_colour": "colours",
     "expert_label": "colours",
     "expert_paths": "paths",
+    "expert_pattern": "colours",
     "expert_preferences": "preferences",
     "expert_shares": "shares",
     "experts_removed": "removal",
@@ -151,6 +157,7 @@ _HOME = {
     "modality_gap": "gap",
     "modality_nmi": "specialisation",
     "modality_specialisation": "specialisation",
+    "pair_similarity": "similarity",
     "nearest_points": "points",
     "pair_points": "points",
     "points_gap": "gap",
@@ -163,6 +170,7 @@ _HOME = {
     "ranked": "interventions",
     "readable": "frame",
     "record": "recipes",
+    "recorded_causes": "kept_causes",
     "regret_summary": "regret",
     "rerouted": "interventions",
     "retrieval_frame": "accuracy",
@@ -180,11 +188,13 @@ _HOME = {
     "shares_over_steps": "emergence",
     "specialisation_baselines": "measured",
     "specialisation_index": "causal",
+    "specialisation_onset": "onset",
     "specialisation_over_steps": "emergence",
     "text_colour": "colours",
     "timeline_frame": "timeline",
     "to_frame": "frame",
     "token_labels": "labels",
+    "top_experts": "shares",
     "token_points": "points",
     "token_routes": "regret",
     "top_patches": "preferences",

@@ -192,8 +192,9 @@ def _take_upload(size: int) -> None:
     """Takes in a new file if it can be read; otherwise everything stays as it was."""
     widget = f"{_UPLOADER}.{st.session_state.get(_UPLOADER, 0)}"
     file = st.session_state.get(widget)
-    if file is None:
-        _forget_upload()
+    if file is None:  # taken off, or the first half of an exchange: the widget must stay
+        st.session_state.pop(_UPLOAD, None)
+        st.session_state.pop(_REFUSED, None)
         return
     from limoe_core.data.preprocess import PictureError
 

@@ -67,6 +67,13 @@ class DataSet(ABC):
         """A kind of each concept, (c,) str, where kinds are of unlike difficulty; None for none."""
         return None
 
+    def part(self, split: str) -> tuple[DataSet, str]:
+        """The set whose concepts a split has, and the split with its pictures of training.
+
+        Another than this one where several sets are shown together.
+        """
+        return self, "train"
+
     def label(self, config: DataConfig) -> str:
         """What the set is called in the names of tasks, where it is not the run's own."""
         return self.name

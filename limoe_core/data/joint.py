@@ -27,10 +27,10 @@ class JointSet(DataSet):
     Its splits are `train` and `validation`, which have the pictures of both, `validation_style`,
     which has drawings of concepts of `train` in styles that it does not show them in (see
     `limoe_core.data.kept_back`), and the test splits of each set, called `emoji_test_style` and so
-    on. Those have the concepts of that set alone, so that an answer is chosen among its names. In
-    the others, a concept of one and a concept of the other with the same name in the first language
-    are one, with the captions of both. Of a concept that either set withholds, training sees no
-    picture of the other set either.
+    on, with what it has in training as `emoji_train`. Those have the concepts of that set alone, so
+    that an answer is chosen among its names. In the others, a concept of one and a concept of the
+    other with the same name in the first language are one, with the captions of both. Of a concept
+    that either set withholds, training sees no picture of the other set either.
     """
 
     can_build = True
@@ -49,11 +49,15 @@ class JointSet(DataSet):
         self._splits = {
             f"{part.name}_{split}": (number, split)
             for number, part in enumerate(self.parts)
-            for split in part.tasks
-            if split not in _SHARED
+            for split in ("train", *part.tasks)
+            if split not in _SHARED or split == "train"
         }
         self.tasks: Mapping[str, tuple[ClassSet, ...]] = {
-            **{name: self.parts[n].tasks[split] for name, (n, split) in self._splits.items()},
+            **{
+                name: self.parts[n].tasks[split]
+                for name, (n, split) in self._splits.items()
+                if split != "train"
+            },
             "validation": ("split", "all"),
             "validation_style": ("all",),
         }
@@ -62,6 +66,13 @@ class JointSet(DataSet):
         )
         self.templates = first.templates
         self.languages = tuple(dict.fromkeys((*first.languages, *second.languages)))
+
+    def part(self, split: str) -> tuple[DataSet, str]:
+        """See `DataSet.part`; of a test split the one that it comes from."""
+        if split not in self._splits:
+            return self, "train"
+        part = self.parts[self._splits[split][0]]
+        return part, f"{part.name}_train"
 
     def resolve(self, config: DataConfig) -> str:
         """See `DataSet.resolve`; a config of the first set."""

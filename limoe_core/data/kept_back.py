@@ -7,7 +7,6 @@ emoji does it.
 
 from __future__ import annotations
 
-import functools
 import hashlib
 from typing import TYPE_CHECKING
 
@@ -39,8 +38,8 @@ def kept_back(data_set: DataSet, pairs: PairSet) -> Bool[np.ndarray, " n"]:
         members = np.flatnonzero(bases == base)
         drawn = [set(families[concept == member].tolist()) for member in members]
         if min(map(len, drawn)) > 1:
-            common = sorted(functools.reduce(set.__or__, drawn))
-            family = common[int(_uniform(base, "family") * len(common))]
+            every = sorted(set().union(*drawn))
+            family = every[int(_uniform(base, "family") * len(every))]
             found |= np.isin(concept, members) & (families == family)
     return found
 

@@ -55,7 +55,7 @@ class Asker:
     of other content under the same name has a name with its config and version. See `compare`."""
     _names: NameEmbeddings | None = None
     _keys: list[str] = field(default_factory=list)
-    _train: PairSet | None = None
+    _train: dict[str, PairSet] = field(default_factory=dict)
 
     def known(self, known: PreparedSet, data: DataConfig, parts: Sequence[Part]) -> Found:
         """A data set known by its name."""
@@ -94,13 +94,14 @@ class Asker:
             self._names = NameEmbeddings.of(
                 self.model, pairs.concepts, chosen.templates, progress=self.progress
             )
+        part, training = chosen.part(split)
         return evaluate_split(
             self.model,
             pairs,
             self._names,
             chosen.class_sets(split),
-            strata=chosen.strata(pairs.concepts),
-            labelled=self._labelled(pairs),
+            strata=part.strata(pairs.concepts),
+            labelled=self._labelled(pairs, training),
             label=f"{self.set_name}_{_safe(split)}" if self.set_name else _safe(split),
             seed=self.seed,
             progress=self.progress,
@@ -114,14 +115,21 @@ class Asker:
             self.model, self.data, self.side, seed=self.seed, progress=self.progress
         )
 
-    def _labelled(self, pairs: PairSet) -> PairSet | None:
-        """Training's pictures, if they show every concept of a split in memory."""
+    def _labelled(self, pairs: PairSet, training: str) -> PairSet | None:
+        """Training's pictures, if they show every concept of a split in memory.
+
+        Args:
+          training: the split that has them.
+        """
         if pairs.concepts.digest:
             return None
-        if self._train is None:
-            self._train = load_pairs(self.data, "train", progress=self.bars, side=self.side)
-        known = len(self._train.concepts) == len(pairs.concepts)
-        return self._train if known and can_be_asked(pairs, self._train) else None
+        if training not in self._train:
+            self._train[training] = load_pairs(
+                self.data, training, progress=self.bars, side=self.side
+            )
+        found = self._train[training]
+        known = len(found.concepts) == len(pairs.concepts)
+        return found if known and can_be_asked(pairs, found) else None
 
     def compare(self) -> None:
         """Compares the data set with what the run was trained on, before anything is computed.

@@ -87,11 +87,19 @@ def check(page: AppTest, exports: Sequence[Export], *, least: int = 1) -> None:
         drawn += [json.loads(made[name].to_json()) for name in names[: len(each.figures)]]
     # Not one figure on the page is without its lines, and none of the lines draws another one.
     shown = [plain(figure) for figure in figures(page)]
-    assert sorted(map(written, shown)) == sorted(written(plain(figure)) for figure in drawn)
+    players = [e for e in page.get("bidi_component") if "emergence" in e.proto.component_name]
+    played = [run for player in players for run in json.loads(player.proto.json)["runs"]]
+    still = [plain(figure) for figure in drawn if not figure.get("frames")]
+    assert sorted(map(written, shown)) == sorted(map(written, still))
+    moving = [[int(frame["name"]) for frame in f["frames"]] for f in drawn if f.get("frames")]
+    assert moving == [run["steps"] for run in played]
 
 
 def plain(figure: dict[str, Any]) -> dict[str, Any]:
-    """A figure without the colour of words in its cells, which is the page's."""
+    """A figure without the colour of its words, which is the page's."""
+    figure["layout"].get("font", {}).pop("color", None)
+    if not figure["layout"].get("font", True):
+        del figure["layout"]["font"]
     for trace in figure["data"]:
         if trace["type"] == "heatmap" and "color" in trace.get("textfont", {}):
             del trace["textfont"]["color"]
@@ -125,7 +133,8 @@ VIEWS: dict[str, list[dict[str, str]]] = {
         {"picture": "none"},
     ],
     "experts": [
-        *({"view": view} for view in EXPERTS if view != "causal"),
+        *({"view": view} for view in EXPERTS if view not in ("causal", "sceptic")),
+        {"view": "sceptic", "check": "asked"},
         {"view": "modalities", "step": "1000", "layer": "2"},
         {"view": "closely", "expert": "5"},
         {"view": "preferences", "tokens": "text", "by": "script"},

@@ -371,3 +371,43 @@ def test_the_lines_of_python_on_the_page_make_the_same_routing(
     data = figure(page)
     assert names["trace"].expert.tolist() == data["expert"]
     assert names["frame"].equals(analysis.to_frame(names["trace"]))
+
+
+# ---- similarity and pins
+
+
+def facts_of(page: AppTest) -> str:
+    return " ".join(element.proto.body for element in page.get("html"))
+
+
+def test_the_similarity_is_ranked_among_the_probe_pairs(
+    opened: Opened, runs_folder: Path, small: Run
+) -> None:
+    probe = small.probe(20)
+    wanted = analysis.pair_similarity(probe.select([2]), probe, picture=2).iloc[0]
+    said_of = facts_of(opened(runs_folder, run="small", example="2"))
+    assert f"{wanted['similarity']:.3f}" in said_of
+    assert f"{wanted['text_rank']} of 6" in said_of
+    assert f"{wanted['picture_rank']} of 6" in said_of
+
+
+def test_a_pinned_pair_stands_beside_the_one_in_view(opened: Opened, runs_folder: Path) -> None:
+    page = opened(runs_folder, run="small", example="2", layer="1")
+    next(button for button in page.button if button.label == "Pin this pair").click().run()
+    assert page.query_params["pin"] == "2"
+    other = opened(runs_folder, **{**dict(page.query_params), "example": "4"})
+    views = [
+        json.loads(element.proto.json)
+        for element in other.get("bidi_component")
+        if element.proto.component_name == "limoe_lens.routing"
+    ]
+    assert [view["caption"] for view in views] == [PAIRS[4][0], PAIRS[2][0]]
+    assert [view["view"]["pinned"] for view in views] == [False, True]
+    next(button for button in other.button if button.label == "Unpin").click().run()
+    assert "pin" not in other.query_params
+
+
+def test_a_pin_that_no_link_can_bring_is_told(opened: Opened, runs_folder: Path) -> None:
+    page = opened(runs_folder, run="small", pin="own")
+    assert "no link brings" in said(page)
+    assert "pinned example 99" in said(opened(runs_folder, run="small", pin="99"))

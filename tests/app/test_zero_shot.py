@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -383,3 +384,31 @@ def _numbers(values: object) -> list[float]:
 
         return np.frombuffer(base64.b64decode(values["bdata"]), values["dtype"]).tolist()
     return list(values)  # type: ignore[call-overload]
+
+
+def test_accuracy_stands_beside_what_needs_no_model(evaluated: Path, tmp_path: Path) -> None:
+    for name in ("small", "dense"):
+        shutil.copytree(evaluated / name, tmp_path / name)
+    run = Run.open(tmp_path / "small")
+    result = run.stored_evaluation("zero_shot_test_style", 20)
+    share = {"value": 0.4, "low": 0.3, "high": 0.5}
+    both = {"top1": share, "top5": share}
+    result["nearest_picture"] = {"pixels": both, "hog_colour": both}
+    group = {"n": 6, **both, "mean_over_languages": both}
+    result["strata"] = {"flags": group, "rest": group}
+    run.store_evaluation("zero_shot_test_style", 20, result)
+    page = open_page("zero_shot", tmp_path, run="small", show="accuracy", versus="dense")
+    assert not page.exception
+    text = said(page)
+    assert "nearest labelled picture: " in text
+    assert "HOG and colour 40.0% (30.0% to 50.0%)" in text.replace("\\", "")
+    assert "after Holm's correction for looking at all" in text
+    frame = analysis.accuracy_frame(run)
+    assert {"stratum", "nearest picture"} <= set(frame["group"])
+    assert (frame["chance"] > 0).all()
+    table = next(each for each in frames(page) if "p_holm" in each)
+    assert len(table) == 4  # two k, in the first language and in all
+    by_stratum = open_page(
+        "zero_shot", tmp_path, run="small", show="accuracy", group="stratum", versus="none"
+    )
+    assert "by stratum" in said(by_stratum)

@@ -40,7 +40,7 @@ def payload(
         `words_of_experts` of `analysis.gallery`.
       sheet: the pairs' pictures; None if there are none.
       chosen: the expert that the page looks at more closely.
-      href: address of a pair on the page Routing.
+      href: address of a pair on the page Routing, with a query.
     """
     of_patches = dict(list(patches.groupby("expert"))) if sheet else {}
     of_words = dict(list(words.groupby("expert")))
@@ -95,6 +95,7 @@ def _patches(frame: pd.DataFrame | None, grid: int) -> list[dict[str, Any]]:
             "pair": int(row["pair"]),
             "box": [int(row[side]) for side in ("x0", "y0", "x1", "y1")],
             "at": list(divmod(int(row["position"]), grid)),
+            "token": f"i{int(row['position'])}",
             "gate": round(float(row["gate"]), 4),
             "dropped": bool(row["dropped"]),
         }

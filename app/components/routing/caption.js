@@ -26,7 +26,7 @@ class Caption {
       else if (part) word.append(part);
     }
     const label = html("span", { class: "expert", dir: "ltr", "aria-hidden": "true" });
-    const node = html("span", { class: "token piece", role: "option", tabindex: "-1", "data-token": t }, word, label);
+    const node = html("span", { class: "token piece", role: "option", tabindex: "-1", "data-token": t }, word, " ", label);
     return { node, label };
   }
 

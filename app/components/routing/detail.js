@@ -18,14 +18,17 @@ class Detail {
     const row = (name, list) => {
       if (!list.length) return null;
       const mean = (of) => (list.reduce((sum, t) => sum + of(t), 0) / list.length).toFixed(2);
-      const dropped = list.filter((t) => tokens.dropped(ui.layer, t)).length;
-      const experts = new Set(list.map((t) => tokens.first(ui.layer, t))).size;
       const values = [
-        list.length, experts, mean((t) => data.gate[ui.layer][t][0]), mean((t) => tokens.entropy(ui.layer, t)), dropped,
+        list.length, tokens.used(ui.layer, list), mean((t) => data.gate[ui.layer][t][0]),
+        mean((t) => tokens.entropy(ui.layer, t)), tokens.drops(ui.layer, list),
       ];
       return html("tr", {}, html("th", { scope: "row", text: name }), ...values.map((v) => html("td", { text: v })));
     };
-    const head = ["block " + data.layers[ui.layer], "tokens", "experts", "mean gate", "entropy (nats)", "dropped"];
+    const several = data.expert[ui.layer][0]?.length > 1; // choices of each token
+    const head = [
+      "block " + data.layers[ui.layer], "tokens", "experts", several ? "mean gate, 1st choice" : "mean gate",
+      "entropy (nats)", several ? "choices dropped" : "dropped",
+    ];
     const rows = [row("image", tokens.patches), row("text", tokens.pieces)].filter(Boolean);
     const table = html(
       "table",
@@ -46,19 +49,13 @@ class Detail {
     const heading = html("div", { class: "who" }, tokens.title(t), close);
     const path = html("div", { class: "path", role: "group", "aria-label": "This token's experts, layer by layer" });
     data.layers.forEach((block, l) => {
-      const e = tokens.first(l, t);
       const chip = html(
         "button",
-        { type: "button", class: "hop", "data-layer": l, "aria-label": `Block ${block}: ${tokens.fate(l, t)}` },
+        { type: "button", class: "hop", "data-layer": l, title: tokens.fate(l, t) },
         html("span", { class: "block", text: `block ${block}` }),
-        html("span", { class: "where", text: data.experts[e].label }),
-        html("span", { class: "gate", text: tokens.dropped(l, t) ? "dropped" : data.gate[l][t][0].toFixed(2) }),
+        ...data.expert[l][t].map((e, k) => this.choice(l, t, e, k)),
       );
-      const where = chip.querySelector(".where");
-      where.style.background = data.experts[e].colour;
-      where.style.color = data.experts[e].ink;
       toggle(chip, "current", l === ui.layer);
-      toggle(chip, "dropped", tokens.dropped(l, t));
       if (l) path.append(html("span", { class: "arrow", text: "→", "aria-hidden": "true" }));
       path.append(chip);
     });
@@ -73,6 +70,17 @@ class Detail {
       distribution(tokens, ui.layer, t, width),
       html("p", { class: "hint", text: shared }),
     ];
+  }
+
+  // One of the token's choices in a layer: the expert, and its gate unless it was full.
+  choice(l, t, e, k) {
+    const { experts, gate, dropped } = this.tokens.data;
+    const where = html("span", { class: "where", text: experts[e].label });
+    where.style.background = experts[e].colour;
+    where.style.color = experts[e].ink;
+    const value = html("span", { class: "gate", text: dropped[l][t][k] ? "dropped" : gate[l][t][k].toFixed(2) });
+    toggle(value, "lost", dropped[l][t][k]);
+    return html("span", { class: "choice" }, where, value);
   }
 
   line(l, t) {

@@ -107,7 +107,13 @@ function drawSheet(tokens, ui) {
   const paper = svg("rect", { fill: "#FFFFFF" });
   sheet.append(paper);
   sheet.append(write(`${data.title}, block ${data.layers[ui.layer]}`, margin, margin + 18, 20, { "font-weight": 650 }));
-  const top = margin + 40;
+  const named = [`${data.name ? `${data.name}: ` : ""}“${data.caption || "no text"}”`];
+  let below = margin + 42;
+  for (const line of named.flatMap((text) => broken(text, 15, width - 2 * margin)).slice(0, 3)) {
+    sheet.append(write(line, margin, below, 15, { fill: "#4A5563" }));
+    below += 20;
+  }
+  const top = below + 2;
   const left = data.picture ? margin + SHEET.picture + gap : margin;
   const room = width - margin - left;
   if (data.picture) sheet.append(drawPicture(tokens, ui, margin, top));
@@ -123,34 +129,6 @@ function drawSheet(tokens, ui) {
   const height = Math.ceil(bottom + margin / 2);
   fill(paper, { width, height }, []);
   return fill(sheet, { width, height, viewBox: `0 0 ${width} ${height}` }, []);
-}
-
-function save(blob, name) {
-  const link = html("a", { href: URL.createObjectURL(blob), download: name });
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
-}
-
-function svgBlob(sheet) {
-  return new Blob([new XMLSerializer().serializeToString(sheet)], { type: "image/svg+xml" });
-}
-
-function exportSvg(tokens, ui) {
-  save(svgBlob(drawSheet(tokens, ui)), `${fileName(tokens, ui)}.svg`);
-}
-
-async function exportPng(tokens, ui) {
-  const sheet = drawSheet(tokens, ui);
-  const [width, height] = ["width", "height"].map((side) => 2 * Number(sheet.getAttribute(side)));
-  const address = URL.createObjectURL(svgBlob(sheet));
-  const image = new Image();
-  image.src = address;
-  await image.decode();
-  const canvas = html("canvas", { width, height });
-  canvas.getContext("2d").drawImage(image, 0, 0, width, height);
-  URL.revokeObjectURL(address);
-  const blob = await new Promise((done) => canvas.toBlob(done, "image/png"));
-  save(blob, `${fileName(tokens, ui)}.png`);
 }
 
 function fileName(tokens, ui) {

@@ -15,16 +15,14 @@ class Layers {
 
   multiple(block, l) {
     const { tokens } = this;
-    const { drawing, marks } = miniature(tokens, (t) => ({
-      colour: tokens.data.experts[tokens.first(l, t)].colour,
-      dropped: tokens.dropped(l, t),
-    }));
-    const used = (list) => new Set(list.map((t) => tokens.first(l, t))).size;
-    const dropped = tokens.all.filter((_, t) => tokens.dropped(l, t)).length;
+    const { drawing, marks } = miniature(tokens, (t) => {
+      const expert = tokens.first(l, t);
+      return { ...tokens.data.experts[expert], expert, dropped: tokens.dropped(l, t) };
+    });
     const said = [];
-    if (tokens.patches.length) said.push(`patches: ${plural(used(tokens.patches), "expert")}`);
-    if (tokens.pieces.length) said.push(`pieces: ${plural(used(tokens.pieces), "expert")}`);
-    said.push(`${dropped} dropped`);
+    if (tokens.patches.length) said.push(`patches: ${plural(tokens.used(l, tokens.patches), "expert")}`);
+    if (tokens.pieces.length) said.push(`pieces: ${plural(tokens.used(l, tokens.pieces), "expert")}`);
+    said.push(tokens.droppedOf(l, tokens.all.map((_, t) => t)));
     const node = html(
       "button",
       { type: "button", class: "multiple", "data-layer": l, tabindex: l === 0 ? "0" : "-1", "aria-label": `Block ${block}: ${said.join(", ")}` },
@@ -35,8 +33,7 @@ class Layers {
     return { node, marks };
   }
 
-  paint(ui, lit) {
-    const { tokens } = this;
+  paint(ui) {
     this.buttons.forEach((button, l) => {
       button.setAttribute("aria-checked", String(l === ui.layer));
       button.setAttribute("tabindex", l === ui.layer ? "0" : "-1");
@@ -44,11 +41,16 @@ class Layers {
     this.multiples.forEach(({ node, marks }, l) => {
       toggle(node, "current", l === ui.layer);
       node.setAttribute("aria-pressed", String(l === ui.layer));
+      for (const [t, mark] of marks) toggle(mark, "followed", t === ui.selected);
+    });
+  }
+
+  // Experts of different layers are strangers: an expert lights up in its own layer only.
+  lighten(ui, lit) {
+    this.multiples.forEach(({ marks }, l) => {
       for (const [t, mark] of marks) {
-        // Experts of different layers are strangers: an expert lights up in its own layer only.
-        const dim = lit !== null && l === ui.layer && !tokens.uses(l, t, lit);
+        const dim = lit !== null && l === ui.layer && !this.tokens.uses(l, t, lit);
         toggle(mark, "dim", dim && t !== ui.selected);
-        toggle(mark, "followed", t === ui.selected);
       }
     });
   }

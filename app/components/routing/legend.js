@@ -16,7 +16,7 @@ class Legend {
       const node = html(
         "button",
         { type: "button", class: "chip", "data-expert": e, "aria-pressed": "false", tabindex: e === 0 ? "0" : "-1" },
-        swatch, name, counts, load,
+        swatch, name, counts, load, // the name is what is seen; the title describes it
       );
       return { node, counts, bar, load };
     });
@@ -24,7 +24,7 @@ class Legend {
     root.replaceChildren(...this.chips.map((chip) => chip.node));
   }
 
-  paint(ui, lit) {
+  paint(ui) {
     const { tokens } = this;
     const { group, experts, layers } = tokens.data;
     this.title.textContent = `Experts of block ${layers[ui.layer]}: patches + pieces of this pair sent to each`;
@@ -41,11 +41,13 @@ class Legend {
       );
       chip.bar.style.width = `${Math.min(100, (100 * taken) / (places ?? Math.max(1, group.tokens)))}%`;
       chip.node.title = said.join("\n");
-      chip.node.setAttribute("aria-label", said.join(". "));
       chip.node.setAttribute("aria-pressed", String(ui.expert === e));
       toggle(chip.node, "unused", patches + pieces === 0);
-      toggle(chip.node, "lit", lit === e);
     });
+  }
+
+  lighten(lit) {
+    this.chips.forEach((chip, e) => toggle(chip.node, "lit", lit === e));
   }
 
   nodes() {

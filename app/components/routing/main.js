@@ -12,6 +12,7 @@ class View {
     };
     this.listeners = new AbortController();
     this.listen();
+    this.followOther();
   }
 
   // Called at each script run; most of them bring nothing new.
@@ -42,6 +43,8 @@ class View {
     const { root, tokens } = this;
     root.querySelector('[data-only="sharp"]').hidden = !tokens.data.picture?.sharp;
     root.querySelector('[data-only="second"]').hidden = !(tokens.data.expert[0]?.[0]?.length > 1);
+    const whose = tokens.data.view.pinned ? "Pinned picture" : "Picture";
+    root.querySelector(".picture").setAttribute("aria-label", `${whose}, patch by patch`);
     root.querySelector(".foot").textContent = tokens.data.group.sentence;
     this.picture = new Picture(root.querySelector(".picture"), tokens);
     this.caption = new Caption(root, tokens);
@@ -64,19 +67,16 @@ class View {
   paint() {
     const { ui, tokens } = this;
     const focused = this.root.activeElement;
-    const lit = this.lit();
     const look = (node, t) => {
-      const mine = lit === null || tokens.uses(ui.layer, t, lit);
-      toggle(node, "dim", !mine && t !== ui.selected);
-      toggle(node, "lit", lit !== null && mine);
       toggle(node, "followed", t === ui.selected);
-      node.setAttribute("aria-label", `${tokens.name(t)}: ${tokens.fate(ui.layer, t)}`);
+      node.setAttribute("aria-label", tokens.said(ui.layer, t));
       node.setAttribute("aria-selected", String(t === ui.selected));
     };
     this.picture.paint(ui, look);
     this.caption.paint(ui, look);
-    this.legend.paint(ui, lit);
-    this.layers.paint(ui, lit);
+    this.legend.paint(ui);
+    this.layers.paint(ui);
+    this.lighten();
     this.detail.paint(ui);
     // The button that had the focus may have been drawn anew: the keys must go on working.
     if (focused && !focused.isConnected) {
@@ -86,11 +86,40 @@ class View {
     this.tell();
   }
 
+  // Lights up the tokens of one expert, and nothing else: it follows the pointer over the legend.
+  lighten() {
+    const { ui, tokens } = this;
+    const lit = this.lit();
+    for (const part of [this.picture, this.caption]) {
+      for (const node of part.nodes()) {
+        const t = Number(node.dataset.token);
+        const mine = lit === null || tokens.uses(ui.layer, t, lit);
+        toggle(node, "dim", !mine && t !== ui.selected);
+        toggle(node, "lit", lit !== null && mine);
+      }
+    }
+    this.legend.lighten(lit);
+    this.layers.lighten(ui, lit);
+  }
+
   // Other figures on the page show the same layer and token.
   tell() {
+    if (this.tokens.data.view.pinned) return;
     const detail = this.state();
     window.limoeLensView = detail;
     window.dispatchEvent(new CustomEvent("limoe-lens-view", { detail }));
+  }
+
+  // A pinned pair is shown in the layer of the pair that it stands beside.
+  followOther() {
+    const show = ({ detail }) => {
+      if (this.tokens?.data.view.pinned) this.setLayer(this.tokens.data.layers.indexOf(detail.layer));
+    };
+    window.addEventListener("limoe-lens-view", show, { signal: this.listeners.signal });
+  }
+
+  writeAddress() {
+    if (!this.tokens.data.view.pinned) writeAddress(this.tokens, this.ui);
   }
 
   setLayer(l) {
@@ -100,7 +129,7 @@ class View {
     this.paint();
     if (this.ui.hover !== null) this.detail.showTip(this.ui, this.ui.hover.t, this.ui.hover.node);
     this.say(`Block ${this.tokens.data.layers[l]}`);
-    writeAddress(this.tokens, this.ui);
+    this.writeAddress();
   }
 
   follow(t) {
@@ -108,14 +137,14 @@ class View {
     this.ui.expert = null;
     this.paint();
     if (this.ui.selected !== null) this.say(`Following ${this.tokens.name(t)}`);
-    writeAddress(this.tokens, this.ui);
+    this.writeAddress();
   }
 
   release() {
     Object.assign(this.ui, { selected: null, expert: null, passing: null });
     this.detail.hideTip();
     this.paint();
-    writeAddress(this.tokens, this.ui);
+    this.writeAddress();
   }
 
   pin(expert) {
@@ -142,6 +171,7 @@ class View {
 
   // Tells the server what is in view, so that other pages and links start from there.
   leave() {
+    if (this.tokens.data.view.pinned) return;
     const now = this.state();
     if (JSON.stringify(now) === JSON.stringify(this.reported)) return;
     this.reported = now;
@@ -158,7 +188,12 @@ class View {
     on("click", (event) => this.click(event));
     on("keydown", (event) => this.press(event));
     on("focusin", (event) => this.focus(event));
-    on("focusout", (event) => event.relatedTarget === null || root.contains(event.relatedTarget) || this.leave());
+    on("focusout", (event) => {
+      const within = event.relatedTarget === null || root.contains(event.relatedTarget);
+      if (!within && !this.touched) this.leave();
+    });
+    const down = ({ pointerType }) => this.touch(pointerType === "touch");
+    window.addEventListener("pointerdown", down, { capture: true, passive: true, signal: this.listeners.signal });
     on("change", (event) => {
       const option = event.target.dataset?.option;
       if (!option) return;
@@ -166,9 +201,18 @@ class View {
       this.paint();
     });
     const lens = root.querySelector(".lens");
-    lens.addEventListener("pointerleave", () => this.leave(), { signal: this.listeners.signal });
+    lens.addEventListener("pointerleave", () => this.touched || this.leave(), { signal: this.listeners.signal });
     const hide = () => this.detail?.hideTip();
     window.addEventListener("scroll", hide, { capture: true, passive: true, signal: this.listeners.signal });
+  }
+
+  // A finger leaves no figure: it is there only while it taps, and the next tap may be on a link,
+  // which a run of the script in that moment would swallow. So the server hears of what a finger did
+  // a while after the last tap.
+  touch(touched) {
+    this.touched = touched;
+    clearTimeout(this.idle);
+    if (touched) this.idle = setTimeout(() => this.leave(), 900);
   }
 
   point(event) {
@@ -184,7 +228,7 @@ class View {
     const chip = event.target.closest(".chip");
     if (chip) {
       this.ui.passing = Number(chip.dataset.expert);
-      this.paint();
+      this.lighten();
     }
   }
 
@@ -194,7 +238,7 @@ class View {
     if (!from || (to && from.contains(to))) return;
     if (from.matches(".chip")) {
       this.ui.passing = null;
-      this.paint();
+      this.lighten();
     } else {
       this.ui.hover = null;
       this.detail.hideTip();
@@ -224,8 +268,8 @@ class View {
   async act(action) {
     const { tokens, ui } = this;
     if (action === "release") this.release();
-    if (action === "svg") exportSvg(tokens, ui);
-    if (action === "png") await exportPng(tokens, ui);
+    if (action === "svg") saveSvg(drawSheet(tokens, ui), fileName(tokens, ui));
+    if (action === "png") await savePng(drawSheet(tokens, ui), fileName(tokens, ui));
     if (action === "link") {
       const link = viewAddress(tokens, ui).href;
       try {
@@ -281,6 +325,7 @@ class View {
   }
 
   end() {
+    clearTimeout(this.idle);
     this.listeners.abort();
   }
 }

@@ -7,7 +7,7 @@ import json
 import unicodedata
 from typing import Any
 
-from analysis.colours import expert_colour, expert_label, text_colour
+from analysis.colours import expert_colour, expert_label, expert_pattern, text_colour
 from app.components.routing.group import Group
 from limoe_core.trace import RoutingTrace
 
@@ -21,6 +21,7 @@ def payload(
     picture: str | None,
     sharp: str | None = None,
     note: str = "",
+    name: str = "",
 ) -> dict[str, Any]:
     """JSON-ready data of a trace of one pair.
 
@@ -31,6 +32,7 @@ def payload(
       picture: the model's input as a data address; None if the pair has no picture.
       sharp: the same picture at a higher resolution, if there is one.
       note: a sentence under the text.
+      name: names the picture in exported figures.
 
     Raises:
       ValueError: the trace is not of one pair.
@@ -43,14 +45,12 @@ def payload(
         "file": file,
         "picture": None if picture is None else {"src": picture, "sharp": sharp},
         "caption": caption,
+        "name": name,
         "direction": direction(caption),
         "note": note,
         "grid": trace.grid,
         "layers": [int(block) for block in trace.layers],
-        "experts": [
-            {"label": expert_label(e), "colour": colour, "ink": text_colour(colour)}
-            for e, colour in enumerate(map(expert_colour, range(trace.num_experts)))
-        ],
+        "experts": [looks(expert) for expert in range(trace.num_experts)],
         "tokens": [
             {"m": int(modality), "at": int(position), "piece": str(piece)}
             for modality, position, piece in zip(
@@ -70,6 +70,17 @@ def payload(
     }
     data["id"] = hashlib.sha1(json.dumps(data).encode(), usedforsecurity=False).hexdigest()
     return data
+
+
+def looks(expert: int) -> dict[str, str]:
+    """Name, colour, pattern, and the colour of writing on it."""
+    colour = expert_colour(expert)
+    return {
+        "label": expert_label(expert),
+        "colour": colour,
+        "ink": text_colour(colour),
+        "pattern": expert_pattern(expert),
+    }
 
 
 def direction(text: str) -> str:

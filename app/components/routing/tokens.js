@@ -31,6 +31,23 @@ class Tokens {
     return this.data.expert[l][t].includes(expert);
   }
 
+  // How many experts some tokens chose, with any of their choices, as on the page Experts.
+  used(l, list) {
+    return new Set(list.flatMap((t) => this.data.expert[l][t])).size;
+  }
+
+  // How many of their choices found the expert full.
+  drops(l, list) {
+    return list.reduce((sum, t) => sum + this.data.dropped[l][t].filter(Boolean).length, 0);
+  }
+
+  // "3 dropped", or where a token has several choices "3 of 128 choices dropped".
+  droppedOf(l, list) {
+    const choices = list.reduce((sum, t) => sum + this.data.expert[l][t].length, 0);
+    const count = this.drops(l, list);
+    return choices > list.length ? `${count} of ${choices} choices dropped` : `${count} dropped`;
+  }
+
   // Dropped by every expert it chose: the layer leaves it as it was.
   dropped(l, t) {
     return this.data.dropped[l][t].every(Boolean);
@@ -69,6 +86,13 @@ class Tokens {
         return `${experts[e].label}, gate ${gate[l][t][k].toFixed(2)}, ${end}`;
       })
       .join("; ");
+  }
+
+  // What a reader hears of a token: first what stands on it, then the rest.
+  said(l, t) {
+    const experts = this.data.expert[l][t].map((e) => this.data.experts[e].label).join(" ");
+    if (this.all[t].m === IMAGE) return `${this.name(t)}: ${this.fate(l, t)}`;
+    return `${this.shown(t)} ${experts}: piece ${this.all[t].at + 1}; ${this.fate(l, t)}`;
   }
 
   entropy(l, t) {

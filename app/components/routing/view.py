@@ -15,7 +15,7 @@ _VIEW = define(
     Path(__file__).parent,
     scripts=(
         "dom", "tokens", "chart", "picture", "caption", "legend", "miniature", "layers", "detail",
-        "address", "exporting", "main",
+        "address", "saving", "exporting", "main",
     ),
 )  # fmt: skip
 
@@ -29,6 +29,7 @@ def routing_view(
     opened: int,
     on_view: Callable[[int | None, str | None], None],
     key: str,
+    pinned: bool = False,
 ) -> None:
     """Draws a pair's routing.
 
@@ -42,6 +43,8 @@ def routing_view(
       token: token to follow at first, as in the address bar ("i12" a patch, "t3" a piece), or "".
       address: what else a link to this view must name.
       opened: changes when a link was opened: layer and token are then those given here.
+      pinned: it stands beside another view: it follows that one's layer, and leaves the address
+        bar alone.
       on_view: called with the layer and token left in view, before the script runs again.
     """
 
@@ -54,7 +57,7 @@ def routing_view(
         data={
             **data,
             "address": {k: v for k, v in address.items() if k not in {"layer", "token"}},
-            "view": {"layer": layer, "token": token, "opened": opened},
+            "view": {"layer": layer, "token": token, "opened": opened, "pinned": pinned},
         },
         on_view_change=remember,
     )

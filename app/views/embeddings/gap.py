@@ -16,7 +16,7 @@ from app.views.embeddings.source import Source
 
 def show(source: Source, step: int, points: Recorded[Points]) -> None:
     """Draws the gap of the pairs at a step."""
-    st.subheader("Modality gap", anchor=False, help=TERMS["modality gap"])
+    st.header("Modality gap", anchor=False, help=TERMS["modality gap"])
     frame = recorded.measured(analysis.points_gap, points)
     row = frame.value.iloc[0]
     beyond = [

@@ -29,7 +29,7 @@ def show(source: Source, step: int, points: Recorded[Points], ids: list[str], pl
     frame = recorded.measured(analysis.nearest_points, points, place, _COUNT)
     known = points.value.known.iloc[place]
     name = messages.plain(known["label"], 80)
-    st.subheader("Nearest in the space", anchor=False)
+    st.header("Nearest in the space", anchor=False)
     st.markdown(f"of **{name}** ({messages.plain(_about(known))})")
     found = frame.value
     partner = found[found["same_pair"] & (found["modality"] != known["modality"])]

@@ -136,7 +136,7 @@ def _trust(source: Source, step: int, fitted: maps.Fitted, points: Recorded[Poin
     looked = (
         f", {int(row['looked_at']):,} of them looked at" if row["looked_at"] < row["points"] else ""
     )
-    st.subheader("What the map keeps", anchor=False, help=TERMS["trustworthiness"])
+    st.header("What the map keeps", anchor=False, help=TERMS["trustworthiness"])
     st.markdown(
         f"Trustworthiness **{value['trustworthiness']:.2f}** (placed at random: "
         f"{chance['trustworthiness']:.2f}), continuity **{value['continuity']:.2f}** "

@@ -36,6 +36,8 @@ class History:
     """`analysis.shares_over_steps`."""
     timeline: Recorded[pd.DataFrame]
     """`analysis.timeline_frame`."""
+    onset: Recorded[pd.DataFrame] | None
+    """`analysis.specialisation_onset`; None where it cannot be told."""
 
 
 def history(run: Run) -> History | None:
@@ -71,7 +73,7 @@ def _history(
     run = recorded.opened(_run)
     recorded_traces = record(analysis.probe_traces, run, *([list(traces)] if damaged else []))
     shares = over_steps(analysis.roles)
-    settled = analysis.router_saturation(traces).drop(columns="tokens")
+    settled = analysis.router_saturation(traces).drop(columns=["tokens", "chance"])
     health = over_steps(analysis.router_health).merge(settled, on=["step", "layer", "modality"])
     timeline = join_timeline(
         analysis.metrics_frame(_run),
@@ -79,6 +81,7 @@ def _history(
         over_steps(analysis.modality_specialisation, samples=SAMPLES),
     )
     return History(
+        onset=_onset(recorded_traces, traces),
         run=_run,
         steps=tuple(traces),
         damaged=tuple(damaged),
@@ -88,6 +91,16 @@ def _history(
             lambda _: timeline
         ),
     )
+
+
+def _onset(
+    recorded_traces: Recorded[dict[int, RoutingTrace]], traces: dict[int, RoutingTrace]
+) -> Recorded[pd.DataFrame] | None:
+    try:
+        found = analysis.specialisation_onset(traces)
+    except analysis.AnalysisError:  # a single step, or steps of other tokens
+        return None
+    return record(analysis.specialisation_onset, recorded_traces).through(lambda _: found)
 
 
 __all__ = ["SAMPLES", "History", "history"]

@@ -14,7 +14,7 @@ from analysis import figures as drawn
 from analysis.errors import AnalysisError
 from analysis.gallery import patches_of_experts, words_of_experts
 from analysis.recipes import Recorded, record, rows
-from app.components.contact_sheet import Sheet, contact_sheet
+from app.components.contact_sheet import Sheet, contact_sheet, hosted
 from app.components.experts import expert_cards
 from app.components.experts.payload import payload
 from app.parts import figures, messages
@@ -45,41 +45,40 @@ def show(source: Source) -> None:
     of_layer = roles[roles["layer"] == source.layer]
     patches = source.measure(patches_of_experts, source.layer, _PATCHES, 1)
     words = source.measure(words_of_experts, source.layer, "word", _WORDS)
-    st.subheader(f"The experts of block {source.layer}", anchor=False, help=TERMS["expert"])
-    expert_cards(
-        payload(
-            source.trace,
-            of_layer,
-            patches.value,
-            words.value,
-            sheet=_sheet(source),
-            chosen=chosen,
-            href=lambda pair: _address(source, pair),
-        ),
-        key="experts.cards",
-        on_choose=lambda expert: state.put("expert", expert),
-    )
-    st.caption(
-        f"Patches: the {_PATCHES} with the highest gate, at most one per picture. Words: those "
-        "with a lift above 1, ordered by tokens · ln(lift); × is the lift and n the number of "
-        "tokens routed here. Hatched: dropped. Select an expert for details below; click a patch "
-        "to open its pair on the Routing page."
-    )
-    _take_cards_away(source, patches, words)
-    _one_expert(source, chosen)
+    cards, detail = st.columns([3, 2], gap="medium")
+    with cards:
+        st.header(f"The experts of block {source.layer}", anchor=False, help=TERMS["expert"])
+        expert_cards(
+            payload(
+                source.trace,
+                of_layer,
+                patches.value,
+                words.value,
+                sheet=_sheet(source),
+                chosen=chosen,
+                href=lambda pair: _address(source, pair),
+            ),
+            key="experts.cards",
+            on_choose=lambda expert: state.put("expert", expert),
+        )
+        st.caption(
+            f"Patches: the {_PATCHES} with the highest gate, at most one per picture. Words: those "
+            "with a lift above 1, ordered by tokens · ln(lift); × is the lift and n the number of "
+            "tokens routed here. Hatched: dropped. Select an expert for its details; click a patch "
+            "to open it on the Routing page."
+        )
+        _take_cards_away(source, patches, words)
+    with detail, st.container(key="expert-detail"):
+        _one_expert(source, chosen)
 
 
 def _one_expert(source: Source, expert: int) -> None:
     name = analysis.expert_label(expert)
-    st.subheader(f"{name} of block {source.layer} in detail", anchor=False)
-    left, right = st.columns(2)
-    with left:
-        _positions(source, expert)
-    with right:
-        _words(source, expert)
-    for column, (modality, by, heading) in zip(st.columns(len(_ASKED)), _ASKED, strict=True):
-        with column:
-            _labels(source, expert, modality, by, heading)
+    st.header(f"{name} of block {source.layer} in detail", anchor=False)
+    _positions(source, expert)
+    _words(source, expert)
+    for modality, by, heading in _ASKED:
+        _labels(source, expert, modality, by, heading)
 
 
 def _positions(source: Source, expert: int) -> None:
@@ -134,7 +133,7 @@ def _labels(source: Source, expert: int, modality: str, by: str, heading: str) -
         return
     mine = frame[frame["expert"] == expert].sort_values("lift", ascending=False)
     interval = [
-        f"{100 * low:.0f}–{100 * high:.0f} %"
+        "" if pd.isna(low) else f"{100 * low:.0f}–{100 * high:.0f} %"
         for low, high in zip(mine["low"], mine["high"], strict=True)
     ]
     st.dataframe(
@@ -178,7 +177,8 @@ def _sheet(source: Source) -> Sheet | None:
     if pictures is None or len(pictures) != source.trace.num_pairs:
         return None
     stamp = source.run.stamp("probe pictures")
-    return _sheet_of(source.run, str(source.run.path), stamp, pictures)
+    made = _sheet_of(source.run, str(source.run.path), stamp, pictures)
+    return hosted(made, "experts.cards")
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)

@@ -12,6 +12,7 @@ from app.parts import facts, figures
 from app.parts.export import take_away
 from app.parts.facts import Fact
 from app.parts.glossary import TERMS
+from app.shell import controls
 from app.views.experts.probe_view import Source
 
 #: Names of the roles on the page, in order.
@@ -26,6 +27,27 @@ _ROLES = {
 #: Roles listed even if no expert has them.
 _ALWAYS = ("text", "image", "mixed", "dead")
 _MOST_NAMED = 8
+#: Experts that are drawn one by one; with more, the largest are, and the others together.
+_MOST_DRAWN = 16
+#: Bars of all layers together; with more, experts are counted by role.
+_MOST_BARS = 64
+
+
+def _choose_count(experts: int) -> int:
+    """Draws the choice of how many experts are drawn one by one, where they are many."""
+    if experts <= _MOST_DRAWN:
+        return experts
+    return controls.choice(
+        "experts",
+        "Experts shown",
+        [_MOST_DRAWN, *(n for n in (32, 64) if n < experts), experts],
+        noun="number of experts",
+        words=lambda n: f"all {n}" if n == experts else f"the {n} largest",
+        look="buttons",
+        say=False,  # another run has fewer
+        help="Those with the largest share of image or of text tokens, from images to text; all "
+        "others are one bar.",
+    )
 
 
 def show(source: Source) -> None:
@@ -38,12 +60,15 @@ def show(source: Source) -> None:
     _headline(source, roles.value, nmi.value, health.value)
     wide, narrow = st.columns([3, 2])
     with wide:
-        st.subheader(
+        st.header(
             f"Token share per expert, block {source.layer}",
             anchor=False,
             help=TERMS["modality share"],
         )
         mine = rows(roles, f"layer == {source.layer}")
+        count = _choose_count(len(mine.value))
+        if count < len(mine.value):
+            mine = record(analysis.top_experts, mine, count)
         figures.show(
             record(drawn.shares_figure, mine),
             mine,
@@ -52,7 +77,7 @@ def show(source: Source) -> None:
             "goes to the expert. Hover for token counts and roles.",
         )
     with narrow:
-        st.subheader("Specialisation by layer", anchor=False, help=TERMS["specialisation"])
+        st.header("Specialisation by layer", anchor=False, help=TERMS["specialisation"])
         figures.show(
             record(drawn.specialisation_figure, nmi, untrained=untrained, baselines=baselines),
             nmi,
@@ -62,14 +87,22 @@ def show(source: Source) -> None:
         if baselines is not None:
             take_away(baselines, file=source.file("baselines"), what="the baselines")
     _divergence(source)
-    st.subheader("All layers", anchor=False, help=TERMS["layer"])
-    figures.show(
-        record(drawn.shares_figure, roles),
-        roles,
-        file=source.file("shares"),
-        note="As above, one row per MoE layer. Experts of different layers are unrelated, even "
-        "where they share a number.",
-    )
+    st.header("All layers", anchor=False, help=TERMS["layer"])
+    if len(roles.value) > _MOST_BARS:
+        figures.show(
+            record(drawn.roles_figure, roles),
+            roles,
+            file=source.file("roles"),
+            note="Experts of each MoE layer by role.",
+        )
+    else:
+        figures.show(
+            record(drawn.shares_figure, roles),
+            roles,
+            file=source.file("shares"),
+            note="As above, one row per MoE layer. Experts of different layers are unrelated, even "
+            "where they share a number.",
+        )
     left, right = st.columns([3, 2])
     with left:
         _roles_table(roles.value)
@@ -84,7 +117,7 @@ def show(source: Source) -> None:
 
 def _divergence(source: Source) -> None:
     frame = source.measure(analysis.routing_divergence)
-    st.subheader("How far apart the modalities are routed", anchor=False, help=TERMS["divergence"])
+    st.header("How far apart the modalities are routed", anchor=False, help=TERMS["divergence"])
     first = frame.value.iloc[0]
     figures.show(
         record(drawn.divergence_figure, frame),

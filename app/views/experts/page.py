@@ -21,8 +21,8 @@ _VIEWS = {
     "causal": ("Causal", "causal"),
     "sceptic": ("Sceptic's check", "sceptic"),
 }
-#: Views that show pictures, which the run keeps of its probe pairs alone.
-_WITH_PICTURES = {"closely"}
+#: Views of pictures, or of routers' inputs, which are had for the probe pairs alone.
+_OF_PROBES = {"closely", "sceptic"}
 
 
 def show(run: Run) -> None:
@@ -48,7 +48,7 @@ def show(run: Run) -> None:
     source = Source(run, step, layer)
     view = _choose_view()
     _, module = _VIEWS[view]
-    if view in _WITH_PICTURES and source.step in run.probe_steps():
+    if view in _OF_PROBES and source.step in run.probe_steps():
         source = source.on_probes
     st.caption(messages.plain(source.sentence, longest=600))
     importlib.import_module(f"app.views.experts.{module}").show(source)

@@ -83,7 +83,7 @@ def choose(run: Run) -> Look:
 def draw(run: Run, logs: Mapping[str, Logged], look: Look) -> None:
     """Draws the curves of the chosen group, and their newest values as a table."""
     title, term = _GROUPS[look.group]
-    st.subheader(title, anchor=False, help=TERMS[term])
+    st.header(title, anchor=False, help=TERMS[term])
     have = {name for log in logs.values() for name in log.scalars.value["measure"].unique()}
     wanted = {name for name in have if measure(name).group == look.group}
     frames = {name: _of(log.scalars, sorted(wanted), look.layer) for name, log in logs.items()}

@@ -78,7 +78,7 @@ def _categories(
     run: Run, task: str, step: int, stored: Recorded[Predictions], language: str
 ) -> None:
     frame = recorded.measured(analysis.category_confusions, stored, language)
-    st.subheader("Confusions between categories", anchor=False)
+    st.header("Confusions between categories", anchor=False)
     figures.show(
         record(drawn.confusion_figure, frame),
         frame,
@@ -92,7 +92,7 @@ def _table(
     run: Run, task: str, step: int, stored: Recorded[Predictions], language: str
 ) -> tuple[str, str] | None:
     """Draws the table of confusions and returns the keys of the selected pair."""
-    st.subheader("Most confused pairs", anchor=False)
+    st.header("Most confused pairs", anchor=False)
     categories = sorted({str(category) for category in stored.value.category})
     category = controls.choice(
         "category",
@@ -147,7 +147,7 @@ def _pictures(run: Run, answers: pd.DataFrame, key: str, answer: str) -> None:
     if mine.empty:
         return
     concept, taken = str(mine["concept"].iloc[0]), str(mine["answer"].iloc[0])
-    st.subheader("Misclassified pictures", anchor=False)
+    st.header("Misclassified pictures", anchor=False)
     pool.say_whose(run)
     try:
         pictures = pool.of_run(run)

@@ -26,7 +26,7 @@ def show(run: Run, step: int, other: Run, at: int) -> None:
     except (AnalysisError, RunError) as error:
         messages.say("info", f"{run.name} and {other.name} cannot be compared: {error}")
         return
-    st.subheader("All differences", anchor=False, help=TERMS["all differences"])
+    st.header("All differences", anchor=False, help=TERMS["all differences"])
     number = st.column_config.NumberColumn
     st.dataframe(
         table[_SHOWN],

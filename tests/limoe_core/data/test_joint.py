@@ -266,3 +266,17 @@ def test_a_batch_has_its_share_of_the_first_set(joint: JointSet) -> None:
         source(0.6)
     with pytest.raises(ConfigError, match="is one; leave it out"):
         source(0.5, replace(pairs, part=None))
+
+
+def test_a_test_split_knows_the_set_that_it_comes_from(joint: JointSet) -> None:
+    """What that set has in training has the test's concepts, as baselines need it."""
+    part, training = joint.part("first_test_style")
+    assert part is joint.parts[0]
+    labelled, test = joint.load(CONFIG, training), joint.load(CONFIG, "first_test_style")
+    assert named(labelled) == ["rocket"]  # the apple is withheld by the other set
+    assert labelled.concepts.keys.tolist() == test.concepts.keys.tolist()
+    assert joint.part("validation") == (joint, "train")
+    assert "first_train" not in joint.tasks
+    assert "first_train" not in joint.unseen
+    alone = DATA_SETS["emoji"]
+    assert alone.part("test_style") == (alone, "train")

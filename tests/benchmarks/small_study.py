@@ -1,0 +1,35 @@
+"""A run of the study with a recipe that takes seconds, as a command of its own."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+
+from benchmarks.study import arms, one_run, outcomes
+from limoe_core.config import Config
+from limoe_core.presets import preset
+
+STEPS = 60
+
+
+def small(config: Config) -> Config:
+    """The recipe with the debug model, on emoji's config `base`."""
+    debug = preset("debug")
+    return replace(
+        config,
+        model=replace(debug.model, moe_every=2),
+        data=replace(config.data, config="base", batch_size=16),
+        train=replace(config.train, steps=STEPS, log_every=1, checkpoint_every=5, probe_pairs=2),
+    )
+
+
+def main() -> int:
+    """`one_run` with the small recipe."""
+    arms.STEPS = STEPS
+    arms.RECIPE = small(arms.RECIPE)
+    outcomes.PAIRS, outcomes.STARTS = 40, 2
+    return one_run.main()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

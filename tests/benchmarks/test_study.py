@@ -1,0 +1,275 @@
+"""The study: its arms, its statistics by simulation, its verdicts, its table and its page."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks.study import __main__ as command
+from benchmarks.study import outcomes, report, table
+from benchmarks.study.arms import ARMS, RECIPE, STEPS
+from benchmarks.study.claims import CLAIMS, Table, verdicts
+from benchmarks.study.statistics import holm, paired, slope
+from limoe_core.model.functional import FunctionalModel
+
+# ---- statistics
+
+
+def rates(mean: float, sd: float, margin: float, n: int) -> tuple[float, float, float]:
+    """How often 2,000 simulated studies find a difference, equivalence, and cover the mean."""
+    rng = np.random.default_rng(0)
+    found = [paired(rng.normal(mean, sd, n), margin) for _ in range(2000)]
+    return (
+        np.mean([test.p_different < 0.05 for test in found]),
+        np.mean([test.p_equivalent < 0.05 for test in found]),
+        np.mean([test.low <= mean <= test.high for test in found]),
+    )
+
+
+@pytest.mark.parametrize("n", [3, 5])
+def test_errors_of_both_tests_are_as_rare_as_they_say(n: int) -> None:
+    false, equivalent, covered = rates(0.0, 1.0, 2.0, n)
+    assert 0.035 < false < 0.065
+    assert 0.935 < covered < 0.965
+    assert equivalent > (0.2 if n == 3 else 0.75)
+    _, at_the_margin, _ = rates(2.0, 1.0, 2.0, n)
+    assert at_the_margin < 0.065
+    different, equivalent, _ = rates(4.0, 0.5, 2.0, n)
+    assert different > 0.9
+    assert equivalent == 0
+
+
+def test_holm_is_wrong_anywhere_as_rarely_as_one_test_is() -> None:
+    rng = np.random.default_rng(1)
+    assert holm([0.01, 0.04, 0.03]).tolist() == pytest.approx([0.03, 0.06, 0.06])
+    kept = holm([0.01, float("nan"), 0.2])
+    assert kept[0] == pytest.approx(0.02)
+    assert np.isnan(kept[1])
+    any_wrong = np.mean([holm(rng.random(17)).min() < 0.05 for _ in range(4000)])
+    assert 0.04 < any_wrong < 0.06
+
+
+def test_a_single_seed_has_no_interval_and_none_is_refused() -> None:
+    assert np.isnan(paired(np.array([1.0]), 2.0).low)
+    with pytest.raises(ValueError, match="at least one difference"):
+        paired(np.zeros(0), 2.0)
+    without_spread = paired(np.array([1.0, 1.0, 1.0]), 2.0)
+    assert without_spread.p_different == without_spread.p_equivalent == 0
+
+
+def test_a_slope_is_that_of_least_squares() -> None:
+    values = np.random.default_rng(2).normal(size=(6, 4))
+    wanted = [np.polyfit([2, 3, 4, 5], row, 1)[0] for row in values]
+    np.testing.assert_allclose(slope(values, (2, 3, 4, 5)), wanted)
+
+
+# ---- arms
+
+
+def test_arms_differ_from_the_recipe_in_what_the_plan_says() -> None:
+    plan = (table.FOLDER / "plan.md").read_text(encoding="utf-8")
+    for name, arm in ARMS.items():
+        assert f"`{name}`" in plan
+        config = arm.config(3)
+        assert config.train.seed == (10_003 if name == "upcycled" else 3)
+        assert config.data == RECIPE.data
+        assert config.optimizer == RECIPE.optimizer
+    patches = {name: ARMS[name].config(0).model.patches for name in ARMS}
+    assert (patches["patches-16"], patches["limoe"], patches["patches-256"]) == (16, 64, 256)
+
+
+def test_dense_arms_have_equal_flops_or_equal_parameters() -> None:
+    models = {name: ARMS[name].config(0) for name in ("limoe", "dense", "dense-wide")}
+    parameters = {name: FunctionalModel.of(config).parameters for name, config in models.items()}
+    routers = 2 * 64 * 8
+    biases = 2 * 7 * 64  # a wide MLP has one output bias where experts have eight
+    assert parameters["limoe"] - parameters["dense-wide"] == routers + biases
+    assert models["dense"].model.active_hidden == models["limoe"].model.active_hidden
+
+
+def test_an_upcycled_run_may_start_from_the_middle_of_a_dense_one() -> None:
+    """Both halves together are as long as a whole run, and that step is kept."""
+    start = ARMS[ARMS["upcycled"].start].config(0)
+    assert start.train.keep_period == STEPS // 2
+    assert start.train.checkpoint_every * 4 == start.train.keep_period
+    assert ARMS["upcycled"].config(0).train.steps == STEPS // 2
+
+
+# ---- verdicts
+
+
+def made_up(values: dict[str, list[float]]) -> Table:
+    """Lines whose primary outcome is given by arm and seed."""
+    return {
+        (arm, seed): line(arm, seed, value / 100)
+        for arm, of_arm in values.items()
+        for seed, value in enumerate(of_arm)
+    }
+
+
+def line(arm: str, seed: int, accuracy: float, **layer: float) -> dict[str, Any]:
+    found = {f"top{k}_{which}": accuracy for k in (1, 5) for which in ("en", "mean")}
+    numbers = {"nmi": 0.6, "nmi_start": 0.3, "nmi_kmeans": 0.6, "text_experts": 3.0, "dead": 1}
+    numbers |= {"needed_image": 0.5, "needed_text": 0.25, "layer": 2} | layer
+    return {
+        "arm": arm,
+        "seed": seed,
+        "zero_shot": {"test_style": found, "test_concept": found},
+        "layers": [] if arm.startswith("dense") else [numbers, {**numbers, "layer": 4}],
+        "training": {
+            "seconds": 90.0,
+            "dropped": {"image": 0.01, "text": 0.2},
+            "collapsed": {"image": {}, "text": {"2": 300} if seed == 0 else {}},
+        },
+        "parameters": 1_000_000,
+        "machine": "x86_64, 2 cores",
+        "code": "a" * 40 + "+",
+    }
+
+
+def test_verdicts_are_what_was_put_in() -> None:
+    own = [30.0, 31.0, 29.5, 30.5, 30.2]
+    noise = [0.1, -0.1, 0.05, 0.0, -0.05]
+    found = verdicts(
+        made_up(
+            {
+                "limoe": own,
+                "dense": [x - 5 + e for x, e in zip(own, noise, strict=True)],
+                "balance": [x + e for x, e in zip(own, noise, strict=True)],
+                "no-losses": [x + 5 + e for x, e in zip(own, noise, strict=True)],
+                "no-priority": [30.0, 40.0, 20.0, 35.0, 22.0],
+                "frozen": [x - 3 + e for x, e in zip(own, noise, strict=True)],
+                "no-local-text": own[:2],
+            }
+        )
+    )
+    by_text = {verdict.claim.text: verdict.text for verdict in found}
+    assert by_text["LIMoE is better than a dense model of equal FLOPs"] == "reproduced"
+    assert by_text["importance and load do not suffice for two modalities"] == "equivalent"
+    assert by_text["without auxiliary losses it fails"] == "opposite"
+    assert by_text["Batch Priority Routing is needed"] == "not decided"
+    assert by_text["does a router have to learn?"] == "higher"
+    assert by_text["the local entropy loss of text is needed"] == "too few runs yet"
+    assert by_text["experts become specialised by modality"] == "reproduced"
+    assert by_text["and more so than their inputs are"] == "equivalent"
+
+
+def test_a_slope_over_arms_is_one_of_each_seed() -> None:
+    claim = next(claim for claim in CLAIMS if "doubling" in claim.text)
+    rising = made_up(
+        {"experts-4": [10, 20], "limoe": [11, 22], "experts-16": [12, 24], "experts-32": [13, 26]}
+    )
+    np.testing.assert_allclose(claim.values(rising), [1, 2])
+
+
+# ---- outcomes
+
+
+def logged(shares: list[float], times: list[float]) -> list[dict[str, Any]]:
+    """A log whose busiest expert has these shares of text."""
+    return [
+        {
+            "step": 10 * (at + 1),
+            "contrastive": 5 - at,
+            "time": time,
+            "routers": [
+                {
+                    "layer": 2,
+                    "share": {"image": [0.5, 0.5], "text": [share, 1 - share]},
+                    "dropped": {"image": 0.0, "text": 0.1 * at},
+                }
+            ],
+        }
+        for at, (share, time) in enumerate(zip(shares, times, strict=True))
+    ]
+
+
+def test_a_collapse_is_one_that_holds_to_the_end_from_its_first_step() -> None:
+    shares = [0.99, 0.5, 0.97, 0.99, 0.98]
+    found = outcomes.of_training(logged(shares, [0, 60, 120, 9000, 9060]))
+    assert found["collapsed"] == {"image": {}, "text": {"2": 30}}
+    assert found["seconds"] == 180  # without the pause between two sittings
+    assert found["loss"] == 1
+    assert found["dropped"] == {"image": 0.0, "text": pytest.approx(0.4)}
+    recovered = outcomes.of_training(logged([0.99, 0.99, 0.99, 0.99, 0.9], [0, 1, 2, 3, 4]))
+    assert recovered["collapsed"] == {"image": {}, "text": {}}
+    always = outcomes.of_training(logged([0.99] * 3, [0, 1, 2]))
+    assert always["collapsed"]["text"] == {"2": 10}
+
+
+def test_an_expert_is_dead_where_neither_modality_wants_it() -> None:
+    counts = np.array([[50, 50, 1, 0], [0, 10, 0, 90]])
+    assert outcomes.is_dead(counts).tolist() == [0, 0, 1, 0]
+
+
+# ---- the table and the page
+
+
+def test_a_torn_line_is_no_run_and_spoils_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "study" / "results.jsonl"
+    table.add(line("limoe", 0, 0.3), path)
+    with path.open("a") as file:
+        file.write('{"arm": "dense", "seed": 0, "zero_sh')  # the process was killed here
+    table.add(line("dense", 1, 0.2), path)
+    assert set(table.read(path)) == {("limoe", 0), ("dense", 1)}
+    stored = json.loads(path.read_text().splitlines()[0])
+    assert len(stored["code"].rstrip("+")) in (0, 40)
+    assert stored["time"].endswith("+00:00")
+
+
+def test_runs_are_made_seed_by_seed_and_after_what_they_start_from() -> None:
+    wanted = table.missing({}, ARMS, 2)
+    assert len(wanted) == 2 * len(ARMS)
+    assert [seed for _, seed in wanted] == [0] * len(ARMS) + [1] * len(ARMS)
+    assert wanted.index(("dense", 1)) < wanted.index(("upcycled", 1))
+    done: Table = {("limoe", 0): {}}
+    assert table.missing(done, ["limoe", "upcycled"], 1) == [("dense", 0), ("upcycled", 0)]
+
+
+def test_what_starts_from_a_failed_run_is_not_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = []
+
+    def run_one(arm: str, seed: int, options: command.Command, core: int) -> bool:
+        begun.append(arm)
+        return arm != "dense"
+
+    monkeypatch.setattr(command, "run_one", run_one)
+    monkeypatch.setattr(table, "read", dict)
+    options = command.Command(("limoe", "upcycled"), seeds=1, runs=tmp_path, jobs=2)
+    assert command.run_missing(options) == [("dense", 0), ("upcycled", 0)]
+    assert sorted(begun) == ["dense", "limoe"]
+
+
+def test_the_page_is_made_of_the_table_alone(tmp_path: Path) -> None:
+    report.write({}, tmp_path)
+    assert not list(tmp_path.iterdir())
+    rng = np.random.default_rng(0)
+    found = {
+        (arm, seed): line(arm, seed, 0.3 + 0.01 * rng.normal())
+        for arm, seed in itertools.product(ARMS, range(3))
+    }
+    report.write(found, tmp_path)
+    page = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert f"{3 * len(ARMS)} runs of {len(ARMS)} arms" in page
+    assert all(f"| `{arm}` | 3 |" in page for arm in ARMS)
+    assert all(claim.text in page for claim in CLAIMS)
+    assert "0.60 (0.30; 0.60), 0.60 (0.30; 0.60) | 0 / 1 | 2.0 | 1.0% / 20.0% | 50% / 25%" in page
+    for name in ("zero_shot.svg", "claims.svg"):
+        drawn = ET.fromstring((tmp_path / name).read_text(encoding="utf-8"))
+        dots = [each for each in drawn.iter() if each.get("class") == "dot"]
+        assert len(dots) >= 3 * 10
+    report.write({key: each for key, each in found.items() if key[1] == 0}, tmp_path)
+    assert "too few runs yet" in (tmp_path / "README.md").read_text(encoding="utf-8")
+
+
+def test_an_unknown_arm_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main(["no-such-arm"]) == 2
+    assert "there is no arm 'no-such-arm'; there are limoe, dense" in capsys.readouterr().err

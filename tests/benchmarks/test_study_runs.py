@@ -1,0 +1,78 @@
+"""A run of the study that is killed goes on, and ends with the line of one that was left alone."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.study.one_run import folder
+from limoe_core.runs import Run, RunError
+from tests.benchmarks.small_study import STEPS
+
+pytestmark = [pytest.mark.training, pytest.mark.processes]
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def start(arm: str, runs: Path, out: Path, data_dir: Path) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "tests.benchmarks.small_study", arm, "0"]
+    command += ["--runs", str(runs), "--out", str(out), "--data-dir", str(data_dir)]
+    return subprocess.Popen(command, cwd=ROOT)
+
+
+def finished(arm: str, runs: Path, data_dir: Path) -> dict[str, Any]:
+    out = runs / f"{arm}.json"
+    assert start(arm, runs, out, data_dir).wait(timeout=600) == 0
+    return json.loads(out.read_text())
+
+
+def saved(path: Path) -> int:
+    """The newest step of a run that may not be there yet."""
+    try:
+        return max(Run.open(path).steps(), default=0)
+    except RunError:
+        return 0
+
+
+def test_a_killed_run_goes_on_to_the_same_line(tmp_path: Path, data_dir: Path) -> None:
+    quiet, killed = tmp_path / "quiet", tmp_path / "killed"
+    quiet.mkdir()
+    killed.mkdir()
+    wanted = finished("limoe", quiet, data_dir)
+    process = start("limoe", killed, killed / "none.json", data_dir)
+    while not saved(folder(killed, "limoe", 0)) and process.poll() is None:
+        time.sleep(0.02)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    assert not (killed / "none.json").exists()
+    found = finished("limoe", killed, data_dir)
+    for one in (found, wanted):
+        one["training"].pop("seconds")
+    assert found == wanted
+    assert found["step"] == STEPS
+    assert [layer["layer"] for layer in found["layers"]] == [2]
+    assert 0 <= found["layers"][0]["nmi"] <= 1
+    assert found["zero_shot"]["test_concept"]["ways"] < found["zero_shot"]["test_style"]["ways"]
+    assert found["config"]["data"]["dir"] is None
+    assert set(found["data"]["digests"]) == {"train", "validation", "test_style", "test_concept"}
+    # Asked again, it trains nothing and measures the same.
+    again = finished("limoe", killed, data_dir)
+    again["training"].pop("seconds")
+    assert again == wanted
+
+
+def test_a_dense_run_and_one_that_starts_from_its_middle(tmp_path: Path, data_dir: Path) -> None:
+    dense = finished("dense", tmp_path, data_dir)
+    assert dense["layers"] == []
+    upcycled = finished("upcycled", tmp_path, data_dir)
+    assert upcycled["step"] == STEPS // 2
+    assert upcycled["config"]["model"]["experts"] > 0
+    origin = Run.open(folder(tmp_path, "upcycled", 0)).origin
+    assert origin is not None
+    assert f"step {STEPS // 2}" in str(origin)
