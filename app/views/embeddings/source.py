@@ -173,7 +173,7 @@ def choose(run: Run) -> Source | None:
         )
     layer = None
     if of == TOKENS:
-        layer = sidebar.choose_layer([block + 1 for block in run.config.model.moe_layers])
+        layer = sidebar.choose_layer(run.routers)
     return Source(run, of, count, layer)
 
 

@@ -12,6 +12,7 @@ from analysis.recipes import Recorded, record
 from analysis.timeline import join_timeline
 from app.server import recorded, runs
 from limoe_core.runs.directory import Run, RunError
+from limoe_core.trace import IMAGE, TEXT
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,10 +76,12 @@ def _history(
     shares = over_steps(analysis.roles)
     settled = analysis.router_saturation(traces).drop(columns=["tokens", "chance"])
     health = over_steps(analysis.router_health).merge(settled, on=["step", "layer", "modality"])
+    # Of a model without pictures there is no specialisation by modality.
+    both = all(len({*trace.modality.tolist()} & {IMAGE, TEXT}) == 2 for trace in traces.values())
     timeline = join_timeline(
         analysis.metrics_frame(_run),
         health,
-        over_steps(analysis.modality_specialisation, samples=SAMPLES),
+        over_steps(analysis.modality_specialisation, samples=SAMPLES) if both else None,
     )
     return History(
         onset=_onset(recorded_traces, traces),

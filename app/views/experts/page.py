@@ -29,7 +29,7 @@ _OF_PROBES = {"closely", "sceptic"}
 
 def show(run: Run) -> None:
     """Draws the page."""
-    if not run.config.model.experts:
+    if not run.has_experts:
         messages.say(
             "info",
             f"{run.name} is a dense twin: it has no experts. Choose a run with experts in the "
@@ -45,7 +45,7 @@ def show(run: Run) -> None:
         )
         return
     step = sidebar.choose_step(steps)
-    layer = sidebar.choose_layer([block + 1 for block in run.config.model.moe_layers])
+    layer = sidebar.choose_layer(run.routers)
     figures.choose_format()
     source = Source(run, step, layer, slices.active())
     view = _choose_view()

@@ -156,11 +156,33 @@ class Source:
         return f"{name}-{self.run.name}-step{self.step}{block}"
 
     @property
+    def router(self) -> str:
+        """What the chosen layer is called: "block 4"."""
+        return messages.visible(self.run.routers[self.layer], 60)
+
+    def _of_another_model(self, patches: int, pieces: int) -> str:
+        trace, run = self.trace, self.run
+        assert run.other is not None
+        every = run.recorded_pairs(self.step)
+        some = f", the first of {every:,} recorded" if every > trace.num_pairs else ""
+        others = trace.num_tokens - patches - pieces
+        left = f"; {others:,} tokens of other kinds are not counted" if others else ""
+        factor = None if trace.routers is None else trace.routers.capacity_factor
+        room = {0: " No token is dropped: experts have no capacity."}.get(factor, "")
+        return (
+            f"{run.other.called}, traces of step {self.step:,}. "
+            f"n = {messages.counted(trace.num_pairs, 'pair')}{some}, {patches:,} patches and "
+            f"{pieces:,} pieces of text{left}.{room}"
+        )
+
+    @property
     def sentence(self) -> str:
         """Caption for all numbers on the page: n, split, step and capacity."""
         trace = self.trace
         patches = int((trace.modality == IMAGE).sum())
         pieces = int((trace.modality == TEXT).sum())
+        if self.run.other is not None:
+            return self._of_another_model(patches, pieces)
         tokens = f"{patches:,} patches and {pieces:,} pieces of text"
         pairs = messages.counted(trace.num_pairs, "pair")
         if self.where:
@@ -173,8 +195,7 @@ class Source:
                 f"({splits}), {tokens}, routed {told['group']} at a time at training capacity; "
                 "measured by evaluate --experts."
             )
-        model = self.run.config.model
-        group = Group.of(self.whole, model, model.capacity_factor, self.step)
+        group = Group.of(self.whole, self.run.config.model.capacity_factor, self.step)
         data = self.run.info.get("data")
         name = data.get("name", "") if isinstance(data, dict) else ""
         room = "" if group.capacity is None else f", at most {group.capacity:,} tokens per expert"
