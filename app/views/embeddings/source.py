@@ -146,9 +146,9 @@ def choose(run: Run) -> Source | None:
     if not offered:
         messages.say(
             "info",
-            f"{run.name} has neither probe traces nor a checkpoint with its data set on this "
-            "machine, so there is nothing to put on a map. If it is being trained, come back in a "
-            "moment.",
+            f"{run.name} has neither probe traces with embeddings nor a checkpoint with its data "
+            "set on this machine, so there is nothing to put on a map. If it is being trained, "
+            "come back in a moment.",
         )
         return None
     of = controls.choice(
@@ -182,7 +182,7 @@ def _offered(run: Run) -> dict[str, str]:
 
     offered = {}
     probes = run.probe_steps()
-    if probes:
+    if probes and runs.probe(run, probes[-1]).image_embeddings.size:
         offered[PROBES] = "probe pairs: one validation set at every probe step"
     if run.steps():
         if is_built(run.config.data):
