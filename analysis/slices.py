@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -60,10 +60,14 @@ def slice_points(points: Points, where: Where) -> list[int]:
     if blocks:  # tokens: the expert of most tokens of a pair and modality
         most = rows.groupby(["pair", "modality"])[[each for each in blocks if each in rows]]
         rows = rows.drop(columns=blocks, errors="ignore").merge(
-            most.agg(lambda column: column.mode().iloc[0]).reset_index(), on=["pair", "modality"]
+            most.agg(_most_frequent).reset_index(), on=["pair", "modality"]
         )
     chosen = set(_pairs(rows, where))
     return np.flatnonzero([pair in chosen for pair in known["pair"]]).tolist()
+
+
+def _most_frequent(column: pd.Series) -> Any:
+    return column.mode().iloc[0]
 
 
 def slice_predictions(predictions: Predictions, where: Where) -> Predictions:

@@ -79,7 +79,7 @@ def write(
     pictures = (
         None
         if "pictures.pair" not in kept
-        else Pictures(*(kept[f"pictures.{name}"] for name in TABLE))
+        else Pictures(**{name: kept[f"pictures.{name}"] for name in TABLE})
     )
     placed = {**kept, **said, "kinds": kinds, "pictures": pictures}
     if np.array_equal(kept["box"], boxes_of(placed)):
