@@ -96,18 +96,18 @@ def modality_gap(
         ),
     }
     rows = []
-    for place, (measure, (value, (low, high))) in enumerate(measured.items()):
+    for place, (measure, (found, (low, high))) in enumerate(measured.items()):
         of_it = drawn[:, place]
         rows.append(
             {
                 "measure": measure,
-                "value": value,
+                "value": found,
                 "low": low,
                 "high": high,
                 "null": float(of_it.mean()),
                 "null_low": float(np.quantile(of_it, 0.025)),
                 "null_high": float(np.quantile(of_it, 0.975)),
-                "beyond_null": bool((1 + (of_it >= value).sum()) / (1 + samples) < 0.05),
+                "beyond_null": bool((1 + (of_it >= found).sum()) / (1 + samples) < 0.05),
                 "pairs": pairs,
                 "units": units,
                 "samples": samples,
