@@ -70,7 +70,7 @@ def write(
     Raises:
       TraceError: gates are asked for in too few or too many steps.
     """
-    kept = dict(found)
+    kept: dict[str, Any] = dict(found)
     modality = kept.pop("modality")
     kinds = tuple(said["kinds"])
     kept.setdefault("kind", modality)
