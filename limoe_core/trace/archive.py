@@ -98,7 +98,7 @@ def write(
         said = {**said, "gate_steps": gate_steps}
     # An open file, since savez would add a suffix to a path without one.
     with replacing(path) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, header=np.array(json.dumps(said)), **kept)  # type: ignore[arg-type]
+        np.savez_compressed(file, header=np.array(json.dumps(said)), **kept)
 
 
 def _narrow(values: np.ndarray) -> np.ndarray:
