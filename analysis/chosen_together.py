@@ -56,10 +56,12 @@ def coactivation(trace: RoutingTrace, *, samples: int = 200, seed: int = 0) -> p
     frames = []
     for layer, block in enumerate(trace.layers):
         for code, modality in enumerate(MODALITIES):
-            tokens = np.flatnonzero((trace.modality == code) & trace.chose[layer].all(axis=-1))
-            if not len(tokens):
+            made = trace.chose[layer].sum(axis=-1)
+            most = int(made.max(initial=0))  # routers may choose fewer than others of the model
+            tokens = np.flatnonzero((trace.modality == code) & (made == most))
+            if not len(tokens) or most < 2:
                 continue
-            chosen = trace.expert[layer, tokens].astype(np.int64)
+            chosen = trace.expert[layer, tokens, :most].astype(np.int64)
             together = _together(chosen, trace.pair[tokens], drawn, trace.num_experts)[
                 :, one, other
             ]

@@ -21,12 +21,12 @@ function element(tag, attributes = {}, ...children) {
 const percent = (share) => `${(100 * share).toFixed(share > 0 && share < 0.0995 ? 1 : 0)} %`;
 const counted = (n, noun, plural) => `${n.toLocaleString("en")} ${n === 1 ? noun : plural}`;
 
-// Shows the square [x, y, side] (in pixels of the pair's picture) of the sheet as a background.
-function crop(node, sheet, pair, [x, y, side]) {
+// Shows the square [x, y, side] (in pixels of the picture at that place) of the sheet as a background.
+function crop(node, sheet, place, [x, y, side]) {
   const across = sheet.columns * sheet.size - side;
   const down = sheet.rows * sheet.size - side;
-  const left = (pair % sheet.columns) * sheet.size + x;
-  const top = Math.floor(pair / sheet.columns) * sheet.size + y;
+  const left = (place % sheet.columns) * sheet.size + x;
+  const top = Math.floor(place / sheet.columns) * sheet.size + y;
   node.style.backgroundSize = `${(100 * sheet.columns * sheet.size) / side}% ${(100 * sheet.rows * sheet.size) / side}%`;
   node.style.backgroundPosition = `${across ? (100 * left) / across : 0}% ${down ? (100 * top) / down : 0}%`;
 }
@@ -42,8 +42,8 @@ function frame(patch, [x, y, side]) {
 }
 
 function windowOf(patch, zoom, size) {
-  const [x0, y0, x1] = patch.box;
-  const wide = x1 - x0;
+  const [x0, y0, x1, y1] = patch.box;
+  const wide = Math.max(x1 - x0, y1 - y0);
   if (zoom === "patch") return [x0, y0, wide];
   if (zoom === "picture") return [0, 0, size];
   const side = Math.min(3 * wide, size);
@@ -52,8 +52,9 @@ function windowOf(patch, zoom, size) {
 }
 
 function describe(patch, pair, data) {
-  const [row, column] = patch.at;
-  const parts = [`gate ${patch.gate.toFixed(2)}`, `row ${row + 1}, column ${column + 1} of ${data.grid}`];
+  const [row, column, rows, columns] = patch.at;
+  const grid = rows === columns ? rows : `${rows} × ${columns}`;
+  const parts = [`gate ${patch.gate.toFixed(2)}`, `row ${row + 1}, column ${column + 1} of ${grid}`];
   if (patch.dropped) parts.push("dropped");
   return [pair.name, [...pair.facts, ...parts].join(" · ")];
 }
@@ -63,7 +64,7 @@ function showTip(ui, anchor, patch) {
   const pair = data.pairs[patch.pair];
   const whole = element("div", { class: "whole" });
   whole.style.backgroundImage = ui.image;
-  crop(whole, data.sheet, patch.pair, [0, 0, data.sheet.size]);
+  crop(whole, data.sheet, patch.cell, [0, 0, data.sheet.size]);
   whole.append(frame(patch, [0, 0, data.sheet.size]));
   const [title, facts] = describe(patch, pair, data);
   tip.replaceChildren(
@@ -100,7 +101,7 @@ function patchList(ui, expert) {
     for (const leaving of ["mouseleave", "blur"]) tile.addEventListener(leaving, () => (ui.tip.hidden = true));
     ui.redraw.push(() => {
       const shown = windowOf(patch, ui.zoom, data.sheet.size);
-      crop(tile, data.sheet, patch.pair, shown);
+      crop(tile, data.sheet, patch.cell, shown);
       tile.replaceChildren(...(ui.zoom === "patch" ? [] : [frame(patch, shown)]));
     });
     return tile;

@@ -17,19 +17,23 @@ class Detail {
     const { data } = tokens;
     const row = (name, list) => {
       if (!list.length) return null;
-      const mean = (of) => (list.reduce((sum, t) => sum + of(t), 0) / list.length).toFixed(2);
+      const mean = (of) => {
+        const known = list.map(of).filter((value) => value !== null);
+        return known.length ? (known.reduce((sum, value) => sum + value, 0) / known.length).toFixed(2) : "–";
+      };
       const values = [
-        list.length, tokens.used(ui.layer, list), mean((t) => data.gate[ui.layer][t][0]),
+        list.length, tokens.used(ui.layer, list), mean((t) => tokens.gate(ui.layer, t)),
         mean((t) => tokens.entropy(ui.layer, t)), tokens.drops(ui.layer, list),
       ];
       return html("tr", {}, html("th", { scope: "row", text: name }), ...values.map((v) => html("td", { text: v })));
     };
-    const several = data.expert[ui.layer][0]?.length > 1; // choices of each token
+    const several = data.choices > 1; // of each token
     const head = [
-      "block " + data.layers[ui.layer], "tokens", "experts", several ? "mean gate, 1st choice" : "mean gate",
+      data.names[ui.layer], "tokens", "experts", several ? "mean gate, 1st choice" : "mean gate",
       "entropy (nats)", several ? "choices dropped" : "dropped",
     ];
-    const rows = [row("image", tokens.patches), row("text", tokens.pieces)].filter(Boolean);
+    const of = (kind) => tokens.all.flatMap((token, t) => (token.kind === kind ? [t] : []));
+    const rows = data.tokens.kinds.map((kind) => row(kind, of(kind))).filter(Boolean);
     const table = html(
       "table",
       { class: "numbers" },
@@ -52,8 +56,8 @@ class Detail {
       const chip = html(
         "button",
         { type: "button", class: "hop", "data-layer": l, title: tokens.fate(l, t) },
-        html("span", { class: "block", text: `block ${block}` }),
-        ...data.expert[l][t].map((e, k) => this.choice(l, t, e, k)),
+        html("span", { class: "block", text: data.large ? block : data.names[l] }),
+        ...this.choices(l, t),
       );
       toggle(chip, "current", l === ui.layer);
       if (l) path.append(html("span", { class: "arrow", text: "→", "aria-hidden": "true" }));
@@ -61,7 +65,9 @@ class Detail {
     });
     const e = tokens.first(ui.layer, t);
     const { patches, pieces } = tokens.counts(ui.layer, e);
-    const shared = `In block ${data.layers[ui.layer]}, ${data.experts[e].label} gets ${plural(patches, "patch")} and ${plural(pieces, "piece")} of this pair, this token included.`;
+    const shared = e === null
+      ? `The router of ${data.names[ui.layer]} chose no expert for this token.`
+      : `In ${data.names[ui.layer]}, ${data.experts[e].label} gets ${plural(patches, "patch")} and ${plural(pieces, "piece")} of this pair${tokens.all[t].m > TEXT ? "" : ", this token included"}.`;
     const width = Math.max(220, Math.min(520, this.panel.clientWidth - 4 || 420));
     return [
       heading,
@@ -72,19 +78,26 @@ class Detail {
     ];
   }
 
-  // One of the token's choices in a layer: the expert, and its gate unless it was full.
-  choice(l, t, e, k) {
-    const { experts, gate, dropped } = this.tokens.data;
-    const where = html("span", { class: "where", text: experts[e].label });
-    where.style.background = experts[e].colour;
-    where.style.color = experts[e].ink;
-    const value = html("span", { class: "gate", text: dropped[l][t][k] ? "dropped" : gate[l][t][k].toFixed(2) });
-    toggle(value, "lost", dropped[l][t][k]);
-    return html("span", { class: "choice" }, where, value);
+  // The token's choices in a layer: each expert, and its gate unless it was full.
+  choices(l, t) {
+    const { tokens } = this;
+    const chosen = tokens.chosen(l, t);
+    if (!chosen.length) return [html("span", { class: "choice" }, html("span", { class: "where", text: "–" }))];
+    return chosen.slice(0, 2).map((e, k) => {
+      const { label, colour, ink } = tokens.data.experts[e];
+      const where = html("span", { class: "where", text: label });
+      where.style.background = colour;
+      where.style.color = ink;
+      const lost = tokens.lost(l, t, k);
+      const value = html("span", { class: "gate", text: lost ? "dropped" : tokens.gate(l, t, k)?.toFixed(2) ?? "" });
+      toggle(value, "lost", lost);
+      return html("span", { class: "choice" }, where, value);
+    });
   }
 
   line(l, t) {
-    return `${this.tokens.fate(l, t)}. Entropy ${this.tokens.entropy(l, t).toFixed(2)} nats.`;
+    const entropy = this.tokens.entropy(l, t);
+    return `${this.tokens.fate(l, t)}.${entropy === null ? "" : ` Entropy ${entropy.toFixed(2)} nats.`}`;
   }
 
   showTip(ui, t, anchor) {

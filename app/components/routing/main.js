@@ -15,9 +15,15 @@ class View {
     this.followOther();
   }
 
-  // Called at each script run; most of them bring nothing new.
-  update({ data, setStateValue }) {
+  // Called at each script run.
+  listenTo({ data, setStateValue }) {
     this.report = setStateValue;
+    this.unlisten ??= listenTo(data.channel, (content) => this.update(content));
+  }
+
+  // Called with the pair after each script run; most of them bring nothing new.
+  async update(data) {
+    const turn = (this.turn = (this.turn ?? 0) + 1);
     const opened = this.opened !== data.view.opened; // first sight, or a link was followed
     const same = this.tokens?.data.id === data.id;
     if (same && !opened) {
@@ -26,11 +32,16 @@ class View {
     }
     const before = this.tokens;
     const { ui } = this;
-    const block = opened ? data.view.layer : before.data.layers[ui.layer];
+    const tokens = await Tokens.of(data, before);
+    if (turn !== this.turn || this.listeners.signal.aborted) return; // something newer came meanwhile
+    const block = opened ? data.view.layer : before.data.layers[this.wanted ?? ui.layer];
     const followed = opened ? data.view.token : ui.selected === null ? null : before.key(ui.selected);
     this.opened = data.view.opened;
-    this.tokens = new Tokens(data);
+    this.tokens = tokens;
+    this.wanted = null;
     ui.layer = Math.max(0, data.layers.indexOf(block));
+    if (!tokens.has(ui.layer)) ui.layer = data.routed.layers[0];
+    this.root.querySelector(".lens").classList.remove("waiting");
     ui.selected = followed ? this.tokens.byKey(followed) : null;
     ui.hover = ui.passing = null;
     if (ui.expert !== null && ui.expert >= data.experts.length) ui.expert = null;
@@ -41,8 +52,8 @@ class View {
 
   build() {
     const { root, tokens } = this;
-    root.querySelector('[data-only="sharp"]').hidden = !tokens.data.picture?.sharp;
-    root.querySelector('[data-only="second"]').hidden = !(tokens.data.expert[0]?.[0]?.length > 1);
+    root.querySelector('[data-only="sharp"]').hidden = !tokens.pictures.some((picture) => picture.sharp);
+    root.querySelector('[data-only="second"]').hidden = tokens.data.choices < 2 || tokens.data.large;
     const whose = tokens.data.view.pinned ? "Pinned picture" : "Picture";
     root.querySelector(".picture").setAttribute("aria-label", `${whose}, patch by patch`);
     root.querySelector(".foot").textContent = tokens.data.group.sentence;
@@ -124,12 +135,24 @@ class View {
 
   setLayer(l) {
     if (l < 0 || l >= this.tokens.data.layers.length || l === this.ui.layer) return;
+    if (!this.tokens.has(l)) {
+      this.want(l);
+      return;
+    }
     this.ui.layer = l;
     this.ui.expert = null; // experts of another layer are others
     this.paint();
     if (this.ui.hover !== null) this.detail.showTip(this.ui, this.ui.hover.t, this.ui.hover.node);
-    this.say(`Block ${this.tokens.data.layers[l]}`);
+    this.say(this.tokens.data.names[l]);
     this.writeAddress();
+  }
+
+  // Asks the server for a layer that was not sent.
+  want(l) {
+    this.wanted = l;
+    this.root.querySelector(".lens").classList.add("waiting");
+    this.say(`Loading ${this.tokens.data.names[l]}`);
+    this.report("view", { ...this.state(), layer: this.tokens.data.layers[l] });
   }
 
   follow(t) {
@@ -166,7 +189,7 @@ class View {
 
   state() {
     const { ui, tokens } = this;
-    return { layer: tokens.data.layers[ui.layer], token: ui.selected === null ? null : tokens.key(ui.selected) };
+    return { layer: tokens.data.layers[ui.layer], token: ui.selected === null ? null : tokens.key(ui.selected), all: this.all ?? null };
   }
 
   // Tells the server what is in view, so that other pages and links start from there.
@@ -192,7 +215,7 @@ class View {
       const within = event.relatedTarget === null || root.contains(event.relatedTarget);
       if (!within && !this.touched) this.leave();
     });
-    const down = ({ pointerType }) => this.touch(pointerType === "touch");
+    const down = (event) => this.touch(event.pointerType === "touch", event.composedPath());
     window.addEventListener("pointerdown", down, { capture: true, passive: true, signal: this.listeners.signal });
     on("change", (event) => {
       const option = event.target.dataset?.option;
@@ -206,13 +229,14 @@ class View {
     window.addEventListener("scroll", hide, { capture: true, passive: true, signal: this.listeners.signal });
   }
 
-  // A finger leaves no figure: it is there only while it taps, and the next tap may be on a link,
-  // which a run of the script in that moment would swallow. So the server hears of what a finger did
-  // a while after the last tap.
-  touch(touched) {
+  // A finger leaves no figure: it is there only while it taps. So the server hears of what a finger
+  // did a while after the last tap, unless that was on a link to another page: a run of the script
+  // that is asked for now would be one of this page, and the reader would stay here.
+  touch(touched, path) {
     this.touched = touched;
     clearTimeout(this.idle);
-    if (touched) this.idle = setTimeout(() => this.leave(), 900);
+    const leads = path.some((node) => node.localName === "a");
+    if (touched && !leads) this.idle = setTimeout(() => this.leave(), 900);
   }
 
   point(event) {
@@ -268,6 +292,11 @@ class View {
   async act(action) {
     const { tokens, ui } = this;
     if (action === "release") this.release();
+    if (action === "all") {
+      this.all = tokens.data.pair;
+      this.root.querySelector(".lens").classList.add("waiting");
+      this.leave();
+    }
     if (action === "svg") saveSvg(drawSheet(tokens, ui), fileName(tokens, ui));
     if (action === "png") await savePng(drawSheet(tokens, ui), fileName(tokens, ui));
     if (action === "link") {
@@ -327,6 +356,7 @@ class View {
   end() {
     clearTimeout(this.idle);
     this.listeners.abort();
+    this.unlisten?.();
   }
 }
 
@@ -337,7 +367,7 @@ export default function (component) {
     view = new View(root);
     views.set(root, view);
   }
-  view.update(component);
+  view.listenTo(component);
   return () => {
     view.end();
     views.delete(root);

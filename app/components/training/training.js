@@ -35,17 +35,19 @@ class Strip {
     }
     this.shown = key;
     const { data } = this;
-    const named = (t) => `${data.tokens[t].m === 0 ? "i" : "t"}${data.tokens[t].at}` === view.token;
+    const keyOf = ({ p, at }) => (p < 0 ? `t${at}` : p ? `i${p + 1}.${at}` : `i${at}`);
+    const named = (t) => keyOf(data.tokens[t]) === view.token;
     const numbers = data.tokens.map((_, t) => t);
     const tokens = {
       data,
       all: data.tokens,
-      patches: numbers.filter((t) => data.tokens[t].m === 0),
-      pieces: numbers.filter((t) => data.tokens[t].m === 1),
+      pictures: data.pictures,
+      patches: numbers.filter((t) => data.tokens[t].p >= 0),
+      pieces: numbers.filter((t) => data.tokens[t].p < 0),
     };
     this.root.querySelector(".heading").textContent = `This pair over training, block ${view.layer}`;
     this.stages = data.steps.map(({ step, expert, dropped, said }) => {
-      const look = (t) => ({ ...data.experts[expert[l][t]], expert: expert[l][t], dropped: dropped[l][t] });
+      const look = (t) => ({ ...(data.experts[expert[l][t]] ?? { colour: "#8C8C8C" }), expert: expert[l][t] < 0 ? null : expert[l][t], dropped: dropped[l][t] });
       const { drawing, marks } = miniature(tokens, look);
       for (const [t, mark] of marks) toggle(mark, "followed", named(t));
       const [image, text, drops, choices] = said[l];
@@ -75,8 +77,10 @@ class Strip {
     const step = Number(stage?.dataset.step);
     // What was picked last counts, even if the server has not answered yet.
     if (!stage || step === (this.picked ?? this.data.current)) return;
-    this.picked = step;
-    for (const each of this.stages) each.classList.toggle("waiting", each === stage);
+    // (Of a pick that leads back to what is shown, it may have nothing to tell.)
+    const back = step === this.data.current;
+    this.picked = back ? null : step;
+    for (const each of this.stages) each.classList.toggle("waiting", each === stage && !back);
     this.send("pick", step);
   }
 

@@ -12,7 +12,7 @@ import numpy as np
 import streamlit as st
 
 from app.components import define
-from app.components.routing.payload import direction, looks
+from app.components.routing.payload import direction, grids, looks, pictures_of
 from limoe_core.trace import IMAGE, TEXT, RoutingTrace
 
 _STRIP = define(
@@ -46,13 +46,15 @@ def training_strip(
 
     first = next(iter(traces.values()))
     data: dict[str, Any] = {
-        "grid": first.grid,
+        "pictures": grids(first),
         "direction": direction(str(first.captions[0])),
         "layers": first.layers.tolist(),
         "experts": [looks(e) for e in range(first.num_experts)],
         "tokens": [
-            {"m": int(modality), "at": int(position)}
-            for modality, position in zip(first.modality, first.position, strict=True)
+            {"m": int(modality), "at": int(position), "p": int(picture)}
+            for modality, position, picture in zip(
+                first.modality, first.position, pictures_of(first), strict=True
+            )
         ],
         "steps": [
             {

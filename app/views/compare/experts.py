@@ -29,10 +29,11 @@ def show(both: Sides) -> None:
     if not common:
         messages.say("info", "The two have no block with experts in common.")
         return
-    layer = sidebar.choose_layer(common)
+    names = both.one.run.routers
+    layer = sidebar.choose_layer({number: names[number] for number in common})
     differences = recorded.measured(analysis.routing_differences, one, other)
     paired = bool(differences.value["paired"].all())
-    st.subheader(
+    st.header(
         "Difference in routing", anchor=False, help=help_text("paired difference", "many looks")
     )
     st.markdown(summary(differences.value, first, second))
@@ -68,9 +69,7 @@ _UNITS = {
 def _shares(
     both: Sides, traces: tuple[Recorded[RoutingTrace], Recorded[RoutingTrace]], layer: int
 ) -> None:
-    st.subheader(
-        f"Token share per expert, block {layer}", anchor=False, help=TERMS["modality share"]
-    )
+    st.header(f"Token share per expert, block {layer}", anchor=False, help=TERMS["modality share"])
     of_layer = [
         rows(recorded.measured(analysis.roles, trace), f"layer == {layer}") for trace in traces
     ]

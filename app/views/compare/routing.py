@@ -31,8 +31,7 @@ def show(both: Sides) -> None:
     example = choose_example(one.run, probe, shown)
     caption = "" if probe is None or example is None else str(probe.captions[example])
     pair = choose_parts(example, caption, one.run.config.model.image_size)
-    blocks = [{block + 1 for block in side.run.config.model.moe_layers} for side in (one, other)]
-    common = sorted(blocks[0] & blocks[1])
+    common = {n: name for n, name in one.run.routers.items() if n in other.run.routers}
     layer = sidebar.choose_layer(common, shown=False) if common else None
     try:
         traces, together = _routed(both, pair, probe, shown)
@@ -76,11 +75,11 @@ def _view(
     model = side.run.config.model
     if together:
         factor = model.capacity_factor
-        group = Group.of(runs.probe(side.run, side.step), model, factor, side.step)
+        group = Group.of(runs.probe(side.run, side.step), factor, side.step)
     else:
         factor, stored = model.eval_capacity_factor, side.run.steps()
         step = min(stored, key=lambda each: abs(each - side.step))
-        group = Group.of(trace.value, model, factor, step)
+        group = Group.of(trace.value, factor, step)
     picture, sharp = _picture(pair, shown, model.image_size)
     blocks = [int(block) for block in trace.value.layers]
     routing_view(
@@ -91,6 +90,7 @@ def _view(
             file=file_name(f"routing-{side.run.name}-step{group.step}"),
             picture=picture,
             sharp=sharp,
+            layer=layer if layer in blocks else blocks[-1],
         ),
         layer=layer if layer in blocks else blocks[-1],
         token=state.get("token", str, ""),
@@ -101,7 +101,7 @@ def _view(
     )
 
 
-def _remember_view(layer: int | None, token: str | None) -> None:
+def _remember_view(layer: int | None, token: str | None, _: str | None) -> None:
     state.put("layer", layer)
     state.put("token", token)
 

@@ -59,6 +59,12 @@ def draw(runs: Sequence[Run], layer: int, *, log: bool) -> None:
 def _past(run: Run) -> History | None:
     """The run's history, with messages about missing or damaged traces."""
     past = history(run)
+    if past is not None and run.other is not None and len(past.steps) == 1:
+        messages.say(
+            "info",
+            f"{run.name} has traces of one step of {run.other.called}, so nothing is seen to "
+            "emerge; traces of several steps would be drawn over training.",
+        )
     if past is None:
         messages.say(
             "info",
@@ -74,15 +80,20 @@ def _past(run: Run) -> History | None:
     st.caption(
         f"**{messages.plain(run.name)}** · "
         f"{messages.counted(len(past.steps), 'probe trace')} from step {past.steps[0]:,} to "
-        f"{past.steps[-1]:,} · n = {messages.counted(past.pairs, 'pair')} of the validation split, "
-        "the same at every step" + f" · {messages.plain(Status.of(run).sentence)}"
+        f"{past.steps[-1]:,} · n = {messages.counted(past.pairs, 'pair')}"
+        + (
+            ", the same at every step"
+            if run.other
+            else " of the validation split, the same at every step"
+        )
+        + ("" if run.other else f" · {messages.plain(Status.of(run).sentence)}")
     )
     return past
 
 
 def _shares(histories: Sequence[History], layer: int) -> None:
     st.header(
-        f"Token share per expert over training, block {layer}",
+        f"Token share per expert over training, {_called(histories, layer)}",
         anchor=False,
         help=TERMS["modality share"],
     )
@@ -116,7 +127,7 @@ def _shares(histories: Sequence[History], layer: int) -> None:
 
 def _timeline(histories: Sequence[History], layer: int, log: bool) -> None:
     st.header(
-        f"Loss and router metrics of block {layer}",
+        f"Loss and router metrics of {_called(histories, layer)}",
         anchor=False,
         help=help_text("specialisation", "onset", "router entropies", "dropped", "saturation"),
     )
@@ -145,9 +156,13 @@ def _onset(past: History, layer: int) -> None:
     if pd.isna(here["onset"]):
         found = Fact("Onset of specialisation", "none", f"up to step {last:,}")
     else:
-        high = f"{here['high']:,}" if pd.notna(here["high"]) else f"after {last:,}"
-        low = f"{here['low']:,}" if pd.notna(here["low"]) else f"after {last:,}"
-        found = Fact("Onset of specialisation", f"step {here['onset']:,}", f"95 %: {low} to {high}")
+        low, high = (
+            f"{int(end):,}" if pd.notna(end) else f"after {last:,}"
+            for end in (here["low"], here["high"])
+        )
+        found = Fact(
+            "Onset of specialisation", f"step {int(here['onset']):,}", f"95 %: {low} to {high}"
+        )
     facts.show(
         [
             replace(found, help_text=TERMS["onset"]),
@@ -174,7 +189,7 @@ def _onset(past: History, layer: int) -> None:
 
 def _bands(histories: Sequence[History], layer: int, log: bool) -> None:
     st.header(
-        f"Tokens of each modality by expert, block {layer}",
+        f"Tokens of each modality by expert, {_called(histories, layer)}",
         anchor=False,
         help=TERMS["modality share"],
     )
@@ -188,6 +203,11 @@ def _bands(histories: Sequence[History], layer: int, log: bool) -> None:
                     file=f"bands-{modality}-{past.run.name}-block{layer}",
                     note=f"Share of all {modality} tokens, stacked by expert.",
                 )
+
+
+def _called(histories: Sequence[History], layer: int) -> str:
+    """What the layer is called: "block 4"."""
+    return messages.visible(histories[0].run.routers[layer], 60)
 
 
 def _name(past: History, histories: Sequence[History]) -> None:

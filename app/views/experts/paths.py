@@ -13,6 +13,9 @@ from app.parts.glossary import TERMS
 from app.views.experts.probe_view import Source, choose_modality
 from limoe_core.trace import MODALITIES
 
+#: Experts a layer whose odds are found while the reader waits, and whose pairs can be drawn.
+_MOST_TOGETHER = 32
+
 
 def show(source: Source) -> None:
     """Draws the view."""
@@ -40,7 +43,13 @@ def _together(source: Source) -> None:
     """Draws which experts of the layer tokens have together, where they have several."""
     if source.trace.top_k < 2:
         return
-    st.header(f"Chosen together, block {source.layer}", anchor=False, help=TERMS["co-activation"])
+    if source.trace.num_experts > _MOST_TOGETHER:
+        st.caption(
+            f"Which experts are chosen together is drawn for at most {_MOST_TOGETHER} experts a "
+            "layer; analysis.coactivation counts it for any number."
+        )
+        return
+    st.header(f"Chosen together, {source.router}", anchor=False, help=TERMS["co-activation"])
     frame = source.measure(analysis.coactivation)
     for column, modality in zip(st.columns(2), MODALITIES, strict=True):
         mine = rows(frame, f"layer == {source.layer} and modality == '{modality}'")

@@ -62,7 +62,7 @@ def _preferences(source: Source, modality: str, by: str) -> None:
     preferences = source.measure(analysis.expert_preferences, source.layer, by, modality)
     frame = preferences.value
     labels = frame["value"].nunique()
-    st.header(f"Experts of block {source.layer} by {by}", anchor=False, help=TERMS["lift"])
+    st.header(f"Experts of {source.router} by {by}", anchor=False, help=TERMS["lift"])
     tokens = int(frame.drop_duplicates("value")["total"].sum())
     beyond = int(
         ((frame["share"] < frame["null_low"]) | (frame["share"] > frame["null_high"])).sum()
@@ -83,7 +83,7 @@ def _preferences(source: Source, modality: str, by: str) -> None:
 def _positions(source: Source) -> None:
     grid = source.trace.grid
     frame = source.measure(analysis.position_frame, source.layer)
-    st.header(f"Where in the picture, block {source.layer}", anchor=False, help=TERMS["patch"])
+    st.header(f"Where in the picture, {source.router}", anchor=False, help=TERMS["patch"])
     figures.show(
         record(drawn.position_figure, frame),
         frame,

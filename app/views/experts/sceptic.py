@@ -10,7 +10,7 @@ import streamlit as st
 import analysis
 from analysis import figures as drawn
 from analysis.recipes import Recorded, record
-from app.parts import figures
+from app.parts import figures, messages
 from app.parts.glossary import TERMS
 from app.server import jobs, recorded
 from app.shell import controls, state
@@ -26,9 +26,19 @@ if TYPE_CHECKING:
 
 def show(source: Source) -> None:
     """Draws the view."""
-    step = parameters.step_with_parameters(source)
     st.markdown(TERMS["sceptic's check"])
-    trace, pairs = _trace(source.run, step)
+    if source.run.other is None:
+        step = parameters.step_with_parameters(source)
+        trace, pairs = _trace(source.run, step)
+    elif source.trace.hidden is not None:
+        step, trace, pairs = source.step, source.recorded, source.trace.num_pairs
+    else:
+        messages.say(
+            "info",
+            f"The traces of {source.run.other.called} hold no inputs of its routers, which this "
+            "check compares them with.",
+        )
+        return
     check = recorded.worked(record(analysis.sceptics_check, trace), "Clustering routers' inputs")
     if not _asked_for(check):
         return
@@ -114,7 +124,7 @@ def _in_words(source: Source, frame: pd.DataFrame, measure: str) -> None:
         return
     value = here.set_index("router")["value"]
     st.markdown(
-        f"**Block {source.layer}**: the trained router reaches **{value['trained']:.2f}**; k-means "
+        f"**{source.router}**: the trained router reaches **{value['trained']:.2f}**; k-means "
         f"clusters {value['k-means']:.2f} (by token {value['k-means, by token']:.2f}), random "
         f"routers {value['random']:.2f}, centred {value['random, centred']:.2f}."
     )

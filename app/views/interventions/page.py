@@ -47,7 +47,7 @@ def show(run: Run) -> None:
         )
         return
     step = sidebar.choose_step(steps)
-    layer = sidebar.choose_layer([block + 1 for block in model.moe_layers])
+    layer = sidebar.choose_layer(run.routers)
     probe, pictures = runs.probe(run, probed[-1]), runs.probe_pictures(run)
     example = choose_example(run, probe, pictures)
     caption = "" if example is None else str(probe.captions[example])

@@ -2,40 +2,36 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import pandas as pd
 import streamlit as st
 
-import analysis
-from analysis.recipes import record
-from app.components.routing import payload, routing_view
 from app.components.training import training_strip
 from app.pair import pins
 from app.pair import routing as pair_routing
 from app.pair.chosen import Pair, choose_example, choose_parts
 from app.parts import facts, messages
-from app.parts.export import file_name, take_away
+from app.parts.export import take_away
 from app.parts.facts import Fact
-from app.parts.glossary import TERMS, help_text
+from app.parts.glossary import TERMS
 from app.server import runs
-from app.shell import sidebar, state
+from app.shell import sidebar, slices, state
+from app.views.routing import recorded_pairs
+from app.views.routing.drawing import View, draw, explain
 from app.views.routing.routed import Examples, Routed, choose_way, route, similarity
 from limoe_core.runs.directory import Run, RunError
-from limoe_core.trace import TEXT, RoutingTrace
+from limoe_core.trace import RoutingTrace
 
 #: Maximum number of steps in the strip over training.
 _STAGES = 24
 
-_WORDS = (
-    "token", "piece", "router", "gate", "expert", "capacity", "dropped", "entropy", "layer",
-    "similarity", "rank",
-)  # fmt: skip
-
 
 def show(run: Run) -> None:
     """Draws the page."""
+    if run.other is not None:
+        recorded_pairs.show(run)
+        return
     model = run.config.model
     if not model.experts:
         messages.say(
@@ -53,14 +49,17 @@ def show(run: Run) -> None:
         )
         return
     step = sidebar.choose_step(steps)
-    blocks = [block + 1 for block in model.moe_layers]
-    layer = sidebar.choose_layer(blocks, shown=False)
+    layer = sidebar.choose_layer(run.routers, shown=False)
     examples = Examples.of(run, step)
-    example = choose_example(run, examples.trace, examples.pictures)
+    pairs = None if examples.trace is None else slices.pairs_of(examples.trace)
+    if pairs == []:
+        messages.say("info", "No example of this run is in the slice, so all are shown.")
+        pairs = None
+    example = choose_example(run, examples.trace, examples.pictures, pairs)
     pair = choose_parts(example, examples.caption(example), model.image_size)
     pinned = pins.pinned(examples.trace)
     way = choose_way(examples, pair)
-    view = _View(layer=layer, token=state.get("token", _token, ""))
+    view = View.of(layer)
     if pinned is None:
         routed = _draw(examples, pair, way, view)
     else:
@@ -76,57 +75,22 @@ def show(run: Run) -> None:
     pins.offer(pair, pinned)
     if pair.is_example:
         _through_training(run, pair, layer, step)
-    with st.expander("What the words mean", icon=":material/help:"):
-        st.markdown(help_text(*_WORDS))
-    take_away(
-        record(analysis.to_frame, routed.recorded),
-        file=f"routing-{run.name}-step{routed.group.step}",
-        what="this routing",
-        more="SVG and PNG: the buttons above the figure.",
-    )
+    explain(run, routed)
     pair_routing.warm_up(run)
 
 
-@dataclass(frozen=True)
-class _View:
-    """How a pair is looked at."""
-
-    layer: int
-    token: str
-    pinned: bool = False
-    """It stands beside the pair in view, and follows its layer."""
-
-
-def _draw(examples: Examples, pair: Pair, way: str, view: _View) -> Routed | None:
+def _draw(examples: Examples, pair: Pair, way: str, view: View) -> Routed | None:
     """Draws one pair: its routing, and how near its picture and text lie."""
     run = examples.run
     routed = route(examples, pair, way)
     if routed is None:
         return None
-    routing_view(
-        payload(
-            routed.trace,
-            routed.group,
-            title=f"{run.name}, step {routed.group.step:,}",
-            file=file_name(f"routing-{run.name}-step{routed.group.step}"),
-            picture=routed.picture,
-            sharp=routed.sharp,
-            note=_note_on_text(routed.trace),
-            name=_name_of_picture(pair, examples.trace),
-        ),
-        layer=view.layer,
-        token="" if view.pinned else view.token,
-        address=state.address(),
-        opened=state.links_opened(),
-        on_view=_remember_view,
-        pinned=view.pinned,
-        key="routing.pinned" if view.pinned else "routing",
-    )
+    draw(run, routed, view, name=_name_of_picture(pair, examples.trace))
     _similarity(examples, pair, routed, view)
     return routed
 
 
-def _similarity(examples: Examples, pair: Pair, routed: Routed, view: _View) -> None:
+def _similarity(examples: Examples, pair: Pair, routed: Routed, view: View) -> None:
     measured = similarity(examples, pair, routed)
     found = measured.value.iloc[0]
     if pd.isna(found["similarity"]):
@@ -155,11 +119,6 @@ def _similarity(examples: Examples, pair: Pair, routed: Routed, view: _View) -> 
         f"-step{routed.group.step}",
         what="the similarity",
     )
-
-
-def _remember_view(layer: int | None, token: str | None) -> None:
-    state.put("layer", layer)
-    state.put("token", token)
 
 
 def _through_training(run: Run, pair: Pair, layer: int, step: int) -> None:
@@ -201,23 +160,3 @@ def _name_of_picture(pair: Pair, probe: RoutingTrace | None) -> str:
         return ""
     known = [str(probe.meta[key][pair.example]) for key in ("name", "style") if key in probe.meta]
     return ", ".join(part for part in known if part) or f"example {pair.example}"
-
-
-def _note_on_text(trace: RoutingTrace) -> str:
-    """A sentence about byte pieces, if there are any."""
-    pieces = [str(piece) for piece in trace.piece[trace.modality == TEXT]]
-    count = sum(piece.startswith("<0x") and piece.endswith(">") for piece in pieces)
-    if not count:
-        return ""
-    return (
-        f"{messages.counted(count, 'piece')} of this text stand for one byte each: characters "
-        "that the vocabulary lacks fall back to their UTF-8 bytes."
-    )
-
-
-def _token(text: str) -> str:
-    if text and not re.fullmatch(r"[it][0-9]{1,5}", text, re.ASCII):
-        raise state.BadValue(
-            f"token {text!r} is unknown; i12 is the patch 12, t3 the piece 3 of the text"
-        )
-    return text

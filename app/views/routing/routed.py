@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from jaxtyping import UInt8
 
 import analysis
 from analysis.recipes import Recorded, record
-from app.components.routing import Group
+from app.components.routing import Group, Shown
 from app.pair import routing as pair_routing
 from app.pair.chosen import Pair
 from app.parts import messages, pictures, texts
@@ -34,9 +35,11 @@ class Routed:
 
     recorded: Recorded[RoutingTrace]
     group: Group
-    picture: str | None
+    picture: str | None = None
     """The model's input as a data URL."""
-    sharp: str | None
+    sharp: str | None = None
+    pictures: Sequence[Shown] | None = None
+    """Instead of both, of a pair with pictures of their own sizes."""
 
     @property
     def trace(self) -> RoutingTrace:
@@ -138,7 +141,7 @@ def _recorded(examples: Examples, pair: Pair) -> Routed:
     assert probe is not None and example is not None
     return Routed(
         recorded=record(RoutingTrace.select, recorded.probe(run, step), [example]),
-        group=Group.of(probe, run.config.model, run.config.model.capacity_factor, step),
+        group=Group.of(probe, run.config.model.capacity_factor, step),
         picture=_blank(probe) if shown is None else pictures.data_address(shown[example]),
         sharp=None,
     )
@@ -170,7 +173,7 @@ def _computed(examples: Examples, pair: Pair, *, training: bool) -> Routed:
     _say_how_it_is_read(run, nearest, pair.text)
     return Routed(
         recorded=routed,
-        group=Group.of(trace, model, factor, nearest),
+        group=Group.of(trace, factor, nearest),
         picture=None
         if seen.pixels is None
         else pictures.data_address(pictures.to_bytes(seen.pixels)),
