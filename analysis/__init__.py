@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it equal t
     from analysis.accuracy import (
         accuracy_difference,
         accuracy_frame,
+        accuracy_of_answers,
         answers_frame,
         category_confusions,
         confusions,
@@ -43,8 +44,9 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it equal t
         specialisation_index,
     )
     from analysis.chosen_together import coactivation
-    from analysis.colours import expert_colour, expert_label, text_colour
+    from analysis.colours import expert_colour, expert_label, expert_pattern, text_colour
     from analysis.comparison import compare_accuracies
+    from analysis.differences import routing_differences, same_pairs
     from analysis.divergence import jensen_shannon, routing_divergence
     from analysis.emergence import (
         health_over_steps,
@@ -58,20 +60,23 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it equal t
     from analysis.gap import modality_gap, points_gap
     from analysis.geometry import sceptics_check
     from analysis.interventions import intervention, intervention_effects, ranked, rerouted
+    from analysis.kept_causes import recorded_causes
     from analysis.kept_maps import cached_embedding_map
     from analysis.labels import token_labels
     from analysis.maps import axes_map, embedding_map, map_frame
     from analysis.measured import measured_health, specialisation_baselines
+    from analysis.onset import specialisation_onset
     from analysis.overlap import routing_overlap
     from analysis.pairs import data_pairs, probe_pairs, with_pair
     from analysis.paths import expert_paths, transitions
-    from analysis.picture_sets import data_pictures, probe_pictures
+    from analysis.picture_sets import data_pictures, example_pictures, probe_pictures
     from analysis.points import (
         Points,
         added_points,
         embedded_points,
         nearest_points,
         pair_points,
+        pair_rows,
         token_points,
     )
     from analysis.preferences import (
@@ -93,7 +98,10 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it equal t
         expert_shares,
         first_choice_counts,
         router_health,
+        top_experts,
     )
+    from analysis.similarity import pair_similarity
+    from analysis.slices import slice_pairs, slice_points, slice_predictions, slice_trace
     from analysis.specialisation import modality_nmi, modality_specialisation, role, roles
     from analysis.swaps import gate_swap
     from analysis.timeline import timeline_frame
@@ -111,6 +119,7 @@ _HOME = {
     "Recorded": "recipes",
     "accuracy_difference": "accuracy",
     "accuracy_frame": "accuracy",
+    "accuracy_of_answers": "accuracy",
     "added_points": "points",
     "agreement_with_labels": "agreement",
     "answers_frame": "accuracy",
@@ -128,9 +137,11 @@ _HOME = {
     "data_pictures": "picture_sets",
     "embedded_points": "points",
     "embedding_map": "maps",
+    "example_pictures": "picture_sets",
     "expert_colour": "colours",
     "expert_label": "colours",
     "expert_paths": "paths",
+    "expert_pattern": "colours",
     "expert_preferences": "preferences",
     "expert_shares": "shares",
     "experts_removed": "removal",
@@ -152,6 +163,8 @@ _HOME = {
     "modality_specialisation": "specialisation",
     "nearest_points": "points",
     "pair_points": "points",
+    "pair_rows": "points",
+    "pair_similarity": "similarity",
     "points_gap": "gap",
     "position_frame": "preferences",
     "position_map": "preferences",
@@ -162,6 +175,7 @@ _HOME = {
     "ranked": "interventions",
     "readable": "frame",
     "record": "recipes",
+    "recorded_causes": "kept_causes",
     "regret_summary": "regret",
     "rerouted": "interventions",
     "retrieval_frame": "accuracy",
@@ -169,14 +183,21 @@ _HOME = {
     "roles": "specialisation",
     "router_health": "shares",
     "router_saturation": "saturation",
+    "routing_differences": "differences",
     "routing_divergence": "divergence",
     "routing_overlap": "overlap",
     "routing_regret": "regret",
+    "same_pairs": "differences",
     "sceptics_check": "geometry",
     "script": "scripts",
     "shares_over_steps": "emergence",
+    "slice_pairs": "slices",
+    "slice_points": "slices",
+    "slice_predictions": "slices",
+    "slice_trace": "slices",
     "specialisation_baselines": "measured",
     "specialisation_index": "causal",
+    "specialisation_onset": "onset",
     "specialisation_over_steps": "emergence",
     "text_colour": "colours",
     "timeline_frame": "timeline",
@@ -184,6 +205,7 @@ _HOME = {
     "token_labels": "labels",
     "token_points": "points",
     "token_routes": "regret",
+    "top_experts": "shares",
     "top_patches": "preferences",
     "top_pieces": "preferences",
     "top_words": "preferences",

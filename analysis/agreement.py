@@ -18,7 +18,7 @@ from limoe_core.trace import IMAGE, MODALITIES, TEXT, RoutingTrace
 #: Labels that each modality's tokens are compared with, as far as the trace has them.
 LABELS = {
     IMAGE: ("category", "style", "concept", "position"),
-    TEXT: ("category", "language", "script", "concept", "place", "piece"),
+    TEXT: ("category", "language", "script", "concept", "position", "piece"),
 }
 _COLUMNS = [
     "layer",

@@ -56,10 +56,12 @@ def coactivation(trace: RoutingTrace, *, samples: int = 200, seed: int = 0) -> p
     frames = []
     for layer, block in enumerate(trace.layers):
         for code, modality in enumerate(MODALITIES):
-            tokens = np.flatnonzero((trace.modality == code) & trace.chose[layer].all(axis=-1))
-            if not len(tokens):
+            made = trace.chose[layer].sum(axis=-1)
+            most = int(made.max(initial=0))  # routers may choose fewer than others of the model
+            tokens = np.flatnonzero((trace.modality == code) & (made == most))
+            if not len(tokens) or most < 2:
                 continue
-            chosen = trace.expert[layer, tokens].astype(np.int64)
+            chosen = trace.expert[layer, tokens, :most].astype(np.int64)
             together = _together(chosen, trace.pair[tokens], drawn, trace.num_experts)[
                 :, one, other
             ]
@@ -97,7 +99,7 @@ def _together(
     experts: int,
 ) -> Integer[np.ndarray, "U E E"]:
     """Tokens of each unit that have both experts, the lower one first."""
-    found = np.zeros((drawn.count, experts, experts), np.int32)
+    found = np.zeros((drawn.size, experts, experts), np.int32)
     unit = drawn.of_pair[pair]
     for first in range(chosen.shape[1]):
         for second in range(first + 1, chosen.shape[1]):
@@ -116,9 +118,9 @@ def _interval(
     """95 % of the shares in resamples of units."""
     if not samples:
         return (np.full(together.shape[1], np.nan),) * 2
-    tokens = np.bincount(drawn.of_pair[pair], minlength=drawn.count)
-    even = np.full(drawn.count, 1 / drawn.count)
-    draws = np.random.default_rng(seed).multinomial(drawn.count, even, size=samples)
+    tokens = np.bincount(drawn.of_pair[pair], minlength=drawn.size)
+    even = np.full(drawn.size, 1 / drawn.size)
+    draws = np.random.default_rng(seed).multinomial(drawn.size, even, size=samples)
     shares = (draws @ together) / np.maximum(draws @ tokens, 1)[:, None]
     low, high = np.quantile(shares, [0.025, 0.975], axis=0)
     return low, high

@@ -4,8 +4,10 @@ The first eight colours were found by search: the two most similar ones are as f
 be had in the Oklab space, for full colour vision and for each of the three kinds of
 dichromacy (simulated with the matrices of Machado, Oliveira and Fernandes 2009), among colours
 that stand out from a white and from a near-black page. The others follow greedily, each as far as
-possible from those before it. Beyond eight no set of colours is safe for every eye, so a figure
-always writes the expert's name as well.
+possible from those before it. Beyond eight no set of colours is safe for every eye, so every expert
+has a pattern too: two of the first 32 with the same pattern are at least 0.08 apart for every eye,
+where the colours alone would be 0.025 apart. A figure writes the expert's name wherever there is
+room, and has the pattern where areas touch or where there is no room.
 """
 
 from __future__ import annotations
@@ -23,6 +25,12 @@ EXPERT_COLOURS: tuple[str, ...] = (
     "#E1A5F0", "#B40F00", "#F05A00", "#C3965A", "#D25AB4", "#873C5A", "#0069F0", "#FFA578",
     "#96C387", "#A596FF", "#965A96", "#F03C69", "#009678", "#5A4B87", "#966900", "#F078FF",
 )  # fmt: skip
+
+#: Patterns by their names in Plotly: none, dots, lines across, lines down, crosses. Slanted lines
+#: are left to text tokens in bars, and to what was dropped.
+PATTERNS: tuple[str, ...] = ("", ".", "-", "|", "x")
+#: The pattern of each of the colours above, as a place in `PATTERNS`.
+_PATTERN_OF = "00000000444321334114241123123322"
 
 #: Image and text, told apart by lightness too.
 MODALITY_COLOURS: dict[str, str] = {"image": "#2F7FD0", "text": "#F0A030"}
@@ -43,6 +51,14 @@ def expert_colour(expert: int) -> str:
     if expert < 0:
         raise ValueError(f"experts are counted from 0; there is no expert {expert}")
     return EXPERT_COLOURS[expert % len(EXPERT_COLOURS)]
+
+
+def expert_pattern(expert: int) -> str:
+    """Pattern of an expert, one of `PATTERNS`; those that share a colour have different ones."""
+    if expert < 0:
+        raise ValueError(f"experts are counted from 0; there is no expert {expert}")
+    again, place = divmod(expert, len(EXPERT_COLOURS))
+    return PATTERNS[(int(_PATTERN_OF[place]) + again) % len(PATTERNS)]
 
 
 def expert_label(expert: int) -> str:

@@ -60,6 +60,7 @@ def health_over_steps(traces: Mapping[int, RoutingTrace]) -> pd.DataFrame:
     """
     health = _over_steps(traces, router_health)
     settled = router_saturation(traces).drop(columns="tokens")
+    settled = settled.rename(columns={"chance": "saturation_chance"})
     return health.merge(settled, on=["step", "layer", "modality"], validate="one_to_one")
 
 

@@ -19,15 +19,15 @@ WORD_MARK = "\u2581"
 _BYTES = re.compile(r"(?:<0x[0-9A-F]{2}>)+")
 
 #: Labels that every trace has; `trace.meta` gives more.
-TOKEN_LABELS = ("script", "piece", "word", "place", "position")
+TOKEN_LABELS = ("script", "piece", "word", "position")
 
 
 def token_labels(trace: RoutingTrace, by: str) -> Shaped[np.ndarray, " T"]:
     """The label of each token as (T,) str, "" where it has none.
 
     Args:
-      by: "script", "piece" or "word" of a text token; "place", its position in the text ("0",
-        "1", …); "position" of a patch ("row,column"); or an entry of `trace.meta`, such as
+      by: "script", "piece" or "word" of a text token; "position", of a patch in the picture
+        ("row,column") and of a piece in the text ("0", "1", …); or an entry of `trace.meta`, as
         "category", which every token of a pair shares.
 
     Raises:
@@ -41,10 +41,9 @@ def token_labels(trace: RoutingTrace, by: str) -> Shaped[np.ndarray, " T"]:
         return np.where(text, trace.piece, "")
     if by == "word":
         return words(trace)
-    if by == "place":
-        return np.where(text, trace.position.astype(np.str_), "")
     if by == "position":
-        return np.where(trace.modality == IMAGE, token_names(trace), "")
+        in_text = np.where(text, trace.position.astype(np.str_), "")
+        return np.where(trace.modality == IMAGE, token_names(trace), in_text)
     if by in trace.meta:
         return trace.meta[by][trace.pair].astype(np.str_)
     have = ", ".join((*TOKEN_LABELS, *trace.meta))

@@ -60,7 +60,7 @@ def routing_overlap(
         raise AnalysisError("overlap compares tokens of different pairs: trace at least two")
     drawn = units(trace)
     rng = np.random.default_rng(seed)
-    weights = rng.multinomial(drawn.count, np.full(drawn.count, 1 / drawn.count), size=samples)
+    weights = rng.multinomial(drawn.size, np.full(drawn.size, 1 / drawn.size), size=samples)
     rows = []
     for kind, codes in KINDS.items():
         one, other = _token_pairs(trace, codes, count, rng)

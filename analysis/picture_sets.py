@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import UInt8
 
+from analysis.characters import cleaned
 from analysis.errors import AnalysisError
 from analysis.frame import readable
 
@@ -17,6 +18,12 @@ if TYPE_CHECKING:
     from limoe_core.config import DataConfig
     from limoe_core.data.pairs import PairSet
     from limoe_core.runs import Run
+
+
+#: Characters of what is said of a picture; what follows is cut.
+_LONGEST = 2000
+#: The split that probe pairs are of.
+PROBE_SPLIT = "validation"
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +56,22 @@ class PictureSet:
         return pd.DataFrame({"text": list(found), "language": list(found.values())}, dtype=object)
 
 
+def example_pictures(run: Run) -> PictureSet:
+    """Pictures that a run brings along to try its model on, of splits that training never saw.
+
+    Raises:
+      AnalysisError: the run has none; `limoe_core.evaluate` stores some.
+    """
+    found = run.examples()
+    if found is None:
+        raise AnalysisError(f"{run.name} keeps no example pictures")
+    pictures, known = found
+    known = {
+        column: [cleaned(value, _LONGEST) for value in values] for column, values in known.items()
+    }
+    return PictureSet(run.name, pictures, pd.DataFrame(known, dtype=object))
+
+
 def probe_pictures(run: Run) -> PictureSet:
     """The pictures of a run's probe pairs, which every run brings along.
 
@@ -75,7 +98,7 @@ def probe_pictures(run: Run) -> PictureSet:
                 "name": names,
                 "category": known("category"),
                 "style": known("style"),
-                "split": ["validation"] * count,
+                "split": [PROBE_SPLIT] * count,
             },
             dtype=object,
         ),

@@ -22,23 +22,25 @@ class Units(NamedTuple):
 
     of_pair: Integer[np.ndarray, " N"]
     """The unit of each pair, counted from 0."""
-    count: int
+    size: int
     kind: Literal["concepts", "pairs"]
 
     def total(self, of_pairs: Num[np.ndarray, "N ..."]) -> Num[np.ndarray, "U ..."]:
         """Sums over the pairs of each unit."""
-        found = np.zeros((self.count, *of_pairs.shape[1:]), of_pairs.dtype)
-        np.add.at(found, self.of_pair, of_pairs)
-        return found
+        if self.kind == "pairs":
+            return of_pairs
+        order = np.argsort(self.of_pair, kind="stable")
+        starts = np.searchsorted(self.of_pair[order], np.arange(self.size))
+        return np.add.reduceat(of_pairs[order], starts, axis=0)
 
     def resampled(
         self, of_pairs: Num[np.ndarray, "N ..."], samples: int, seed: int
     ) -> Float[np.ndarray, "samples ..."]:
         """Sums over resamples of whole units, drawn with replacement."""
         totals = self.total(of_pairs)
-        share = np.full(self.count, 1 / self.count)
-        draws = np.random.default_rng(seed).multinomial(self.count, share, size=samples)
-        flat = draws @ totals.reshape(self.count, -1).astype(np.float64)
+        share = np.full(self.size, 1 / self.size)
+        draws = np.random.default_rng(seed).multinomial(self.size, share, size=samples)
+        flat = draws @ totals.reshape(self.size, -1).astype(np.float64)
         return flat.reshape(samples, *totals.shape[1:])
 
 

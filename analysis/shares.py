@@ -9,7 +9,7 @@ import pandas as pd
 from jaxtyping import Bool, Float, Integer, Num
 from scipy.special import entr
 
-from analysis.arguments import check_trace, counts_by_modality
+from analysis.arguments import check_count, check_trace, counts_by_modality
 from analysis.frame import distribution, token_entropy
 from limoe_core.trace import MODALITIES, OTHER, RoutingTrace
 
@@ -121,6 +121,39 @@ def expert_shares(trace: RoutingTrace) -> pd.DataFrame:
     frame = pd.DataFrame(columns)
     there = frame["expert"].to_numpy() < np.repeat(trace.experts, experts)
     return frame if there.all() else frame[there].reset_index(drop=True)
+
+
+def top_experts(frame: pd.DataFrame, count: int = 16) -> pd.DataFrame:
+    """The experts of each layer with the largest shares, images first, and all others as one.
+
+    Args:
+      frame: `analysis.roles` or `analysis.expert_shares`.
+      count: experts with a row of their own in each layer: those with the largest share of either
+        modality.
+
+    Returns: the same columns and experts (how many a row stands for). Others have the expert -1,
+      the sums of their tokens and shares, the purity of these, and no role.
+
+    Raises:
+      AnalysisError: `count` is below 1.
+    """
+    check_count(count, "count")
+    found = []
+    for layer, rows in frame.groupby("layer"):
+        largest = rows[["image_share", "text_share"]].max(axis=1)
+        own = rows.loc[largest.nlargest(count).index].assign(experts=1)
+        found.append(own.sort_values(["image_purity", "expert"], ascending=[False, True]))
+        rest = rows.drop(own.index)
+        if len(rest):
+            sums = rest[[f"{m}_{what}" for m in MODALITIES for what in ("tokens", "share")]].sum()
+            both = sums["image_share"] + sums["text_share"]
+            purity = {
+                f"{m}_purity": sums[f"{m}_share"] / both if both else np.nan for m in MODALITIES
+            }
+            other = {"layer": layer, "expert": -1, "experts": len(rest), **sums, **purity}
+            found.append(pd.DataFrame([other | ({"role": ""} if "role" in rows else {})]))
+    joined = pd.concat(found, ignore_index=True)
+    return joined.astype({f"{m}_tokens": np.int64 for m in MODALITIES})
 
 
 def router_health(trace: RoutingTrace) -> pd.DataFrame:

@@ -12,6 +12,7 @@ if _ROOT not in sys.path:
     sys.path.insert(0, _ROOT)
 
 import streamlit as st  # noqa: E402
+from streamlit.runtime.scriptrunner import RerunException  # noqa: E402
 
 from app.parts import messages  # noqa: E402
 from app.server import site, uploads  # noqa: E402
@@ -40,6 +41,7 @@ def main() -> None:
 
 def _show(entry: Entry) -> None:
     state.begin(entry.path)
+    whole = True
     try:
         styles.heading(entry.title, entry.question)
         folder = _runs_folder()
@@ -51,8 +53,12 @@ def _show(entry: Entry) -> None:
             credits.show(run)
         if runs is not None:
             sidebar.list_broken(runs)
+    except RerunException:  # the reader was faster: what comes next says where the reader is
+        whole = False
+        raise
     finally:
-        state.publish()
+        if whole:
+            state.publish()
         uploads.note_taken()
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -145,8 +146,10 @@ class Evaluation:
         self._known = {task: about for task in self._tasks if (about := asked(task)) is not None}
         for known, parts in self._known.values():  # before anything is computed
             check_prepared(known, _set_config(self._data, known.name), parts)
-        side = stored_side(self.model.config.model.image_size)
-        self._ask = Asker(self.model, self.run, self._data, side, arguments.seed, progress, bars)
+        self._side = stored_side(self.model.config.model.image_size)
+        self._ask = Asker(
+            self.model, self.run, self._data, self._side, arguments.seed, progress, bars
+        )
         if arguments.experts or len(self._known) < len(self._tasks):
             self._ask.compare()
         if arguments.experts and self._ask.set_name:
@@ -200,11 +203,20 @@ class Evaluation:
 
         if not self._arguments.store:
             return []
+        self._keep_examples()
         replace = self._arguments.replace
         told = store(self.run, self.model.step, self.results, self._answers, replace=replace)
         if self.experts is not None:
             told += store_experts(self.run, self.experts, replace=replace)
         return told
+
+    def _keep_examples(self) -> None:
+        """Pictures of splits that training never saw, once it is sure that it did not."""
+        from limoe_core.evaluation.examples import keep_examples
+
+        if len(self._known) < len(self._tasks) and not self._ask.set_name:
+            with suppress(ConfigError, OSError):  # what was asked for does not depend on it
+                keep_examples(self.run, self._data, self._side)
 
 
 def evaluate(arguments: Arguments, progress: Progress = silent) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float
 
@@ -44,7 +43,8 @@ def load(run: str | os.PathLike[str] | Run, step: int | None = None) -> LoadedMo
     step = run.resolve_step(step)
     functional = FunctionalModel.of(run.config)
     params = functional.within_bounds(run.restore_params(step, functional.shapes))
-    if not all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(params)):
+    # By NumPy: JAX would compile a check for each of some thirty shapes.
+    if not all(np.isfinite(np.asarray(leaf)).all() for leaf in jax.tree.leaves(params)):
         raise RunError(
             f"the parameters of {run.path} at step {step} are not all finite numbers: training "
             "diverged, or they are damaged; use an earlier step"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from analysis.figures.accuracy import accuracy_figure, confusion_figure, tasks_figure
 from analysis.figures.classification import classification_figure, similarity_figure
+from analysis.figures.differences import differences_figure
 from analysis.figures.embeddings import embedding_figure, gap_figure
 from analysis.figures.interventions import effects_figure, routes_figure
 from analysis.figures.preferences import paths_figure, position_figure, preference_figure
+from analysis.figures.recorded_causes import recorded_causes_figure
 from analysis.figures.routes import (
     coactivation_figure,
     divergence_figure,
@@ -18,6 +20,7 @@ from analysis.figures.routes import (
 from analysis.figures.shares import (
     composition_figure,
     emergence_figure,
+    roles_figure,
     shares_figure,
     shares_heat_figure,
     shares_over_steps_figure,
@@ -39,6 +42,7 @@ __all__ = [
     "coactivation_figure",
     "composition_figure",
     "confusion_figure",
+    "differences_figure",
     "divergence_figure",
     "effects_figure",
     "embedding_figure",
@@ -50,8 +54,10 @@ __all__ = [
     "paths_figure",
     "position_figure",
     "preference_figure",
+    "recorded_causes_figure",
     "regret_figure",
     "removal_figure",
+    "roles_figure",
     "routes_figure",
     "sceptic_figure",
     "shares_figure",

@@ -23,6 +23,9 @@ from analysis.figures.style import (
     labels,
 )
 
+#: Experts whose cells have room for a number.
+_MOST_WRITTEN = 16
+
 
 def preference_figure(frame: pd.DataFrame, *, measure: str = "lift", count: int = 20) -> go.Figure:
     """Heat map of labels by expert: cells give the share, colours the measure.
@@ -33,10 +36,13 @@ def preference_figure(frame: pd.DataFrame, *, measure: str = "lift", count: int 
         that the labels of other pairs give too, or where tokens and expected tokens are both fewer
         than five) or "share".
       count: only this many labels, those with the most tokens.
+
+    Cells of more than 16 experts have no room for numbers, which are in the hover text then.
     """
     largest = frame.drop_duplicates("value").nlargest(count, "total")["value"]
     rows = frame[frame["value"].isin(largest)]
     order = rows.drop_duplicates("value").sort_values("total", ascending=False)["value"]
+    written = rows["expert"].nunique() <= _MOST_WRITTEN
     columns = ["share", "base", "lift", "low", "high", "null_low", "null_high"]
     columns += ["tokens", "total", "pairs"]
     cells = {
@@ -65,8 +71,10 @@ def preference_figure(frame: pd.DataFrame, *, measure: str = "lift", count: int 
             text=[
                 [cell_label(f"{value:.0%}", d) for value, d in zip(*line, strict=True)]
                 for line in zip(share, dark, strict=True)
-            ],
-            texttemplate="%{text}",
+            ]
+            if written
+            else None,
+            texttemplate="%{text}" if written else None,
             textfont=CELL_FONT,
             customdata=np.stack([*(cells[name] for name in columns), _interval(cells)], axis=-1),
             hovertemplate=(
@@ -95,14 +103,16 @@ def _interval(cells: dict[str, np.ndarray]) -> np.ndarray:
     return np.array(words, dtype=object).reshape(cells["low"].shape)
 
 
-def position_figure(frame: pd.DataFrame, *, columns: int = 4) -> go.Figure:
+def position_figure(frame: pd.DataFrame, *, columns: int = 4, count: int = 16) -> go.Figure:
     """Share of the patches at each grid cell that goes to each expert.
 
     Args:
       frame: `analysis.position_frame`.
       columns: small maps per row.
+      count: only this many experts, those with the most patches.
     """
-    experts = sorted(frame["expert"].unique())
+    most = frame.groupby("expert")["share"].sum().nlargest(count)
+    experts = sorted(most.index)
     rows = -(-len(experts) // columns)
     figure = make_subplots(
         rows=max(rows, 1),
@@ -111,7 +121,7 @@ def position_figure(frame: pd.DataFrame, *, columns: int = 4) -> go.Figure:
         horizontal_spacing=0.02,
         vertical_spacing=0.14 / max(rows, 1),
     )
-    largest = float(frame["share"].max())
+    largest = float(frame["share"].max()) or 1.0  # of an expert without patches all are 0
     for place, expert in enumerate(experts):
         table = frame[frame["expert"] == expert].pivot(
             index="row", columns="column", values="share"
@@ -141,13 +151,15 @@ def position_figure(frame: pd.DataFrame, *, columns: int = 4) -> go.Figure:
     return finish(figure, height=60 + 170 * max(rows, 1))
 
 
-def paths_figure(frame: pd.DataFrame, modality: str) -> go.Figure:
+def paths_figure(frame: pd.DataFrame, modality: str, *, count: int = 12) -> go.Figure:
     """Flow of one modality's tokens through the experts of successive MoE layers.
 
     Args:
       frame: `analysis.transitions`.
+      count: experts of each layer with a node of their own, those with the most tokens; all others
+        have one together.
     """
-    rows = frame[frame["modality"] == modality]
+    rows = _merged(frame[frame["modality"] == modality], count)
     sources = list(zip(rows["layer"], rows["expert"], strict=True))
     targets = list(zip(rows["next_layer"], rows["next_expert"], strict=True))
     nodes = sorted({*sources, *targets})
@@ -157,19 +169,19 @@ def paths_figure(frame: pd.DataFrame, modality: str) -> go.Figure:
         go.Sankey(
             arrangement="snap",
             node={
-                "label": [expert_label(int(expert)) for _, expert in nodes],
-                "color": [expert_colour(int(expert)) for _, expert in nodes],
+                "label": [_node_label(expert) for _, expert in nodes],
+                "color": [_node_colour(expert) for _, expert in nodes],
                 "pad": 12,
                 "thickness": 16,
                 "line": {"color": INK, "width": 0.5},
-                "customdata": [f"{block_label(at)}, {expert_label(int(e))}" for at, e in nodes],
+                "customdata": [f"{block_label(at)}, {_node_label(e)}" for at, e in nodes],
                 "hovertemplate": "%{customdata}: %{value} tokens<extra></extra>",
             },
             link={
                 "source": [number[node] for node in sources],
                 "target": [number[node] for node in targets],
                 "value": rows["tokens"],
-                "color": [_faint(expert_colour(int(expert))) for _, expert in sources],
+                "color": [_faint(_node_colour(expert)) for _, expert in sources],
                 "hovertemplate": (
                     "%{source.customdata} → %{target.customdata}: %{value} tokens<extra></extra>"
                 ),
@@ -187,6 +199,34 @@ def paths_figure(frame: pd.DataFrame, modality: str) -> go.Figure:
             showarrow=False,
         )
     return finish(figure, height=430).update_layout(margin={"t": 70, "b": 20})
+
+
+#: Stands for all experts of a layer without a node of their own.
+_OTHERS = -1
+
+
+def _merged(rows: pd.DataFrame, count: int) -> pd.DataFrame:
+    """The flows, with the experts of each layer beyond the `count` largest taken together."""
+    ends = [("layer", "expert"), ("next_layer", "next_expert")]
+    tokens = pd.concat(
+        [rows.groupby(list(end))["tokens"].sum().rename_axis(["layer", "expert"]) for end in ends]
+    )
+    largest = tokens.groupby(["layer", "expert"]).max()
+    own = set(largest.groupby("layer", group_keys=False).nlargest(count).index)
+    rows = rows.copy()
+    for layer, expert in ends:
+        kept = [pair in own for pair in zip(rows[layer], rows[expert], strict=True)]
+        rows[expert] = np.where(kept, rows[expert], _OTHERS)
+    places = ["layer", "expert", "next_layer", "next_expert"]
+    return rows.groupby(places)["tokens"].sum().reset_index()
+
+
+def _node_label(expert: int) -> str:
+    return "others" if expert == _OTHERS else expert_label(int(expert))
+
+
+def _node_colour(expert: int) -> str:
+    return INK if expert == _OTHERS else expert_colour(int(expert))
 
 
 def _faint(colour: str) -> str:

@@ -9,7 +9,13 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from analysis.colours import MODALITY_COLOURS, expert_colour, expert_label
+from analysis.colours import (
+    MODALITY_COLOURS,
+    ROLE_COLOURS,
+    expert_colour,
+    expert_label,
+    expert_pattern,
+)
 from analysis.errors import AnalysisError
 from analysis.figures.style import (
     CLEAR,
@@ -24,13 +30,18 @@ from analysis.figures.style import (
     rows_layout,
     step_axis,
 )
+from analysis.specialisation import ROLES
+
+#: Experts that have room for their roles under their names.
+FEW = 12
 
 
 def shares_figure(frame: pd.DataFrame) -> go.Figure:
     """Each expert's share of image tokens (bars up) and text tokens (hatched, down).
 
     Args:
-      frame: `analysis.roles` of one or several layers; a row of the figure for each.
+      frame: `analysis.roles` of one or several layers, or `analysis.top_experts` of them; a row of
+        the figure for each layer.
     """
     layers = sorted(frame["layer"].unique())
     # Between rows: roles, which Plotly turns where they do not fit, and a title.
@@ -45,12 +56,12 @@ def shares_figure(frame: pd.DataFrame) -> go.Figure:
         for bar in _share_bars(frame[frame["layer"] == layer]):
             figure.add_trace(bar, row=row, col=1)
         mine = frame[frame["layer"] == layer]
-        if "role" in mine:
+        if "role" in mine and len(mine) <= FEW:
             figure.update_xaxes(
-                tickvals=labels(mine["expert"].tolist()),
+                tickvals=_names(mine),
                 ticktext=[
-                    f"{expert_label(int(expert))}<br><i>{role}</i>"
-                    for expert, role in zip(mine["expert"], mine["role"], strict=True)
+                    f"{name}<br><i>{role}</i>"
+                    for name, role in zip(_names(mine), mine["role"], strict=True)
                 ],
                 row=row,
                 col=1,
@@ -60,6 +71,32 @@ def shares_figure(frame: pd.DataFrame) -> go.Figure:
     if len(layers) < 2:
         return finish(figure, height=320)
     return finish(figure, height=height).update_layout(margin=ROWS_MARGIN, legend=ROWS_LEGEND)
+
+
+def roles_figure(frame: pd.DataFrame) -> go.Figure:
+    """How many experts of each layer have each role: of any number of experts and layers.
+
+    Args:
+      frame: `analysis.roles`.
+    """
+    counts = frame.groupby(["layer", "role"]).size().unstack(fill_value=0)
+    figure = go.Figure()
+    for role, shape in zip(ROLES, ("", ".", "x", "-", "/", "+"), strict=True):
+        if role not in counts:
+            continue
+        figure.add_bar(
+            x=[block_label(layer) for layer in counts.index],
+            y=counts[role],
+            name=role,
+            marker={
+                "color": ROLE_COLOURS[role],
+                "pattern": {"shape": shape, "fillmode": "overlay", "fgcolor": "#FFFFFF"},
+            },
+            hovertemplate="%{x}: %{y} experts, " + role + "<extra></extra>",
+        )
+    figure.update_layout(barmode="stack", bargap=0.15)
+    figure.update_yaxes(title={"text": "experts"})
+    return finish(figure, height=320)
 
 
 def _share_legend() -> list[go.Bar]:
@@ -79,15 +116,24 @@ def _share_legend() -> list[go.Bar]:
     ]
 
 
+def _names(frame: pd.DataFrame) -> list[str]:
+    """Names of the experts; the row that stands for several says for how many."""
+    several = frame["experts"] if "experts" in frame else [1] * len(frame)
+    return [
+        f"{n} others" if expert < 0 else expert_label(int(expert))
+        for expert, n in zip(frame["expert"], several, strict=True)
+    ]
+
+
 def _share_bars(frame: pd.DataFrame) -> list[go.Bar]:
-    colours = [expert_colour(int(expert)) for expert in frame["expert"]]
+    colours = [INK if expert < 0 else expert_colour(int(expert)) for expert in frame["expert"]]
     roles = frame["role"] if "role" in frame else pd.Series([""] * len(frame), index=frame.index)
     bars = []
     for modality, sign, shape in (("image", 1, ""), ("text", -1, "/")):
         purity = frame[f"{modality}_purity"]
         bars.append(
             go.Bar(
-                x=labels(frame["expert"].tolist()),
+                x=_names(frame),
                 y=sign * frame[f"{modality}_share"],
                 name=f"{modality} tokens",
                 legendgroup=modality,
@@ -163,15 +209,21 @@ def composition_figure(frame: pd.DataFrame) -> go.Figure:
 
 
 def shares_over_steps_figure(
-    frame: pd.DataFrame, layer: int, modality: str, *, log: bool = True
+    frame: pd.DataFrame, layer: int, modality: str, *, log: bool = True, count: int = 16
 ) -> go.Figure:
     """One modality's tokens over training, stacked by expert.
 
     Args:
       frame: `analysis.shares_over_steps`.
       log: a logarithmic time axis, on which the early steps have room.
+      count: experts with a band of their own, those with the largest mean share; the band on top is
+        all others together.
     """
     rows = _of_layer(frame, layer)
+    mean = rows.groupby("expert")[f"{modality}_share"].mean()
+    own = sorted(mean.nlargest(count).index) if len(mean) > count else sorted(mean.index)
+    others = rows[~rows["expert"].isin(own)]
+    rows = rows[rows["expert"].isin(own)]
     places, axis = step_axis(rows["step"].tolist(), log)
     figure = go.Figure()
     for expert in sorted(rows["expert"].unique().tolist()):
@@ -184,6 +236,7 @@ def shares_over_steps_figure(
             stackgroup="all",
             line={"color": expert_colour(expert), "width": 0.5},
             fillcolor=expert_colour(expert),
+            fillpattern={"shape": expert_pattern(expert), "fgcolor": "#FFFFFF", "size": 6},
             customdata=mine["step"],
             hovertemplate="%{fullData.name}: %{y:.1%}, step %{customdata}<extra></extra>",
         )
@@ -198,6 +251,19 @@ def shares_over_steps_figure(
                 text=expert_label(expert),
                 showarrow=False,
             )
+    if len(others):
+        rest = others.groupby("step", as_index=False)[f"{modality}_share"].sum()
+        figure.add_scatter(
+            x=[places[step] for step in rest["step"]],
+            y=rest[f"{modality}_share"],
+            name=f"{others['expert'].nunique()} others",
+            mode="lines",
+            stackgroup="all",
+            line={"color": INK, "width": 0.5},
+            fillcolor="rgba(122, 122, 122, 0.35)",
+            customdata=rest["step"],
+            hovertemplate="%{fullData.name}: %{y:.1%}, step %{customdata}<extra></extra>",
+        )
     figure.update_xaxes(axis)
     figure.update_yaxes(
         tickformat=".0%", range=[0, 1], title={"text": f"share of {modality} tokens"}

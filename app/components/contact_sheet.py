@@ -5,11 +5,12 @@ from __future__ import annotations
 import base64
 import io
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
+from streamlit import get_option, runtime
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,7 @@ class Sheet:
     """Square pictures of one size in rows, as the browser takes them."""
 
     src: str
-    """A data URL."""
+    """A data URL, or the address of the file on the server: see `hosted`."""
     columns: int
     rows: int
     size: int
@@ -44,3 +45,17 @@ def contact_sheet(
     sheet.save(file, "WEBP", lossless=lossless, quality=60 if lossless else 82, method=2)
     encoded = base64.b64encode(file.getvalue()).decode()
     return Sheet(f"data:image/webp;base64,{encoded}", columns, rows, size)
+
+
+def hosted(sheet: Sheet, place: str) -> Sheet:
+    """The sheet with its picture as a file of the server, which a browser fetches once.
+
+    In the data of a component it would be sent again whenever anything else in them changes.
+
+    Args:
+      place: names the element on the page; the file goes when another one takes its place.
+    """
+    content = base64.b64decode(sheet.src.partition(",")[2])
+    address = runtime.get_instance().media_file_mgr.add(content, "image/webp", place)
+    base = str(get_option("server.baseUrlPath") or "").strip("/")
+    return replace(sheet, src=f"/{base}{address}" if base else address)

@@ -1,4 +1,4 @@
-"""Export of figures: the data as CSV, and the Python code that makes data and figure.
+"""Export of figures: the data as a table and CSV, and the Python code that makes data and figure.
 
 Pictures (SVG, PNG) leave in the browser: by Plotly's own buttons, or by those of a component.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 _LONGEST_NAME = 80
+#: Rows of a table on the page; the file has all.
+_MOST_ROWS = 2000
 
 
 def take_away(
@@ -28,7 +30,9 @@ def take_away(
     what: str = "",
     more: str = "",
 ) -> None:
-    """A folded box with the CSV of a figure's data and the lines of Python that make it.
+    """A folded box with a figure's data, as a table and as CSV, and the Python that makes it.
+
+    The table is also what the figure says to readers who do not see it.
 
     What is in it is drawn when it is opened: the browser's code highlighter alone takes a second
     to start.
@@ -60,6 +64,10 @@ def _folded(
     if not box.open:
         return
     with box:
+        table = frame.value
+        st.dataframe(table.head(_MOST_ROWS), hide_index=True, height=240)
+        if len(table) > _MOST_ROWS:
+            st.caption(f"The first {_MOST_ROWS:,} of {len(table):,} rows; the file has all.")
         st.download_button(
             "Data as CSV",
             lambda: csv(frame),
@@ -72,6 +80,24 @@ def _folded(
         st.code(code(frame, *figures), language="python")
         if more:
             st.caption(more)
+
+
+def document(make: Callable[[], str], *, label: str, file: str, help_text: str) -> None:
+    """A button that makes an HTML document when it is pressed, and saves it.
+
+    Args:
+      file: name of the file, without extension.
+    """
+    st.download_button(
+        label,
+        lambda: make().encode(),
+        file_name=f"{file_name(file)}.html",
+        mime="text/html",
+        key=f"document.{file}",
+        on_click="ignore",
+        icon=":material/description:",
+        help=help_text,
+    )
 
 
 def csv(frame: Recorded[pd.DataFrame]) -> bytes:

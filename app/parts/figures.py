@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -28,7 +29,8 @@ def choose_format() -> None:
             horizontal=True,
             persist_state="session",
             help="Hover over a figure, or tap it, and its buttons appear: the camera saves it, two "
-            "arrows make it as large as the page. Data (CSV) and the Python lines are below it.",
+            "arrows make it as large as the page. Under Export below it are its numbers as a table "
+            "and as CSV, and the Python lines.",
         )
 
 
@@ -59,18 +61,26 @@ def draw(figure: Recorded[go.Figure], *, key: str, file: str) -> None:
       key: tells it from other figures on the page.
       file: name of saved files, without extension.
     """
-    st.plotly_chart(_with_coloured_cells(figure.value), key=f"figure.{key}", config=config(file))
-
-
-def _with_coloured_cells(figure: go.Figure) -> go.Figure:
-    """Words in the cells of heat maps in the page's colour: Plotly takes every page for white.
-
-    A rule of `app.shell.styles` does so in the page; this is for what the camera saves.
-    """
     theme = "dark" if st.context.theme.type == "dark" else "light"
     colour = st.get_option(f"theme.{theme}.textColor")
-    if colour and any(trace.type == "heatmap" for trace in figure.data):
-        figure = type(figure)(figure)
+    shown = _in_page_colours(figure.key, colour, figure)
+    st.plotly_chart(shown, key=f"figure.{key}", config=config(file))
+
+
+@st.cache_resource(max_entries=96, show_spinner=False)
+def _in_page_colours(
+    key: tuple[Hashable, ...], colour: str | None, _figure: Recorded[go.Figure]
+) -> go.Figure:
+    """The figure with its words in the page's colour: one grey cannot be legible on any page.
+
+    A rule of `app.shell.styles` does so in the page; this is for what the camera saves. Kept, since
+    Plotly takes longer to make a figure than all else on a page does together.
+    """
+    if not colour:
+        return _figure.value
+    figure = type(_figure.value)(_figure.value)
+    figure.update_layout(font={"color": colour})
+    if any(trace.type == "heatmap" for trace in figure.data):
         figure.update_traces(textfont={"color": colour}, selector={"type": "heatmap"})
     return figure
 

@@ -40,6 +40,10 @@ TERMS: dict[str, str] = {
     "1 if one of them determines the other. Few pairs look more specialised than many, so the "
     "interval (jackknife over pairs) lies around the value less that bias. What the geometry of "
     "the inputs gives without any training of the router: see step 0 and the sceptic's check.",
+    "onset": "The first probe step from which modality NMI stays above its value at the first one, "
+    "by more than chance gives: 95 % of the exchanges of a pair's two routings, first and later, "
+    "have a smaller largest rise over all steps. The interval resamples concepts. It lies between "
+    "this probe and the one before. None: the untrained routers sort as well, or nearly so.",
     "divergence": "Jensen–Shannon divergence of the shares of image and of text tokens among the "
     "experts: 0 bits if both modalities use the experts alike, 1 bit if no expert serves both. It "
     "is the mutual information of modality and expert, modalities weighted equally, and so the "
@@ -96,6 +100,10 @@ TERMS: dict[str, str] = {
     "model was never trained on these classes as classes.",
     "temperature": "The learned number that divides cosine similarities before the softmax: the "
     "smaller, the sharper the probabilities.",
+    "similarity": "Cosine of the angle between the embeddings of picture and text: 1 for the same "
+    "direction, 0 for unrelated ones.",
+    "rank": "The place by similarity among this one and the run's probe pairs as recorded at this "
+    "step: 1 is the nearest. Texts that say the same count once. By chance any rank is as likely.",
     "top-k": "Share of the pictures whose correct name is among the k most similar ones. A name "
     "that several concepts share counts as correct for each of them.",
     "ceiling": "The best possible accuracy if the exact concept had to be named: below 100 % where "
@@ -119,6 +127,13 @@ TERMS: dict[str, str] = {
     "step has other pairs; the probe traces on Emergence have the same ones throughout.",
     "smoothing": "Exponential moving average over steps: a value one half-life back counts half. "
     "The values themselves stay as a pale line.",
+    "paired difference": "Both sides answered about, or routed, the same pictures and texts, so "
+    "each is compared with itself, and what is hard for both does not blur the difference. "
+    "Intervals are over those pairs or concepts and not over seeds: another seed may give another "
+    "difference.",
+    "many looks": "Of twenty differences that are all zero, one has p below 0.05 by chance. Holm's "
+    "correction raises each p value for as many as are shown, so that at most one table in twenty "
+    "without any real difference shows one.",
     "map": "Points that are similar in the embedding space lie near each other where the map can "
     "show it. PCA: the two directions of most variance. UMAP: neighbours kept together, distances "
     "between groups not. Two texts: cosine similarity to each. A map is fitted at one step and "
@@ -130,6 +145,9 @@ TERMS: dict[str, str] = {
     "of the centroids: |mean picture − mean text|. Neighbours of the same modality: the share of a "
     "point's nearest points that are of its modality. Null: pictures and texts exchanged, concept "
     "by concept, with a chance of a half.",
+    "slice": "Some of the pairs, by a label, by an expert (that of most patches or most pieces of "
+    "the pair), by circling them on the map of Embeddings, or the pictures of a confusion. Pages "
+    "show and count these pairs alone until you leave the slice.",
     "dense twin": "The same model, data order and seed, with each mixture of experts replaced by "
     "one MLP of the width of one expert: the same compute per token, apart from the router.",
 }

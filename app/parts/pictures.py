@@ -6,6 +6,7 @@ import base64
 import hashlib
 import io
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 
 from analysis.recipes import Recorded, record
+from app.parts import messages
 
 #: Longest side of a reader's picture as it is shown beneath the patches, in pixels.
 _SHOWN = 512
@@ -89,6 +91,18 @@ def to_bytes(pixels: Float[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w 3"]:
 def to_pixels(picture: UInt8[np.ndarray, "h w 3"]) -> Float[np.ndarray, "h w 3"]:
     """The inverse of `to_bytes`."""
     return picture.astype(np.float32) / 127.5 - 1
+
+
+def draw_picture(picture: UInt8[np.ndarray, "h w 3"], name: str, *, width: int) -> None:
+    """Draws a picture with its name as text alternative, which `st.image` has no room for.
+
+    Args:
+      name: text from outside too; it is shown as text.
+      width: in pixels; less where there is less room.
+    """
+    style = f"width: {width}px; max-width: 100%; border-radius: 4px; display: block"
+    said = escape(messages.visible(name))
+    st.html(f'<img src="{data_address(picture)}" alt="{said}" style="{style}">')
 
 
 def data_address(picture: UInt8[np.ndarray, "h w 3"]) -> str:

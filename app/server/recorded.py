@@ -82,6 +82,20 @@ def predictions(run: Run, task: str, step: int) -> Recorded[Predictions]:
     return kept(call.through(lambda _: run.predictions(task, step), stamp))
 
 
+def answers(run: Run, step: int) -> dict[str, Recorded[Predictions]]:
+    """The single answers of every evaluation of a step, by task.
+
+    Raises:
+      RunError: the run's evaluations cannot be read.
+    """
+    by_task = run.evaluations()
+    return {
+        task: predictions(run, task, step)
+        for task in sorted(by_task)
+        if str(step) in by_task[task] and run.has("predictions", step, task)
+    }
+
+
 # ---- what is made of it
 
 

@@ -21,6 +21,7 @@ import streamlit as st
 
 import analysis
 from analysis.characters import cleaned
+from app.parts import squares
 from app.server.kept import Kept
 from limoe_core.runs import Run, RunError, RunListing, find_run
 from limoe_core.runs.listing import folders, usable
@@ -90,7 +91,7 @@ class Runs:
 
     def default(self) -> str:
         """The run to open with: the first that has experts and a record of their routing."""
-        with_experts = [name for name, run in self._listed.items() if run.config.model.experts]
+        with_experts = [name for name, run in self._listed.items() if run.has_experts]
         probed = (name for name in with_experts if has_probes(self._listed[name]))
         return next(probed, None) or (*with_experts, *self.usable)[0]
 
@@ -165,6 +166,30 @@ def probe_pictures(run: Run) -> UInt8[np.ndarray, "n size size 3"] | None:
     """
     key = str(run.path), run.stamp("probe pictures"), run.stamp("config")
     return _PICTURES.get(key, run.probe_pictures)
+
+
+def example_pictures(run: Run, trace: RoutingTrace) -> UInt8[np.ndarray, "n s s 3"] | None:
+    """A square picture of each probe pair, to tell them apart; None if the run keeps none.
+
+    The model's input, or a small picture on white where inputs differ in size: of a pair with
+    several the first.
+
+    Raises:
+      RunError: they are damaged.
+    """
+    if run.other is None:
+        return probe_pictures(run)
+    table = trace.pictures
+    if table is None or not table.content:
+        return None
+    first = [
+        next(iter(np.flatnonzero(table.pair == pair)), None) for pair in range(trace.num_pairs)
+    ]
+    stamps = tuple(run.stamp("probe", step) for step in run.probe_steps())
+    return _PICTURES.get(
+        (str(run.path), "small", trace.num_pairs, *stamps),
+        lambda: np.stack([squares.small(None if n is None else table.content[n]) for n in first]),
+    )
 
 
 def model(run: Run, step: int) -> LoadedModel:

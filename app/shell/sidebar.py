@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import streamlit as st
@@ -88,21 +88,21 @@ def choose_step(
     return step
 
 
-def choose_layer(layers: Sequence[int], *, shown: bool = True) -> int:
+def choose_layer(layers: Mapping[int, str], *, shown: bool = True) -> int:
     """Draws the choice of an MoE layer, by block number from 1; the last by default.
 
     Args:
-      layers: block numbers of the run's MoE layers, rising, at least one.
+      layers: what the run's routers are called, by their numbers, rising, at least one.
       shown: whether the sidebar offers the choice; False where a figure has its own switch.
     """
     with st.sidebar:
         return controls.choice(
             "layer",
             "Layer",
-            layers,
-            default=layers[-1],
+            list(layers),
+            default=max(layers),
             noun="MoE layer",
-            words=lambda block: f"block {block}",
+            words=lambda number: messages.visible(layers[number], 60),
             pinned=True,
             shown=shown,
             help=TERMS["layer"],
@@ -125,6 +125,10 @@ def list_broken(runs: Runs) -> None:
 
 def describe(run: Run) -> str:
     """One line about a run: experts, size, data, and the run that it was started from."""
+    if run.other is not None:
+        data = run.info.get("data")
+        named = data.get("name") if isinstance(data, dict) else None
+        return " · ".join([run.other.summary, *([named] if named else [])])
     model = run.config.model
     parts = [
         f"{model.experts} experts, top {model.top_k}, in {len(model.moe_layers)} of "

@@ -33,7 +33,7 @@ _FRESH = "state.fresh"  # names whose value came from the address bar in this sc
 _ASKED = "state.asked"  # name -> (value, default, pinned) of this script run, in the order asked
 _CHOSEN = "state.chosen"  # names that callbacks have set since the last script run
 _PAGE = "state.page"
-_TURNED = "state.turned"  # whether this script run opened the page
+_TURNED = "state.turned"  # whether the page was opened since an address was published
 _CORRECTED = "state.corrected"  # the address before and after a correction under way
 _LINKS = "state.links"
 
@@ -66,7 +66,8 @@ def begin(page: str) -> None:
     st.session_state[_SEEN] = address
     st.session_state[_FRESH] = fresh
     st.session_state[_ASKED] = {}
-    st.session_state[_TURNED] = came_from != page
+    if came_from != page:
+        st.session_state[_TURNED] = True
     st.session_state[_PAGE] = page
     st.session_state[_LINKS] = st.session_state.get(_LINKS, 0) + (values != before)
 
@@ -132,7 +133,7 @@ def publish() -> None:
     changed = any(value != default for value, default, _ in asked.values())
     wanted = address() if changed else {}
     shown = st.query_params.to_dict()
-    if st.session_state.get(_TURNED):
+    if st.session_state.pop(_TURNED, False):
         if wanted != shown:
             st.session_state[_CORRECTED] = shown, wanted
             address_bar.correct(wanted)

@@ -10,8 +10,22 @@ _RULES = """
   [data-testid="stMainBlockContainer"] [data-testid="stVerticalBlock"] { gap: 0.6rem; }
   .st-key-heading { flex-wrap: wrap; align-items: baseline; gap: 0.1rem 1rem; padding-right: 3rem; }
   .st-key-heading h1 { padding: 0; }
-  /* Words in cells of heat maps, also where the page turns dark or light while it is open. */
-  [data-testid="stPlotlyChart"] .heatmap-label text { fill: currentColor !important; }
+  /* Streamlit's own grey has a contrast of 4.1 to 1; 4.5 is what small text needs. */
+  [data-testid="stCaptionContainer"][data-testid] { opacity: 0.8; }
+  /* Words of figures, also where the page turns dark or light while it is open. */
+  [data-testid="stPlotlyChart"]
+    :is(.infolayer, .xaxislayer-above, .yaxislayer-above, .heatmap-label) text {
+    fill: currentColor !important;
+  }
+  /* What is said of one expert stays beside the cards, however far these are scrolled; on a phone,
+     where nothing is beside anything, it comes before them. */
+  .st-key-expert-detail {
+    position: sticky; top: 3.5rem; max-height: calc(100vh - 4rem); overflow-y: auto;
+  }
+  @media (max-width: 640px) {
+    .st-key-expert-detail { position: static; max-height: none; }
+    .stColumn:has(.st-key-expert-detail) { order: -1; }
+  }
   /* A text typed from right to left stands on the right. */
   [data-testid="stTextInput"] input { unicode-bidi: plaintext; text-align: start; }
   @media (max-width: 640px) {

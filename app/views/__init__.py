@@ -11,6 +11,8 @@ import importlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from app.parts import messages
+
 if TYPE_CHECKING:
     from limoe_core.runs.directory import Run
 
@@ -25,6 +27,8 @@ class Entry:
     question: str
     """The question that the page answers, shown beside its title."""
     icon: str
+    without_model: str = ""
+    """What the page cannot do with traces of another model alone, if that is all it does."""
 
     @property
     def path(self) -> str:
@@ -33,6 +37,10 @@ class Entry:
 
     def show(self, run: Run) -> None:
         """Draws the page."""
+        if run.other is not None and self.without_model:
+            held = f"{run.name} holds traces of {run.other.called}, not the model"
+            messages.say("info", f"{held}: {self.without_model}")
+            return
         importlib.import_module(f"app.views.{self.module}.page").show(run)
 
 
@@ -50,13 +58,27 @@ PAGES: tuple[Entry, ...] = (
         "Interventions",
         "What is an expert for?",
         ":material/alt_route:",
+        "its experts cannot be switched off, silenced or forced here.",
     ),
-    Entry("training", "Training", "How is the run going?", ":material/monitoring:"),
+    Entry(
+        "training",
+        "Training",
+        "How is the run going?",
+        ":material/monitoring:",
+        "it was not trained here, and nothing was logged.",
+    ),
     Entry("zero_shot", "Zero-shot", "What can the model do?", ":material/image_search:"),
     Entry(
         "embeddings",
         "Embeddings",
         "How do the two modalities lie in the shared space?",
         ":material/scatter_plot:",
+        "nothing can be embedded with it.",
+    ),
+    Entry(
+        "compare",
+        "Compare",
+        "What differs between two runs, or two steps of one?",
+        ":material/compare_arrows:",
     ),
 )

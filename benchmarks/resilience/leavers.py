@@ -20,7 +20,7 @@ from benchmarks.resilience.server import Server, dashboard
 from limoe_core.runs import Run, list_runs
 
 #: A view whose numbers take a while, for each step anew.
-_LONG = ("experts", {"view": "sceptic"})
+_LONG = ("experts", {"view": "sceptic", "check": "asked"})
 #: Seconds in which another reader must be answered; in which the server must come to rest after
 #: all have left; and in which it must end.
 _ANSWER, _REST, _END = 20.0, 60.0, 10.0

@@ -34,7 +34,7 @@ FURTHER: dict[str, tuple[View, ...]] = {
         ("experts", {"view": "closely"}),
         ("experts", {"view": "preferences"}),
         ("experts", {"view": "paths"}),
-        ("experts", {"view": "sceptic"}),
+        ("experts", {"view": "sceptic", "check": "asked"}),
     ),
     "pictures": (("experts", {"view": "closely"}),),
     "causal": (("experts", {"view": "causal"}),),

@@ -32,7 +32,7 @@ VIEWS: tuple[tuple[str, dict[str, str]], ...] = (
     ("experts", {"view": "preferences"}),
     ("experts", {"view": "paths"}),
     ("experts", {"view": "causal"}),
-    ("experts", {"view": "sceptic"}),
+    ("experts", {"view": "sceptic", "check": "asked"}),
     ("emergence", {}),
     ("emergence", {"axis": "linear"}),
     ("zero-shot", {}),

@@ -121,8 +121,21 @@ def _is_frozen(role: Role) -> bool:
 
 @functools.lru_cache(maxsize=8)
 def _structure(config: ModelConfig, loss: LossConfig) -> FunctionalModel:
-    model = nnx.eval_shape(lambda: LIMoE(config, loss, rngs=nnx.Rngs(0)))
+    model = nnx.eval_shape(lambda: LIMoE(config, loss, rngs=_OneKey()))
     return FunctionalModel(*nnx.split(model))
+
+
+class _OneKey(nnx.Rngs):
+    """Stands for random keys where only shapes are wanted.
+
+    Tracing how each of some hundred keys is made would take as long as all else of a structure.
+    """
+
+    def __init__(self) -> None:
+        self._key = jax.random.key(0)
+
+    def params(self) -> jax.Array:
+        return self._key
 
 
 def initial_params(config: Config, seed: int, shardings: Params | None = None) -> Params:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Integer
+from jaxtyping import Bool, Integer, Shaped
 
 from limoe_core.recording.batches import Batch
 from limoe_core.recording.decisions import Decision
@@ -123,7 +123,7 @@ def _reachable(
     return found
 
 
-def _stacked(rows: Sequence[torch.Tensor], fill: float) -> Float[np.ndarray, "L T w"]:
+def _stacked(rows: Sequence[torch.Tensor], fill: float) -> Shaped[np.ndarray, "L T w"]:
     """Rows of different widths as one array."""
     wide = max(row.shape[1] for row in rows)
     padded = [

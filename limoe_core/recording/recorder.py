@@ -87,8 +87,9 @@ def record(
         told = [] if notes is None else notes
         told += _unknown(batcher, batches, rule.name, scores)
         done = writer.pairs
-        begun = (assembler(each, found) for each, found in zip(batches, heard, strict=True))
-        traces = (_of_pairs(begun, done)) if done < len(first) else iter(())
+        begun = [assembler(each, found) for each, found in zip(batches, heard, strict=True)]
+        _require_same(writer, begun)
+        traces = _of_pairs(begun, done)
         rest = itertools.islice(listed, max(0, done - len(first)), None)
         further = (assembler(each, hear(each)) for each in batcher(rest))
         for trace in _together(itertools.chain(traces, further)):
@@ -97,6 +98,18 @@ def record(
                 progress(writer.pairs)
         assert writer.run is not None
         return Run.open(writer.path)
+
+
+def _require_same(writer: TraceWriter, begun: Sequence[RoutingTrace]) -> None:
+    """Refuses to go on with a run of another model, prompt or pairs."""
+    for trace in begun:
+        writer.check(trace)
+    if writer.run is None:
+        return
+    first = RoutingTrace.joined(begun).captions
+    theirs = writer.run.probe(writer.step).captions[: len(first)]
+    if first[: len(theirs)].tolist() != theirs.tolist():
+        raise RecordingError(f"{writer.path} has other pairs; choose another name for the run")
 
 
 class _Hearing:

@@ -12,7 +12,7 @@ import importlib.metadata
 import os
 import platform
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -27,13 +27,23 @@ from limoe_core.config import Config, ConfigError
 from limoe_core.confined import ANYWHERE
 from limoe_core.files import replacing, write_json
 from limoe_core.locks import AlreadyLockedError, is_held, locked
-from limoe_core.runs import evaluations, experts, metrics, predictions, probes, progress
+from limoe_core.runs import (
+    effects,
+    evaluations,
+    examples,
+    experts,
+    metrics,
+    predictions,
+    probes,
+    progress,
+)
 from limoe_core.runs.files import (
     CAUSAL,
     CONFIG,
     EVALUATING,
     EVALUATIONS,
     EVENTS,
+    EXAMPLES,
     EXPERTS,
     METRICS,
     MOST_CONFIG,
@@ -65,6 +75,7 @@ if TYPE_CHECKING:
     from jaxtyping import UInt8
 
     from limoe_core.runs.checkpoints import StepStore, Tree
+    from limoe_core.runs.effects import Effects
     from limoe_core.runs.experts import ExpertRecord
     from limoe_core.runs.predictions import Predictions
     from limoe_core.runs.progress import Progress
@@ -84,6 +95,7 @@ Part = Literal[
     "parameters",
     "probe",
     "probe pictures",
+    "examples",
     "experts",
     "causal",
     "events",
@@ -336,6 +348,8 @@ class Run:
                 return probes.path(self.path / PROBES, _given(step, part))
             case "probe pictures":
                 return self.path / PROBES / PICTURES
+            case "examples":
+                return self.path / EXAMPLES
             case "experts":
                 return experts.path(self.path / EXPERTS, _given(step, part))
             case "causal":
@@ -616,6 +630,28 @@ class Run:
         with replacing(path) as temporary:
             np.savez_compressed(temporary, pictures=pictures)
 
+    def examples(
+        self,
+    ) -> tuple[UInt8[np.ndarray, "n side side c"], dict[str, list[str]]] | None:
+        """Pictures to try the model on, and what is known of each; None if the run has none.
+
+        Raises:
+          RunError: they are damaged.
+        """
+        if not self.has("examples"):
+            return None
+        return examples.read(self.path_of("examples"), self.within)
+
+    def save_examples(
+        self, pictures: UInt8[np.ndarray, "n side side c"], known: Mapping[str, Sequence[str]]
+    ) -> None:
+        """Writes pictures to try the model on.
+
+        Args:
+          known: key, name, category, style and split of each.
+        """
+        examples.write(self.path_of("examples"), pictures, known)
+
     # ---- experts on many pairs
 
     def expert_steps(self) -> list[int]:
@@ -625,6 +661,22 @@ class Run:
           RunError: the folder may not be read.
         """
         return experts.steps(self.path / EXPERTS, self.within)
+
+    def measured_effects(self) -> list[str]:
+        """What was done to experts of another model whose effects the run keeps; see `Effects`.
+
+        Raises:
+          RunError: the folder of measurements may not be read.
+        """
+        return effects.variants(self.path_of("causal"), self.within)
+
+    def effects(self, variant: str) -> Effects:
+        """The effects of one kind of change.
+
+        Raises:
+          RunError: they were not measured, or the file is damaged.
+        """
+        return effects.Effects.load(self.path_of("causal"), variant, self.within)
 
     def experts(self, step: int) -> ExpertRecord:
         """What the experts of a step do, on a thousand pairs.

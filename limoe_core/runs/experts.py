@@ -166,7 +166,7 @@ def write(file: Path, record: ExpertRecord) -> None:
         "others": {"names": list(others.names), "pairs": others.pairs},
         "causal": {"split": causal.split},
     }
-    arrays = {
+    arrays: dict[str, Any] = {
         "trace": _as_bytes(record.trace),
         "mean_probs": record.mean_probs.astype(np.float32),
         "token_entropy": record.token_entropy.astype(np.float32),
@@ -249,9 +249,8 @@ def _header(text: str) -> dict[str, Any]:
     header = from_json(text)
     if not isinstance(header, dict) or header.get("format") != _FORMAT:
         raise ValueError("it is not a record of experts that this version reads")
-    told, others, causal = (header.get(name) for name in ("told", "others", "causal"))
-    if not all(isinstance(part, dict) for part in (told, others, causal)):
-        raise ValueError("it does not say how it was measured")
+    parts = [header.get(name) for name in ("told", "others", "causal")]
+    told, others, causal = (part if isinstance(part, dict) else {} for part in parts)
     for name in ("step", "group", "seed"):
         if type(told.get(name)) is not int or not 0 <= told[name] < 2**63:
             raise ValueError(f"{name} is no number")

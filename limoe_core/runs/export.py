@@ -49,12 +49,13 @@ def export_params(
 
 
 def export_records(run: Run, shipped: Run) -> None:
-    """Copies metrics, probe traces, their pictures and experts' records, as far as they are there.
+    """Copies to `shipped` metrics, examples, probe traces, their pictures and experts' records.
 
     Evaluations do not go along: what ships is evaluated itself, at its own precision.
     """
     _copy(run, shipped, run.path_of("metrics"))
     _copy(run, shipped, run.path_of("probe pictures"))
+    _copy(run, shipped, run.path_of("examples"))
     for step in run.probe_steps():
         shipped.save_probe(step, run.probe(step))
     for step in run.expert_steps():

@@ -11,6 +11,7 @@ Only `limoe_core.runs` spells these names; everyone else asks a `Run`.
           steps/<n>/          parameters, optimizer, input position (`limoe_core.runs.checkpoints`)
           probes/<n>.npz      RoutingTrace of a fixed set of validation pairs at step n
           probes/pictures.npz the pictures of those pairs
+          examples.npz        pictures to try the model on (`limoe_core.runs.examples`)
           experts/<n>.npz     the experts of step n on many pairs (`limoe_core.runs.experts`)
           probes/<n>/         RoutingTraces of another model, in parts of some pairs each
           causal/             measurements of causal specialisation (`analysis.causal`)
@@ -51,6 +52,7 @@ STEPS = "steps"
 PARAMS, OPTIMIZER, INPUT = "params", "opt_state", "input"
 PROBES = "probes"
 PICTURES = "pictures.npz"
+EXAMPLES = "examples.npz"
 EXPERTS = "experts"
 CAUSAL = "causal"
 EVENTS = "tensorboard"

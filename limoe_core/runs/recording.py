@@ -78,7 +78,7 @@ class TraceWriter:
             if self.run is None:
                 self._create(trace)
             else:
-                self._check(self.run, trace)
+                self.check(trace)
                 folder = self._folder(self.run.path)
                 folder.mkdir(parents=True, exist_ok=True)
                 self._write(folder, self.pairs, trace)
@@ -106,13 +106,20 @@ class TraceWriter:
         self.run = Run.open(self.path)
         self._hold()
 
-    def _check(self, run: Run, trace: RoutingTrace) -> None:
-        assert run.other is not None
+    def check(self, trace: RoutingTrace) -> None:
+        """Looks whether pairs may be added to the run.
+
+        Raises:
+          RunError: they are of another model than the run's, or were recorded in another way.
+        """
+        if self.run is None:
+            return
+        assert self.run.other is not None
         try:
-            run.other.check(trace)
+            self.run.other.check(trace)
         except ValueError as error:
             raise RunError(f"{self.path}: {error}; choose another name") from error
-        known: Mapping[str, str] = run.other.made_by
+        known: Mapping[str, str] = self.run.other.made_by
         for name in ("model", "revision", "prompt"):
             if known.get(name) != trace.made_by.get(name):
                 raise RunError(

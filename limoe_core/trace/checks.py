@@ -144,6 +144,8 @@ def sense(trace: Trace) -> Iterator[str]:
 
 def _sizes(trace: Trace) -> Iterator[str]:
     layers, experts = trace.num_layers, trace.num_experts
+    if not trace.top_k:
+        yield f"expert has shape {trace.expert.shape}, so no token chooses anything"
     if layers > MOST_ROUTERS or experts > MOST_EXPERTS:
         yield (
             f"{layers:,} routers of {experts:,} experts are more than {MOST_ROUTERS:,} of "

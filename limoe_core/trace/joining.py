@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from limoe_core.trace.archive import ARRAYS, TABLE, header
-from limoe_core.trace.parts import Pictures, TraceError
+from limoe_core.trace.parts import MODALITIES, Pictures, TraceError
 
 
 def joined(traces: Iterable[Any]) -> dict[str, Any]:
@@ -17,7 +18,7 @@ def joined(traces: Iterable[Any]) -> dict[str, Any]:
     Raises:
       TraceError: they are of different models, or know different things of their tokens.
     """
-    listed = list(traces)
+    listed = _alike(list(traces))
     first = listed[0]
     said = header(first)
     names = [name for name in ARRAYS if getattr(first, name) is not None]
@@ -27,7 +28,7 @@ def joined(traces: Iterable[Any]) -> dict[str, Any]:
             if said.get(key) != theirs.get(key):
                 raise TraceError(f"joined: trace {place} has another {key} than the first")
         has = [name for name in ARRAYS if getattr(trace, name) is not None]
-        if has != names or trace.meta.keys() != first.meta.keys():
+        if has != names:
             raise TraceError(f"joined: trace {place} has not the same arrays as the first")
     shift = np.cumsum([0, *(trace.num_pairs for trace in listed)])
     fields: dict[str, Any] = {"probs": None, "gate": None}  # which have no default
@@ -44,6 +45,27 @@ def joined(traces: Iterable[Any]) -> dict[str, Any]:
         fields |= _joined_pictures(listed, shift)
     same = ("layers", "image_size", "grid", "routers", "kinds", "made_by")
     return {**fields, **{name: getattr(first, name) for name in same}}
+
+
+def _alike(traces: list[Any]) -> list[Any]:
+    """The traces with the same kinds of tokens, names of meta, and tables of pictures, if any."""
+    kinds = tuple(dict.fromkeys(kind for trace in traces for kind in trace.kinds))
+    meta = dict.fromkeys(key for trace in traces for key in trace.meta)
+    tables = any(trace.pictures is not None for trace in traces)
+    found = []
+    for trace in traces:
+        nothing = np.zeros(trace.num_pairs, "U1")
+        parts: dict[str, Any] = {"meta": {key: trace.meta.get(key, nothing) for key in meta}}
+        if kinds != MODALITIES:
+            place = np.array([kinds.index(kind) for kind in trace.kinds], np.uint8)
+            kind = trace.modality if trace.kind is None else trace.kind
+            parts |= {"kinds": kinds, "kind": place[kind]}
+        if tables and trace.pictures is None and not trace.grid:
+            none = np.zeros(0, np.int32)
+            parts["pictures"] = Pictures(none, none, none, none, none)
+            parts["picture"] = np.full(trace.num_tokens, -1, np.int32)
+        found.append(dataclasses.replace(trace, **parts))
+    return found
 
 
 def _joined_pictures(listed: Sequence[Any], shift: np.ndarray) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from limoe_core.data.source import PairSet, check_place, load_pairs, resolved
 from limoe_core.devices import processes
 from limoe_core.devices.hardware import computes_on, unused_gpu
 from limoe_core.devices.mesh import MeshShape, make_mesh
+from limoe_core.model.attention import why_no_cudnn
 from limoe_core.model.functional import FunctionalModel
 from limoe_core.runs import Run, RunError
 from limoe_core.tokenizer import Tokenizer
@@ -108,6 +109,8 @@ class Start:
             old.check_resumable()
         if config.train.tensorboard:
             tensorboard.check()
+        if config.model.attention == "cudnn" and (reason := why_no_cudnn(config.model)):
+            raise ConfigError(f"--model.attention cudnn {reason}; leave it at auto")
         devices = make_mesh(MeshShape.parse(mesh, jax.device_count()))
         initial = None
         if source is not None:

@@ -59,6 +59,24 @@ def test_eight_experts_can_be_told_apart_by_every_eye(vision):
     assert nearest > 0.11  # the popular palette of Okabe and Ito has 0.02 to 0.12
 
 
+@pytest.mark.parametrize("vision", VISION)
+def test_experts_of_one_pattern_can_be_told_apart_by_every_eye(vision):
+    seen = [oklab(colours.expert_colour(e), vision) for e in range(32)]
+    nearest = min(
+        np.linalg.norm(seen[a] - seen[b])
+        for a, b in itertools.combinations(range(32), 2)
+        if colours.expert_pattern(a) == colours.expert_pattern(b)
+    )
+    assert nearest > 0.08  # of all pairs it is 0.025
+
+
+def test_experts_of_one_colour_have_different_patterns():
+    for expert in range(32):
+        same = range(expert, 128, 32)
+        assert len({colours.expert_pattern(e) for e in same}) == len(same)
+        assert len({colours.expert_colour(e) for e in same}) == 1
+
+
 def test_experts_stand_out_from_light_and_dark_pages():
     for expert in range(32):
         assert colours.contrast(colours.expert_colour(expert), "#FFFFFF") > 1.85

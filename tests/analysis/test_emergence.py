@@ -41,6 +41,15 @@ def test_saturation_agrees_with_a_plain_count(trace_of):
     assert (frame.loc[20, "saturation"] == 1).all()
 
 
+def test_routers_that_ignore_their_input_agree_by_chance(trace_of):
+    one, other = trace_of(0, pairs=300, layers=1), trace_of(1, pairs=300, layers=1)
+    frame = analysis.router_saturation({0: one, 9: other}).set_index(["step", "modality"])
+    for modality in ("image", "text"):
+        row = frame.loc[(0, modality)]
+        assert row["saturation"] == pytest.approx(row["chance"], abs=0.05)
+        assert row["chance"] == pytest.approx(0.25, abs=0.02)
+
+
 def test_saturation_refuses_other_tokens(trace_of):
     with pytest.raises(analysis.AnalysisError, match="step 0 and step 5"):
         analysis.router_saturation({0: trace_of(pairs=7), 5: trace_of(pairs=8)})
@@ -55,7 +64,8 @@ def test_frames_over_steps_hold_each_step_s_own_frame(trace_of):
     for step, trace in run.traces.items():
         of_step = shares[shares["step"] == step].drop(columns="step").reset_index(drop=True)
         assert of_step.equals(analysis.roles(trace))
-        of_step = health[health["step"] == step].drop(columns=["step", "saturation"])
+        added = ["step", "saturation", "saturation_chance"]
+        of_step = health[health["step"] == step].drop(columns=added)
         assert of_step.reset_index(drop=True).equals(analysis.router_health(trace))
     assert list(nmi["step"]) == [0, 0, 20, 20, 40, 40]
     assert len(health) == 3 * 2 * 2

@@ -193,3 +193,47 @@ def test_figures_survive_json_round_trips(trace, traces):
     figure = figures.emergence_figure(analysis.shares_over_steps(traces), 2)
     assert isinstance(go.Figure(figure.to_dict()), go.Figure)
     assert "NaN" not in figure.to_json()
+
+
+# ---- many experts
+
+
+def test_many_experts_have_no_labels_that_overprint(trace_of):
+    roles = analysis.roles(trace_of(1, pairs=8, experts=32, layers=1))
+    assert figures.shares_figure(roles).layout.xaxis.ticktext is None
+    top = figures.shares_figure(analysis.top_experts(roles, 8))
+    assert list(top.data[0].x)[-1] == "24 others"
+    assert len(top.data[0].x) == 9
+    assert len(top.layout.xaxis.ticktext) == 9
+    cells = figures.preference_figure(
+        analysis.expert_preferences(
+            trace_of(1, pairs=8, experts=32), 2, "script", "text", samples=0
+        )
+    )
+    assert cells.data[0].text is None
+
+
+def test_flows_of_many_experts_are_merged_and_keep_their_tokens(trace_of):
+    trace = trace_of(2, pairs=12, experts=24, layers=3)
+    frame = analysis.transitions(trace)
+    sankey = figures.paths_figure(frame, "image", count=5).data[0]
+    labels = list(sankey.node.label)
+    assert labels.count("others") == 3
+    assert len(labels) <= 3 * 6
+    assert sum(sankey.link.value) == frame.query("modality == 'image'")["tokens"].sum()
+
+
+def test_bands_of_many_experts_reach_the_whole(trace_of):
+    traces = {step: trace_of(step, pairs=8, experts=24, layers=1) for step in (0, 10)}
+    frame = analysis.shares_over_steps(traces)
+    bands = figures.shares_over_steps_figure(frame, 2, "image", count=6).data
+    assert [band.name for band in bands][-1] == "18 others"
+    assert len(bands) == 7
+    np.testing.assert_allclose(np.sum([band.y for band in bands], axis=0), 1.0)
+
+
+def test_experts_are_counted_by_role(trace_of):
+    roles = analysis.roles(trace_of(1, pairs=8, experts=32, layers=3))
+    counted = figures.roles_figure(roles).data
+    assert np.sum([bar.y for bar in counted], axis=0).tolist() == [32, 32, 32]
+    assert len({bar.marker.pattern.shape for bar in counted}) == len(counted)

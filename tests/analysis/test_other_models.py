@@ -155,18 +155,18 @@ def test_saturation_is_a_share_of_the_choices_made(trace: RoutingTrace) -> None:
             assert frame.loc[(0, number, modality)]["saturation"] == pytest.approx(np.mean(shares))
 
 
-def test_experts_that_are_chosen_together_are_those_of_tokens_with_all_choices(
-    trace: RoutingTrace,
-) -> None:
-    frame = analysis.coactivation(trace, samples=0)
-    for (block, modality), mine in frame.groupby(["layer", "modality"]):
-        layer = trace.layers.tolist().index(block)
-        whole = [
-            chosen for _, chosen in _choices(trace, layer, modality) if len(chosen) == trace.top_k
-        ]
-        assert (mine["tokens"] == len(whole)).all()
-        for row in mine.itertuples():
-            assert row.together == sum({row.expert, row.other} <= {*chosen} for chosen in whole)
+def test_experts_that_are_chosen_together(trace: RoutingTrace) -> None:
+    frame = analysis.coactivation(trace, samples=0).set_index(["layer", "modality"])
+    for layer, number in enumerate(trace.layers):
+        for modality in MODALITIES:
+            met: Counter[tuple[int, int]] = Counter()
+            for _, chosen in _choices(trace, layer, modality):
+                met.update((one, other) for one in chosen for other in chosen if one < other)
+            rows = frame.loc[(number, modality)]
+            found = {
+                (row["expert"], row["other"]): row["together"] for row in rows.to_dict("records")
+            }
+            assert {two: n for two, n in found.items() if n} == dict(met)
 
 
 def test_places_of_unlike_grids_are_laid_over_one(trace: RoutingTrace) -> None:

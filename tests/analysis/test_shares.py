@@ -71,3 +71,28 @@ def test_a_modality_without_tokens_is_nan_not_zero(trace):
     assert text["drop_rate"].isna().all()
     with pytest.raises(analysis.AnalysisError, match="both"):
         analysis.modality_specialisation(cut)
+
+
+def test_top_experts_keep_the_sums_and_stand_from_images_to_text(trace_of):
+    frame = analysis.roles(trace_of(2, pairs=12, experts=12, layers=2))
+    found = analysis.top_experts(frame, 5)
+    assert found.groupby("layer").size().tolist() == [6, 6]
+    assert found.groupby("layer")["experts"].sum().tolist() == [12, 12]
+    for column in ("image_tokens", "text_tokens", "image_share", "text_share"):
+        sums = found.groupby("layer")[column].sum().to_numpy()
+        np.testing.assert_allclose(sums, frame.groupby("layer")[column].sum().to_numpy())
+    for _, rows in found.groupby("layer"):
+        assert rows["expert"].iloc[-1] == -1
+        own = rows.iloc[:-1]
+        assert own["image_purity"].is_monotonic_decreasing
+        shares = own[["image_share", "text_share"]].max(axis=1).min()
+        left = frame[
+            (frame["layer"] == rows["layer"].iloc[0]) & ~frame["expert"].isin(own["expert"])
+        ]
+        assert left[["image_share", "text_share"]].max(axis=1).max() <= shares
+
+
+def test_few_experts_are_all_among_the_top(trace_of):
+    frame = analysis.roles(trace_of(2, experts=4))
+    found = analysis.top_experts(frame, 16)
+    assert sorted(found["expert"]) == sorted(frame["expert"])

@@ -36,7 +36,7 @@ def open_page(module: str, folder: Path, **address: str) -> AppTest:
 
 def said(page: AppTest) -> str:
     """All words that the page says outside of tables and figures."""
-    parts = [page.info, page.warning, page.error, page.markdown, page.caption, page.subheader]
+    parts = [page.info, page.warning, page.error, page.markdown, page.caption, page.header]
     return "\n".join(str(element.value) for kind in parts for element in kind)
 
 
@@ -50,3 +50,16 @@ def figures(page: AppTest) -> list[dict]:
 def frames(page: AppTest) -> list:
     """The tables on the page, as pandas frames."""
     return [element.value for element in page.dataframe]
+
+
+def component(page: AppTest, name: str) -> dict:
+    """The data of the page's component of that name."""
+    import json
+
+    found = [
+        json.loads(element.proto.json)
+        for element in page.get("bidi_component")
+        if element.proto.component_name == f"limoe_lens.{name}"
+    ]
+    assert len(found) == 1
+    return found[0]

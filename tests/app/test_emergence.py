@@ -13,7 +13,7 @@ import analysis
 from app.server.status import Status
 from app.views.emergence.history import history
 from limoe_core.runs.directory import Run
-from tests.app.one_page import figures, open_page, said
+from tests.app.one_page import component, figures, open_page, said
 
 
 @pytest.fixture
@@ -25,12 +25,26 @@ def two_runs(runs_folder: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_every_probe_step_has_a_frame_of_the_animation(runs_folder: Path) -> None:
-    page = open_page("emergence", runs_folder)
+def test_every_probe_step_is_on_the_slider(runs_folder: Path) -> None:
+    page = open_page("emergence", runs_folder, layer="2")
     assert not page.exception
-    animated = figures(page)[0]
-    assert [frame["name"] for frame in animated["frames"]] == ["0", "10", "20"]
-    assert len(animated["layout"]["sliders"][0]["steps"]) == 3
+    (small,) = component(page, "emergence")["runs"]
+    assert small["steps"] == [0, 10, 20]
+    wanted = analysis.roles(Run.open(runs_folder / "small").probe(10)).query("layer == 2")
+    assert small["image"][1] == pytest.approx(wanted["image_share"].tolist(), abs=1e-5)
+    assert small["tokens"]["text"][1] == wanted["text_tokens"].tolist()
+    assert [small["roles"][place] for place in small["role"][1]] == wanted["role"].tolist()
+
+
+def test_the_page_opens_on_the_timeline_and_the_onset(runs_folder: Path) -> None:
+    page = open_page("emergence", runs_folder, layer="2")
+    assert page.header[0].value == "Loss and router metrics of block 2"
+    run = Run.open(runs_folder / "small")
+    onset = analysis.specialisation_onset(analysis.probe_traces(run)).query("layer == 2").iloc[0]
+    facts = " ".join(element.proto.body for element in page.get("html"))
+    assert "Onset of specialisation" in facts
+    assert f"{onset['baseline']:.2f}" in facts
+    assert f"by chance a rise up to {onset['threshold']:.2f}" in facts
 
 
 def test_the_page_says_what_its_numbers_are_of(runs_folder: Path) -> None:
@@ -39,14 +53,14 @@ def test_the_page_says_what_its_numbers_are_of(runs_folder: Path) -> None:
     assert "n = 6 pairs" in text
 
 
-def test_two_runs_share_their_axes(two_runs: Path) -> None:
+def test_two_runs_share_their_axes_and_their_slider(two_runs: Path) -> None:
     page = open_page("emergence", two_runs, run="small", versus="sparse", layer="2")
     assert not page.exception
-    first, second = figures(page)[:2]
-    assert first["layout"]["yaxis"]["range"] == second["layout"]["yaxis"]["range"]
-    assert len(first["frames"]) == 3
-    assert len(second["frames"]) == 2
-    together = figures(page)[2]
+    data = component(page, "emergence")
+    assert [run["name"] for run in data["runs"]] == ["small", "sparse"]
+    assert [run["steps"] for run in data["runs"]] == [[0, 10, 20], [0, 20]]
+    assert data["largest"] >= max(max(map(max, run["image"])) for run in data["runs"])
+    together = figures(page)[0]
     names = " ".join(trace.get("name") or "" for trace in together["data"])
     assert "small" in names
     assert "sparse" in names
@@ -54,9 +68,9 @@ def test_two_runs_share_their_axes(two_runs: Path) -> None:
 
 def test_the_axis_is_logarithmic_until_the_reader_says_otherwise(runs_folder: Path) -> None:
     page = open_page("emergence", runs_folder)
-    assert figures(page)[1]["layout"]["xaxis"]["type"] == "log"
+    assert figures(page)[0]["layout"]["xaxis"]["type"] == "log"
     page.segmented_control(key="axis").set_value("linear").run()
-    assert figures(page)[1]["layout"]["xaxis"].get("type") != "log"
+    assert figures(page)[0]["layout"]["xaxis"].get("type") != "log"
     assert page.query_params["axis"] == "linear"
 
 
@@ -74,10 +88,10 @@ def test_a_growing_run_shows_its_growth(runs_folder: Path, tmp_path: Path) -> No
     kept = late.read_bytes()
     late.unlink()
     page = open_page("emergence", tmp_path)
-    assert len(figures(page)[0]["frames"]) == 2
+    assert component(page, "emergence")["runs"][0]["steps"] == [0, 10]
     late.write_bytes(kept)
     page.run()
-    assert len(figures(page)[0]["frames"]) == 3
+    assert component(page, "emergence")["runs"][0]["steps"] == [0, 10, 20]
 
 
 @pytest.mark.parametrize(("age", "on"), [(5, True), (100_000, False)])
@@ -86,6 +100,7 @@ def test_a_run_in_training_is_followed_by_itself(
 ) -> None:
     shutil.copytree(runs_folder / "small", tmp_path / "small")
     (tmp_path / "small" / "probes" / "20.npz").unlink()
+    shutil.rmtree(tmp_path / "small" / "steps" / "20")
     line = {"step": 19, "loss": 1.0, "time": time.time() - age}
     (tmp_path / "small" / "metrics.jsonl").write_text(json.dumps(line) + "\n")
     page = open_page("emergence", tmp_path)
@@ -108,7 +123,7 @@ def test_a_damaged_probe_is_said_and_left_out(runs_folder: Path, tmp_path: Path)
     page = open_page("emergence", tmp_path)
     assert not page.exception
     assert "at 10 cannot be read" in said(page).replace("\\", "")
-    assert len(figures(page)[0]["frames"]) == 2
+    assert component(page, "emergence")["runs"][0]["steps"] == [0, 20]
 
 
 def test_runs_without_a_past_say_so(runs_folder: Path) -> None:

@@ -9,9 +9,11 @@ import pytest
 
 import analysis
 from analysis.geometry import ROUTERS
+from analysis.recipes import python, record
 from app.server import jobs
 from limoe_core.runs.directory import Run
 from tests.app.one_page import figures, frames, open_page, said
+from tests.limoe_core.expert_records import record_of
 
 VIEWS = ("modalities", "closely", "preferences", "paths")
 
@@ -149,6 +151,9 @@ def test_a_step_without_parameters_says_which_step_is_asked_instead(runs_folder:
 
 def test_the_sceptics_check_compares_with_routers_that_learned_nothing(runs_folder: Path) -> None:
     page = open_page("experts", runs_folder, view="sceptic", step="20")
+    assert not figures(page)  # it takes a while, so it is asked for first
+    next(button for button in page.button if button.label == "Check now").click().run()
+    assert page.query_params["check"] == "asked"
     assert not page.exception
     names = {trace["name"] for trace in figures(page)[0]["data"]}
     assert names == set(ROUTERS)
@@ -172,3 +177,58 @@ def _numbers(values: object) -> list[float]:
 
         return np.frombuffer(base64.b64decode(values["bdata"]), values["dtype"]).tolist()
     return list(values)  # type: ignore[call-overload]
+
+
+@pytest.fixture
+def measured(runs_folder: Path, tmp_path: Path) -> Path:
+    """A folder with the run `small`, of which step 20 was measured on other pairs."""
+    shutil.copytree(runs_folder / "small", tmp_path / "small")
+    run = Run.open(tmp_path / "small")
+    run.save_experts(record_of(run.probe(20).select([0, 1, 2, 3]), 20))
+    return tmp_path
+
+
+def test_a_measured_step_is_shown_and_said_with_its_baselines(measured: Path) -> None:
+    page = open_page("experts", measured, step="20")
+    assert not page.exception
+    text = said(page).replace("\\", "")
+    assert "4 pairs of emoji/base:2.0.0 that training never saw (3 of test_style" in text
+    assert "measured by evaluate --experts" in text
+    marks = {trace.get("name") for figure in figures(page) for trace in figure["data"]}
+    assert {"step 0", "k-means", "random, centred"} <= marks
+    other = open_page("experts", measured, step="10")
+    assert "6 pairs of the validation split" in said(other)
+    assert "evaluate --experts measures a step on 1,024" in said(other).replace("\\", "")
+    assert "6 pairs" in said(open_page("experts", measured, step="20", view="closely"))
+
+
+def test_causes_and_removal_of_a_measured_step_need_no_model(measured: Path) -> None:
+    shutil.rmtree(measured / "small" / "steps")
+    page = open_page("experts", measured, view="causal", step="20")
+    assert not page.exception
+    assert not page.error
+    assert "12 pairs of test_style" in said(page)
+    titles = [figure["layout"]["yaxis"]["title"]["text"] for figure in figures(page)]
+    assert titles == ["rise of loss, nats", "contrastive loss, nats", "own text is nearest"]
+
+
+def test_a_damaged_record_is_said_and_the_probes_are_shown(measured: Path) -> None:
+    (measured / "small" / "experts" / "20.npz").write_bytes(b"PK\x03\x04 torn")
+    page = open_page("experts", measured, step="20")
+    assert not page.exception
+    assert "The probe pairs are shown instead" in page.warning[0].value
+    assert "6 pairs of the validation split" in said(page)
+
+
+def test_lines_of_a_measured_step_run_as_they_are(measured: Path) -> None:
+    run = record(Run.open, measured / "small")
+    found = record(Run.experts, run, 20)
+    frames = {
+        "roles": record(analysis.roles, found.attribute("trace")),
+        "causes": record(analysis.measured_causes, found),
+        "baselines": record(analysis.specialisation_baselines, found),
+    }
+    scope: dict[str, object] = {}
+    exec(python(**frames), scope)
+    for name, frame in frames.items():
+        assert frame.value.equals(scope[name]), name

@@ -51,10 +51,15 @@ def apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     has_data_set(monkeypatch, False)
     monkeypatch.setattr("app.views.experts.causal._cache", lambda: tmp_path / "causal")
+    monkeypatch.setattr("app.views.embeddings.fitted._cache", lambda: tmp_path / "maps")
 
 
 def has_data_set(monkeypatch: pytest.MonkeyPatch, here: bool) -> None:
-    for module in ("app.views.zero_shot.pool", "app.views.experts.causal"):
+    for module in (
+        "app.views.zero_shot.pool",
+        "app.views.experts.causal",
+        "app.views.embeddings.source",
+    ):
         monkeypatch.setattr(f"{module}.is_built", lambda config: here)
 
 
@@ -87,11 +92,19 @@ def check(page: AppTest, exports: Sequence[Export], *, least: int = 1) -> None:
         drawn += [json.loads(made[name].to_json()) for name in names[: len(each.figures)]]
     # Not one figure on the page is without its lines, and none of the lines draws another one.
     shown = [plain(figure) for figure in figures(page)]
-    assert sorted(map(written, shown)) == sorted(written(plain(figure)) for figure in drawn)
+    players = [e for e in page.get("bidi_component") if "emergence" in e.proto.component_name]
+    played = [run for player in players for run in json.loads(player.proto.json)["runs"]]
+    still = [plain(figure) for figure in drawn if not figure.get("frames")]
+    assert sorted(map(written, shown)) == sorted(map(written, still))
+    moving = [[int(frame["name"]) for frame in f["frames"]] for f in drawn if f.get("frames")]
+    assert moving == [run["steps"] for run in played]
 
 
 def plain(figure: dict[str, Any]) -> dict[str, Any]:
-    """A figure without the colour of words in its cells, which is the page's."""
+    """A figure without the colour of its words, which is the page's."""
+    figure["layout"].get("font", {}).pop("color", None)
+    if not figure["layout"].get("font", True):
+        del figure["layout"]["font"]
     for trace in figure["data"]:
         if trace["type"] == "heatmap" and "color" in trace.get("textfont", {}):
             del trace["textfont"]["color"]
@@ -125,7 +138,8 @@ VIEWS: dict[str, list[dict[str, str]]] = {
         {"picture": "none"},
     ],
     "experts": [
-        *({"view": view} for view in EXPERTS if view != "causal"),
+        *({"view": view} for view in EXPERTS if view not in ("causal", "sceptic")),
+        {"view": "sceptic", "check": "asked"},
         {"view": "modalities", "step": "1000", "layer": "2"},
         {"view": "closely", "expert": "5"},
         {"view": "preferences", "tokens": "text", "by": "script"},
@@ -134,6 +148,22 @@ VIEWS: dict[str, list[dict[str, str]]] = {
     ],
     "interventions": [{}, {"change": "4.2.text.forced~2.0.both.silenced", "capacity": "half"}],
     "emergence": [{}, {"axis": "linear", "layer": "2"}],
+    "embeddings": [
+        {"point": "i3", "slice": "pair:0-30"},
+        {"map": "texts", "x": "dog", "y": "voiture", "mine": "a dog\nperro"},
+        {"of": "tokens", "layer": "4", "step": "2000"},
+        {"map": "umap", "step": "0", "seed": "1"},
+    ],
+    "training": [
+        {},
+        {"show": "routers", "layer": "2", "smooth": "30", "logx": "on", "with": ""},
+        {"show": "optimizer", "x": "hours", "logy": "on"},
+    ],
+    "compare": [
+        {},
+        {"versus": "limoe-emoji", "show": "experts"},
+        {"versus": "limoe-emoji", "at": "1000", "show": "routing", "example": "3"},
+    ],
     "zero_shot": [
         *({"show": view} for view in ZERO_SHOT),
         {"labels": "a red apple\nelma\nكلب", "template": 'the {}\'s "picture"', "step": "1000"},
@@ -157,7 +187,8 @@ def test_every_page_is_among_the_views() -> None:
             module,
             address,
             marks=[pytest.mark.training]
-            if module == "interventions" or "sceptic" in address.values()
+            if module == "interventions"
+            or {"sceptic", "umap", "tokens", "texts"} & {*address.values()}
             else [],
         )
         for module, addresses in VIEWS.items()

@@ -28,7 +28,9 @@ from limoe_core.model.assignment import capacity
 from limoe_core.runs.directory import Run
 from limoe_core.trace import RoutingTrace
 from tests.app.example_runs import PAIRS, picture, small_config
+from tests.app.routing_data import numbers, unpacked
 from tests.app.test_shell import said
+from tests.limoe_core.other_traces import other_trace
 
 Opened = Callable[..., AppTest]
 
@@ -37,8 +39,10 @@ def figure(page: AppTest) -> dict[str, Any]:
     """What the routing view was given."""
     assert not page.exception
     for element in page.get("bidi_component"):
-        if element.proto.component_name == "limoe_lens.routing":
-            return json.loads(element.proto.json)
+        if element.proto.component_name == "limoe_lens.channel":
+            told = json.loads(element.proto.json)
+            if told["channel"] == "routing":
+                return unpacked(told["content"])
     raise AssertionError("there is no routing view on the page")
 
 
@@ -60,9 +64,10 @@ def probe(small: Run) -> RoutingTrace:
 
 
 def test_every_number_of_the_trace_reaches_the_view(probe: RoutingTrace) -> None:
-    group = Group.of(probe, small_config().model, 1.25, 20)
+    group = Group.of(probe, 1.25, 20)
     one = probe.select([2])
-    data = payload(one, group, title="t", file="f", picture=None)
+    data = unpacked(payload(one, group, title="t", file="f", picture=None))
+    assert one.probs is not None and one.gate is not None
     for layer in range(one.num_layers):
         for token in range(one.num_tokens):
             assert data["expert"][layer][token] == [int(e) for e in one.expert[layer, token]]
@@ -80,8 +85,25 @@ def test_every_number_of_the_trace_reaches_the_view(probe: RoutingTrace) -> None
     json.dumps(data)
 
 
+def test_a_large_pair_is_sent_layer_by_layer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(payload.__globals__, "MOST_CHOICES", 10)
+    trace = other_trace().select([1])
+    group = Group.of(trace, 0.0, 0)
+    options: dict[str, Any] = {"title": "t", "file": "f", "picture": None, "pictures": []}
+    for layer in (1, 2):
+        data = unpacked(payload(trace, group, **options, layer=layer))
+        assert data["routed"]["layers"] == [layer - 1] and data["firsts"] is None
+        assert data["expert"] == trace.expert[layer - 1 : layer].tolist()
+        assert trace.gate is not None
+        assert np.allclose(data["gate"], trace.gate[layer - 1 : layer], atol=2.5 / 500)
+    data = payload(trace, group, **options, layer=1, every_layer=True)
+    first = numbers(data["firsts"], "u1").reshape(4, -1)
+    assert np.array_equal(np.where(first == 255, -1, first.astype(int)), trace.expert[..., 0])
+    assert [each["piece"] for each in unpacked(data)["tokens"]] == trace.piece.tolist()
+
+
 def test_another_routing_has_another_id_and_the_same_one_the_same(probe: RoutingTrace) -> None:
-    group = Group.of(probe, small_config().model, 1.25, 20)
+    group = Group.of(probe, 1.25, 20)
 
     def identity(pair: int) -> str:
         return payload(probe.select([pair]), group, title="", file="", picture=None)["id"]
@@ -90,7 +112,7 @@ def test_another_routing_has_another_id_and_the_same_one_the_same(probe: Routing
 
 
 def test_a_view_shows_one_pair(probe: RoutingTrace) -> None:
-    group = Group.of(probe, small_config().model, 1.25, 20)
+    group = Group.of(probe, 1.25, 20)
     with pytest.raises(ValueError, match="one pair"):
         payload(probe, group, title="", file="", picture=None)
 
@@ -130,7 +152,7 @@ def test_the_capacity_that_is_shown_is_the_router_s(
 
 
 def test_places_taken_are_counted_over_the_whole_group(probe: RoutingTrace) -> None:
-    group = Group.of(probe, small_config().model, 1.25, 20)
+    group = Group.of(probe, 1.25, 20)
     for layer in range(probe.num_layers):
         for expert in range(probe.num_experts):
             taken = sum(
@@ -145,11 +167,11 @@ def test_places_taken_are_counted_over_the_whole_group(probe: RoutingTrace) -> N
 
 
 def test_the_sentence_names_the_group_and_the_capacity(probe: RoutingTrace) -> None:
-    together = Group.of(probe, small_config().model, 1.25, 20)
+    together = Group.of(probe, 1.25, 20)
     expected = math.ceil(probe.num_tokens * 1.25 / 4)
     assert "one group of 6 pairs" in together.sentence
     assert f"= {expected:,} tokens" in together.sentence
-    alone = Group.of(probe.select([0]), small_config().model, 0.0, 20)
+    alone = Group.of(probe.select([0]), 0.0, 20)
     assert "Routed alone" in alone.sentence
     assert "unlimited" in alone.sentence
 
@@ -199,7 +221,7 @@ def test_the_page_opens_on_an_example_as_it_was_recorded(
     recorded = small.probe(20).select([0])
     assert data["caption"] == PAIRS[0][0]
     assert data["expert"] == recorded.expert.tolist()
-    shown = base64.b64decode(data["picture"]["src"].split(",")[1])
+    shown = base64.b64decode(data["pictures"][0]["src"].split(",")[1])
     assert np.array_equal(np.asarray(Image.open(io.BytesIO(shown))), picture(0))
     assert "one group of 6 pairs" in data["group"]["sentence"]
 
@@ -286,7 +308,7 @@ def test_without_picture_and_text_there_is_nothing_to_route(
 
 def test_a_text_without_picture(opened: Opened, runs_folder: Path) -> None:
     data = figure(opened(runs_folder, picture="none"))
-    assert data["picture"] is None
+    assert data["pictures"] == []
     assert {token["m"] for token in data["tokens"]} == {1}
 
 
@@ -371,3 +393,43 @@ def test_the_lines_of_python_on_the_page_make_the_same_routing(
     data = figure(page)
     assert names["trace"].expert.tolist() == data["expert"]
     assert names["frame"].equals(analysis.to_frame(names["trace"]))
+
+
+# ---- similarity and pins
+
+
+def facts_of(page: AppTest) -> str:
+    return " ".join(element.proto.body for element in page.get("html"))
+
+
+def test_the_similarity_is_ranked_among_the_probe_pairs(
+    opened: Opened, runs_folder: Path, small: Run
+) -> None:
+    probe = small.probe(20)
+    wanted = analysis.pair_similarity(probe.select([2]), probe, picture=2).iloc[0]
+    said_of = facts_of(opened(runs_folder, run="small", example="2"))
+    assert f"{wanted['similarity']:.3f}" in said_of
+    assert f"{wanted['text_rank']} of 6" in said_of
+    assert f"{wanted['picture_rank']} of 6" in said_of
+
+
+def test_a_pinned_pair_stands_beside_the_one_in_view(opened: Opened, runs_folder: Path) -> None:
+    page = opened(runs_folder, run="small", example="2", layer="1")
+    next(button for button in page.button if button.label == "Pin this pair").click().run()
+    assert page.query_params["pin"] == "2"
+    other = opened(runs_folder, **{**dict(page.query_params), "example": "4"})
+    views = [
+        json.loads(element.proto.json)
+        for element in other.get("bidi_component")
+        if element.proto.component_name == "limoe_lens.routing"
+    ]
+    assert [view["caption"] for view in views] == [PAIRS[4][0], PAIRS[2][0]]
+    assert [view["view"]["pinned"] for view in views] == [False, True]
+    next(button for button in other.button if button.label == "Unpin").click().run()
+    assert "pin" not in other.query_params
+
+
+def test_a_pin_that_no_link_can_bring_is_told(opened: Opened, runs_folder: Path) -> None:
+    page = opened(runs_folder, run="small", pin="own")
+    assert "no link brings" in said(page)
+    assert "pinned example 99" in said(opened(runs_folder, run="small", pin="99"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ from limoe_core.presets import dense_twin, preset
 from limoe_core.runs.directory import Run
 from limoe_core.runs.predictions import Predictions
 from tests.app.evaluated_runs import make_evaluated, some_pairs
-from tests.app.one_page import figures, frames, open_page, said
+from tests.app.one_page import component, figures, frames, open_page, said
 
 
 @pytest.fixture(autouse=True)
@@ -365,6 +366,32 @@ def test_a_dense_twin_is_known_by_its_settings() -> None:
     assert not is_twin(tiny, longer)
 
 
+def test_the_page_opens_on_what_the_model_was_trained_to_know(
+    evaluated: Path, tmp_path: Path
+) -> None:
+    run = Run.open(shutil.copytree(evaluated / "small", tmp_path / "small"))
+    pairs = some_pairs()
+    styles = ["test_style"] * 8 + ["test_concept"] * 4
+    known = {
+        "key": pairs.concepts.keys[pairs.concept].tolist(),
+        "name": pairs.concepts.names["en"][pairs.concept].tolist(),
+        "category": pairs.category.tolist(),
+        "style": pairs.style.tolist(),
+        "split": styles,
+    }
+    run.save_examples(pairs.pictures.batch(np.arange(12)), known)
+    page = open_page("zero_shot", tmp_path)
+    assert not page.error
+    shown = component(page, "gallery")
+    first = [item for item in shown["items"] if item["id"] == shown["selected"]]
+    assert "a trained concept in an art style that training left out" in said(page)
+    at = [f"{k}.{s}" for k, s in zip(known["key"], known["style"], strict=True)].index(
+        first[0]["id"]
+    )
+    assert styles[at] == "test_style"
+    assert "8: a trained concept" in said(page).replace("\\", "")
+
+
 def of_pairs(sets: list[PairSet]) -> Pool:
     """The pool of a data set of these splits."""
     call = record(analysis.data_pictures, constant(None, "config"))
@@ -383,3 +410,31 @@ def _numbers(values: object) -> list[float]:
 
         return np.frombuffer(base64.b64decode(values["bdata"]), values["dtype"]).tolist()
     return list(values)  # type: ignore[call-overload]
+
+
+def test_accuracy_stands_beside_what_needs_no_model(evaluated: Path, tmp_path: Path) -> None:
+    for name in ("small", "dense"):
+        shutil.copytree(evaluated / name, tmp_path / name)
+    run = Run.open(tmp_path / "small")
+    result = run.stored_evaluation("zero_shot_test_style", 20)
+    share = {"value": 0.4, "low": 0.3, "high": 0.5}
+    both = {"top1": share, "top5": share}
+    result["nearest_picture"] = {"pixels": both, "hog_colour": both}
+    group = {"n": 6, **both, "mean_over_languages": both}
+    result["strata"] = {"flags": group, "rest": group}
+    run.store_evaluation("zero_shot_test_style", 20, result)
+    page = open_page("zero_shot", tmp_path, run="small", show="accuracy", versus="dense")
+    assert not page.exception
+    text = said(page)
+    assert "nearest labelled picture: " in text
+    assert "HOG and colour 40.0% (30.0% to 50.0%)" in text.replace("\\", "")
+    assert "after Holm's correction for looking at all" in text
+    frame = analysis.accuracy_frame(run)
+    assert {"stratum", "nearest picture"} <= set(frame["group"])
+    assert (frame["chance"] > 0).all()
+    table = next(each for each in frames(page) if "p_holm" in each)
+    assert len(table) == 4  # two k, in the first language and in all
+    by_stratum = open_page(
+        "zero_shot", tmp_path, run="small", show="accuracy", group="stratum", versus="none"
+    )
+    assert "by stratum" in said(by_stratum)

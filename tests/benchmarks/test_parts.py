@@ -18,6 +18,7 @@ import pytest
 
 from benchmarks import __main__ as command
 from benchmarks import (
+    accelerator,
     expert_layer,
     input_pipeline,
     listing,
@@ -122,6 +123,22 @@ def test_without_pytorch_its_earlier_line_stays(
     assert "PyTorch is not installed" in capsys.readouterr().out
     old = [{"part": "pytorch", "name": "a line"}]
     assert report.merge(old, [], command.PARTS) == old
+
+
+def test_an_accelerator_is_rehearsed_where_there_is_none(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert accelerator.run() == []  # so lines that were measured on one stay
+    told = capsys.readouterr().out
+    for line in ("bfloat16 matrix rate", "debug: share", "debug: memory", "÷ its dense twin"):
+        assert line in told
+
+
+def test_a_case_that_fails_leaves_the_others() -> None:
+    broken = accelerator.Case("too many", "debug", 8, {"heads": 5})
+    lines = by_name(accelerator.run([broken], repeats=1))
+    failed = lines["accelerator: too many: share of the matrix rate"]
+    assert failed.value is None and "not a multiple of model.heads" in failed.how
 
 
 def test_a_few_runs_are_listed() -> None:

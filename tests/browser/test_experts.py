@@ -98,7 +98,9 @@ def test_a_patch_tells_where_it_is_from_and_opens_its_pair(visit: Visit, page_se
     assert "run=small&step=10&layer=2&example=" in address
     routing = visit(f"{page_server}/{address.removeprefix('./')}")
     expect(routing.locator(".layer").first).to_be_visible()
-    assert f"example={address.split('example=')[1]}" in routing.url or "example=0" in address
+    token = address.split("token=i")[1]
+    expect(routing.locator(".patch.followed")).to_have_attribute("data-token", token)
+    expect(routing).to_have_url(re.compile("example=" + address.split("example=")[1].split("&")[0]))
 
 
 def test_the_zoom_of_patches_asks_no_server(visit: Visit, page_server: str) -> None:

@@ -116,11 +116,17 @@ def test_a_dense_twin_has_no_negative_widths_either(width: str) -> None:
         ModelConfig(experts=0, **{width: -1})
 
 
-def test_the_old_name_of_a_layout_is_read() -> None:
-    """Runs from before segments were called so."""
+def test_old_spellings_of_settings_are_read() -> None:
+    """Of runs from before segments were called so, and before rematerialisation had degrees."""
     assert Config.from_dict({"model": {"expert_layout": "runs"}}) == Config(
         model=ModelConfig(expert_layout="segments")
     )
+    for before, now in ((True, "full"), (False, "none")):
+        read = Config.from_dict({"model": {"remat": before}})
+        assert read == Config.from_dict({"model": {"remat": now}})
+        assert read.model.remat == now
+    with pytest.raises(ConfigError, match=r"model\.remat: expected 'none' or 'dots' or 'full'"):
+        Config.from_dict({"model": {"remat": 1}})
 
 
 def test_missing_settings_take_their_defaults() -> None:

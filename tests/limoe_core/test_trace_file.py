@@ -111,6 +111,8 @@ def test_joined_traces_are_those_of_all_pairs() -> None:
     trace = other_trace()
     parts = [trace.select([0]), trace.select([1, 2])]
     assert RoutingTrace.joined(parts) == trace
+    bare = other_trace(scores=False, weights=False)
+    assert RoutingTrace.joined([bare.select([0, 1]), bare.select([2])]) == bare
     with pytest.raises(TraceError, match="scoring"):
         RoutingTrace.joined([trace, _with_rule(trace)])
 
@@ -140,6 +142,7 @@ def test_other_kinds_count_where_they_are_asked_for() -> None:
         ({"expert": lambda a: _with(a, (1, 3, 0), -1)}, r"expert\[1, 3, 0\]: a choice follows -1"),
         ({"expert": lambda a: _with(a, (0, 5), 5)}, "twice"),
         ({"expert": lambda a: a.astype(float)}, "expert is float64"),
+        ({"expert": lambda a: a[..., :0], "gate": lambda a: None}, "no token chooses anything"),
         ({"pair": lambda a: _with(a, 4, 9)}, r"pair\[4\] is 9, a pair outside 0..2"),
         ({"pair": lambda a: a[:-1]}, "pair has .* tokens, and expert"),
         ({"kind": lambda a: _with(a, 0, 7)}, "kind holds 7"),

@@ -21,12 +21,12 @@ function element(tag, attributes = {}, ...children) {
 const percent = (share) => `${(100 * share).toFixed(share > 0 && share < 0.0995 ? 1 : 0)} %`;
 const counted = (n, noun, plural) => `${n.toLocaleString("en")} ${n === 1 ? noun : plural}`;
 
-// Shows the square [x, y, side] (in pixels of the pair's picture) of the sheet as a background.
-function crop(node, sheet, pair, [x, y, side]) {
+// Shows the square [x, y, side] (in pixels of the picture at that place) of the sheet as a background.
+function crop(node, sheet, place, [x, y, side]) {
   const across = sheet.columns * sheet.size - side;
   const down = sheet.rows * sheet.size - side;
-  const left = (pair % sheet.columns) * sheet.size + x;
-  const top = Math.floor(pair / sheet.columns) * sheet.size + y;
+  const left = (place % sheet.columns) * sheet.size + x;
+  const top = Math.floor(place / sheet.columns) * sheet.size + y;
   node.style.backgroundSize = `${(100 * sheet.columns * sheet.size) / side}% ${(100 * sheet.rows * sheet.size) / side}%`;
   node.style.backgroundPosition = `${across ? (100 * left) / across : 0}% ${down ? (100 * top) / down : 0}%`;
 }
@@ -42,8 +42,8 @@ function frame(patch, [x, y, side]) {
 }
 
 function windowOf(patch, zoom, size) {
-  const [x0, y0, x1] = patch.box;
-  const wide = x1 - x0;
+  const [x0, y0, x1, y1] = patch.box;
+  const wide = Math.max(x1 - x0, y1 - y0);
   if (zoom === "patch") return [x0, y0, wide];
   if (zoom === "picture") return [0, 0, size];
   const side = Math.min(3 * wide, size);
@@ -52,8 +52,9 @@ function windowOf(patch, zoom, size) {
 }
 
 function describe(patch, pair, data) {
-  const [row, column] = patch.at;
-  const parts = [`gate ${patch.gate.toFixed(2)}`, `row ${row + 1}, column ${column + 1} of ${data.grid}`];
+  const [row, column, rows, columns] = patch.at;
+  const grid = rows === columns ? rows : `${rows} × ${columns}`;
+  const parts = [`gate ${patch.gate.toFixed(2)}`, `row ${row + 1}, column ${column + 1} of ${grid}`];
   if (patch.dropped) parts.push("dropped");
   return [pair.name, [...pair.facts, ...parts].join(" · ")];
 }
@@ -63,7 +64,7 @@ function showTip(ui, anchor, patch) {
   const pair = data.pairs[patch.pair];
   const whole = element("div", { class: "whole" });
   whole.style.backgroundImage = ui.image;
-  crop(whole, data.sheet, patch.pair, [0, 0, data.sheet.size]);
+  crop(whole, data.sheet, patch.cell, [0, 0, data.sheet.size]);
   whole.append(frame(patch, [0, 0, data.sheet.size]));
   const [title, facts] = describe(patch, pair, data);
   tip.replaceChildren(
@@ -88,7 +89,7 @@ function patchList(ui, expert) {
     const pair = data.pairs[patch.pair];
     const tile = element("a", {
       class: patch.dropped ? "patch dropped" : "patch",
-      href: pair.href,
+      href: `${pair.href}&token=${patch.token}`,
       target: "_blank",
       rel: "noopener",
       tabindex: place ? -1 : 0,
@@ -100,7 +101,7 @@ function patchList(ui, expert) {
     for (const leaving of ["mouseleave", "blur"]) tile.addEventListener(leaving, () => (ui.tip.hidden = true));
     ui.redraw.push(() => {
       const shown = windowOf(patch, ui.zoom, data.sheet.size);
-      crop(tile, data.sheet, patch.pair, shown);
+      crop(tile, data.sheet, patch.cell, shown);
       tile.replaceChildren(...(ui.zoom === "patch" ? [] : [frame(patch, shown)]));
     });
     return tile;
@@ -142,7 +143,7 @@ function card(ui, expert, choose) {
   const node = element("section", { class: "card", "data-expert": expert.number, style: { "--colour": expert.colour, "--ink": expert.ink } });
   const head = element(
     "button",
-    { class: "head", type: "button", "aria-pressed": String(expert.number === ui.data.chosen), title: `Show ${expert.label} in detail below` },
+    { class: "head", type: "button", "aria-pressed": String(expert.number === ui.data.chosen), title: `Show ${expert.label} in detail` },
     element("span", { class: "name", text: expert.label }),
     element("span", { class: "role", text: expert.role }),
     element("span", {
@@ -187,6 +188,63 @@ function zoomBar(ui, redraw) {
   return { bar, start: () => choose(ZOOMS.findIndex(([zoom]) => zoom === ui.zoom)) };
 }
 
+const FIRST = 12; // cards before the others are asked for
+const ORDERS = {
+  number: ["by number", (a, b) => a.number - b.number],
+  image: ["most patches first", (a, b) => b.image.share - a.image.share],
+  text: ["most pieces first", (a, b) => b.text.share - a.text.share],
+};
+
+// Search, order and number of cards, where they are many. Dead experts come last in any order.
+function finderBar(ui, cards, list) {
+  const { experts } = ui.data;
+  const bar = element("div", { class: "bar finder" });
+  const more = element("button", { class: "zoom more", type: "button" });
+  const search = element("input", { class: "search", type: "search", placeholder: "E3, image expert, a word", "aria-label": "Find experts" });
+  search.value = ui.query;
+  const order = element("select", { class: "order", "aria-label": "Order of experts" });
+  for (const [name, [label]] of Object.entries(ORDERS)) order.append(element("option", { value: name, text: label }));
+  order.value = ui.order;
+  const count = element("span", { class: "faint", role: "status" });
+  const text = experts.map((e) => [e.label, e.role, ...e.words.map((word) => word.value)].join("\n").toLowerCase());
+  const fits = (n) => {
+    const query = ui.query.trim().toLowerCase();
+    return /^e\d+$/.test(query) ? experts[n].label.toLowerCase() === query : text[n].includes(query);
+  };
+  const show = () => {
+    const compare = ORDERS[ui.order][1];
+    const dead = (e) => Number(e.role === "dead");
+    const places = experts.map((_, n) => n).sort((a, b) => dead(experts[a]) - dead(experts[b]) || compare(experts[a], experts[b]));
+    const found = places.filter(fits);
+    const most = ui.all || ui.query ? found.length : FIRST;
+    const shown = new Set(found.slice(0, most));
+    const picked = experts.findIndex((e) => e.number === ui.data.chosen);
+    if (found.includes(picked)) shown.add(picked);
+    places.forEach((n) => {
+      cards[n].hidden = !shown.has(n);
+      list.append(cards[n]);
+    });
+    more.hidden = shown.size >= found.length;
+    more.textContent = `Show all ${found.length} experts`;
+    count.textContent = shown.size === experts.length ? "" : `${shown.size} of ${experts.length} experts`;
+  };
+  search.addEventListener("input", () => {
+    ui.query = search.value;
+    show();
+  });
+  order.addEventListener("change", () => {
+    ui.order = order.value;
+    show();
+  });
+  more.addEventListener("click", () => {
+    ui.all = true;
+    show();
+  });
+  bar.append(search, order, count);
+  bar.hidden = experts.length <= FIRST;
+  return { bar, more, show };
+}
+
 const remembered = new WeakMap();
 
 export default function (component) {
@@ -197,6 +255,9 @@ export default function (component) {
     data,
     root,
     zoom: before?.zoom ?? "around",
+    query: before?.query ?? "",
+    order: before?.order ?? "number",
+    all: before?.all ?? false,
     image: data.sheet ? `url("${data.sheet.src}")` : "none",
     redraw: [],
     tip: element("div", { class: "tip", hidden: true, role: "tooltip" }),
@@ -207,9 +268,12 @@ export default function (component) {
     ui.focus = expert;
     setStateValue("expert", expert);
   };
-  const list = element("div", { class: "list" }, ...data.experts.map((expert) => card(ui, expert, choose)));
+  const cards = data.experts.map((expert) => card(ui, expert, choose));
+  const list = element("div", { class: "list" }, ...cards);
   const zooms = zoomBar(ui, () => ui.redraw.forEach((draw) => draw()));
-  root.replaceChildren(...(data.pictures ? [zooms.bar] : []), list, ui.tip);
+  const finder = finderBar(ui, cards, list);
+  root.replaceChildren(...(data.pictures ? [zooms.bar] : []), finder.bar, list, finder.more, ui.tip);
   zooms.start();
+  finder.show();
   if (focused !== undefined) root.querySelector(`[data-expert="${focused}"] .head`)?.focus({ preventScroll: true });
 }

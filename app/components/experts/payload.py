@@ -6,10 +6,12 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from analysis.colours import expert_colour, expert_label, text_colour
 from app.components.contact_sheet import Sheet
+from app.parts import squares
 from limoe_core.trace import RoutingTrace
 
 #: Names of the roles of `analysis.roles` on the cards.
@@ -26,7 +28,7 @@ ROLE_NAMES = {
 def payload(
     trace: RoutingTrace,
     roles: pd.DataFrame,
-    patches: pd.DataFrame,
+    patches: pd.DataFrame | None,
     words: pd.DataFrame,
     *,
     sheet: Sheet | None,
@@ -38,15 +40,18 @@ def payload(
     Args:
       roles, patches, words: one layer of `analysis.roles`, and of `patches_of_experts` and
         `words_of_experts` of `analysis.gallery`.
-      sheet: the pairs' pictures; None if there are none.
+      sheet: the pairs' pictures, or all pictures of a trace that has a table of them; None if there
+        are none.
       chosen: the expert that the page looks at more closely.
-      href: address of a pair on the page Routing.
+      href: address of a pair on the page Routing, with a query.
     """
+    if patches is None:
+        sheet, patches = None, pd.DataFrame({"pair": []})
     of_patches = dict(list(patches.groupby("expert"))) if sheet else {}
+    places = _Places(trace, 0 if sheet is None else sheet.size)
     of_words = dict(list(words.groupby("expert")))
     used = sorted({int(pair) for pair in patches["pair"]}) if sheet else []
     return {
-        "grid": trace.grid,
         "chosen": chosen,
         "pictures": sheet is not None,
         "sheet": asdict(sheet) if sheet else None,
@@ -54,7 +59,7 @@ def payload(
         "experts": [
             {
                 **_expert(row),
-                "patches": _patches(of_patches.get(row["expert"]), trace.grid),
+                "patches": _patches(of_patches.get(row["expert"]), places),
                 "words": _words(of_words.get(row["expert"])),
             }
             for row in roles.to_dict("records")
@@ -87,14 +92,53 @@ def _pair(trace: RoutingTrace, pair: int, href: str) -> dict[str, Any]:
     return {"name": str(name), "facts": facts, "href": href}
 
 
-def _patches(frame: pd.DataFrame | None, grid: int) -> list[dict[str, Any]]:
+class _Places:
+    """Where patches lie on the sheet and in their grids."""
+
+    def __init__(self, trace: RoutingTrace, side: int) -> None:
+        self.trace, self.side = trace, side
+        self.table = trace.pictures
+        if self.table is not None:
+            assert trace.picture is not None
+            of_image = np.flatnonzero(trace.picture >= 0)
+            columns = ("pair", "position", "box")
+            found = [getattr(trace, name)[of_image].tolist() for name in columns]
+            # By pair, place and box, which two pictures of one pair may share with no harm.
+            self.picture = {
+                (pair, position, tuple(box)): int(picture)
+                for pair, position, box, picture in zip(
+                    *found, trace.picture[of_image].tolist(), strict=True
+                )
+            }
+
+    def of(self, row: dict[Any, Any]) -> dict[str, Any]:
+        """The square on the sheet, the box in it, and the cell of the grid."""
+        left, top, right, bottom = (int(row[side]) for side in ("x0", "y0", "x1", "y1"))
+        if self.table is None:
+            grid = self.trace.grid
+            at = [*divmod(int(row["position"]), grid), grid, grid]
+            token = f"i{int(row['position'])}"
+            whole = [left, top, right, bottom]
+            return {"cell": int(row["pair"]), "box": whole, "at": at, "token": token}
+        box = (left, top, right, bottom)
+        n = self.picture[int(row["pair"]), int(row["position"]), box]
+        rows, columns, width, height = (
+            int(getattr(self.table, name)[n]) for name in ("rows", "columns", "width", "height")
+        )
+        placed = squares.placed(box, width, height, self.side)
+        at = [*divmod(int(row["position"]), columns), rows, columns]
+        number = n - int(np.flatnonzero(self.table.pair == self.table.pair[n])[0])
+        token = f"i{number + 1}.{int(row['position'])}" if number else f"i{int(row['position'])}"
+        return {"cell": n, "box": [round(edge, 2) for edge in placed], "at": at, "token": token}
+
+
+def _patches(frame: pd.DataFrame | None, places: _Places) -> list[dict[str, Any]]:
     if frame is None:
         return []
     return [
         {
             "pair": int(row["pair"]),
-            "box": [int(row[side]) for side in ("x0", "y0", "x1", "y1")],
-            "at": list(divmod(int(row["position"]), grid)),
+            **places.of(row),
             "gate": round(float(row["gate"]), 4),
             "dropped": bool(row["dropped"]),
         }

@@ -26,8 +26,9 @@ class Strip {
 
   update({ data, setTriggerValue }) {
     this.send = setTriggerValue;
-    const content = JSON.stringify([data.items, data.filters, data.sheet?.src.length, data.label]);
+    const content = JSON.stringify([data.items, data.filters, data.sheet?.src, data.label]);
     const moved = this.data?.selected !== data.selected;
+    if (data.selected === this.picked) this.picked = null;
     this.data = data;
     if (content !== this.content) {
       this.content = content;
@@ -38,13 +39,7 @@ class Strip {
 
   build() {
     const { items, sheet, filters, label } = this.data;
-    this.release();
-    if (sheet) {
-      // One object address for all: a data address in each style would be kept once a picture.
-      const bytes = Uint8Array.from(atob(sheet.src.split(",")[1]), (letter) => letter.charCodeAt(0));
-      this.sheet = URL.createObjectURL(new Blob([bytes], { type: "image/webp" }));
-      this.strip.style.setProperty("--sheet", `url("${this.sheet}")`);
-    }
+    if (sheet) this.strip.style.setProperty("--sheet", `url("${sheet.src}")`);
     this.root.querySelector(".label").textContent = label;
     this.strip.setAttribute("aria-label", label);
     const boxes = Object.entries(filters).map(([tag, name]) => this.filter(tag, name));
@@ -70,11 +65,6 @@ class Strip {
     });
     this.strip.replaceChildren(...this.nodes);
     this.sieve();
-  }
-
-  release() {
-    if (this.sheet) URL.revokeObjectURL(this.sheet);
-    this.sheet = null;
   }
 
   filter(tag, name) {
@@ -125,7 +115,7 @@ class Strip {
   mark(moved) {
     for (const node of this.nodes) {
       node.setAttribute("aria-selected", String(node.dataset.id === this.data.selected));
-      node.classList.remove("waiting");
+      node.classList.toggle("waiting", node.dataset.id === this.picked);
     }
     const stop = this.tabStop();
     if (moved && stop) requestAnimationFrame(() => this.bring(stop));
@@ -143,8 +133,12 @@ class Strip {
   pick(node) {
     if (!node) return;
     this.tabStop(node);
-    if (node.dataset.id === this.data.selected) return;
-    node.classList.add("waiting");
+    // What was picked last counts, even if the server has not answered yet.
+    if (node.dataset.id === (this.picked ?? this.data.selected)) return;
+    // (Of a pick that leads back to what is shown, it may have nothing to tell.)
+    const back = node.dataset.id === this.data.selected;
+    this.picked = back ? null : node.dataset.id;
+    for (const each of this.nodes) each.classList.toggle("waiting", each === node && !back);
     this.send("pick", node.dataset.id);
   }
 
@@ -166,8 +160,5 @@ export default function (component) {
   const root = component.parentElement;
   if (!strips.has(root)) strips.set(root, new Strip(root));
   strips.get(root).update(component);
-  return () => {
-    strips.get(root)?.release();
-    strips.delete(root);
-  };
+  return () => strips.delete(root);
 }

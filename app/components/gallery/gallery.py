@@ -9,7 +9,7 @@ from pathlib import Path
 import streamlit as st
 
 from app.components import define
-from app.components.contact_sheet import Sheet
+from app.components.contact_sheet import Sheet, hosted
 
 _GALLERY = define("gallery", Path(__file__).parent, scripts=("gallery",))
 
@@ -57,7 +57,7 @@ def gallery(
         key=key,
         data={
             "items": [asdict(item) for item in items],
-            "sheet": None if sheet is None else asdict(sheet),
+            "sheet": None if sheet is None else asdict(hosted(sheet, key)),
             "label": label,
             "selected": selected,
             "filters": dict(filters),

@@ -26,20 +26,23 @@ class Caption {
       else if (part) word.append(part);
     }
     const label = html("span", { class: "expert", dir: "ltr", "aria-hidden": "true" });
-    const node = html("span", { class: "token piece", role: "option", tabindex: "-1", "data-token": t }, word, label);
+    const other = tokens.all[t].m === TEXT ? "" : " other";
+    const node = html("span", { class: `token piece${other}`, title: other && tokens.all[t].kind, role: "option", tabindex: "-1", "data-token": t }, word, " ", label);
     return { node, label };
   }
 
   paint(ui, look) {
-    const { data } = this.tokens;
+    const { tokens } = this;
+    const { data } = tokens;
     for (const [t, parts] of this.cells) {
-      const chosen = data.expert[ui.layer][t];
-      const lost = this.tokens.dropped(ui.layer, t);
+      const chosen = tokens.chosen(ui.layer, t);
+      const lost = tokens.dropped(ui.layer, t);
       const style = parts.node.style;
-      style.setProperty("--colour", data.experts[chosen[0]].colour);
-      style.setProperty("--second", data.experts[chosen[1] ?? chosen[0]].colour);
-      style.setProperty("--tint", `${100 * (lost ? 0.04 : tint(data.gate[ui.layer][t][0], ui.opacity))}%`);
-      parts.label.textContent = chosen.map((e) => data.experts[e].label).join(" ");
+      style.setProperty("--colour", tokens.colour(ui.layer, t));
+      style.setProperty("--second", tokens.colour(ui.layer, t, chosen.length > 1 ? 1 : 0));
+      style.setProperty("--tint", `${100 * (lost ? 0.04 : tokens.tint(ui.layer, t, ui.opacity))}%`);
+      const more = chosen.length > 2 ? " …" : "";
+      parts.label.textContent = chosen.slice(0, 2).map((e) => data.experts[e].label).join(" ") + more;
       toggle(parts.node, "dropped", lost);
       look(parts.node, t);
     }

@@ -17,16 +17,23 @@ class Detail {
     const { data } = tokens;
     const row = (name, list) => {
       if (!list.length) return null;
-      const mean = (of) => (list.reduce((sum, t) => sum + of(t), 0) / list.length).toFixed(2);
-      const dropped = list.filter((t) => tokens.dropped(ui.layer, t)).length;
-      const experts = new Set(list.map((t) => tokens.first(ui.layer, t))).size;
+      const mean = (of) => {
+        const known = list.map(of).filter((value) => value !== null);
+        return known.length ? (known.reduce((sum, value) => sum + value, 0) / known.length).toFixed(2) : "–";
+      };
       const values = [
-        list.length, experts, mean((t) => data.gate[ui.layer][t][0]), mean((t) => tokens.entropy(ui.layer, t)), dropped,
+        list.length, tokens.used(ui.layer, list), mean((t) => tokens.gate(ui.layer, t)),
+        mean((t) => tokens.entropy(ui.layer, t)), tokens.drops(ui.layer, list),
       ];
       return html("tr", {}, html("th", { scope: "row", text: name }), ...values.map((v) => html("td", { text: v })));
     };
-    const head = ["block " + data.layers[ui.layer], "tokens", "experts", "mean gate", "entropy (nats)", "dropped"];
-    const rows = [row("image", tokens.patches), row("text", tokens.pieces)].filter(Boolean);
+    const several = data.choices > 1; // of each token
+    const head = [
+      data.names[ui.layer], "tokens", "experts", several ? "mean gate, 1st choice" : "mean gate",
+      "entropy (nats)", several ? "choices dropped" : "dropped",
+    ];
+    const of = (kind) => tokens.all.flatMap((token, t) => (token.kind === kind ? [t] : []));
+    const rows = data.tokens.kinds.map((kind) => row(kind, of(kind))).filter(Boolean);
     const table = html(
       "table",
       { class: "numbers" },
@@ -46,25 +53,21 @@ class Detail {
     const heading = html("div", { class: "who" }, tokens.title(t), close);
     const path = html("div", { class: "path", role: "group", "aria-label": "This token's experts, layer by layer" });
     data.layers.forEach((block, l) => {
-      const e = tokens.first(l, t);
       const chip = html(
         "button",
-        { type: "button", class: "hop", "data-layer": l, "aria-label": `Block ${block}: ${tokens.fate(l, t)}` },
-        html("span", { class: "block", text: `block ${block}` }),
-        html("span", { class: "where", text: data.experts[e].label }),
-        html("span", { class: "gate", text: tokens.dropped(l, t) ? "dropped" : data.gate[l][t][0].toFixed(2) }),
+        { type: "button", class: "hop", "data-layer": l, title: tokens.fate(l, t) },
+        html("span", { class: "block", text: data.large ? block : data.names[l] }),
+        ...this.choices(l, t),
       );
-      const where = chip.querySelector(".where");
-      where.style.background = data.experts[e].colour;
-      where.style.color = data.experts[e].ink;
       toggle(chip, "current", l === ui.layer);
-      toggle(chip, "dropped", tokens.dropped(l, t));
       if (l) path.append(html("span", { class: "arrow", text: "→", "aria-hidden": "true" }));
       path.append(chip);
     });
     const e = tokens.first(ui.layer, t);
     const { patches, pieces } = tokens.counts(ui.layer, e);
-    const shared = `In block ${data.layers[ui.layer]}, ${data.experts[e].label} gets ${plural(patches, "patch")} and ${plural(pieces, "piece")} of this pair, this token included.`;
+    const shared = e === null
+      ? `The router of ${data.names[ui.layer]} chose no expert for this token.`
+      : `In ${data.names[ui.layer]}, ${data.experts[e].label} gets ${plural(patches, "patch")} and ${plural(pieces, "piece")} of this pair${tokens.all[t].m > TEXT ? "" : ", this token included"}.`;
     const width = Math.max(220, Math.min(520, this.panel.clientWidth - 4 || 420));
     return [
       heading,
@@ -75,8 +78,26 @@ class Detail {
     ];
   }
 
+  // The token's choices in a layer: each expert, and its gate unless it was full.
+  choices(l, t) {
+    const { tokens } = this;
+    const chosen = tokens.chosen(l, t);
+    if (!chosen.length) return [html("span", { class: "choice" }, html("span", { class: "where", text: "–" }))];
+    return chosen.slice(0, 2).map((e, k) => {
+      const { label, colour, ink } = tokens.data.experts[e];
+      const where = html("span", { class: "where", text: label });
+      where.style.background = colour;
+      where.style.color = ink;
+      const lost = tokens.lost(l, t, k);
+      const value = html("span", { class: "gate", text: lost ? "dropped" : tokens.gate(l, t, k)?.toFixed(2) ?? "" });
+      toggle(value, "lost", lost);
+      return html("span", { class: "choice" }, where, value);
+    });
+  }
+
   line(l, t) {
-    return `${this.tokens.fate(l, t)}. Entropy ${this.tokens.entropy(l, t).toFixed(2)} nats.`;
+    const entropy = this.tokens.entropy(l, t);
+    return `${this.tokens.fate(l, t)}.${entropy === null ? "" : ` Entropy ${entropy.toFixed(2)} nats.`}`;
   }
 
   showTip(ui, t, anchor) {

@@ -24,17 +24,29 @@ function broken(text, size, width) {
 }
 
 function drawPicture(tokens, ui, x, y) {
-  const { data } = tokens;
   const group = svg("g", { transform: `translate(${x} ${y}) scale(${SHEET.picture / SIDE})` });
-  const href = ui.coarse || !data.picture.sharp ? data.picture.src : data.picture.sharp;
-  const style = href === data.picture.src ? "image-rendering:pixelated" : null;
-  group.append(svg("image", { href, width: SIDE, height: SIDE, preserveAspectRatio: "none", style }));
-  for (const t of tokens.patches) {
+  let down = 0;
+  tokens.pictures.forEach((picture, p) => {
+    const part = svg("g", { transform: `translate(0 ${down})` });
+    drawPatches(tokens, ui, picture, p, part);
+    group.append(part);
+    down += heightOf(picture) + 10;
+  });
+  return { group, height: (down * SHEET.picture) / SIDE };
+}
+
+function drawPatches(tokens, ui, picture, p, group) {
+  const { data } = tokens;
+  const href = ui.coarse || !picture.sharp ? picture.src : picture.sharp;
+  const style = href === picture.src ? "image-rendering:pixelated" : null;
+  const place = { width: SIDE, height: heightOf(picture), preserveAspectRatio: "none" };
+  if (href) group.append(svg("image", { href, ...place, style }));
+  for (const t of tokens.patches.filter((each) => tokens.all[each].p === p)) {
     const { whole, inner, corner, number, line } = patchPlaces(tokens, t);
-    const [e, other] = data.expert[ui.layer][t];
-    const lost = data.dropped[ui.layer][t];
-    const colour = data.experts[e].colour;
-    const opacity = lost[0] ? 0.06 : tint(data.gate[ui.layer][t][0], ui.opacity);
+    const [e, other] = tokens.chosen(ui.layer, t);
+    const lost = [0, 1].map((k) => tokens.lost(ui.layer, t, k));
+    const colour = tokens.colour(ui.layer, t);
+    const opacity = lost[0] ? 0.06 : tokens.tint(ui.layer, t, ui.opacity);
     group.append(svg("rect", { ...whole, fill: colour, "fill-opacity": opacity }));
     if (tokens.dropped(ui.layer, t)) group.append(svg("rect", { ...whole, fill: "url(#hatch)" }));
     if (other !== undefined) {
@@ -47,12 +59,11 @@ function drawPicture(tokens, ui, x, y) {
     group.append(
       svg("rect", { ...inner, fill: "none", stroke, "stroke-width": followed ? 2 * line : line, "stroke-dasharray": dashes }),
     );
-    if (ui.numbers) {
+    if (ui.numbers && e !== undefined) {
       const halo = { "paint-order": "stroke", stroke: "#FFFFFF", "stroke-width": 4, "font-weight": 700 };
       group.append(svg("text", { ...number, ...halo, fill: "#14181f", text: e }));
     }
   }
-  return group;
 }
 
 // Pieces in lines, from the right for scripts read so. Returns the drawing and the height it took.
@@ -66,19 +77,19 @@ function drawPieces(tokens, ui, x, y, width) {
     const wide = Math.max(measure(shown, 22) + 14, 30);
     if (along + wide > width && along) [along, down] = [0, down + 62];
     const left = rtl ? x + width - along - wide : x + along;
-    const chosen = data.expert[ui.layer][t];
-    const colour = data.experts[chosen[0]].colour;
+    const colour = tokens.colour(ui.layer, t);
     const lost = tokens.dropped(ui.layer, t);
     const box = { x: left, y: y + down, width: wide, height: 34, rx: 4 };
     group.append(
-      svg("rect", { ...box, fill: colour, "fill-opacity": lost ? 0.04 : tint(data.gate[ui.layer][t][0], ui.opacity), stroke: t === ui.selected ? "#14181f" : colour, "stroke-width": t === ui.selected ? 3 : 1.5, "stroke-dasharray": lost ? "5 4" : null }),
+      svg("rect", { ...box, fill: colour, "fill-opacity": lost ? 0.04 : tokens.tint(ui.layer, t, ui.opacity), stroke: t === ui.selected ? "#14181f" : colour, "stroke-width": t === ui.selected ? 3 : 1.5, "stroke-dasharray": lost ? "5 4" : null }),
     );
     if (lost) group.append(svg("rect", { ...box, fill: "url(#hatch)" }));
     const middle = { "text-anchor": "middle" };
     // The mark of a word's start stands where the word starts, which may be on its right.
     const way = rtl && !tokens.isByte(t) ? "rtl" : null;
     group.append(write(shown, left + wide / 2, y + down + 24, 22, { ...middle, direction: way, "paint-order": "stroke", stroke: "#FFFFFF", "stroke-width": 3 }));
-    group.append(write(chosen.map((e) => data.experts[e].label).join(" "), left + wide / 2, y + down + 50, 13, { ...middle, fill: "#4A5563" }));
+    const names = tokens.chosen(ui.layer, t).slice(0, 2).map((e) => data.experts[e].label);
+    group.append(write(names.join(" "), left + wide / 2, y + down + 50, 13, { ...middle, fill: "#4A5563" }));
     along += wide + 6;
   }
   return { group, height: tokens.pieces.length ? down + 62 : 0 };
@@ -106,15 +117,22 @@ function drawSheet(tokens, ui) {
   const sheet = svg("svg", { xmlns: SVG_NAMESPACE, "font-family": SHEET.font }, hatchPattern());
   const paper = svg("rect", { fill: "#FFFFFF" });
   sheet.append(paper);
-  sheet.append(write(`${data.title}, block ${data.layers[ui.layer]}`, margin, margin + 18, 20, { "font-weight": 650 }));
-  const top = margin + 40;
-  const left = data.picture ? margin + SHEET.picture + gap : margin;
+  sheet.append(write(`${data.title}, ${data.names[ui.layer]}`, margin, margin + 18, 20, { "font-weight": 650 }));
+  const named = [`${data.name ? `${data.name}: ` : ""}“${data.caption || "no text"}”`];
+  let below = margin + 42;
+  for (const line of named.flatMap((text) => broken(text, 15, width - 2 * margin)).slice(0, 3)) {
+    sheet.append(write(line, margin, below, 15, { fill: "#4A5563" }));
+    below += 20;
+  }
+  const top = below + 2;
+  const left = tokens.pictures.length ? margin + SHEET.picture + gap : margin;
   const room = width - margin - left;
-  if (data.picture) sheet.append(drawPicture(tokens, ui, margin, top));
+  const picture = drawPicture(tokens, ui, margin, top);
+  sheet.append(picture.group);
   const pieces = drawPieces(tokens, ui, left, top, room);
   const legend = drawLegend(tokens, ui, left, top + pieces.height + 8, room);
   sheet.append(pieces.group, legend.group);
-  let bottom = Math.max(data.picture ? top + SHEET.picture : 0, top + pieces.height + 8 + legend.height) + 26;
+  let bottom = Math.max(top + picture.height, top + pieces.height + 8 + legend.height) + 26;
   const note = `Colour: expert of the token. Opacity: ${ui.opacity ? "gate value" : "fixed"}. Hatched: dropped. ${data.group.sentence}`;
   for (const line of broken(note, 13, width - 2 * margin)) {
     sheet.append(write(line, margin, bottom, 13, { fill: "#4A5563" }));
@@ -123,34 +141,6 @@ function drawSheet(tokens, ui) {
   const height = Math.ceil(bottom + margin / 2);
   fill(paper, { width, height }, []);
   return fill(sheet, { width, height, viewBox: `0 0 ${width} ${height}` }, []);
-}
-
-function save(blob, name) {
-  const link = html("a", { href: URL.createObjectURL(blob), download: name });
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
-}
-
-function svgBlob(sheet) {
-  return new Blob([new XMLSerializer().serializeToString(sheet)], { type: "image/svg+xml" });
-}
-
-function exportSvg(tokens, ui) {
-  save(svgBlob(drawSheet(tokens, ui)), `${fileName(tokens, ui)}.svg`);
-}
-
-async function exportPng(tokens, ui) {
-  const sheet = drawSheet(tokens, ui);
-  const [width, height] = ["width", "height"].map((side) => 2 * Number(sheet.getAttribute(side)));
-  const address = URL.createObjectURL(svgBlob(sheet));
-  const image = new Image();
-  image.src = address;
-  await image.decode();
-  const canvas = html("canvas", { width, height });
-  canvas.getContext("2d").drawImage(image, 0, 0, width, height);
-  URL.revokeObjectURL(address);
-  const blob = await new Promise((done) => canvas.toBlob(done, "image/png"));
-  save(blob, `${fileName(tokens, ui)}.png`);
 }
 
 function fileName(tokens, ui) {

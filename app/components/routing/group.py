@@ -9,7 +9,6 @@ import numpy as np
 from jaxtyping import Integer
 
 from app.parts.messages import counted
-from limoe_core.config import ModelConfig
 from limoe_core.trace import RoutingTrace
 
 
@@ -22,21 +21,22 @@ class Group:
     """Real tokens of the group (n)."""
     top_k: int
     experts: int
-    factor: float
-    """Capacity factor; 0 for no limit."""
+    factor: float | None
+    """Capacity factor; 0 for no limit, None where it is not known."""
     load: Integer[np.ndarray, "L E"]
     """Slots filled in each expert's buffer."""
     step: int
 
     @classmethod
-    def of(cls, trace: RoutingTrace, model: ModelConfig, factor: float, step: int) -> Group:
+    def of(cls, trace: RoutingTrace, factor: float | None, step: int) -> Group:
         """The group that consists of all tokens of `trace`."""
         layers, _, choices = trace.expert.shape
         load = np.zeros((layers, trace.num_experts), np.int64)
         for layer in range(layers):
-            kept = trace.expert[layer][~trace.dropped[layer]]
+            kept = trace.expert[layer][~trace.dropped[layer] & trace.chose[layer]]
             load[layer] = np.bincount(kept, minlength=trace.num_experts)
-        return cls(trace.num_pairs, trace.num_tokens, choices, model.experts, factor, load, step)
+        pairs, tokens = trace.num_pairs, trace.num_tokens
+        return cls(pairs, tokens, choices, trace.num_experts, factor, load, step)
 
     @property
     def capacity(self) -> int | None:
@@ -51,6 +51,11 @@ class Group:
     def sentence(self) -> str:
         """The group in words: who competed for how many slots."""
         tokens = counted(self.tokens, "token")
+        bars = "Bars below the experts: choices of all recorded pairs."
+        if self.factor is None:
+            return f"Step {self.step:,}. Whether experts had a limit is not recorded. {bars}"
+        if not self.factor and self.pairs > 1:
+            return f"Step {self.step:,}. No token is dropped: experts have no capacity. {bars}"
         if self.pairs == 1:
             who = f"Routed alone: its {tokens} competed only with each other"
         else:

@@ -3,40 +3,38 @@
 class Layers {
   constructor(root, tokens) {
     this.tokens = tokens;
-    const { layers } = tokens.data;
+    const { layers, names } = tokens.data;
     this.buttons = layers.map((block, l) =>
-      html("button", { type: "button", role: "radio", class: "layer", "data-layer": l, text: layers.length > 6 ? block : `block ${block}`, "aria-label": `block ${block}` }),
+      html("button", { type: "button", role: "radio", class: "layer", "data-layer": l, text: layers.length > 6 ? block : names[l], title: names[l], "aria-label": names[l] }),
     );
-    const name = html("span", { class: "what", text: layers.length > 6 ? "Block" : "Layer" });
+    const blocks = names.every((name, l) => name === `block ${layers[l]}`);
+    const name = html("span", { class: "what", text: layers.length <= 6 ? "Layer" : blocks ? "Block" : "Router" });
     root.querySelector(".layers").replaceChildren(name, ...this.buttons);
-    this.multiples = layers.map((block, l) => this.multiple(block, l));
+    root.querySelector('[data-action="all"]').hidden = tokens.hasAll;
+    this.multiples = tokens.hasAll ? layers.map((_, l) => this.multiple(names[l], l)) : [];
     root.querySelector(".multiples").replaceChildren(...this.multiples.map((each) => each.node));
   }
 
   multiple(block, l) {
     const { tokens } = this;
-    const { drawing, marks } = miniature(tokens, (t) => ({
-      colour: tokens.data.experts[tokens.first(l, t)].colour,
-      dropped: tokens.dropped(l, t),
-    }));
-    const used = (list) => new Set(list.map((t) => tokens.first(l, t))).size;
-    const dropped = tokens.all.filter((_, t) => tokens.dropped(l, t)).length;
+    const look = (t) => tokens.look(l, t);
+    // Thousands of marks a layer would take the browser seconds; a canvas has none to light up.
+    const { drawing, marks } = (tokens.data.large ? painting : miniature)(tokens, look);
     const said = [];
-    if (tokens.patches.length) said.push(`patches: ${plural(used(tokens.patches), "expert")}`);
-    if (tokens.pieces.length) said.push(`pieces: ${plural(used(tokens.pieces), "expert")}`);
-    said.push(`${dropped} dropped`);
+    if (tokens.patches.length) said.push(`patches: ${plural(tokens.used(l, tokens.patches), "expert")}`);
+    if (tokens.pieces.length) said.push(`pieces: ${plural(tokens.used(l, tokens.pieces), "expert")}`);
+    said.push(tokens.droppedOf(l, tokens.all.map((_, t) => t)));
     const node = html(
       "button",
-      { type: "button", class: "multiple", "data-layer": l, tabindex: l === 0 ? "0" : "-1", "aria-label": `Block ${block}: ${said.join(", ")}` },
-      html("span", { class: "block", text: `block ${block}` }),
+      { type: "button", class: "multiple", "data-layer": l, tabindex: l === 0 ? "0" : "-1", "aria-label": `${block}: ${said.join(", ")}` },
+      html("span", { class: "block", text: block }),
       drawing,
       html("span", { class: "said", text: said.join("\n") }),
     );
     return { node, marks };
   }
 
-  paint(ui, lit) {
-    const { tokens } = this;
+  paint(ui) {
     this.buttons.forEach((button, l) => {
       button.setAttribute("aria-checked", String(l === ui.layer));
       button.setAttribute("tabindex", l === ui.layer ? "0" : "-1");
@@ -44,11 +42,16 @@ class Layers {
     this.multiples.forEach(({ node, marks }, l) => {
       toggle(node, "current", l === ui.layer);
       node.setAttribute("aria-pressed", String(l === ui.layer));
+      for (const [t, mark] of marks) toggle(mark, "followed", t === ui.selected);
+    });
+  }
+
+  // Experts of different layers are strangers: an expert lights up in its own layer only.
+  lighten(ui, lit) {
+    this.multiples.forEach(({ marks }, l) => {
       for (const [t, mark] of marks) {
-        // Experts of different layers are strangers: an expert lights up in its own layer only.
-        const dim = lit !== null && l === ui.layer && !tokens.uses(l, t, lit);
+        const dim = lit !== null && l === ui.layer && !this.tokens.uses(l, t, lit);
         toggle(mark, "dim", dim && t !== ui.selected);
-        toggle(mark, "followed", t === ui.selected);
       }
     });
   }

@@ -12,11 +12,18 @@ class View {
     };
     this.listeners = new AbortController();
     this.listen();
+    this.followOther();
   }
 
-  // Called at each script run; most of them bring nothing new.
-  update({ data, setStateValue }) {
+  // Called at each script run.
+  listenTo({ data, setStateValue }) {
     this.report = setStateValue;
+    this.unlisten ??= listenTo(data.channel, (content) => this.update(content));
+  }
+
+  // Called with the pair after each script run; most of them bring nothing new.
+  async update(data) {
+    const turn = (this.turn = (this.turn ?? 0) + 1);
     const opened = this.opened !== data.view.opened; // first sight, or a link was followed
     const same = this.tokens?.data.id === data.id;
     if (same && !opened) {
@@ -25,11 +32,16 @@ class View {
     }
     const before = this.tokens;
     const { ui } = this;
-    const block = opened ? data.view.layer : before.data.layers[ui.layer];
+    const tokens = await Tokens.of(data, before);
+    if (turn !== this.turn || this.listeners.signal.aborted) return; // something newer came meanwhile
+    const block = opened ? data.view.layer : before.data.layers[this.wanted ?? ui.layer];
     const followed = opened ? data.view.token : ui.selected === null ? null : before.key(ui.selected);
     this.opened = data.view.opened;
-    this.tokens = new Tokens(data);
+    this.tokens = tokens;
+    this.wanted = null;
     ui.layer = Math.max(0, data.layers.indexOf(block));
+    if (!tokens.has(ui.layer)) ui.layer = data.routed.layers[0];
+    this.root.querySelector(".lens").classList.remove("waiting");
     ui.selected = followed ? this.tokens.byKey(followed) : null;
     ui.hover = ui.passing = null;
     if (ui.expert !== null && ui.expert >= data.experts.length) ui.expert = null;
@@ -40,8 +52,10 @@ class View {
 
   build() {
     const { root, tokens } = this;
-    root.querySelector('[data-only="sharp"]').hidden = !tokens.data.picture?.sharp;
-    root.querySelector('[data-only="second"]').hidden = !(tokens.data.expert[0]?.[0]?.length > 1);
+    root.querySelector('[data-only="sharp"]').hidden = !tokens.pictures.some((picture) => picture.sharp);
+    root.querySelector('[data-only="second"]').hidden = tokens.data.choices < 2 || tokens.data.large;
+    const whose = tokens.data.view.pinned ? "Pinned picture" : "Picture";
+    root.querySelector(".picture").setAttribute("aria-label", `${whose}, patch by patch`);
     root.querySelector(".foot").textContent = tokens.data.group.sentence;
     this.picture = new Picture(root.querySelector(".picture"), tokens);
     this.caption = new Caption(root, tokens);
@@ -64,19 +78,16 @@ class View {
   paint() {
     const { ui, tokens } = this;
     const focused = this.root.activeElement;
-    const lit = this.lit();
     const look = (node, t) => {
-      const mine = lit === null || tokens.uses(ui.layer, t, lit);
-      toggle(node, "dim", !mine && t !== ui.selected);
-      toggle(node, "lit", lit !== null && mine);
       toggle(node, "followed", t === ui.selected);
-      node.setAttribute("aria-label", `${tokens.name(t)}: ${tokens.fate(ui.layer, t)}`);
+      node.setAttribute("aria-label", tokens.said(ui.layer, t));
       node.setAttribute("aria-selected", String(t === ui.selected));
     };
     this.picture.paint(ui, look);
     this.caption.paint(ui, look);
-    this.legend.paint(ui, lit);
-    this.layers.paint(ui, lit);
+    this.legend.paint(ui);
+    this.layers.paint(ui);
+    this.lighten();
     this.detail.paint(ui);
     // The button that had the focus may have been drawn anew: the keys must go on working.
     if (focused && !focused.isConnected) {
@@ -86,21 +97,62 @@ class View {
     this.tell();
   }
 
+  // Lights up the tokens of one expert, and nothing else: it follows the pointer over the legend.
+  lighten() {
+    const { ui, tokens } = this;
+    const lit = this.lit();
+    for (const part of [this.picture, this.caption]) {
+      for (const node of part.nodes()) {
+        const t = Number(node.dataset.token);
+        const mine = lit === null || tokens.uses(ui.layer, t, lit);
+        toggle(node, "dim", !mine && t !== ui.selected);
+        toggle(node, "lit", lit !== null && mine);
+      }
+    }
+    this.legend.lighten(lit);
+    this.layers.lighten(ui, lit);
+  }
+
   // Other figures on the page show the same layer and token.
   tell() {
+    if (this.tokens.data.view.pinned) return;
     const detail = this.state();
     window.limoeLensView = detail;
     window.dispatchEvent(new CustomEvent("limoe-lens-view", { detail }));
   }
 
+  // A pinned pair is shown in the layer of the pair that it stands beside.
+  followOther() {
+    const show = ({ detail }) => {
+      if (this.tokens?.data.view.pinned) this.setLayer(this.tokens.data.layers.indexOf(detail.layer));
+    };
+    window.addEventListener("limoe-lens-view", show, { signal: this.listeners.signal });
+  }
+
+  writeAddress() {
+    if (!this.tokens.data.view.pinned) writeAddress(this.tokens, this.ui);
+  }
+
   setLayer(l) {
     if (l < 0 || l >= this.tokens.data.layers.length || l === this.ui.layer) return;
+    if (!this.tokens.has(l)) {
+      this.want(l);
+      return;
+    }
     this.ui.layer = l;
     this.ui.expert = null; // experts of another layer are others
     this.paint();
     if (this.ui.hover !== null) this.detail.showTip(this.ui, this.ui.hover.t, this.ui.hover.node);
-    this.say(`Block ${this.tokens.data.layers[l]}`);
-    writeAddress(this.tokens, this.ui);
+    this.say(this.tokens.data.names[l]);
+    this.writeAddress();
+  }
+
+  // Asks the server for a layer that was not sent.
+  want(l) {
+    this.wanted = l;
+    this.root.querySelector(".lens").classList.add("waiting");
+    this.say(`Loading ${this.tokens.data.names[l]}`);
+    this.report("view", { ...this.state(), layer: this.tokens.data.layers[l] });
   }
 
   follow(t) {
@@ -108,14 +160,14 @@ class View {
     this.ui.expert = null;
     this.paint();
     if (this.ui.selected !== null) this.say(`Following ${this.tokens.name(t)}`);
-    writeAddress(this.tokens, this.ui);
+    this.writeAddress();
   }
 
   release() {
     Object.assign(this.ui, { selected: null, expert: null, passing: null });
     this.detail.hideTip();
     this.paint();
-    writeAddress(this.tokens, this.ui);
+    this.writeAddress();
   }
 
   pin(expert) {
@@ -137,11 +189,12 @@ class View {
 
   state() {
     const { ui, tokens } = this;
-    return { layer: tokens.data.layers[ui.layer], token: ui.selected === null ? null : tokens.key(ui.selected) };
+    return { layer: tokens.data.layers[ui.layer], token: ui.selected === null ? null : tokens.key(ui.selected), all: this.all ?? null };
   }
 
   // Tells the server what is in view, so that other pages and links start from there.
   leave() {
+    if (this.tokens.data.view.pinned) return;
     const now = this.state();
     if (JSON.stringify(now) === JSON.stringify(this.reported)) return;
     this.reported = now;
@@ -158,7 +211,12 @@ class View {
     on("click", (event) => this.click(event));
     on("keydown", (event) => this.press(event));
     on("focusin", (event) => this.focus(event));
-    on("focusout", (event) => event.relatedTarget === null || root.contains(event.relatedTarget) || this.leave());
+    on("focusout", (event) => {
+      const within = event.relatedTarget === null || root.contains(event.relatedTarget);
+      if (!within && !this.touched) this.leave();
+    });
+    const down = (event) => this.touch(event.pointerType === "touch", event.composedPath());
+    window.addEventListener("pointerdown", down, { capture: true, passive: true, signal: this.listeners.signal });
     on("change", (event) => {
       const option = event.target.dataset?.option;
       if (!option) return;
@@ -166,9 +224,19 @@ class View {
       this.paint();
     });
     const lens = root.querySelector(".lens");
-    lens.addEventListener("pointerleave", () => this.leave(), { signal: this.listeners.signal });
+    lens.addEventListener("pointerleave", () => this.touched || this.leave(), { signal: this.listeners.signal });
     const hide = () => this.detail?.hideTip();
     window.addEventListener("scroll", hide, { capture: true, passive: true, signal: this.listeners.signal });
+  }
+
+  // A finger leaves no figure: it is there only while it taps. So the server hears of what a finger
+  // did a while after the last tap, unless that was on a link to another page: a run of the script
+  // that is asked for now would be one of this page, and the reader would stay here.
+  touch(touched, path) {
+    this.touched = touched;
+    clearTimeout(this.idle);
+    const leads = path.some((node) => node.localName === "a");
+    if (touched && !leads) this.idle = setTimeout(() => this.leave(), 900);
   }
 
   point(event) {
@@ -184,7 +252,7 @@ class View {
     const chip = event.target.closest(".chip");
     if (chip) {
       this.ui.passing = Number(chip.dataset.expert);
-      this.paint();
+      this.lighten();
     }
   }
 
@@ -194,7 +262,7 @@ class View {
     if (!from || (to && from.contains(to))) return;
     if (from.matches(".chip")) {
       this.ui.passing = null;
-      this.paint();
+      this.lighten();
     } else {
       this.ui.hover = null;
       this.detail.hideTip();
@@ -224,8 +292,13 @@ class View {
   async act(action) {
     const { tokens, ui } = this;
     if (action === "release") this.release();
-    if (action === "svg") exportSvg(tokens, ui);
-    if (action === "png") await exportPng(tokens, ui);
+    if (action === "all") {
+      this.all = tokens.data.pair;
+      this.root.querySelector(".lens").classList.add("waiting");
+      this.leave();
+    }
+    if (action === "svg") saveSvg(drawSheet(tokens, ui), fileName(tokens, ui));
+    if (action === "png") await savePng(drawSheet(tokens, ui), fileName(tokens, ui));
     if (action === "link") {
       const link = viewAddress(tokens, ui).href;
       try {
@@ -281,7 +354,9 @@ class View {
   }
 
   end() {
+    clearTimeout(this.idle);
     this.listeners.abort();
+    this.unlisten?.();
   }
 }
 
@@ -292,7 +367,7 @@ export default function (component) {
     view = new View(root);
     views.set(root, view);
   }
-  view.update(component);
+  view.listenTo(component);
   return () => {
     view.end();
     views.delete(root);

@@ -2,18 +2,26 @@
 
 const SIDE = 384; // of the picture, in the drawing's own units
 
-// Where the parts of a patch lie in the drawing.
+// Height of a picture that is SIDE wide, in the drawing's own units.
+function heightOf({ width, height }) {
+  return (SIDE * height) / width;
+}
+
+// Where the parts of a patch lie in the drawing of its picture.
 function patchPlaces(tokens, t) {
-  const { grid } = tokens.data;
-  const cell = SIDE / grid;
-  const x = (tokens.all[t].at % grid) * cell;
-  const y = Math.floor(tokens.all[t].at / grid) * cell;
+  const { at, p } = tokens.all[t];
+  const picture = tokens.pictures[p];
+  const [width, height] = [SIDE / picture.columns, heightOf(picture) / picture.rows];
+  const cell = Math.min(width, height);
+  const x = (at % picture.columns) * width;
+  const y = Math.floor(at / picture.columns) * height;
   const line = Math.min(2.5, cell / 12);
-  const [right, bottom, corner] = [x + cell - line, y + cell - line, Math.min(14, cell / 3)];
+  const [right, bottom, corner] = [x + width - line, y + height - line, Math.min(14, cell / 3)];
   const size = Math.min(16, cell * 0.45);
+  const gap = Math.min(1, cell / 12);
   return {
-    whole: { x: x + 0.5, y: y + 0.5, width: cell - 1, height: cell - 1 },
-    inner: { x: x + line - 0.5, y: y + line - 0.5, width: cell - 2 * line + 1, height: cell - 2 * line + 1 },
+    whole: { x: x + gap / 2, y: y + gap / 2, width: width - gap, height: height - gap },
+    inner: { x: x + line - gap / 2, y: y + line - gap / 2, width: width - 2 * line + gap, height: height - 2 * line + gap },
     corner: `M${right} ${bottom - corner}V${bottom}H${right - corner}Z`,
     number: { x: x + 2 * line, y: y + line + size * 0.95, "font-size": size },
     line,
@@ -25,69 +33,77 @@ class Picture {
     this.root = root;
     this.tokens = tokens;
     this.cells = new Map(); // token -> its parts
-    const { picture, grid } = tokens.data;
     root.replaceChildren();
-    if (!picture) {
+    if (!tokens.pictures.length) {
       root.append(html("p", { class: "absent", text: "No picture: the text was routed alone." }));
-      return;
     }
-    this.image = svg("image", { href: picture.src, width: SIDE, height: SIDE, preserveAspectRatio: "none" });
-    this.drawing = svg(
+    this.drawings = tokens.pictures.map((picture, p) => this.drawing(picture, p));
+    root.append(...this.drawings.map((each) => each.node));
+  }
+
+  drawing(picture, p) {
+    const { rows, columns, src } = picture;
+    const high = heightOf(picture);
+    const image = svg("image", { href: src, width: SIDE, height: high, preserveAspectRatio: "none" });
+    const node = svg(
       "svg",
-      { class: "grid", viewBox: `0 0 ${SIDE} ${SIDE}`, role: "grid", "aria-label": `Picture of ${grid} by ${grid} patches` },
+      { class: "grid", viewBox: `0 0 ${SIDE} ${high}`, role: "grid", "aria-label": `Picture of ${rows} by ${columns} patches` },
       hatchPattern(),
-      svg("g", { role: "presentation" }, this.image),
+      svg("g", { role: "presentation" }, ...(src ? [image] : [])),
     );
-    for (let row = 0; row < grid; row++) {
-      const line = svg("g", { role: "row" });
-      for (const t of tokens.patches.slice(row * grid, (row + 1) * grid)) line.append(this.cell(t));
-      this.drawing.append(line);
+    const lines = Array.from({ length: rows }, () => svg("g", { role: "row" }));
+    for (const t of this.tokens.patches) {
+      const { at, p: own } = this.tokens.all[t];
+      if (own === p) lines[Math.floor(at / columns)].append(this.cell(t));
     }
-    root.append(this.drawing);
+    node.append(...lines);
+    return { node, image, picture };
   }
 
   cell(t) {
     const { whole, inner, corner, number, line } = patchPlaces(this.tokens, t);
+    // Of large pairs no more than what is seen at that size.
+    const { large, choices } = this.tokens.data;
+    const detailed = !large || this.tokens.patches.length <= 300;
     const parts = {
       tint: svg("rect", { class: "tint", ...whole }),
-      hatch: svg("rect", { class: "hatch", ...whole, fill: "url(#hatch)" }),
-      second: svg("path", { class: "second", d: corner, "stroke-width": 1.5 }),
+      hatch: detailed ? svg("rect", { class: "hatch", ...whole, fill: "url(#hatch)" }) : null,
+      second: detailed && choices > 1 ? svg("path", { class: "second", d: corner, "stroke-width": 1.5 }) : null,
       edge: svg("rect", { class: "edge", ...inner, fill: "none", "stroke-width": line }),
-      number: svg("text", { class: "label", ...number, "aria-hidden": "true" }),
+      number: detailed ? svg("text", { class: "label", ...number, "aria-hidden": "true" }) : null,
     };
     parts.node = svg(
       "g",
       { class: "token patch", role: "gridcell", tabindex: "-1", "data-token": t },
-      parts.tint, parts.hatch, parts.second, parts.edge, parts.number,
+      ...Object.values(parts).filter(Boolean),
     );
     this.cells.set(t, parts);
     return parts.node;
   }
 
   paint(ui, look) {
-    if (!this.drawing) return;
     const { tokens } = this;
-    const { experts, picture } = tokens.data;
-    const source = ui.coarse || !picture.sharp ? picture.src : picture.sharp;
-    if (this.image.getAttribute("href") !== source) this.image.setAttribute("href", source);
-    toggle(this.drawing, "coarse", source === picture.src);
+    for (const { node, image, picture } of this.drawings) {
+      const source = ui.coarse || !picture.sharp ? picture.src : picture.sharp;
+      if (image.getAttribute("href") !== source) image.setAttribute("href", source);
+      toggle(node, "coarse", source === picture.src);
+    }
     for (const [t, parts] of this.cells) {
-      const chosen = tokens.data.expert[ui.layer][t];
-      const gates = tokens.data.gate[ui.layer][t];
-      const lost = tokens.data.dropped[ui.layer][t];
-      const colour = experts[chosen[0]].colour;
+      const chosen = tokens.chosen(ui.layer, t);
+      const lost = tokens.lost(ui.layer, t);
+      const colour = tokens.colour(ui.layer, t);
       parts.tint.setAttribute("fill", colour);
-      parts.tint.setAttribute("fill-opacity", lost[0] ? 0.06 : tint(gates[0], ui.opacity));
+      parts.tint.setAttribute("fill-opacity", lost ? 0.06 : tokens.tint(ui.layer, t, ui.opacity));
       parts.edge.setAttribute("stroke", colour);
-      parts.edge.setAttribute("stroke-dasharray", lost[0] ? "5 4" : "none");
-      parts.hatch.setAttribute("visibility", tokens.dropped(ui.layer, t) ? "visible" : "hidden");
-      if (chosen.length > 1) {
-        const other = experts[chosen[1]].colour;
-        parts.second.setAttribute("fill", lost[1] ? "#FFFFFF" : other);
+      parts.edge.setAttribute("stroke-dasharray", lost ? "5 4" : "none");
+      parts.hatch?.setAttribute("visibility", tokens.dropped(ui.layer, t) ? "visible" : "hidden");
+      if (parts.second) {
+        const other = tokens.colour(ui.layer, t, 1);
+        parts.second.setAttribute("fill", tokens.lost(ui.layer, t, 1) ? "#FFFFFF" : other);
         parts.second.setAttribute("stroke", other);
+        parts.second.setAttribute("visibility", chosen.length > 1 ? "inherit" : "hidden");
       }
-      parts.second.setAttribute("visibility", chosen.length > 1 ? "inherit" : "hidden");
-      parts.number.textContent = ui.numbers ? chosen[0] : "";
+      if (parts.number) parts.number.textContent = ui.numbers ? chosen[0] ?? "" : "";
       look(parts.node, t);
     }
   }
@@ -98,21 +114,18 @@ class Picture {
 
   // Where an arrow key leads from the n-th patch.
   move(n, key) {
-    const grid = this.tokens.data.grid;
-    const column = n % grid;
-    if (key === "ArrowRight") return column < grid - 1 ? n + 1 : n;
+    const { at, p } = this.tokens.all[this.tokens.patches[n]];
+    const { rows, columns } = this.tokens.pictures[p];
+    const [row, column] = [Math.floor(at / columns), at % columns];
+    const last = this.cells.size - 1;
+    if (key === "ArrowRight") return column < columns - 1 ? n + 1 : n;
     if (key === "ArrowLeft") return column > 0 ? n - 1 : n;
-    if (key === "ArrowDown") return n + grid < grid * grid ? n + grid : n;
-    if (key === "ArrowUp") return n >= grid ? n - grid : n;
+    if (key === "ArrowDown") return row < rows - 1 ? n + columns : Math.min(n + columns - column, last);
+    if (key === "ArrowUp") return row > 0 ? n - columns : Math.max(n - column - 1, 0);
     if (key === "Home") return n - column;
-    if (key === "End") return n - column + grid - 1;
+    if (key === "End") return n - column + columns - 1;
     return null;
   }
-}
-
-// How strongly a token is tinted: its gate value, or the same for all.
-function tint(gate, byGate) {
-  return byGate ? 0.08 + 0.5 * gate : 0.45;
 }
 
 // Lines dark and light, so that they show on any picture.

@@ -11,7 +11,7 @@ import streamlit as st
 from jaxtyping import UInt8
 
 from app.components import define
-from app.components.contact_sheet import contact_sheet
+from app.components.contact_sheet import contact_sheet, hosted
 
 _TILES = define("tiles", Path(__file__).parent, scripts=("tiles",))
 
@@ -57,7 +57,7 @@ def tiles(
         key=key,
         data={
             "items": [asdict(item) for item in items],
-            "sheet": asdict(contact_sheet(pictures)),
+            "sheet": asdict(hosted(contact_sheet(pictures), key)),
             "label": label,
             "action": action,
             "clickable": on_pick is not None,

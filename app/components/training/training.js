@@ -16,6 +16,7 @@ class Strip {
   update({ data, setTriggerValue }) {
     this.send = setTriggerValue;
     const same = this.data?.id === data.id;
+    if (data.current === this.picked) this.picked = null;
     this.data = data;
     if (!same) this.shown = null;
     const view = window.limoeLensView ?? { layer: data.layer, token: null };
@@ -34,23 +35,26 @@ class Strip {
     }
     this.shown = key;
     const { data } = this;
-    const named = (t) => `${data.tokens[t].m === 0 ? "i" : "t"}${data.tokens[t].at}` === view.token;
+    const keyOf = ({ p, at }) => (p < 0 ? `t${at}` : p ? `i${p + 1}.${at}` : `i${at}`);
+    const named = (t) => keyOf(data.tokens[t]) === view.token;
     const numbers = data.tokens.map((_, t) => t);
     const tokens = {
       data,
       all: data.tokens,
-      patches: numbers.filter((t) => data.tokens[t].m === 0),
-      pieces: numbers.filter((t) => data.tokens[t].m === 1),
+      pictures: data.pictures,
+      patches: numbers.filter((t) => data.tokens[t].p >= 0),
+      pieces: numbers.filter((t) => data.tokens[t].p < 0),
     };
     this.root.querySelector(".heading").textContent = `This pair over training, block ${view.layer}`;
-    this.stages = data.steps.map(({ step, expert, dropped }) => {
-      const look = (t) => ({ colour: data.colours[expert[l][t]], dropped: dropped[l][t] });
+    this.stages = data.steps.map(({ step, expert, dropped, said }) => {
+      const look = (t) => ({ ...(data.experts[expert[l][t]] ?? { colour: "#8C8C8C" }), expert: expert[l][t] < 0 ? null : expert[l][t], dropped: dropped[l][t] });
       const { drawing, marks } = miniature(tokens, look);
       for (const [t, mark] of marks) toggle(mark, "followed", named(t));
-      const used = (list) => plural(new Set(list.map((t) => expert[l][t])).size, "expert");
-      const said = `Step ${step}: patches with ${used(tokens.patches)}, pieces with ${used(tokens.pieces)}, ${dropped[l].filter(Boolean).length} dropped`;
+      const [image, text, drops, choices] = said[l];
+      const lost = choices > data.tokens.length ? `${drops} of ${choices} choices dropped` : `${drops} dropped`;
+      const name = `${step.toLocaleString("en")}: patches with ${plural(image, "expert")}, pieces with ${plural(text, "expert")}, ${lost}`;
       const label = html("span", { class: "step", text: step.toLocaleString("en") });
-      const attributes = { class: "stage", role: "option", "data-step": step, "aria-label": said, title: said };
+      const attributes = { class: "stage", role: "option", "data-step": step, "aria-label": name, title: `Step ${name}` };
       return html("div", attributes, drawing, label);
     });
     const place = this.strip.scrollLeft;
@@ -64,15 +68,19 @@ class Strip {
       const current = Number(stage.dataset.step) === this.data.current;
       stage.setAttribute("aria-selected", String(current));
       stage.setAttribute("tabindex", current ? "0" : "-1");
-      stage.classList.remove("waiting");
+      stage.classList.toggle("waiting", Number(stage.dataset.step) === this.picked);
     }
     if (this.stages && !this.stages.some((stage) => stage.tabIndex === 0)) this.stages[0]?.setAttribute("tabindex", "0");
   }
 
   pick(stage) {
     const step = Number(stage?.dataset.step);
-    if (!stage || step === this.data.current) return;
-    stage.classList.add("waiting");
+    // What was picked last counts, even if the server has not answered yet.
+    if (!stage || step === (this.picked ?? this.data.current)) return;
+    // (Of a pick that leads back to what is shown, it may have nothing to tell.)
+    const back = step === this.data.current;
+    this.picked = back ? null : step;
+    for (const each of this.stages) each.classList.toggle("waiting", each === stage && !back);
     this.send("pick", step);
   }
 

@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import streamlit as st
 
-from analysis.colours import expert_colour
 from app.components import define
-from app.components.routing.payload import direction
-from limoe_core.trace import RoutingTrace
+from app.components.routing.payload import direction, grids, looks, pictures_of
+from limoe_core.trace import IMAGE, TEXT, RoutingTrace
 
 _STRIP = define(
     "training",
@@ -46,22 +46,37 @@ def training_strip(
 
     first = next(iter(traces.values()))
     data: dict[str, Any] = {
-        "grid": first.grid,
+        "pictures": grids(first),
         "direction": direction(str(first.captions[0])),
         "layers": first.layers.tolist(),
-        "colours": [expert_colour(e) for e in range(first.num_experts)],
+        "experts": [looks(e) for e in range(first.num_experts)],
         "tokens": [
-            {"m": int(modality), "at": int(position)}
-            for modality, position in zip(first.modality, first.position, strict=True)
+            {"m": int(modality), "at": int(position), "p": int(picture)}
+            for modality, position, picture in zip(
+                first.modality, first.position, pictures_of(first), strict=True
+            )
         ],
         "steps": [
             {
                 "step": step,
                 "expert": trace.expert[:, :, 0].tolist(),
                 "dropped": trace.dropped.all(axis=2).astype(int).tolist(),
+                "said": _counts(trace),
             }
             for step, trace in traces.items()
         ],
     }
     data["id"] = hashlib.sha1(json.dumps(data).encode(), usedforsecurity=False).hexdigest()
     _STRIP(key=key, data={**data, "current": current, "layer": layer}, on_pick_change=picked)
+
+
+def _counts(trace: RoutingTrace) -> list[list[int]]:
+    """Of each layer: experts that patches chose, and pieces, choices dropped, and choices."""
+    return [
+        [
+            *(len(np.unique(chosen[trace.modality == modality])) for modality in (IMAGE, TEXT)),
+            int(dropped.sum()),
+            dropped.size,
+        ]
+        for chosen, dropped in zip(trace.expert, trace.dropped, strict=True)
+    ]

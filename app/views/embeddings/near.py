@@ -29,7 +29,7 @@ def show(source: Source, step: int, points: Recorded[Points], ids: list[str], pl
     frame = recorded.measured(analysis.nearest_points, points, place, _COUNT)
     known = points.value.known.iloc[place]
     name = messages.plain(known["label"], 80)
-    st.subheader("Nearest in the space", anchor=False)
+    st.header("Nearest in the space", anchor=False)
     st.markdown(f"of **{name}** ({messages.plain(_about(known))})")
     found = frame.value
     partner = found[found["same_pair"] & (found["modality"] != known["modality"])]
@@ -62,13 +62,13 @@ def _tiles(
     tiles(
         [
             Tile(
-                id=ids[int(at)],
+                id=ids[at],
                 caption=str(row["label"]),
                 detail=f"{row['similarity']:.3f}",
                 hint=_about(row),
                 marked=bool(row["same_pair"]),
             )
-            for at, row in images.iterrows()
+            for at, (_, row) in zip(images.index.tolist(), images.iterrows(), strict=True)
         ],
         pictures[images["pair"].to_numpy()],
         label="Nearest pictures, nearest first",

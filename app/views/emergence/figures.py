@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-import plotly.graph_objects as go
+import pandas as pd
 import streamlit as st
 
 import analysis
 from analysis import figures as drawn
 from analysis.recipes import record
-from app.parts import figures, messages
+from app.components.emergence import Past, shares_player
+from app.parts import facts, figures, messages
+from app.parts.export import file_name, take_away
+from app.parts.facts import Fact
 from app.parts.glossary import TERMS, help_text
 from app.server.status import Status
 from app.views.emergence import measured
-from app.views.emergence.history import SAMPLES, History, history
+from app.views.emergence.history import History, history
 from limoe_core.runs.directory import Run
 
 
@@ -32,8 +36,8 @@ def draw(runs: Sequence[Run], layer: int, *, log: bool) -> None:
             )
     if not beside:
         return
-    _shares(beside, layer)
     _timeline(beside, layer, log)
+    _shares(beside, layer)
     _bands(beside, layer, log)
     for past in beside:
         measured.show(past.run)
@@ -43,6 +47,7 @@ def draw(runs: Sequence[Run], layer: int, *, log: bool) -> None:
                 "modality share",
                 "role",
                 "specialisation",
+                "onset",
                 "router entropies",
                 "dropped",
                 "saturation",
@@ -54,6 +59,12 @@ def draw(runs: Sequence[Run], layer: int, *, log: bool) -> None:
 def _past(run: Run) -> History | None:
     """The run's history, with messages about missing or damaged traces."""
     past = history(run)
+    if past is not None and run.other is not None and len(past.steps) == 1:
+        messages.say(
+            "info",
+            f"{run.name} has traces of one step of {run.other.called}, so nothing is seen to "
+            "emerge; traces of several steps would be drawn over training.",
+        )
     if past is None:
         messages.say(
             "info",
@@ -69,40 +80,60 @@ def _past(run: Run) -> History | None:
     st.caption(
         f"**{messages.plain(run.name)}** · "
         f"{messages.counted(len(past.steps), 'probe trace')} from step {past.steps[0]:,} to "
-        f"{past.steps[-1]:,} · n = {messages.counted(past.pairs, 'pair')} of the validation split, "
-        "the same at every step" + f" · {messages.plain(Status.of(run).sentence)}"
+        f"{past.steps[-1]:,} · n = {messages.counted(past.pairs, 'pair')}"
+        + (
+            ", the same at every step"
+            if run.other
+            else " of the validation split, the same at every step"
+        )
+        + ("" if run.other else f" · {messages.plain(Status.of(run).sentence)}")
     )
     return past
 
 
 def _shares(histories: Sequence[History], layer: int) -> None:
-    st.subheader(
-        f"Token share per expert over training, block {layer}",
+    st.header(
+        f"Token share per expert over training, {_called(histories, layer)}",
         anchor=False,
         help=TERMS["modality share"],
     )
-    of_layer = [past.shares.value.query(f"layer == {layer}") for past in histories]
-    largest = max(float(shares[["image_share", "text_share"]].max().max()) for shares in of_layer)
-    largest = round(1.08 * max(largest, 0.05), 4)
+    shares_player(
+        [
+            Past(
+                past.run.name,
+                past.shares.value.query(f"layer == {layer}"),
+                file_name(f"emergence-{past.run.name}-block{layer}"),
+            )
+            for past in histories
+        ],
+        title=f"Token share per expert, block {layer}",
+        key="emergence.player",
+    )
+    st.caption(
+        "Share of all image tokens (up) and of all text tokens (down, hatched) that goes to the "
+        "expert, of all choices; its role below where there is room. The slider moves through the "
+        "probe steps, with the arrow keys too."
+    )
     for column, past in zip(st.columns(len(histories)), histories, strict=True):
         with column:
-            _name(past, histories)
-            figure = record(drawn.emergence_figure, past.shares, layer)
-            figures.show(
-                record(go.Figure.update_yaxes, figure, range=[-largest, largest]),
+            take_away(
                 past.shares,
+                record(drawn.emergence_figure, past.shares, layer),
                 file=f"emergence-{past.run.name}-block{layer}",
-                note="Share of all image tokens (up) and of all text tokens (down, hatched) whose "
-                "first choice is the expert. ▶ plays the run, the slider moves through its steps.",
+                what="" if len(histories) == 1 else messages.plain(past.run.name),
+                more="SVG and PNG of one step: the buttons above the figure.",
             )
 
 
 def _timeline(histories: Sequence[History], layer: int, log: bool) -> None:
-    st.subheader(
-        f"Loss and router metrics of block {layer}",
+    st.header(
+        f"Loss and router metrics of {_called(histories, layer)}",
         anchor=False,
-        help=help_text("specialisation", "router entropies", "dropped", "saturation"),
+        help=help_text("specialisation", "onset", "router entropies", "dropped", "saturation"),
     )
+    for past in histories:
+        _name(past, histories)
+        _onset(past, layer)
     frames = {past.run.name: past.timeline for past in histories}
     figures.show(
         record(drawn.timeline_figure, frames, layer, log=log),
@@ -110,14 +141,55 @@ def _timeline(histories: Sequence[History], layer: int, log: bool) -> None:
         file="timeline-" + "-".join(past.run.name for past in histories) + f"-block{layer}",
         note="Contrastive loss: of the training batches. Validation: zero-shot top-1 among the "
         "names of the validation concepts, in the first language. The others: on the probe pairs, "
-        f"at training capacity. Band: 95 % interval, {SAMPLES} resamples of pairs. "
+        "at training capacity. Band: 95 % interval, jackknife over pairs. "
         "Saturation: relative to the last recorded step.",
     )
 
 
+def _onset(past: History, layer: int) -> None:
+    """Draws when the layer's specialisation rose over that of the untrained routers."""
+    if past.onset is None:
+        return
+    here = past.onset.value[past.onset.value["layer"] == layer].iloc[0]
+    first, last = past.steps[0], past.steps[-1]
+    rise = here["last"] - here["baseline"]
+    if pd.isna(here["onset"]):
+        found = Fact("Onset of specialisation", "none", f"up to step {last:,}")
+    else:
+        low, high = (
+            f"{int(end):,}" if pd.notna(end) else f"after {last:,}"
+            for end in (here["low"], here["high"])
+        )
+        found = Fact(
+            "Onset of specialisation", f"step {int(here['onset']):,}", f"95 %: {low} to {high}"
+        )
+    facts.show(
+        [
+            replace(found, help_text=TERMS["onset"]),
+            Fact(
+                f"Modality NMI at step {first:,}",
+                f"{here['baseline']:.2f}",
+                "untrained routers" if first == 0 else "",
+                help_text=TERMS["specialisation"],
+            ),
+            Fact(
+                f"At step {last:,}",
+                f"{here['last']:.2f}",
+                f"a change of {rise:+.2f}; by chance a rise up to {here['threshold']:.2f}",
+                help_text=TERMS["onset"],
+            ),
+        ]
+    )
+    take_away(
+        past.onset,
+        file=f"onset-{past.run.name}",
+        what="the onset of all layers",
+    )
+
+
 def _bands(histories: Sequence[History], layer: int, log: bool) -> None:
-    st.subheader(
-        f"Tokens of each modality by expert, block {layer}",
+    st.header(
+        f"Tokens of each modality by expert, {_called(histories, layer)}",
         anchor=False,
         help=TERMS["modality share"],
     )
@@ -131,6 +203,11 @@ def _bands(histories: Sequence[History], layer: int, log: bool) -> None:
                     file=f"bands-{modality}-{past.run.name}-block{layer}",
                     note=f"Share of all {modality} tokens, stacked by expert.",
                 )
+
+
+def _called(histories: Sequence[History], layer: int) -> str:
+    """What the layer is called: "block 4"."""
+    return messages.visible(histories[0].run.routers[layer], 60)
 
 
 def _name(past: History, histories: Sequence[History]) -> None:

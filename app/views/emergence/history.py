@@ -12,6 +12,7 @@ from analysis.recipes import Recorded, record
 from analysis.timeline import join_timeline
 from app.server import recorded, runs
 from limoe_core.runs.directory import Run, RunError
+from limoe_core.trace import IMAGE, TEXT
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,6 +37,8 @@ class History:
     """`analysis.shares_over_steps`."""
     timeline: Recorded[pd.DataFrame]
     """`analysis.timeline_frame`."""
+    onset: Recorded[pd.DataFrame] | None
+    """`analysis.specialisation_onset`; None where it cannot be told."""
 
 
 def history(run: Run) -> History | None:
@@ -71,23 +74,38 @@ def _history(
     run = recorded.opened(_run)
     recorded_traces = record(analysis.probe_traces, run, *([list(traces)] if damaged else []))
     shares = over_steps(analysis.roles)
-    settled = analysis.router_saturation(traces).drop(columns="tokens")
+    settled = analysis.router_saturation(traces).drop(columns=["tokens", "chance"])
     health = over_steps(analysis.router_health).merge(settled, on=["step", "layer", "modality"])
+    # Of a model without pictures there is no specialisation by modality.
+    both = all(len({*trace.modality.tolist()} & {IMAGE, TEXT}) == 2 for trace in traces.values())
     timeline = join_timeline(
         analysis.metrics_frame(_run),
         health,
-        over_steps(analysis.modality_specialisation, samples=SAMPLES),
+        over_steps(analysis.modality_specialisation, samples=SAMPLES) if both else None,
     )
     return History(
+        onset=_onset(recorded_traces, traces, marks),
         run=_run,
         steps=tuple(traces),
         damaged=tuple(damaged),
         pairs=next(iter(traces.values())).num_pairs,
-        shares=record(analysis.shares_over_steps, recorded_traces).through(lambda _: shares),
+        shares=record(analysis.shares_over_steps, recorded_traces).through(lambda _: shares, marks),
         timeline=record(analysis.timeline_frame, run, recorded_traces, samples=SAMPLES).through(
-            lambda _: timeline
+            lambda _: timeline, marks, metrics
         ),
     )
+
+
+def _onset(
+    recorded_traces: Recorded[dict[int, RoutingTrace]],
+    traces: dict[int, RoutingTrace],
+    marks: tuple[tuple[int, tuple[int, int]], ...],
+) -> Recorded[pd.DataFrame] | None:
+    try:
+        found = analysis.specialisation_onset(traces)
+    except analysis.AnalysisError:  # a single step, or steps of other tokens
+        return None
+    return record(analysis.specialisation_onset, recorded_traces).through(lambda _: found, marks)
 
 
 __all__ = ["SAMPLES", "History", "history"]

@@ -31,7 +31,7 @@ def show(run: Run) -> None:
     told = measured.value.told
     nmi = recorded.measured(analysis.modality_specialisation, measured.attribute("trace"))
     baselines = recorded.measured(analysis.specialisation_baselines, measured)
-    st.subheader(
+    st.header(
         f"Step {step:,} on {messages.counted(measured.value.pairs, 'pair')}",
         anchor=False,
         help=TERMS["specialisation"],

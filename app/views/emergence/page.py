@@ -17,14 +17,14 @@ _NONE = "none"
 
 def show(run: Run) -> None:
     """Draws the page."""
-    if not run.config.model.experts:
+    if not run.has_experts:
         messages.say(
             "info",
             f"{run.name} is a dense twin: it has no experts. Choose a run with experts in the "
             "sidebar.",
         )
         return
-    layer = sidebar.choose_layer([block + 1 for block in run.config.model.moe_layers])
+    layer = sidebar.choose_layer(run.routers)
     other = _choose_other(run)
     figures.choose_format()
     log = _choose_axis()
@@ -61,7 +61,7 @@ def _choose_other(run: Run) -> Run | None:
 
 
 def _has_history(run: Run) -> bool:
-    return bool(run.config.model.experts) and has_probes(run)
+    return run.has_experts and has_probes(run)
 
 
 def _choose_axis() -> bool:

@@ -18,7 +18,7 @@ from app.parts.glossary import TERMS
 from app.server import jobs, recorded
 from app.server.datasets import is_built, other_data
 from app.shell import controls
-from app.views.experts import parameters
+from app.views.experts import parameters, recorded_causes
 from app.views.experts.probe_view import Source
 from limoe_core import places
 from limoe_core.confined import ANYWHERE
@@ -42,6 +42,9 @@ _VARIANTS = {
 
 def show(source: Source) -> None:
     """Draws the view."""
+    if source.run.other is not None:
+        recorded_causes.show(source)
+        return
     measured_on = _choose_pairs(source)
     if measured_on == _KEPT and source.measured is not None:
         step = source.step
@@ -61,7 +64,7 @@ def show(source: Source) -> None:
         frame, measured = made, call.through(lambda _: made)
         which = f"({_MEASURED_ON[measured_on]})"
     pairs, baseline = int(frame["pairs"].iloc[0]), float(frame["baseline"].iloc[0])
-    st.subheader(
+    st.header(
         "Loss increase when an expert is off", anchor=False, help=TERMS["causal specialisation"]
     )
     figures.show(
@@ -86,7 +89,7 @@ def show(source: Source) -> None:
 
 
 def _removal(source: Source) -> None:
-    st.subheader("With more and more experts off", anchor=False, help=TERMS["removal"])
+    st.header("With more and more experts off", anchor=False, help=TERMS["removal"])
     if source.measured is None:
         st.caption(
             "Not measured at this step: `python -m limoe_core.evaluate --experts` does so, and "

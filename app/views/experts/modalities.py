@@ -7,12 +7,14 @@ import streamlit as st
 
 import analysis
 from analysis import figures as drawn
-from analysis.recipes import record, rows
+from analysis.recipes import Recorded, record, rows
 from app.parts import facts, figures
 from app.parts.export import take_away
 from app.parts.facts import Fact
 from app.parts.glossary import TERMS
+from app.shell import controls
 from app.views.experts.probe_view import Source
+from limoe_core.trace import IMAGE, TEXT
 
 #: Names of the roles on the page, in order.
 _ROLES = {
@@ -26,24 +28,47 @@ _ROLES = {
 #: Roles listed even if no expert has them.
 _ALWAYS = ("text", "image", "mixed", "dead")
 _MOST_NAMED = 8
+#: Experts that are drawn one by one; with more, the largest are, and the others together.
+_MOST_DRAWN = 16
+#: Bars of all layers together; with more, experts are counted by role.
+_MOST_BARS = 64
+
+
+def _choose_count(experts: int) -> int:
+    """Draws the choice of how many experts are drawn one by one, where they are many."""
+    if experts <= _MOST_DRAWN:
+        return experts
+    return controls.choice(
+        "experts",
+        "Experts shown",
+        [_MOST_DRAWN, *(n for n in (32, 64) if n < experts), experts],
+        noun="number of experts",
+        words=lambda n: f"all {n}" if n == experts else f"the {n} largest",
+        look="buttons",
+        say=False,  # another run has fewer
+        help="Those with the largest share of image or of text tokens, from images to text; all "
+        "others are one bar.",
+    )
 
 
 def show(source: Source) -> None:
     """Draws the view."""
     roles = source.measure(analysis.roles)
-    nmi = source.measure(analysis.modality_specialisation)
-    untrained = source.untrained(analysis.modality_specialisation)
-    baselines = source.baselines
+    both = len({*source.trace.modality.tolist()} & {IMAGE, TEXT}) == 2
+    nmi = source.measure(analysis.modality_specialisation) if both else None
     health = source.health
-    _headline(source, roles.value, nmi.value, health.value)
+    _headline(source, roles.value, None if nmi is None else nmi.value, health.value)
     wide, narrow = st.columns([3, 2])
     with wide:
-        st.subheader(
-            f"Token share per expert, block {source.layer}",
+        st.header(
+            f"Token share per expert, {source.router}",
             anchor=False,
             help=TERMS["modality share"],
         )
         mine = rows(roles, f"layer == {source.layer}")
+        count = _choose_count(len(mine.value))
+        if count < len(mine.value):
+            mine = record(analysis.top_experts, mine, count)
         figures.show(
             record(drawn.shares_figure, mine),
             mine,
@@ -52,24 +77,29 @@ def show(source: Source) -> None:
             "goes to the expert. Hover for token counts and roles.",
         )
     with narrow:
-        st.subheader("Specialisation by layer", anchor=False, help=TERMS["specialisation"])
+        st.header("Specialisation by layer", anchor=False, help=TERMS["specialisation"])
+        if nmi is None:
+            st.caption("Specialisation compares modalities, and these pairs have one alone.")
+        else:
+            _specialisation(source, nmi)
+    if nmi is not None:
+        _divergence(source)
+    st.header("All layers", anchor=False, help=TERMS["layer"])
+    if len(roles.value) > _MOST_BARS:
         figures.show(
-            record(drawn.specialisation_figure, nmi, untrained=untrained, baselines=baselines),
-            nmi,
-            file=source.file("specialisation"),
-            note=_note(source, nmi.value, untrained is not None),
+            record(drawn.roles_figure, roles),
+            roles,
+            file=source.file("roles"),
+            note="Experts of each MoE layer by role.",
         )
-        if baselines is not None:
-            take_away(baselines, file=source.file("baselines"), what="the baselines")
-    _divergence(source)
-    st.subheader("All layers", anchor=False, help=TERMS["layer"])
-    figures.show(
-        record(drawn.shares_figure, roles),
-        roles,
-        file=source.file("shares"),
-        note="As above, one row per MoE layer. Experts of different layers are unrelated, even "
-        "where they share a number.",
-    )
+    else:
+        figures.show(
+            record(drawn.shares_figure, roles),
+            roles,
+            file=source.file("shares"),
+            note="As above, one row per MoE layer. Experts of different layers are unrelated, even "
+            "where they share a number.",
+        )
     left, right = st.columns([3, 2])
     with left:
         _roles_table(roles.value)
@@ -82,9 +112,22 @@ def show(source: Source) -> None:
     )
 
 
+def _specialisation(source: Source, nmi: Recorded[pd.DataFrame]) -> None:
+    untrained = source.untrained(analysis.modality_specialisation)
+    baselines = source.baselines
+    figures.show(
+        record(drawn.specialisation_figure, nmi, untrained=untrained, baselines=baselines),
+        nmi,
+        file=source.file("specialisation"),
+        note=_note(source, nmi.value, untrained is not None),
+    )
+    if baselines is not None:
+        take_away(baselines, file=source.file("baselines"), what="the baselines")
+
+
 def _divergence(source: Source) -> None:
     frame = source.measure(analysis.routing_divergence)
-    st.subheader("How far apart the modalities are routed", anchor=False, help=TERMS["divergence"])
+    st.header("How far apart the modalities are routed", anchor=False, help=TERMS["divergence"])
     first = frame.value.iloc[0]
     figures.show(
         record(drawn.divergence_figure, frame),
@@ -102,6 +145,8 @@ def _note(source: Source, nmi: pd.DataFrame, untrained: bool) -> str:
         f"Correlational. 95 % intervals: jackknife over the {first['resampled']} of "
         f"{int(first['pairs']):,} pairs, less the bias of so few."
     )
+    if float(nmi["by_design"].max()) > 0:
+        note += " Experts of one modality by design give part of it."
     if source.measured is not None:
         return (
             f"{note} Marks: what routers do that learned nothing, with 95 % of their draws (on "
@@ -122,19 +167,24 @@ def _interval(layer: pd.Series) -> str:
     return f"{layer['low']:.2f} to {layer['high']:.2f}"
 
 
-def _headline(source: Source, roles: pd.DataFrame, nmi: pd.DataFrame, health: pd.DataFrame) -> None:
+def _headline(
+    source: Source, roles: pd.DataFrame, nmi: pd.DataFrame | None, health: pd.DataFrame
+) -> None:
     """Draws the layer's facts: specialisation, roles of its experts, drop rates."""
-    here = nmi[nmi["layer"] == source.layer].iloc[0]
     of_layer = roles[roles["layer"] == source.layer]
     dropped = health[health["layer"] == source.layer].set_index("modality")["drop_rate"]
-    found = [
-        Fact(
-            f"Modality NMI, block {source.layer}",
-            f"{here['nmi']:.2f}",
-            _interval(here),
-            help_text=TERMS["specialisation"],
+    found = []
+    if nmi is not None:
+        here = nmi[nmi["layer"] == source.layer].iloc[0]
+        design = f"; by design {here['by_design']:.2f}" if here["by_design"] else ""
+        found.append(
+            Fact(
+                f"Modality NMI, {source.router}",
+                f"{here['nmi']:.2f}",
+                _interval(here) + design,
+                help_text=TERMS["specialisation"],
+            )
         )
-    ]
     for role, called in _ROLES.items():
         mine = [int(expert) for expert in of_layer.loc[of_layer["role"] == role, "expert"]]
         if mine or role in _ALWAYS:
@@ -142,20 +192,24 @@ def _headline(source: Source, roles: pd.DataFrame, nmi: pd.DataFrame, health: pd
             more = f"and {len(mine) - len(shown)} more" if len(mine) > len(shown) else ""
             value = "" if mine else "none"
             found.append(Fact(called, value, more, shown, help_text=TERMS["role"]))
-    found.append(
-        Fact(
-            "Dropped",
-            f"{dropped['image']:.1%}",
-            f"of patches, {dropped['text']:.1%} of pieces",
-            help_text=TERMS["dropped"],
-        )
-    )
+    found.append(_dropped(source, dropped))
     facts.show(found)
+
+
+def _dropped(source: Source, dropped: pd.Series) -> Fact:
+    routers = source.trace.routers
+    if routers is not None and not routers.drops:
+        return Fact("Dropped", "none", "experts have no capacity", help_text=TERMS["dropped"])
+    said = {"image": "patches", "text": "pieces"}
+    rates = [f"{dropped[m]:.1%} of {tokens}" for m, tokens in said.items() if dropped[m] >= 0]
+    first, _, rest = (rates or ["unknown"])[0].partition(" ")
+    return Fact("Dropped", first, ", ".join([rest, *rates[1:]]), help_text=TERMS["dropped"])
 
 
 def _roles_table(roles: pd.DataFrame) -> None:
     st.caption("All experts of all layers", help=TERMS["role"])
     share = st.column_config.ProgressColumn
+    designed = ["by_design"] if "by_design" in roles else []
     table = roles.assign(expert=[analysis.expert_label(int(e)) for e in roles["expert"]])
     st.dataframe(
         table[
@@ -164,6 +218,7 @@ def _roles_table(roles: pd.DataFrame) -> None:
                 "expert",
                 "role",
                 "role_recurs",
+                *designed,
                 "image_share",
                 "text_share",
                 "image_purity",
@@ -178,6 +233,9 @@ def _roles_table(roles: pd.DataFrame) -> None:
             "layer": st.column_config.NumberColumn("block"),
             "role_recurs": st.column_config.NumberColumn(
                 "recurs", format="percent", help="In how many resamples of the pairs."
+            ),
+            "by_design": st.column_config.CheckboxColumn(
+                "by design", help="Only one modality can choose the expert at all."
             ),
             "image_share": share("of patches", format="percent", min_value=0, max_value=1),
             "text_share": share("of pieces", format="percent", min_value=0, max_value=1),

@@ -13,6 +13,9 @@ from app.parts.glossary import TERMS
 from app.views.experts.probe_view import Source, choose_modality
 from limoe_core.trace import MODALITIES
 
+#: Experts a layer whose odds are found while the reader waits, and whose pairs can be drawn.
+_MOST_TOGETHER = 32
+
 
 def show(source: Source) -> None:
     """Draws the view."""
@@ -24,7 +27,7 @@ def show(source: Source) -> None:
     wide, narrow = st.columns([3, 2])
     with wide:
         flows = source.measure(analysis.transitions)
-        st.subheader("From layer to layer", anchor=False, help=TERMS["path"])
+        st.header("From layer to layer", anchor=False, help=TERMS["path"])
         figures.show(
             record(drawn.paths_figure, flows, modality),
             flows,
@@ -40,9 +43,13 @@ def _together(source: Source) -> None:
     """Draws which experts of the layer tokens have together, where they have several."""
     if source.trace.top_k < 2:
         return
-    st.subheader(
-        f"Chosen together, block {source.layer}", anchor=False, help=TERMS["co-activation"]
-    )
+    if source.trace.num_experts > _MOST_TOGETHER:
+        st.caption(
+            f"Which experts are chosen together is drawn for at most {_MOST_TOGETHER} experts a "
+            "layer; analysis.coactivation counts it for any number."
+        )
+        return
+    st.header(f"Chosen together, {source.router}", anchor=False, help=TERMS["co-activation"])
     frame = source.measure(analysis.coactivation)
     for column, modality in zip(st.columns(2), MODALITIES, strict=True):
         mine = rows(frame, f"layer == {source.layer} and modality == '{modality}'")
@@ -63,7 +70,7 @@ def _together(source: Source) -> None:
 def _table(source: Source, modality: str) -> None:
     paths = source.measure(analysis.expert_paths, modality)
     frame = paths.value
-    st.subheader("Whole paths", anchor=False, help=TERMS["path"])
+    st.header("Whole paths", anchor=False, help=TERMS["path"])
     st.dataframe(
         frame[["path", "share", "independent", "tokens", "pairs"]],
         hide_index=True,

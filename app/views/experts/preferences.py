@@ -9,6 +9,7 @@ from analysis import figures as drawn
 from analysis.recipes import record
 from app.parts import figures, messages
 from app.parts.glossary import TERMS
+from app.server import recorded
 from app.shell import controls
 from app.views.experts.probe_view import Source, choose_modality
 
@@ -16,10 +17,10 @@ _POSITION = "position"
 #: Labels for the tokens of each modality; those that the trace has are offered.
 _LABELS = {
     "image": ("category", "style", _POSITION),
-    "text": ("category", "language", "script", "place", "word", "piece"),
+    "text": ("category", "language", "script", _POSITION, "word", "piece"),
 }
 #: Labels that every trace has for its tokens.
-_ALWAYS = {_POSITION, "script", "place", "word", "piece"}
+_ALWAYS = {_POSITION, "script", "word", "piece"}
 _MOST_ROWS = 24
 
 
@@ -28,7 +29,7 @@ def show(source: Source) -> None:
     modality, by = _choose(source)
     wide, narrow = st.columns([3, 2])
     with wide:
-        if by == _POSITION:
+        if by == _POSITION and modality == "image":
             _positions(source)
         else:
             _preferences(source, modality, by)
@@ -49,11 +50,10 @@ def _choose(source: Source) -> tuple[str, str]:
             "Group by",
             offered,
             noun="label",
-            words=lambda label: {"place": "place in the text"}.get(label, label),
             look="buttons",
             say=False,  # the labels of patches are not those of text
-            help="Category, style and language are those of the pair; script, word and piece those "
-            "of the piece of text itself.",
+            help="Category, style and language are those of the pair; position, script, word and "
+            "piece those of the token itself.",
         )
     return modality, by
 
@@ -62,7 +62,7 @@ def _preferences(source: Source, modality: str, by: str) -> None:
     preferences = source.measure(analysis.expert_preferences, source.layer, by, modality)
     frame = preferences.value
     labels = frame["value"].nunique()
-    st.subheader(f"Experts of block {source.layer} by {by}", anchor=False, help=TERMS["lift"])
+    st.header(f"Experts of {source.router} by {by}", anchor=False, help=TERMS["lift"])
     tokens = int(frame.drop_duplicates("value")["total"].sum())
     beyond = int(
         ((frame["share"] < frame["null_low"]) | (frame["share"] > frame["null_high"])).sum()
@@ -83,7 +83,7 @@ def _preferences(source: Source, modality: str, by: str) -> None:
 def _positions(source: Source) -> None:
     grid = source.trace.grid
     frame = source.measure(analysis.position_frame, source.layer)
-    st.subheader(f"Where in the picture, block {source.layer}", anchor=False, help=TERMS["patch"])
+    st.header(f"Where in the picture, {source.router}", anchor=False, help=TERMS["patch"])
     figures.show(
         record(drawn.position_figure, frame),
         frame,
@@ -94,8 +94,9 @@ def _positions(source: Source) -> None:
 
 
 def _agreement(source: Source) -> None:
-    frame = source.measure(analysis.agreement_with_labels)
-    st.subheader("Routing–label mutual information", anchor=False, help=TERMS["agreement"])
+    call = record(analysis.agreement_with_labels, source.recorded)
+    frame = recorded.worked(call, "Exchanging the labels of pairs")
+    st.header("Routing–label mutual information", anchor=False, help=TERMS["agreement"])
     figures.show(
         record(drawn.agreement_figure, frame),
         frame,

@@ -31,7 +31,7 @@ _OTHERS = 20
 
 def show(asked: Asked, setting: Setting, name: str) -> None:
     """Draws the effects, once they are asked for."""
-    st.subheader("Over many pairs", anchor=False, help=TERMS["intervention"])
+    st.header("Over many pairs", anchor=False, help=TERMS["intervention"])
     offered = [_DATA, _PROBES] if is_built(asked.run.config.data) else [_PROBES]
     measured_on = controls.choice(
         "effects",

@@ -47,7 +47,7 @@ def show(run: Run) -> None:
         )
         return
     step = sidebar.choose_step(steps)
-    layer = sidebar.choose_layer([block + 1 for block in model.moe_layers])
+    layer = sidebar.choose_layer(run.routers)
     probe, pictures = runs.probe(run, probed[-1]), runs.probe_pictures(run)
     example = choose_example(run, probe, pictures)
     caption = "" if example is None else str(probe.captions[example])
@@ -71,7 +71,7 @@ def show(run: Run) -> None:
     first = record(RoutingTrace.select, asked.before, [0])
     second = record(RoutingTrace.select, after, [0])
     picked = tokens.choose(first.value)
-    st.subheader("Routing before and after", anchor=False)
+    st.header("Routing before and after", anchor=False)
     before_after(
         first.value,
         second.value,
@@ -105,7 +105,7 @@ def _concept(probe: RoutingTrace, example: int | None) -> str | None:
 
 def _this_pair(asked: Asked, after: Recorded[RoutingTrace], name: str) -> None:
     """Draws what becomes of the pair in view: its similarity, its rank, the nearest texts."""
-    st.subheader("This pair", anchor=False)
+    st.header("This pair", anchor=False)
     found = []
     for trace in (asked.before, after):
         embeddings = trace.attribute("image_embeddings")

@@ -18,7 +18,7 @@ from limoe_core.trace import MODALITIES, RoutingTrace
 
 def show(asked: Asked, trace: RoutingTrace, picked: int, name: str) -> None:
     """Draws the losses on the routes of the picked token, once they are asked for."""
-    st.subheader("Routes of one token", anchor=False, help=TERMS["regret"])
+    st.header("Routes of one token", anchor=False, help=TERMS["regret"])
     if trace.top_k != 1:
         st.caption("Routes are tried where each token has one expert; here it has several.")
         return

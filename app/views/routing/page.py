@@ -2,56 +2,36 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+from dataclasses import replace
 
-import numpy as np
+import pandas as pd
 import streamlit as st
-from jaxtyping import UInt8
 
-import analysis
-from analysis.recipes import Recorded, record
-from app.components.routing import Group, payload, routing_view
 from app.components.training import training_strip
+from app.pair import pins
 from app.pair import routing as pair_routing
 from app.pair.chosen import Pair, choose_example, choose_parts
-from app.parts import messages, pictures, texts
-from app.parts.export import file_name, take_away
-from app.parts.glossary import help_text
-from app.server import recorded, runs
-from app.shell import controls, sidebar, state
+from app.parts import facts, messages
+from app.parts.export import take_away
+from app.parts.facts import Fact
+from app.parts.glossary import TERMS
+from app.server import runs
+from app.shell import sidebar, slices, state
+from app.views.routing import recorded_pairs
+from app.views.routing.drawing import View, draw, explain
+from app.views.routing.routed import Examples, Routed, choose_way, route, similarity
 from limoe_core.runs.directory import Run, RunError
-from limoe_core.trace import TEXT, RoutingTrace
-
-#: Routing group of the pair, by name in the address bar.
-_TOGETHER, _ALONE, _TRAINING = "together", "alone", "alone-as-in-training"
+from limoe_core.trace import RoutingTrace
 
 #: Maximum number of steps in the strip over training.
 _STAGES = 24
 
-_WORDS = (
-    "token", "piece", "router", "gate", "expert", "capacity", "dropped", "entropy", "layer",
-)  # fmt: skip
-
-
-@dataclass(frozen=True, eq=False)
-class Routed:
-    """A pair's routing with its group and pictures."""
-
-    recorded: Recorded[RoutingTrace]
-    group: Group
-    picture: str | None
-    """The model's input as a data URL."""
-    sharp: str | None
-
-    @property
-    def trace(self) -> RoutingTrace:
-        """The routing itself."""
-        return self.recorded.value
-
 
 def show(run: Run) -> None:
     """Draws the page."""
+    if run.other is not None:
+        recorded_pairs.show(run)
+        return
     model = run.config.model
     if not model.experts:
         messages.say(
@@ -69,56 +49,76 @@ def show(run: Run) -> None:
         )
         return
     step = sidebar.choose_step(steps)
-    blocks = [block + 1 for block in model.moe_layers]
-    layer = sidebar.choose_layer(blocks, shown=False)
-    try:
-        probe = _probe_near(run, step)
-        shown = runs.probe_pictures(run)
-        if probe is not None and shown is not None and len(shown) != probe.num_pairs:
-            raise RunError(f"{len(shown):,} pictures are kept of {probe.num_pairs:,} pairs")
-    except RunError as error:
-        messages.say("error", f"The examples of this run cannot be shown: {error}")
-        probe, shown = None, None
-    example = choose_example(run, probe, shown)
-    caption = "" if probe is None or example is None else str(probe.captions[example])
-    pair = choose_parts(example, caption, model.image_size)
-    routed = _routed(run, step, pair, probe, shown)
+    layer = sidebar.choose_layer(run.routers, shown=False)
+    examples = Examples.of(run, step)
+    pairs = None if examples.trace is None else slices.pairs_of(examples.trace)
+    if pairs == []:
+        messages.say("info", "No example of this run is in the slice, so all are shown.")
+        pairs = None
+    example = choose_example(run, examples.trace, examples.pictures, pairs)
+    pair = choose_parts(example, examples.caption(example), model.image_size)
+    pinned = pins.pinned(examples.trace)
+    way = choose_way(examples, pair)
+    view = View.of(layer)
+    if pinned is None:
+        routed = _draw(examples, pair, way, view)
+    else:
+        left, right = st.columns(2, gap="medium")
+        with left:
+            pins.draw_head("In view", pair)
+            routed = _draw(examples, pair, way, view)
+        with right:
+            pins.draw_head("Pinned", pinned)
+            _draw(examples, pinned, way, replace(view, pinned=True))
     if routed is None:
         return
-    token = state.get("token", _token, "")
-    routing_view(
-        payload(
-            routed.trace,
-            routed.group,
-            title=f"{run.name}, step {routed.group.step:,}",
-            file=file_name(f"routing-{run.name}-step{routed.group.step}"),
-            picture=routed.picture,
-            sharp=routed.sharp,
-            note=_note_on_text(routed.trace),
-        ),
-        layer=layer,
-        token=token,
-        address=state.address(),
-        opened=state.links_opened(),
-        on_view=_remember_view,
-        key="routing",
-    )
+    pins.offer(pair, pinned)
     if pair.is_example:
         _through_training(run, pair, layer, step)
-    with st.expander("What the words mean", icon=":material/help:"):
-        st.markdown(help_text(*_WORDS))
-    take_away(
-        record(analysis.to_frame, routed.recorded),
-        file=f"routing-{run.name}-step{routed.group.step}",
-        what="this routing",
-        more="SVG and PNG: the buttons above the figure.",
-    )
+    explain(run, routed)
     pair_routing.warm_up(run)
 
 
-def _remember_view(layer: int | None, token: str | None) -> None:
-    state.put("layer", layer)
-    state.put("token", token)
+def _draw(examples: Examples, pair: Pair, way: str, view: View) -> Routed | None:
+    """Draws one pair: its routing, and how near its picture and text lie."""
+    run = examples.run
+    routed = route(examples, pair, way)
+    if routed is None:
+        return None
+    draw(run, routed, view, name=_name_of_picture(pair, examples.trace))
+    _similarity(examples, pair, routed, view)
+    return routed
+
+
+def _similarity(examples: Examples, pair: Pair, routed: Routed, view: View) -> None:
+    measured = similarity(examples, pair, routed)
+    found = measured.value.iloc[0]
+    if pd.isna(found["similarity"]):
+        return
+
+    def rank(what: str) -> str:
+        return f"{found[f'{what}_rank']:,} of {found[f'{what}s']:,}"
+
+    shown = [
+        Fact(
+            "Similarity of picture and text",
+            f"{found['similarity']:.3f}",
+            "cosine",
+            help_text=TERMS["similarity"],
+        )
+    ]
+    if pd.notna(found["text_rank"]):
+        shown += [
+            Fact("Rank of the text", rank("text"), "texts", help_text=TERMS["rank"]),
+            Fact("Rank of the picture", rank("picture"), "pictures", help_text=TERMS["rank"]),
+        ]
+    facts.show(shown)
+    take_away(
+        measured,
+        file=f"similarity-{'pinned-' if view.pinned else ''}{examples.run.name}"
+        f"-step{routed.group.step}",
+        what="the similarity",
+    )
 
 
 def _through_training(run: Run, pair: Pair, layer: int, step: int) -> None:
@@ -147,163 +147,16 @@ def _spread(steps: list[int], most: int) -> list[int]:
     return [steps[round(i * (len(steps) - 1) / (most - 1))] for i in range(most)]
 
 
-# ---- where the routing comes from
-
-
-def _probe_near(run: Run, step: int) -> RoutingTrace | None:
-    """The probe trace of the nearest step that has one."""
-    probed = run.probe_steps()
-    if not probed:
-        return None
-    return runs.probe(run, min(probed, key=lambda each: abs(each - step)))
-
-
-def _routed(
-    run: Run,
-    step: int,
-    pair: Pair,
-    probe: RoutingTrace | None,
-    shown: UInt8[np.ndarray, "n s s 3"] | None,
-) -> Routed | None:
-    """The pair's routing; None, with a message on the page, if there is none."""
-    if not pair.with_picture and not pair.text.strip():
-        messages.say("info", "There is nothing to route: type a text or upload a picture.")
-        return None
-    if pair.with_picture and not pair.text.strip():
-        messages.say("info", "The text is empty: the picture is routed alone.")
-    together = pair.is_example and step in run.probe_steps()
-    way = _choose_way(together, probe)
-    if way == _TOGETHER and probe is not None and pair.example is not None:
-        return _recorded(run, step, probe, pair.example, shown)
-    try:
-        return _computed(run, step, pair, shown, training=way == _TRAINING)
-    except RunError as error:
-        messages.say("error", f"This pair cannot be routed by the model: {error}")
-    if probe is None or pair.example is None or step not in run.probe_steps():
-        return None
-    messages.say("info", "Shown instead: the example as recorded during training.")
-    return _recorded(run, step, probe, pair.example, shown)
-
-
-def _choose_way(recorded: bool, probe: RoutingTrace | None) -> str:
-    """Draws the choice of the routing group: the probe pairs, or the pair alone."""
-    ways = {_ALONE: "alone, unlimited capacity (inference)", _TRAINING: "alone, training capacity"}
-    if recorded and probe is not None:
-        ways = {_TOGETHER: f"with all {probe.num_pairs} probe pairs", **ways}
-    with st.sidebar:
-        return controls.choice(
-            "routed",
-            "Routed",
-            list(ways),
-            noun="way of routing",
-            words=ways,
-            say=False,  # a text of one's own cannot be routed with the probe pairs
-            help="Tokens compete for capacity with all others of their routing group. Examples "
-            "were recorded as one group at training capacity; a pair of your own is routed "
-            "alone.\n\n" + help_text("capacity", "dropped"),
-        )
-
-
-def _recorded(
-    run: Run,
-    step: int,
-    probe: RoutingTrace,
-    example: int,
-    shown: UInt8[np.ndarray, "n s s 3"] | None,
-) -> Routed:
-    return Routed(
-        recorded=record(RoutingTrace.select, recorded.probe(run, step), [example]),
-        group=Group.of(probe, run.config.model, run.config.model.capacity_factor, step),
-        picture=_blank(probe) if shown is None else pictures.data_address(shown[example]),
-        sharp=None,
-    )
-
-
-def _computed(
-    run: Run,
-    step: int,
-    pair: Pair,
-    shown: UInt8[np.ndarray, "n s s 3"] | None,
-    *,
-    training: bool,
-) -> Routed:
-    """The routing computed by the model.
-
-    Raises:
-      RunError: there are no parameters, or no picture.
-    """
-    model = run.config.model
-    stored = run.steps()
-    if not stored:
-        raise RunError("the run holds no parameters, so only its recorded examples can be shown")
-    nearest = min(stored, key=lambda each: abs(each - step))
-    if nearest != step:
-        messages.say(
-            "info",
-            f"Step {step:,} has a probe trace but no parameters, so your pair is routed by step "
-            f"{nearest:,}, the nearest with parameters.",
-        )
-    factor = model.capacity_factor if training else model.eval_capacity_factor
-    seen = pair_routing.shown(run, pair, shown)
-    with st.spinner("Routing … (the model is loaded the first time)"):
-        routed = pair_routing.route(run, nearest, seen.picture, pair.text, factor)
-        trace = routed.value
-    _say_how_it_is_read(run, nearest, pair.text)
-    return Routed(
-        recorded=routed,
-        group=Group.of(trace, model, factor, nearest),
-        picture=None
-        if seen.pixels is None
-        else pictures.data_address(pictures.to_bytes(seen.pixels)),
-        sharp=seen.sharp,
-    )
-
-
-def _say_how_it_is_read(run: Run, step: int, text: str) -> None:
-    length = run.config.model.text_length
-    tokenizer = runs.model(run, step).tokenizer
-    texts.say_what_was_changed(tokenizer, [text])
-    cut = tokenizer.encode_one(text, length).cut
-    if cut:
-        messages.say(
-            "warning",
-            f"The model reads {length} pieces of text. Cut off: "
-            f"{messages.counted(len(cut), 'character')}, “{_shortened(cut)}”.",
-        )
-    if len(text) > state.LONGEST_IN_ADDRESS:
-        messages.say(
-            "info", "This text is too long for the address bar: a link shows the example's caption."
-        )
-
-
 # ---- small things
 
 
-def _note_on_text(trace: RoutingTrace) -> str:
-    """A sentence about byte pieces, if there are any."""
-    pieces = [str(piece) for piece in trace.piece[trace.modality == TEXT]]
-    count = sum(piece.startswith("<0x") and piece.endswith(">") for piece in pieces)
-    if not count:
+def _name_of_picture(pair: Pair, probe: RoutingTrace | None) -> str:
+    """The file or the concept that the picture shows, and its style; "" without a picture."""
+    if not pair.with_picture:
         return ""
-    return (
-        f"{messages.counted(count, 'piece')} of this text stand for one byte each: characters "
-        "that the vocabulary lacks fall back to their UTF-8 bytes."
-    )
-
-
-def _shortened(text: str, longest: int = 120) -> str:
-    return text if len(text) <= longest else f"{text[: longest - 1]}…"
-
-
-def _token(text: str) -> str:
-    if text and not re.fullmatch(r"[it][0-9]{1,5}", text, re.ASCII):
-        raise state.BadValue(
-            f"token {text!r} is unknown; i12 is the patch 12, t3 the piece 3 of the text"
-        )
-    return text
-
-
-def _blank(trace: RoutingTrace) -> str:
-    """A white picture, for runs that keep none."""
-    size = trace.image_size
-    return pictures.data_address(np.full((size, size, 3), 255, np.uint8))
+    if pair.upload is not None:
+        return pair.upload.name
+    if probe is None or pair.example is None:
+        return ""
+    known = [str(probe.meta[key][pair.example]) for key in ("name", "style") if key in probe.meta]
+    return ", ".join(part for part in known if part) or f"example {pair.example}"

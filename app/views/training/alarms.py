@@ -19,7 +19,7 @@ def draw(run: Run, log: Logged) -> None:
     found = log.alarms.value
     if found.empty and log.scalars.value.empty:
         return
-    st.subheader(
+    st.header(
         "Alarms",
         anchor=False,
         help="\n\n".join(f"**{name}** – {rule}." for name, rule in RULES.items()),

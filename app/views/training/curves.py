@@ -11,7 +11,6 @@ import streamlit as st
 
 import analysis
 from analysis import figures as drawn
-from analysis.figures.training import Axis
 from analysis.recipes import Recorded, record
 from analysis.training import measure
 from app.parts import figures, messages
@@ -33,7 +32,7 @@ _GROUPS = {
     "routers": ("Routers", "routers in training"),
     "other": ("Other", "run"),
 }
-_AXES: dict[Axis, str] = {"step": "steps", "pictures": "pictures", "hours": "hours"}
+_AXES: dict[str, str] = {"step": "steps", "pictures": "pictures", "hours": "hours"}
 #: Half-lives of the moving average, in steps.
 _HALF_LIVES = (0, 10, 30, 100, 300, 1000)
 
@@ -43,7 +42,7 @@ class Look:
     """What the reader chose to see, and how."""
 
     group: str
-    axis: Axis
+    axis: str
     log_x: bool
     log_y: bool
     half_life: int
@@ -53,9 +52,7 @@ class Look:
 def choose(run: Run) -> Look:
     """Draws the choices of curves, axes and smoothing."""
     model = run.config.model
-    layer = (
-        sidebar.choose_layer([block + 1 for block in model.moe_layers]) if model.experts else None
-    )
+    layer = sidebar.choose_layer(run.routers) if model.experts else None
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         group = controls.choice(
             "show",
@@ -84,7 +81,7 @@ def choose(run: Run) -> Look:
 def draw(run: Run, logs: Mapping[str, Logged], look: Look) -> None:
     """Draws the curves of the chosen group, and their newest values as a table."""
     title, term = _GROUPS[look.group]
-    st.subheader(title, anchor=False, help=TERMS[term])
+    st.header(title, anchor=False, help=TERMS[term])
     have = {name for log in logs.values() for name in log.scalars.value["measure"].unique()}
     wanted = {name for name in have if measure(name).group == look.group}
     frames = {name: _of(log.scalars, sorted(wanted), look.layer) for name, log in logs.items()}

@@ -17,7 +17,7 @@ def draw(run: Run, log: Logged, layer: int | None) -> None:
     table = log.routers.value
     if layer is None or not (table["layer"] == layer).any():
         return
-    st.subheader(
+    st.header(
         f"Token share per expert in training, block {layer}",
         anchor=False,
         help=TERMS["modality share"],

@@ -6,7 +6,9 @@ from collections.abc import Callable
 
 import streamlit as st
 
+from analysis.report import report
 from app.parts import figures, messages
+from app.parts.export import document
 from app.parts.glossary import help_text
 from app.parts.twins import is_twin
 from app.server.logs import logged
@@ -56,6 +58,13 @@ def _curves(runs: list[Run], look: curves.Look) -> None:
     curves.draw(run, logs, look)
     if run.config.model.experts:
         loads.draw(run, logs[run.name], look.layer)
+    document(
+        lambda: report(run),
+        label="Report of this run",
+        file=f"report-{run.name}",
+        help_text="One HTML file with figures, numbers, intervals and Python, that needs no server "
+        "and no network. Takes some seconds.",
+    )
     with st.expander("What the words mean", icon=":material/help:"):
         st.markdown(
             help_text(
@@ -75,6 +84,7 @@ def _choose_others(run: Run) -> list[Run]:
     """Draws the choice of further runs on the same axis; the dense twin unless it is changed."""
     runs = Runs.of(run.path.parent)
     listed = {name: runs.listed(name) for name in runs.usable if name != run.name}
+    listed = {name: other for name, other in listed.items() if other.other is None}
     twins = [name for name, other in listed.items() if is_twin(run.config, other.config)]
     if not listed:
         return []

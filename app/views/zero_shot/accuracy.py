@@ -18,7 +18,7 @@ from app.parts.twins import is_twin
 from app.server import recorded
 from app.server.runs import Runs
 from app.shell import controls
-from app.views.zero_shot import differences
+from app.views.zero_shot import differences, slicing
 from app.views.zero_shot.tasks import accuracies, choose_task, evaluated_steps, in_order
 from limoe_core.runs.directory import Run, RunError
 
@@ -55,12 +55,11 @@ def show(run: Run, step: int) -> None:
         group = _choose_group(frame, task)
     with right:
         k = _choose_k()
+    slicing.show_accuracy(run, task, step)
     _numbers({name: each.value for name, each in frames.items()}, task, k)
     wide, narrow = st.columns([3, 2])
     with wide:
-        st.subheader(
-            f"Top-{k} by {_GROUPS[group]}", anchor=False, help=help_text("top-k", "ceiling")
-        )
+        st.header(f"Top-{k} by {_GROUPS[group]}", anchor=False, help=help_text("top-k", "ceiling"))
         figures.show(
             record(drawn.accuracy_figure, frames, task, group, k=k),
             joined,
@@ -68,7 +67,7 @@ def show(run: Run, step: int) -> None:
             note=_note(frame, task, group),
         )
     with narrow:
-        st.subheader("All tasks", anchor=False, help=TERMS["zero-shot"])
+        st.header("All tasks", anchor=False, help=TERMS["zero-shot"])
         figures.show(
             record(drawn.tasks_figure, frames, k=k),
             joined,
@@ -188,7 +187,7 @@ def _retrieval(run: Run, step: int) -> None:
     frame = results.value
     if frame.empty:
         return
-    st.subheader(
+    st.header(
         "Retrieval",
         anchor=False,
         help="Recall at k. Image to text: is the picture's name among the k nearest names of the "

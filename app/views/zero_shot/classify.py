@@ -22,9 +22,10 @@ from analysis.recipes import Recorded, constant, record
 from app.parts import figures, messages, texts
 from app.parts.export import take_away
 from app.parts.glossary import TERMS
+from app.parts.pictures import draw_picture
 from app.server import recorded, runs
 from app.shell import controls, state
-from app.views.zero_shot import embeddings, pool, selection
+from app.views.zero_shot import embeddings, pool, selection, splits
 from app.views.zero_shot.labels import LONGEST, Labels, cut_note, read_template, same_note
 from app.views.zero_shot.pool import Pool
 from app.views.zero_shot.selection import Chosen
@@ -232,7 +233,10 @@ def _choose_pictures(run: Run, pictures: Pool) -> list[Chosen]:
         )
     sample = f"{selection.SHOWN} of " if len(pictures) > selection.SHOWN else ""
     others = "; Search finds the others" if sample else ""
-    st.caption(messages.plain(f"{sample}{len(pictures):,} {pictures.title}{others}."))
+    of_what = splits.summary(pictures.splits)
+    st.caption(
+        messages.plain(f"{sample}{len(pictures):,} {pictures.title}{others}. {of_what}.", 500)
+    )
     size = run.config.model.image_size
     brought = [selection.of_upload(upload, size) for upload in selection.uploads()]
     picked = [selection.of_pool(pictures, pictures.place[i]) for i in ids]
@@ -265,7 +269,7 @@ def _answer(number: int, picture: Chosen, frame: pd.DataFrame, figure: Recorded[
     mine = frame[frame["picture"] == number]
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.image(picture.shown, width=72, output_format="PNG")
+            draw_picture(picture.shown, picture.name, width=72)
             st.markdown(f"**{messages.plain(picture.name, 120)}**  \n{_about(picture, mine)}")
         figures.draw(figure, key=f"answer.{number}", file=f"classification-{picture.name}")
 

@@ -17,7 +17,7 @@ from app.parts.export import take_away
 from app.parts.glossary import TERMS
 from app.server import recorded
 from app.shell import controls, state
-from app.views.zero_shot import pool
+from app.views.zero_shot import pool, slicing
 from app.views.zero_shot.tasks import accuracies, choose_task, in_order
 from limoe_core.config import ConfigError
 from limoe_core.runs.directory import Run, RunError
@@ -46,7 +46,7 @@ def show(run: Run, step: int) -> None:
     left, right = st.columns([3, 1])
     with left:
         task = choose_task(tasks)
-    stored = recorded.predictions(run, task, step)
+    stored = slicing.sliced(run, recorded.predictions(run, task, step))
     predictions = stored.value
     with right:
         language = _choose_language(predictions)
@@ -66,6 +66,7 @@ def show(run: Run, step: int) -> None:
     with wide:
         picked = _table(run, task, step, stored, language)
     if picked is not None:
+        slicing.offer_confusion(answers, *picked)
         _pictures(run, answers, *picked)
 
 
@@ -78,7 +79,7 @@ def _categories(
     run: Run, task: str, step: int, stored: Recorded[Predictions], language: str
 ) -> None:
     frame = recorded.measured(analysis.category_confusions, stored, language)
-    st.subheader("Confusions between categories", anchor=False)
+    st.header("Confusions between categories", anchor=False)
     figures.show(
         record(drawn.confusion_figure, frame),
         frame,
@@ -92,7 +93,7 @@ def _table(
     run: Run, task: str, step: int, stored: Recorded[Predictions], language: str
 ) -> tuple[str, str] | None:
     """Draws the table of confusions and returns the keys of the selected pair."""
-    st.subheader("Most confused pairs", anchor=False)
+    st.header("Most confused pairs", anchor=False)
     categories = sorted({str(category) for category in stored.value.category})
     category = controls.choice(
         "category",
@@ -147,7 +148,7 @@ def _pictures(run: Run, answers: pd.DataFrame, key: str, answer: str) -> None:
     if mine.empty:
         return
     concept, taken = str(mine["concept"].iloc[0]), str(mine["answer"].iloc[0])
-    st.subheader("Misclassified pictures", anchor=False)
+    st.header("Misclassified pictures", anchor=False)
     pool.say_whose(run)
     try:
         pictures = pool.of_run(run)

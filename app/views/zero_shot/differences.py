@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import streamlit as st
 
 import analysis
@@ -14,16 +12,12 @@ from app.parts.glossary import TERMS
 from app.server import recorded
 from limoe_core.runs.directory import Run, RunError
 
-if TYPE_CHECKING:
-    from analysis.recipes import Recorded
-    from limoe_core.runs import Predictions
-
 _SHOWN = ["split", "task", "names", "k", "value", "other", "difference", "low", "high", "p_holm"]
 
 
 def show(run: Run, step: int, other: Run, at: int) -> None:
     """Draws the table, if both runs keep answers to the same tasks."""
-    mine, theirs = _answers(run, step), _answers(other, at)
+    mine, theirs = recorded.answers(run, step), recorded.answers(other, at)
     if not mine.keys() & theirs.keys():
         return
     try:
@@ -32,7 +26,7 @@ def show(run: Run, step: int, other: Run, at: int) -> None:
     except (AnalysisError, RunError) as error:
         messages.say("info", f"{run.name} and {other.name} cannot be compared: {error}")
         return
-    st.subheader("All differences", anchor=False, help=TERMS["all differences"])
+    st.header("All differences", anchor=False, help=TERMS["all differences"])
     number = st.column_config.NumberColumn
     st.dataframe(
         table[_SHOWN],
@@ -56,12 +50,3 @@ def show(run: Run, step: int, other: Run, at: int) -> None:
         file=f"differences-{run.name}-{other.name}-step{step}",
         what="all differences",
     )
-
-
-def _answers(run: Run, step: int) -> dict[str, Recorded[Predictions]]:
-    by_task = run.evaluations()
-    return {
-        task: recorded.predictions(run, task, step)
-        for task in sorted(by_task)
-        if str(step) in by_task[task] and run.has("predictions", step, task)
-    }

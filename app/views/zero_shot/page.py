@@ -41,7 +41,13 @@ def show(run: Run) -> None:
 
 
 def _nothing(run: Run, view: str) -> None:
-    if view in _OF_THE_MODEL:
+    if run.other is not None:
+        messages.say(
+            "info",
+            f"{run.name} holds traces of {run.other.called}, not the model: nothing can be "
+            "classified or searched with it, and it was not evaluated here.",
+        )
+    elif view in _OF_THE_MODEL:
         messages.say(
             "info",
             f"{run.name} has no checkpoint yet, so there is no model to use. If it is being "

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 
@@ -17,13 +17,13 @@ import streamlit as st
 from jaxtyping import UInt8
 
 import analysis
-from analysis.picture_sets import PictureSet
+from analysis.picture_sets import PROBE_SPLIT, PictureSet
 from analysis.recipes import Recorded, record
 from app.parts import messages
 from app.server import jobs, recorded
 from app.server.datasets import another_would_be_built, can_build, is_built, other_data
 from limoe_core.config import ConfigError, DataConfig
-from limoe_core.runs.directory import Run, RunError
+from limoe_core.runs.directory import Part, Run, RunError
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,14 +77,24 @@ def of_run(run: Run) -> Pool:
             )
         )
     else:
-        stamp = run.stamp("probe pictures")
-        source = recorded.kept(record(analysis.probe_pictures, recorded.opened(run)), stamp)
+        part, pictures = _brought_along(run)
+        source = recorded.kept(record(pictures, recorded.opened(run)), run.stamp(part))
         key = source.key
     try:
         _ = source.value  # here and not below: nobody else waits for a job within a cache
         return replace(_pool(key, source), source=source.named("pictures"))
     except analysis.AnalysisError as error:
         raise RunError(f"{error}, and its data set is not on this machine") from error
+
+
+def _brought_along(run: Run) -> tuple[Part, Callable[[Run], PictureSet]]:
+    """What the run has where its data set is not here: the examples rather than the probes.
+
+    Examples are mostly of what the model was trained to know; all concepts of probes are unseen.
+    """
+    if run.has("examples"):
+        return "examples", analysis.example_pictures
+    return "probe pictures", analysis.probe_pictures
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
@@ -100,8 +110,10 @@ def of_set(source: Recorded[PictureSet]) -> Pool:
         title = f"pictures of {found.name} held out from training"
         ids = _ids(known["key"], known["style"], known["split"])
     else:
-        title = f"probe pictures of {found.name}"
-        ids = tuple(f"probe.{i}" for i in range(len(found.pictures)))
+        probes = set(known["split"]) <= {PROBE_SPLIT}
+        title = f"{'probe' if probes else 'example'} pictures of {found.name}"
+        numbered = tuple(f"probe.{i}" for i in range(len(found.pictures)))
+        ids = numbered if probes else _ids(known["key"], known["style"], known["split"])
     return Pool(
         source=source,
         title=title,
@@ -144,8 +156,8 @@ def _offer_build(run: Run) -> None:
     with left:
         messages.say(
             "info",
-            "The run's data set is not built on this machine, so the pictures here are the run's "
-            f"own probe pictures. Building takes minutes.{another_would_be_built(run)}",
+            "The run's data set is not built on this machine, so the pictures here are those that "
+            f"the run brings along. Building takes minutes.{another_would_be_built(run)}",
         )
     with right:
         wanted = st.button("Build the data set", key="pool.build", width="stretch")

@@ -15,9 +15,10 @@ from app.components.tiles import Tile, tiles
 from app.parts import figures, messages, texts
 from app.parts.export import take_away
 from app.parts.glossary import TERMS
+from app.parts.pictures import draw_picture
 from app.server import runs
 from app.shell import controls, state
-from app.views.zero_shot import embeddings, pool, selection
+from app.views.zero_shot import embeddings, pool, selection, splits
 from app.views.zero_shot.labels import LONGEST, cut_note
 from app.views.zero_shot.pool import Pool
 from app.views.zero_shot.selection import Chosen
@@ -90,7 +91,8 @@ def _pictures_by_text(run: Run, step: int, pictures: Pool) -> None:
                 id=pictures.ids[i],
                 caption=pictures.names[i],
                 detail=f"{value:.3f}",
-                hint=f"{pictures.categories[i]} · {pictures.styles[i]} · {pictures.splits[i]}",
+                hint=f"{pictures.categories[i]} · {pictures.styles[i]} · "
+                f"{splits.in_words(pictures.splits[i])}",
             )
             for i, value in zip(best, frame.value["similarity"], strict=True)
         ],
@@ -122,7 +124,7 @@ def _texts_by_picture(run: Run, step: int, pictures: Pool) -> None:
     frame = record(nearest_frame, query, embedded, names, _TEXTS)
     left, right = st.columns([1, 3])
     with left:
-        st.image(picture.shown, width=128, output_format="PNG")
+        draw_picture(picture.shown, picture.name, width=128)
         st.markdown(f"**{messages.plain(picture.name, 120)}**")
         st.caption(messages.plain(picture.about))
     with right:

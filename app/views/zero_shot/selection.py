@@ -15,6 +15,7 @@ from app.components.contact_sheet import Sheet, contact_sheet
 from app.components.gallery import Item, gallery
 from app.parts import messages, pictures
 from app.shell import state
+from app.views.zero_shot import splits
 from app.views.zero_shot.pool import Pool, spread, valid_id
 
 #: Pictures in the gallery, and the most that are classified together.
@@ -42,7 +43,7 @@ class Chosen:
 
 def of_pool(pool: Pool, index: int) -> Chosen:
     """A picture of the pool."""
-    about = [part for part in (pool.styles[index], f"split {pool.splits[index]}") if part]
+    about = [part for part in (pool.styles[index], splits.in_words(pool.splits[index])) if part]
     return Chosen(
         name=pool.names[index],
         truth=pool.names[index],

@@ -55,9 +55,9 @@ def choose_task(tasks: list[str]) -> str:
 def task_name(task: str) -> str:
     """A task in words: its pictures and classes."""
     pictures = {
-        "test_style": "test style: known concepts in a held-out art style",
-        "test_concept": "test concept: held-out concepts",
-        "validation": "validation: held-out concepts",
+        "test_style": "test style: trained concepts in an art style that training left out",
+        "test_concept": "test concept: concepts that training never saw",
+        "validation": "validation: concepts that training never saw",
     }
     name = task.removeprefix("zero_shot_")
     for split, words in pictures.items():

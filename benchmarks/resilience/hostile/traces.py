@@ -15,12 +15,14 @@ from limoe_core.runs import Run
 Arrays = dict[str, np.ndarray]
 _Tampering = Callable[[np.random.Generator, Arrays], str]
 
-#: Names of one array that hold numbers; those that hold texts.
+#: Names of one array that hold numbers; those that hold texts; in files of either format.
 _NUMBERS = (
-    "layers", "modality", "pair", "position", "box", "probs", "expert", "gate", "dropped",
-    "image_embeddings", "text_embeddings",
+    "layers", "modality", "kind", "pair", "position", "box", "probs", "expert", "gate", "dropped",
+    "image_embeddings", "text_embeddings", "picture", "pictures.pair", "pictures.rows",
+    "pictures.columns", "pictures.width", "pictures.height", "pictures.end", "pictures.bytes",
+    "reachable", "bias", "offset", "score", "score_expert",
 )  # fmt: skip
-_TEXTS = ("piece", "captions")
+_TEXTS = ("piece", "captions", "prompts")
 _TYPES = (
     "bool", "int8", "uint8", "int16", "int64", "uint64", "float16", "float64", "complex128",
     "U4", "S4", "M8[s]", "m8[s]",
@@ -28,6 +30,10 @@ _TYPES = (
 _VALUES = (
     -1, -(2**31), 0, 1, 2, 3, 7, 255, 2**15, 2**31 - 1, 2**62, 0.5, 1.5, -0.5, 1e30, 1e300,
     float("nan"), float("inf"), float("-inf"),
+)  # fmt: skip
+_KEYS = (
+    "image_size", "grid", "format", "kinds", "routers", "scoring", "scaling", "capacity_factor",
+    "gate_steps", "made_by",
 )  # fmt: skip
 _HEADERS = (
     0, -1, 1, 2, 3, 31, 33, 64, 1024, 65_536, 10**6, 10**9, 2**63, 10**300, 1.5, 32.0, True,
@@ -125,14 +131,15 @@ def _value(rng: np.random.Generator, arrays: Arrays) -> str:
 
 
 def _order(rng: np.random.Generator, arrays: Arrays) -> str:
-    name = _some(rng, arrays, ("pair", "layers", "position", "modality", "box"))
+    places = ("pair", "layers", "position", "modality", "kind", "box", "picture")
+    name = _some(rng, arrays, places)
     if arrays[name].ndim:
         arrays[name] = rng.permutation(arrays[name])
     return f"{name} in another order"
 
 
 def _header(rng: np.random.Generator, arrays: Arrays) -> str:
-    name, value = _one(rng, ("image_size", "grid", "format")), _one(rng, _HEADERS)
+    name, value = _one(rng, _KEYS), _one(rng, _HEADERS)
     try:
         header = json.loads(str(arrays["header"]))
     except (ValueError, KeyError):
@@ -146,7 +153,19 @@ def _header(rng: np.random.Generator, arrays: Arrays) -> str:
 
 def _whole_header(rng: np.random.Generator, arrays: Arrays) -> str:
     text = _one(
-        rng, ("", "[]", "{}", "null", "[" * 100_000, '{"format": 1}', "9" * 5000, "NaN", '"a"')
+        rng,
+        (
+            "",
+            "[]",
+            "{}",
+            "null",
+            "[" * 100_000,
+            '{"format": 1}',
+            '{"format": 2}',
+            "9" * 5000,
+            "NaN",
+            '"a"',
+        ),
     )
     arrays["header"] = np.array(text)
     return f"header {text[:40]}"
@@ -194,7 +213,8 @@ def _fewer(rng: np.random.Generator, arrays: Arrays) -> str:
     axes = {
         "L": {"layers": 0, "probs": 0, "expert": 0, "gate": 0, "dropped": 0},
         "T": {
-            **dict.fromkeys(("modality", "pair", "position", "piece", "box"), 0),
+            **dict.fromkeys(("modality", "kind", "pair", "position", "piece", "box"), 0),
+            **dict.fromkeys(("picture", "offset"), 0),
             **dict.fromkeys(("probs", "expert", "gate", "dropped"), 1),
         },
         "E": {"probs": 2},

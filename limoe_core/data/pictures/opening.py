@@ -125,7 +125,9 @@ def _opened(content: bytes) -> Image.Image:
         ) from error
     except Image.UnidentifiedImageError as error:
         kinds = ", ".join(_FORMATS[:6])
-        raise PictureError(f"The file is not a picture of a known kind ({kinds}).") from error
+        raise PictureError(
+            f"The file is not a picture of a known kind ({kinds}).{_advice(content)}"
+        ) from error
     except Exception as error:  # Decoders raise all sorts of errors for a damaged header.
         raise PictureError(f"The file is damaged and cannot be read: {error}.") from error
     width, height = picture.size
@@ -153,6 +155,22 @@ def _check_tiles(picture: Image.Image) -> None:
         raise PictureError(
             "The file is damaged: its parts cover the picture more than once. Save it anew."
         )
+
+
+#: Kinds that people bring and that are not read here, by the bytes from the fifth on.
+_HEIC = (b"ftypheic", b"ftypheix", b"ftyphevc", b"ftypheim", b"ftypmif1", b"ftypmsf1")
+
+
+def _advice(content: bytes) -> str:
+    """What to do with a file of a kind that is known but not read; with a space before it."""
+    if content[4:12] in _HEIC:
+        return (
+            " It is HEIC, as phones save photographs: export it as JPEG or PNG first, or set the "
+            "camera to its most compatible format."
+        )
+    if b"<svg" in content[:1000]:
+        return " It is SVG, a drawing without pixels: export it as PNG first."
+    return ""
 
 
 def _frames(picture: Image.Image) -> list[str]:

@@ -200,8 +200,9 @@ def test_seen_patches_keep_their_places(params: Params, pairs: tuple) -> None:
     np.testing.assert_allclose(one.image_embeddings, other.image_embeddings, atol=1e-5)
 
 
-def test_rematerialisation_changes_no_gradient(params: Params, pairs: tuple) -> None:
-    remat = dataclasses.replace(CONFIG, model=dataclasses.replace(CONFIG.model, remat="full"))
+@pytest.mark.parametrize("kept", ["dots", "full"])
+def test_rematerialisation_changes_no_gradient(kept: str, params: Params, pairs: tuple) -> None:
+    remat = dataclasses.replace(CONFIG, model=dataclasses.replace(CONFIG.model, remat=kept))
     pixels, ids = map(jnp.asarray, pairs)
 
     def gradients(functional: FunctionalModel) -> Params:

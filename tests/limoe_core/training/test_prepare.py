@@ -97,6 +97,8 @@ def test_what_the_machine_lacks_is_said_before_anything_is_written(
         without.setitem(sys.modules, "tensorboardX", None)
         with pytest.raises(ConfigError, match="pip install tensorboardX"):
             begin(tmp_path / "run", part(shapes, "train", tensorboard=True))
+    with pytest.raises(ConfigError, match="--model.attention cudnn needs an NVIDIA GPU"):
+        begin(tmp_path / "run", part(shapes, "model", dtype="bfloat16", attention="cudnn"))
     assert not (tmp_path / "run").exists()
 
 

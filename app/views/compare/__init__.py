@@ -1,0 +1,1 @@
+"""The page Compare: two runs, or two steps of one, side by side."""
