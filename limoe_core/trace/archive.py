@@ -76,7 +76,7 @@ def write(
     kept.setdefault("kind", modality)
     if not np.array_equal(modality, modality_of(kept["kind"], kinds)):
         kept["modality"] = modality
-    table = {name: kept[f"pictures.{name}"] for name in TABLE if f"pictures.{name}" in kept}
+    table: dict[str, Any] = {n: kept[f"pictures.{n}"] for n in TABLE if f"pictures.{n}" in kept}
     pictures = Pictures(**table) if table else None
     placed = {**kept, **said, "kinds": kinds, "pictures": pictures}
     if np.array_equal(kept["box"], boxes_of(placed)):
