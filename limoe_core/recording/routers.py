@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from limoe_core.recording.errors import RecordingError
 
@@ -40,6 +40,15 @@ class Router:
     gates: tuple[Gate, ...]
 
 
+class _Declared(NamedTuple):
+    """Modules that a family says give router logits."""
+
+    kind: type
+    place: int = 0
+    part: str = ""
+    """What is in their name."""
+
+
 def find_routers(model: Any) -> list[Router]:
     """The routers of a model, in the order of its blocks.
 
@@ -59,44 +68,36 @@ def find_routers(model: Any) -> list[Router]:
     gates: dict[str, Gate] = {}
     for name, module in model.named_modules():
         for recorder in declared:
-            if _is_meant(recorder, name, module):
-                gates |= {gate.name: gate for gate in _gates(name, module, recorder.index)}
+            if isinstance(module, recorder.kind) and recorder.part in name:
+                gates |= {gate.name: gate for gate in _gates(name, module, recorder.place)}
     if not gates:
         raise RecordingError(f"{kind} declares routers, and none of its layers has one")
     return _by_block(list(gates.values()))
 
 
-def _declared(model: Any) -> Iterator[Any]:
+def _declared(model: Any) -> Iterator[_Declared]:
     """What the model's parts declare of router logits, each once."""
-    from transformers.utils import output_capturing
-
     seen = set()
     for module in model.modules():
         entries = getattr(module, "_can_record_outputs", None) or {}
         found = entries.get("router_logits", [])
         for entry in found if isinstance(found, list | tuple) else [found]:
-            if isinstance(entry, type):
-                entry = output_capturing.OutputRecorder(entry)
-            key = (entry.target_class, entry.index, entry.layer_name)
-            if key not in seen:
-                seen.add(key)
-                yield entry
-
-
-def _is_meant(recorder: Any, name: str, module: Any) -> bool:
-    if recorder.target_class is None or not isinstance(module, recorder.target_class):
-        return False
-    return recorder.layer_name is None or recorder.layer_name in name
+            one = _Declared(entry)
+            if not isinstance(entry, type):
+                one = _Declared(entry.target_class, entry.index, entry.layer_name or "")
+            if one not in seen:
+                seen.add(one)
+                yield one
 
 
 def _gates(name: str, module: Any, index: int) -> Iterator[Gate]:
     """The module itself; where it is a block with a gate for each modality, these gates."""
-    halves = {half: getattr(module, half, None) for half in _HALVES}
-    if any(half is None or not hasattr(half, "gate") for half in halves.values()):
+    inner = {half: getattr(getattr(module, half, None), "gate", None) for half in _HALVES}
+    if None in inner.values():
         yield Gate(name, module, index)
         return
-    for half, inner in halves.items():
-        yield Gate(f"{name}.{half}.gate", inner.gate, 0, _HALVES[half])
+    for half, gate in inner.items():
+        yield Gate(f"{name}.{half}.gate", gate, 0, _HALVES[half])
 
 
 def _by_block(gates: list[Gate]) -> list[Router]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import streamlit as st
 
 import analysis
@@ -28,7 +30,7 @@ def show(source: Source) -> None:
         messages.say(
             "info",
             "This run holds traces of another model alone, and an expert can only be switched off "
-            "where that model is: `python -m limoe_core.record … --causes off` measures it and "
+            "where that model is: python -m limoe_core.record with --causes off measures it and "
             "keeps the result in the run.",
         )
         return
@@ -45,25 +47,25 @@ def show(source: Source) -> None:
     effects = kept.value
     made = recorded.measured(analysis.recorded_causes, kept, source.layer)
     frame = made.value
-    st.subheader(f"Rise of the {effects.measure}", anchor=False)
+    st.header(f"Rise of the {effects.measure}", anchor=False)
     if frame.empty:
         numbers = ", ".join(map(str, analysis.recorded_causes(effects)["layer"].unique()))
         messages.say("info", f"Not measured at this router; it was at: {numbers or 'none yet'}.")
         return
-    unit = f", {effects.unit}" if str(effects.unit) else ""
+    unit = str(effects.unit)
+    measure = str(effects.measure)
     chance = float(effects.chance)
-    guessing = "" if chance != chance else f"Guessing would give {chance:.3f}. "
+    guessing = "" if math.isnan(chance) else f"Guessing would give {chance:.3f}. "
     figures.show(
-        record(drawn.recorded_causes_figure, made, f"{effects.measure}{unit}"),
+        record(drawn.recorded_causes_figure, made, f"{measure}, {unit}" if unit else measure),
         made,
         file=f"causes-{variant.replace(' ', '-')}-{run.name}-{source.layer}",
-        note=messages.plain(
-            f"{run.routers.get(source.layer, source.layer)}. Rise of the {effects.measure} "
-            f"({frame['baseline'].iloc[0]:.3f}{unit} with nothing changed) on "
-            f"n = {int(frame['pairs'].iloc[0]):,} recorded pairs when one expert is changed for "
-            f"one kind of token alone. {guessing}95 % intervals over pairs: of {len(frame)} bars "
-            f"without any effect, about {0.05 * len(frame):.0f} would have one that leaves out 0."
-        ),
+        note=f"{messages.plain(run.routers.get(source.layer, ''))}: rise of the "
+        f"{messages.plain(measure)} ({frame['baseline'].iloc[0]:.3f} {messages.plain(unit)} with "
+        f"nothing changed) on n = {int(frame['pairs'].iloc[0]):,} recorded pairs when one expert "
+        f"is changed for one kind of token alone. {guessing}95 % intervals over pairs: of "
+        f"{len(frame)} bars without any effect, about {0.05 * len(frame):.1f} would have one that "
+        "leaves out 0.",
     )
     number = st.column_config.NumberColumn
     st.dataframe(
