@@ -69,9 +69,7 @@ _UNITS = {
 def _shares(
     both: Sides, traces: tuple[Recorded[RoutingTrace], Recorded[RoutingTrace]], layer: int
 ) -> None:
-    st.header(
-        f"Token share per expert, block {layer}", anchor=False, help=TERMS["modality share"]
-    )
+    st.header(f"Token share per expert, block {layer}", anchor=False, help=TERMS["modality share"])
     of_layer = [
         rows(recorded.measured(analysis.roles, trace), f"layer == {layer}") for trace in traces
     ]
