@@ -91,23 +91,23 @@ def modality_gap(
             _distance_interval(difference, unit, units, level),
         ),
         NEIGHBOURS: (
-            same.of(np.ones(pairs, np.int64)),
+            float(same.of(np.ones(pairs, np.int64))),
             _over_concepts(same.by_pair, unit, level),
         ),
     }
     rows = []
-    for place, (measure, (value, (low, high))) in enumerate(measured.items()):
+    for place, (measure, (found, (low, high))) in enumerate(measured.items()):
         of_it = drawn[:, place]
         rows.append(
             {
                 "measure": measure,
-                "value": value,
+                "value": found,
                 "low": low,
                 "high": high,
                 "null": float(of_it.mean()),
                 "null_low": float(np.quantile(of_it, 0.025)),
                 "null_high": float(np.quantile(of_it, 0.975)),
-                "beyond_null": bool((1 + (of_it >= value).sum()) / (1 + samples) < 0.05),
+                "beyond_null": bool((1 + (of_it >= found).sum()) / (1 + samples) < 0.05),
                 "pairs": pairs,
                 "units": units,
                 "samples": samples,

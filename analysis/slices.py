@@ -56,11 +56,11 @@ def slice_points(points: Points, where: Where) -> list[int]:
     """
     known = points.known
     rows = known[known["pair"] >= 0]
-    blocks = [label for label in where if label.startswith("block ")]
+    blocks = [label for label in where if label.startswith("block ") and label in rows]
     if blocks:  # tokens: the expert of most tokens of a pair and modality
-        most = rows.groupby(["pair", "modality"])[[each for each in blocks if each in rows]]
-        rows = rows.drop(columns=blocks, errors="ignore").merge(
-            most.agg(lambda column: column.mode().iloc[0]).reset_index(), on=["pair", "modality"]
+        most = rows.groupby(["pair", "modality"])[blocks]
+        rows = rows.drop(columns=blocks).merge(
+            most.agg(_first_mode).reset_index(), on=["pair", "modality"]
         )
     chosen = set(_pairs(rows, where))
     return np.flatnonzero([pair in chosen for pair in known["pair"]]).tolist()
@@ -91,6 +91,11 @@ def slice_predictions(predictions: Predictions, where: Where) -> Predictions:
         },
         **{name: getattr(predictions, name)[:, chosen] for name in ("ranks", "top", "similarity")},
     )
+
+
+def _first_mode(column: pd.Series) -> int:
+    """The value that comes most often; of several, the lowest."""
+    return int(column.mode().iloc[0])
 
 
 def _pairs(rows: pd.DataFrame, where: Where) -> list[int]:

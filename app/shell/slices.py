@@ -205,16 +205,15 @@ def choose(offered: Mapping[str, Iterable[object]]) -> None:
         st.button("Use this slice", key="slice.use", on_click=take, width="stretch")
 
 
-def labels_of(trace: RoutingTrace) -> dict[str, list[object]]:
+def labels_of(trace: RoutingTrace) -> dict[str, list[str]]:
     """What the pairs of a trace can be sliced by, for `choose`."""
-    known: dict[str, list[object]] = {
+    known: dict[str, list[str]] = {
         label: sorted({str(value) for value in trace.meta[label] if str(value)})
         for label in ("category", "language", "style")
         if label in trace.meta
     }
-    for block in trace.layers:
-        known[f"block {block}"] = [*range(trace.num_experts)]
-    return known
+    experts = [str(expert) for expert in range(trace.num_experts)]
+    return {**known, **{f"block {block}": experts for block in trace.layers}}
 
 
 def pairs_of(

@@ -9,7 +9,6 @@ from limoe_core.data.pairs import PairSet
 from limoe_core.data.registry import data_set
 from limoe_core.data.source import load_pairs
 from limoe_core.runs import Run
-from limoe_core.runs.examples import KNOWN
 
 #: Pictures of the first of the splits that training never sees, and of each other one.
 _OF_FIRST, _OF_OTHERS = 36, 6
@@ -34,7 +33,9 @@ def keep_examples(run: Run, config: DataConfig, side: int) -> bool:
     if run.has("examples") or not splits:
         return False
     pictures = []
-    known: dict[str, list[str]] = {name: [] for name in KNOWN}
+    known: dict[str, list[str]] = {
+        name: [] for name in ("key", "name", "category", "style", "split")
+    }
     for place, split in enumerate(splits):
         pairs = load_pairs(config, split, build=False, progress=False, side=side)
         chosen = _spread(pairs, _OF_OTHERS if place else _OF_FIRST)

@@ -49,5 +49,5 @@ def write(
 ) -> None:
     """Writes the pictures with what is known of them, whole or not at all."""
     with replacing(file) as temporary:
-        said: dict[str, Any] = {name: np.array(known[name], str) for name in KNOWN}
-        np.savez_compressed(temporary, pictures=pictures, **said)
+        arrays: dict[str, Any] = {name: np.array(known[name], str) for name in KNOWN}
+        np.savez_compressed(temporary, pictures=pictures, **arrays)

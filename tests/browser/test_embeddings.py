@@ -37,7 +37,7 @@ def test_points_are_reached_by_keyboard_and_colour_is_in_the_address(
     page = opened(visit, f"{page_server}/embeddings?run=small")
     page.locator(".map").focus()
     page.keyboard.press("ArrowRight")
-    expect(page.locator(".scatter .live")).to_have_text(re.compile("(picture|text), category"))
+    expect(page.locator(".scatter .live")).to_have_text(re.compile(", (picture|text), "))
     expect(page.locator(".tip")).to_be_visible()
     page.keyboard.press("Enter")
     expect(page.get_by_text("Nearest in the space")).to_be_visible()

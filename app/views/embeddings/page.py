@@ -77,7 +77,9 @@ def show(run: Run) -> None:
     inside = None
     if chosen is None:
         known = plain.value.known
-        slices.choose({label: sorted({*known[label]}) for label in plain.value.labels[1:]})
+        slices.choose(
+            {label: sorted({*known[label]} - {"", -1}) for label in plain.value.labels[1:]}
+        )
     else:
         inside = slices.found(lambda: slice_points(points.value, source.conditions(chosen)))
         pairs = points.value.known["pair"]
