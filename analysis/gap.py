@@ -91,7 +91,7 @@ def modality_gap(
             _distance_interval(difference, unit, units, level),
         ),
         NEIGHBOURS: (
-            same.of(np.ones(pairs, np.int64)),
+            float(same.of(np.ones(pairs, np.int64))),
             _over_concepts(same.by_pair, unit, level),
         ),
     }

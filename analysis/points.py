@@ -52,7 +52,9 @@ def pair_points(trace: RoutingTrace) -> Points:
     if not vectors.size or not np.isfinite(vectors).all():
         raise AnalysisError("the trace holds no embeddings of its pairs, so there is no map of it")
     there = vectors.any(axis=1)  # zeros stand for a picture or a text that a pair lacks
-    return Points(vectors[there], pair_rows(trace).loc[there].reset_index(drop=True))
+    return Points(
+        vectors[there], pair_rows(trace).iloc[np.flatnonzero(there)].reset_index(drop=True)
+    )
 
 
 def pair_rows(trace: RoutingTrace) -> pd.DataFrame:

@@ -89,6 +89,7 @@ def specialisation_figure(
     if baselines is not None:
         for router, mark in _MARKS.items():
             _add_marks(figure, baselines[baselines["router"] == router], router, mark)
+        figure.update_layout(scattermode="group", scattergap=0.35)  # side by side
     # The value stands below its bar: inside, it is unreadable on a light or on a dark page.
     figure.update_xaxes(
         tickvals=list(range(len(frame))),
@@ -109,6 +110,8 @@ def _add_marks(figure: go.Figure, frame: pd.DataFrame, router: str, mark: str) -
         y=frame["nmi"],
         mode="markers",
         name=router,
+        orientation="v",
+        offsetgroup=router,
         marker={"symbol": mark, "size": 10, "color": INK, "line": {"width": 1.5}},
         error_y=error_bars(frame, "nmi", "low", "high"),
         customdata=frame[["low", "high", "draws", "pairs"]],

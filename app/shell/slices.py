@@ -207,7 +207,7 @@ def choose(offered: Mapping[str, Iterable[object]]) -> None:
 
 def labels_of(trace: RoutingTrace) -> dict[str, list[str]]:
     """What the pairs of a trace can be sliced by, for `choose`."""
-    known = {
+    known: dict[str, list[str]] = {
         label: sorted({str(value) for value in trace.meta[label] if str(value)})
         for label in ("category", "language", "style")
         if label in trace.meta

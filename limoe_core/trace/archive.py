@@ -76,11 +76,8 @@ def write(
     kept.setdefault("kind", modality)
     if not np.array_equal(modality, modality_of(kept["kind"], kinds)):
         kept["modality"] = modality
-    pictures = (
-        None
-        if "pictures.pair" not in kept
-        else Pictures(*(kept[f"pictures.{name}"] for name in TABLE))
-    )
+    table: dict[str, Any] = {n: kept[f"pictures.{n}"] for n in TABLE if f"pictures.{n}" in kept}
+    pictures = Pictures(**table) if table else None
     placed = {**kept, **said, "kinds": kinds, "pictures": pictures}
     if np.array_equal(kept["box"], boxes_of(placed)):
         del kept["box"]

@@ -168,7 +168,7 @@ class Source:
         others = trace.num_tokens - patches - pieces
         left = f"; {others:,} tokens of other kinds are not counted" if others else ""
         factor = None if trace.routers is None else trace.routers.capacity_factor
-        room = {0: " No token is dropped: experts have no capacity."}.get(factor, "")
+        room = " No token is dropped: experts have no capacity." if factor == 0 else ""
         return (
             f"{run.other.called}, traces of step {self.step:,}. "
             f"n = {messages.counted(trace.num_pairs, 'pair')}{some}, {patches:,} patches and "
