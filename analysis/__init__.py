@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it equal t
     from analysis.accuracy import (
         accuracy_difference,
         accuracy_frame,
+        accuracy_of_answers,
         answers_frame,
         category_confusions,
         confusions,
@@ -75,6 +76,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it equal t
         embedded_points,
         nearest_points,
         pair_points,
+        pair_rows,
         token_points,
     )
     from analysis.preferences import (
@@ -99,6 +101,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it equal t
         top_experts,
     )
     from analysis.similarity import pair_similarity
+    from analysis.slices import slice_pairs, slice_points, slice_predictions, slice_trace
     from analysis.specialisation import modality_nmi, modality_specialisation, role, roles
     from analysis.swaps import gate_swap
     from analysis.timeline import timeline_frame
@@ -116,6 +119,7 @@ _HOME = {
     "Recorded": "recipes",
     "accuracy_difference": "accuracy",
     "accuracy_frame": "accuracy",
+    "accuracy_of_answers": "accuracy",
     "added_points": "points",
     "agreement_with_labels": "agreement",
     "answers_frame": "accuracy",
@@ -131,9 +135,9 @@ _HOME = {
     "confusions": "accuracy",
     "data_pairs": "pairs",
     "data_pictures": "picture_sets",
-    "example_pictures": "picture_sets",
     "embedded_points": "points",
     "embedding_map": "maps",
+    "example_pictures": "picture_sets",
     "expert_colour": "colours",
     "expert_label": "colours",
     "expert_paths": "paths",
@@ -157,9 +161,10 @@ _HOME = {
     "modality_gap": "gap",
     "modality_nmi": "specialisation",
     "modality_specialisation": "specialisation",
-    "pair_similarity": "similarity",
     "nearest_points": "points",
     "pair_points": "points",
+    "pair_rows": "points",
+    "pair_similarity": "similarity",
     "points_gap": "gap",
     "position_frame": "preferences",
     "position_map": "preferences",
@@ -177,8 +182,8 @@ _HOME = {
     "role": "specialisation",
     "roles": "specialisation",
     "router_health": "shares",
-    "routing_differences": "differences",
     "router_saturation": "saturation",
+    "routing_differences": "differences",
     "routing_divergence": "divergence",
     "routing_overlap": "overlap",
     "routing_regret": "regret",
@@ -186,6 +191,10 @@ _HOME = {
     "sceptics_check": "geometry",
     "script": "scripts",
     "shares_over_steps": "emergence",
+    "slice_pairs": "slices",
+    "slice_points": "slices",
+    "slice_predictions": "slices",
+    "slice_trace": "slices",
     "specialisation_baselines": "measured",
     "specialisation_index": "causal",
     "specialisation_onset": "onset",
@@ -194,9 +203,9 @@ _HOME = {
     "timeline_frame": "timeline",
     "to_frame": "frame",
     "token_labels": "labels",
-    "top_experts": "shares",
     "token_points": "points",
     "token_routes": "regret",
+    "top_experts": "shares",
     "top_patches": "preferences",
     "top_pieces": "preferences",
     "top_words": "preferences",

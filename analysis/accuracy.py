@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -162,6 +162,30 @@ def answers_frame(predictions: Predictions, language: str | None = None) -> pd.D
     for place in range(1, top.shape[1]):
         columns[f"answer_{place + 1}"] = predictions.names[top[:, place]]
     return pd.DataFrame(columns)
+
+
+def accuracy_of_answers(predictions: Predictions, ks: Sequence[int] = (1, 5)) -> pd.DataFrame:
+    """Accuracy of these answers, such as those of a slice, by the language of the names.
+
+    Returns: one row a language and k, with columns language, k, accuracy, low, high (95 %,
+      resampling concepts), pictures, concepts.
+    """
+    rows = []
+    for language, ranks in zip(predictions.languages, predictions.ranks, strict=True):
+        for k in ks:
+            estimate = cluster_estimate(ranks < k, predictions.concept)
+            rows.append(
+                {
+                    "language": str(language),
+                    "k": int(k),
+                    "accuracy": estimate.value,
+                    "low": estimate.low,
+                    "high": estimate.high,
+                    "pictures": len(predictions.picture),
+                    "concepts": len(np.unique(predictions.concept)),
+                }
+            )
+    return pd.DataFrame(rows)
 
 
 def confusions(

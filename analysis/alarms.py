@@ -171,16 +171,17 @@ def _slow(frame: pd.DataFrame, config: Config) -> Iterator[dict[str, Any]]:
 
 
 def _of_routers(routers: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    for layer, rows in routers.groupby("layer"):
+    for layer in routers["layer"].unique().tolist():
+        rows = routers[routers["layer"] == layer]
         shares, dropped = {}, {}
         for modality, mine in rows.groupby("modality"):
             table = mine.pivot(index="step", columns="expert", values="share")
             shares[str(modality)] = table
             dropped[str(modality)] = mine.drop_duplicates("step").set_index("step")["dropped"]
         for modality, table in shares.items():
-            yield from _one_expert(int(layer), modality, table)
-            yield from _dropped(int(layer), modality, dropped[modality])
-        yield from _dead(int(layer), shares)
+            yield from _one_expert(layer, modality, table)
+            yield from _dropped(layer, modality, dropped[modality])
+        yield from _dead(layer, shares)
 
 
 def _one_expert(layer: int, modality: str, shares: pd.DataFrame) -> Iterator[dict[str, Any]]:

@@ -31,12 +31,13 @@ _Statistic = Callable[[Num[np.ndarray, "*b 2 E"]], Float[np.ndarray, "*b"]]
 
 def same_pairs(trace: RoutingTrace, other: RoutingTrace) -> bool:
     """Whether two traces are of the same pairs in the same order, as far as they tell."""
-    return bool(
-        trace.num_pairs == other.num_pairs
-        and np.array_equal(trace.captions, other.captions)
-        and np.array_equal(trace.meta.get("concept"), other.meta.get("concept"))
-        and np.array_equal(trace.meta.get("style"), other.meta.get("style"))
-    )
+    return trace.num_pairs == other.num_pairs and _told_of(trace) == _told_of(other)
+
+
+def _told_of(trace: RoutingTrace) -> list[list[str] | None]:
+    """What a trace tells of its pairs."""
+    said = (trace.captions, trace.meta.get("concept"), trace.meta.get("style"))
+    return [None if each is None else each.tolist() for each in said]
 
 
 def routing_differences(
@@ -78,11 +79,12 @@ def routing_differences(
             mine, others = ours[block, name, modality], theirs[block, name, modality]
             if not len(mine) or not len(others):
                 continue
-            rows.append(
-                {"layer": block, "measure": name, "modality": modality}
-                | _jackknifed(mine, others, statistic, paired, level)
-                | {"pairs": trace.num_pairs, "paired": paired}
-            )
+            found = _jackknifed(mine, others, statistic, paired, level)
+            if np.isfinite(found["difference"]):  # a trace may have no scores of all experts
+                rows.append(
+                    {"layer": block, "measure": name, "modality": modality, **found}
+                    | {"pairs": trace.num_pairs, "paired": paired}
+                )
     frame = pd.DataFrame(rows, columns=_ROUTING)
     frame["p_holm"] = holm(frame["p"].to_numpy(float))
     return frame

@@ -18,6 +18,7 @@ from analysis.arguments import check_count, check_pairs, check_share
 from analysis.errors import AnalysisError
 from analysis.neighbours import nearest_vectors
 from analysis.points import Points
+from analysis.slices import Where, slice_points
 from limoe_core.evaluation.intervals import cluster_estimate
 from limoe_core.trace import MODALITIES
 
@@ -90,23 +91,23 @@ def modality_gap(
             _distance_interval(difference, unit, units, level),
         ),
         NEIGHBOURS: (
-            same.of(np.ones(pairs, np.int64)),
+            float(same.of(np.ones(pairs, np.int64))),
             _over_concepts(same.by_pair, unit, level),
         ),
     }
     rows = []
-    for place, (measure, (value, (low, high))) in enumerate(measured.items()):
+    for place, (measure, (found, (low, high))) in enumerate(measured.items()):
         of_it = drawn[:, place]
         rows.append(
             {
                 "measure": measure,
-                "value": value,
+                "value": found,
                 "low": low,
                 "high": high,
                 "null": float(of_it.mean()),
                 "null_low": float(np.quantile(of_it, 0.025)),
                 "null_high": float(np.quantile(of_it, 0.975)),
-                "beyond_null": bool((1 + (of_it >= value).sum()) / (1 + samples) < 0.05),
+                "beyond_null": bool((1 + (of_it >= found).sum()) / (1 + samples) < 0.05),
                 "pairs": pairs,
                 "units": units,
                 "samples": samples,
@@ -175,17 +176,22 @@ def _over_concepts(
     return found.low, found.high
 
 
-def points_gap(points: Points) -> pd.DataFrame:
-    """`modality_gap` of the pairs among some points.
+def points_gap(points: Points, *, where: Where | None = None) -> pd.DataFrame:
+    """`modality_gap` of the pairs among some points that have both a picture and a text.
+
+    Args:
+      where: a slice of them, see `analysis.slices`.
 
     Raises:
-      AnalysisError: as `modality_gap`.
+      AnalysisError: as `modality_gap`; of a slice without pairs too.
     """
-    known = points.known
-    halves = [known[(known["modality"] == each) & (known["pair"] >= 0)] for each in MODALITIES]
-    images, texts = (half.sort_values("pair") for half in halves)
-    if images["pair"].tolist() != texts["pair"].tolist() or images["pair"].duplicated().any():
-        raise AnalysisError("the gap needs one picture and one text of every pair")
+    known = points.known if where is None else points.known.iloc[slice_points(points, where)]
+    known = known[known["pair"] >= 0]
+    halves = [known[known["modality"] == each] for each in MODALITIES]
+    both = set(halves[0]["pair"]) & set(halves[1]["pair"])
+    images, texts = (half[half["pair"].isin(both)].sort_values("pair") for half in halves)
+    if images["pair"].duplicated().any() or texts["pair"].duplicated().any():
+        raise AnalysisError("the gap is of pairs, and there are several points of one: of tokens?")
     return modality_gap(
         points.vectors[images.index],
         points.vectors[texts.index],

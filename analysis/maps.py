@@ -65,6 +65,8 @@ class UmapMap:
         same in every process, and never moves them. A point that resembles nothing on the map is
         placed all the same: see `analysis.map_agreement`.
         """
+        if np.array_equal(vectors, self.vectors):
+            return self.positions
         if not len(vectors):
             return np.zeros((0, 2))
         count = min(self.neighbours, len(self.vectors))

@@ -33,12 +33,13 @@ class Points:
     @property
     def labels(self) -> list[str]:
         """Columns that points can be coloured by, modality first and experts last."""
-        plain = [name for name in self.known if name in ("category", "style", "language", "split")]
-        return ["modality", *plain, *(name for name in self.known if name.startswith("block "))]
+        names = [str(name) for name in self.known]
+        plain = [name for name in names if name in ("category", "style", "language", "split")]
+        return ["modality", *plain, *(name for name in names if name.startswith("block "))]
 
 
 def pair_points(trace: RoutingTrace) -> Points:
-    """The embeddings of a trace's pictures, then of its texts: 2N points.
+    """The embeddings of a trace's pictures, then of its texts: 2N points where pairs have both.
 
     The expert of a point is the one that most tokens of that picture, or of that text, have as
     their first choice; of equals the one with the lower number, and -1 where there are no tokens.
@@ -50,6 +51,19 @@ def pair_points(trace: RoutingTrace) -> Points:
     vectors = np.concatenate([trace.image_embeddings, trace.text_embeddings])
     if not vectors.size or not np.isfinite(vectors).all():
         raise AnalysisError("the trace holds no embeddings of its pairs, so there is no map of it")
+    there = vectors.any(axis=1)  # zeros stand for a picture or a text that a pair lacks
+    return Points(
+        vectors[there], pair_rows(trace).iloc[np.flatnonzero(there)].reset_index(drop=True)
+    )
+
+
+def pair_rows(trace: RoutingTrace) -> pd.DataFrame:
+    """What is known of a trace's pictures, then of its texts: `Points.known` of `pair_points`.
+
+    Raises:
+      AnalysisError: it is no trace.
+    """
+    check_trace(trace)
     pairs = np.arange(trace.num_pairs)
     names = trace.meta.get("name", trace.captions)
     rows = {
@@ -61,7 +75,7 @@ def pair_points(trace: RoutingTrace) -> Points:
     for layer, block in enumerate(trace.layers):
         majority = [_majority(trace, layer, code) for code in (IMAGE, TEXT)]
         rows[f"block {block}"] = np.concatenate(majority)
-    return Points(vectors, pd.DataFrame(rows))
+    return pd.DataFrame(rows)
 
 
 def token_points(trace: RoutingTrace, layer: int) -> Points:
@@ -134,7 +148,7 @@ def _half(parts: Sequence[Points], modality: str) -> tuple[np.ndarray, pd.DataFr
 
 def _majority(trace: RoutingTrace, layer: int, code: int) -> Integer[np.ndarray, " N"]:
     """The first choice of most tokens of each picture or text; -1 where it has no tokens."""
-    mine = trace.modality == code
+    mine = (trace.modality == code) & (trace.expert[layer, :, 0] >= 0)
     counts = np.zeros((trace.num_pairs, trace.num_experts), np.int64)
     np.add.at(counts, (trace.pair[mine], trace.expert[layer, mine, 0].astype(np.int64)), 1)
     return np.where(counts.sum(axis=1) > 0, counts.argmax(axis=1), -1)
@@ -158,8 +172,9 @@ def added_points(
     if len(names) != count:
         raise AnalysisError(f"there are {count:,} further points but {len(names):,} names")
     known = points.known
-    of_experts = [name for name in known if name.startswith("block ")]
-    rows: dict[str, Any] = dict.fromkeys(known, "")
+    names_of_columns = [str(name) for name in known]
+    of_experts = [name for name in names_of_columns if name.startswith("block ")]
+    rows: dict[str, Any] = dict.fromkeys(names_of_columns, "")
     rows |= {"pair": -1, "label": list(names), **dict.fromkeys(of_experts, -1)}
     rows["modality"] = np.repeat(MODALITIES, [len(pictures), len(texts)])
     further = pd.DataFrame(rows, index=range(count)).astype(known.dtypes.to_dict())

@@ -226,6 +226,8 @@ class _Routes:
         self, half: Halves, code: int, position: int, routes: Integer[np.ndarray, "r L"]
     ) -> Float[np.ndarray, "r d"]:
         """Embeddings of one picture or text with each of some routes of one of its tokens."""
+        import jax.numpy as jnp
+
         from limoe_core.model.router import Intervention
 
         config = self._model.config.model
@@ -242,9 +244,9 @@ class _Routes:
             ids,
             np.ones(len(pixels), bool),
             Intervention(
-                np.zeros((layers, 2, config.experts), np.float32),
-                np.zeros((layers, 2, config.experts), bool),
-                forced,
+                jnp.zeros((layers, 2, config.experts)),
+                jnp.zeros((layers, 2, config.experts), bool),
+                jnp.asarray(forced),
             ),
             capacity_factor=0.0,
             batch_priority=config.batch_priority,

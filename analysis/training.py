@@ -181,7 +181,7 @@ def training_summary(frame: pd.DataFrame) -> pd.DataFrame:
     for key, series in frame.groupby(names, dropna=False, sort=False):
         values = series["value"].to_numpy(float)
         known = values[np.isfinite(values)]
-        about = measure(dict(zip(names, key, strict=True))["measure"])
+        about = measure(str(dict(zip(names, key, strict=True))["measure"]))
         rows.append(
             dict(zip(names, key, strict=True))
             | {"title": about.title, "unit": about.unit}

@@ -8,6 +8,7 @@ would and keeps the lines that are there.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import gzip
 import json
 import statistics
@@ -29,6 +30,7 @@ from benchmarks.measure import Line, medians
 from benchmarks.training import first_state, random_batch, step_function, tokens_of, with_batch
 from limoe_core.config import Config
 from limoe_core.presets import preset
+from limoe_core.training.step import lowered
 
 #: Side of the square matrices whose product measures the rate, on an accelerator and elsewhere.
 _SIDE, _SMALL_SIDE = 8192, 256
@@ -131,11 +133,13 @@ def _measured(case: Case, rate: float, repeats: int, seconds: dict[str, float]) 
     config = case.config
     batch, state = random_batch(config), first_state(config)
     start = time.perf_counter()
-    lowered = step_function(config).lower(state, batch)  # type: ignore[attr-defined]
+    function: Any = step_function(config)
+    program = lowered(function, state, batch)
     traced = time.perf_counter() - start
-    step = lowered.compile()
+    executable = program.compile()
     compiled = time.perf_counter() - start
-    planned = step.memory_analysis()
+    planned = executable.memory_analysis()
+    step = functools.partial(executable, **function.keywords)
     held = planned.argument_size_in_bytes + planned.temp_size_in_bytes
     times = []
     for turn in range(repeats + 2):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from limoe_core.config import Config
 from limoe_core.devices.compiled import keep_compiled
 from limoe_core.model.functional import FunctionalModel
 from limoe_core.presets import preset
+from limoe_core.training.step import lowered
 
 
 def run(name: str = "emoji-tiny") -> list[Line]:
@@ -30,7 +32,7 @@ def run(name: str = "emoji-tiny") -> list[Line]:
 def _train_step(config: Config, name: str) -> Line:
     # Made before the clock starts, since making them compiles things too.
     batch, state = random_batch(config), abstract_state(config)
-    traced, compiled = _seconds(lambda: step_function(config), state, batch)
+    traced, compiled = _seconds(lambda: lowered(step_function(config), state, batch))
     return Line(
         name="compiling the training step",
         value=traced + compiled,
@@ -73,22 +75,23 @@ def _forward_again(config: Config, name: str, cold: Line) -> Line:
 def _forward_seconds(config: Config) -> tuple[float, float]:
     model, params = config.model, abstract_state(config).params
     return _seconds(
-        lambda: FunctionalModel.of(config).forward,
-        params,
-        jax.ShapeDtypeStruct((1, model.image_size, model.image_size, 3), jnp.float32),
-        jax.ShapeDtypeStruct((1, model.text_length), jnp.int32),
-        jax.ShapeDtypeStruct((1,), jnp.bool_),
-        None,
-        capacity_factor=model.eval_capacity_factor,
-        batch_priority=model.batch_priority,
-        hidden=False,
+        lambda: FunctionalModel.of(config).forward.lower(
+            params,
+            jax.ShapeDtypeStruct((1, model.image_size, model.image_size, 3), jnp.float32),
+            jax.ShapeDtypeStruct((1, model.text_length), jnp.int32),
+            jax.ShapeDtypeStruct((1,), jnp.bool_),
+            None,
+            capacity_factor=model.eval_capacity_factor,
+            batch_priority=model.batch_priority,
+            hidden=False,
+        )
     )
 
 
-def _seconds(make: Any, *arguments: Any, **options: Any) -> tuple[float, float]:
+def _seconds(lower: Callable[[], Any]) -> tuple[float, float]:
     """Seconds of tracing and lowering, and of XLA's compiling, of a first call."""
     start = time.perf_counter()
-    lowered = make().lower(*arguments, **options)
+    program = lower()
     traced = time.perf_counter()
-    lowered.compile()
+    program.compile()
     return traced - start, time.perf_counter() - traced

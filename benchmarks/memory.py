@@ -21,6 +21,7 @@ from benchmarks.training import (
 from limoe_core.config import Config
 from limoe_core.losses import Labels, contrast
 from limoe_core.presets import preset
+from limoe_core.training.step import lowered
 
 _BATCHES = (32, 64, 128, 256)
 _GLOBAL_BATCHES = (256, 1024, 4096, 16384)
@@ -68,7 +69,7 @@ def _step_lines(config: Config, name: str) -> list[Line]:
 
 def _step(config: Config) -> int:
     batch = jax.eval_shape(lambda x: x, random_batch(config))
-    return _temporary(step_function(config).lower(abstract_state(config), batch).compile())  # type: ignore[attr-defined]
+    return _temporary(lowered(step_function(config), abstract_state(config), batch).compile())
 
 
 def _loss_line(size: int, width: int, block: int) -> Line:

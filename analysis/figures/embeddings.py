@@ -60,7 +60,9 @@ def embedding_figure(frame: pd.DataFrame, by: str = "modality") -> go.Figure:
       AnalysisError: the points have no such label.
     """
     if by not in frame:
-        raise AnalysisError(f"the points have no label {by!r}; they have {', '.join(frame)}")
+        raise AnalysisError(
+            f"the points have no label {by!r}; they have {', '.join(map(str, frame))}"
+        )
     names = np.asarray(value_names(frame[by]), object)
     colours = {**coloured_values(frame[by]), **({"": OTHER_COLOUR} if "" in set(names) else {})}
     figure = go.Figure()

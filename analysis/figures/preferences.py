@@ -218,7 +218,7 @@ def _merged(rows: pd.DataFrame, count: int) -> pd.DataFrame:
         kept = [pair in own for pair in zip(rows[layer], rows[expert], strict=True)]
         rows[expert] = np.where(kept, rows[expert], _OTHERS)
     places = ["layer", "expert", "next_layer", "next_expert"]
-    return rows.groupby(places, as_index=False)["tokens"].sum()
+    return rows.groupby(places)["tokens"].sum().reset_index()
 
 
 def _node_label(expert: int) -> str:

@@ -11,8 +11,8 @@ import plotly.io as pio
 from analysis.characters import seen
 from analysis.colours import expert_label
 
-#: Grey that reads on white and on near-black.
-INK = "#7A7A7A"
+#: Grey that reads on white (4.7 to 1) and shows on near-black; a page may bring its own for words.
+INK = "#737373"
 GRID = "rgba(128, 128, 128, 0.25)"
 CLEAR = "rgba(0, 0, 0, 0)"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -16,13 +15,11 @@ from analysis.figures.style import DASHES, INTENSITY, ROWS_LEGEND, escape, finis
 from analysis.smoothing import smoothed, thinned
 from analysis.training import MEASURES, measure
 
-#: A run's place on the axis of time.
-Axis = Literal["step", "pictures", "hours"]
-
 #: Colours of a first, second, … run, where modality has none; runs differ by their dashes as well.
 RUN_COLOURS = ("#8A63B8", "#00898F", "#C4601D", "#5B7F23", "#B0488A")
 
-_TITLES: dict[Axis, str] = {
+#: Columns of `analysis.training_frame` that may be the axis of time.
+_TITLES = {
     "step": "step",
     "pictures": "pictures shown",
     "hours": "hours in training steps",
@@ -33,7 +30,7 @@ def training_figure(
     runs: Mapping[str, pd.DataFrame],
     measures: Sequence[str] | None = None,
     *,
-    x: Axis = "step",
+    x: str = "step",
     layer: int | None = None,
     half_life: float = 0,
     log_x: bool = False,
@@ -45,7 +42,7 @@ def training_figure(
     Args:
       runs: `analysis.training_frame` of each run by its name; they differ by colour and dashes.
       measures: names in the log, such as "contrastive"; all by default.
-      x: steps, pictures shown, or hours in training steps.
+      x: "step", "pictures" (shown so far) or "hours" (in training steps).
       layer: block number of the routers that are shown.
       half_life: steps after which a value counts half in the exponential moving average that is
         drawn over the values themselves; 0 draws them alone.
@@ -54,8 +51,10 @@ def training_figure(
         value are drawn.
 
     Raises:
-      AnalysisError: there is nothing to show.
+      AnalysisError: there is nothing to show, or `x` is something else.
     """
+    if x not in _TITLES:
+        raise AnalysisError(f"x is one of {', '.join(_TITLES)}, not {x!r}")
     chosen = {
         name: frame[frame["layer"].isna() | (frame["layer"] == layer)]
         for name, frame in runs.items()
@@ -103,7 +102,7 @@ def training_figure(
 
 
 def _lines(
-    series: pd.DataFrame, x: Axis, log: bool, half_life: float, buckets: int, name: str
+    series: pd.DataFrame, x: str, log: bool, half_life: float, buckets: int, name: str
 ) -> list[go.Scatter]:
     """The values, and over them their average where one is asked for."""
     ordered = series.sort_values("step")

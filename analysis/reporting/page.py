@@ -27,7 +27,8 @@ _SCRIPT = Path(__file__).with_name("report.js")
 
 def html(title: str, lead: str, sections: Sequence[Section]) -> str:
     """The file's text. All words and names in it are shown as text, whoever wrote them."""
-    body, drawn = [], []
+    body: list[str] = []
+    drawn: list[dict] = []
     for number, section in enumerate(sections):
         body.append(_section(number, section, drawn))
     contents = "".join(

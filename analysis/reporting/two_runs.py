@@ -55,8 +55,8 @@ def differences(run: Run, other: Run) -> Iterator[Section]:
 
 
 def _accuracy(run: Run, other: Run, names: list[str]) -> Iterator[Section]:
-    steps = [_evaluated(each) for each in (run, other)]
-    if steps[0] is None or steps[1] is None:
+    steps = [step for each in (run, other) if (step := _evaluated(each)) is not None]
+    if len(steps) < 2:
         return
     mine, others = (_answers(each, step) for each, step in zip((run, other), steps, strict=True))
     frame = record(analysis.compare_accuracies, mine, others)

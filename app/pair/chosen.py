@@ -51,14 +51,22 @@ class Pair:
 
 
 def choose_example(
-    run: Run, probe: RoutingTrace | None, shown: UInt8[np.ndarray, "n s s 3"] | None
+    run: Run,
+    probe: RoutingTrace | None,
+    shown: UInt8[np.ndarray, "n s s 3"] | None,
+    pairs: list[int] | None = None,
 ) -> int | None:
-    """Draws the gallery of the run's probe pairs and returns the chosen index."""
+    """Draws the gallery of the run's probe pairs and returns the chosen index.
+
+    Args:
+      pairs: those to choose from, at least one; None for all.
+    """
     if probe is None or not probe.num_pairs:
         return None
-    indices = range(probe.num_pairs)
-    parse = state.among(indices, "example")
-    chosen = state.get("example", parse, first_example(probe), pinned=True)
+    indices = range(probe.num_pairs) if pairs is None else pairs
+    parse = state.among(range(probe.num_pairs), "example")
+    first = first_example(probe)
+    chosen = state.get("example", parse, first if first in indices else indices[0], pinned=True)
 
     def pick(item: str) -> None:
         state.put("example", item)
@@ -68,7 +76,9 @@ def choose_example(
 
     gallery(
         [_item(probe, i) for i in indices],
-        None if shown is None or len(shown) != probe.num_pairs else _sheet(str(run.path), shown),
+        None
+        if shown is None or len(shown) != probe.num_pairs
+        else _sheet(str(run.path), shown[list(indices)]),
         label="Examples",
         selected=str(chosen),
         filters={

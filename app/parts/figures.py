@@ -67,7 +67,7 @@ def draw(figure: Recorded[go.Figure], *, key: str, file: str) -> None:
     st.plotly_chart(shown, key=f"figure.{key}", config=config(file))
 
 
-@st.cache_resource(max_entries=256, show_spinner=False)
+@st.cache_resource(max_entries=96, show_spinner=False)
 def _in_page_colours(
     key: tuple[Hashable, ...], colour: str | None, _figure: Recorded[go.Figure]
 ) -> go.Figure:

@@ -10,9 +10,11 @@ from app.parts.messages import counted
 from limoe_core.runs import Run, RunError
 from limoe_core.runs.progress import Progress
 
-#: What a run is doing. `new`: nothing was said or logged yet. The last four are not in training.
+#: What a run is doing. `new`: nothing was said or logged yet. `recorded`: it holds traces of
+#: another model, which is not trained here. The last three are not in training any more.
 State = Literal[
     "new",
+    "recorded",
     "starting",
     "compiling",
     "training",
@@ -20,13 +22,12 @@ State = Literal[
     "stopped",
     "failed",
     "finished",
-    "recorded",
 ]
 
 #: Where nothing tells whether a process still trains it, a run that said something so many seconds
 #: ago is taken to be in training.
 _YOUNG = 180.0
-_ACTIVE = ("starting", "compiling", "training", "looking")
+_ACTIVE: tuple[State, ...] = ("starting", "compiling", "training", "looking")
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Status:
     def of(cls, run: Run) -> Status:
         """The run's status now, from what it says, what it logged and who holds it."""
         if run.other is not None:
-            return cls("recorded", 0, 0)
+            return cls("recorded", max(run.probe_steps(), default=0), 0)
         said = run.progress()
         try:
             line = run.newest_metrics() or {}
@@ -65,11 +66,11 @@ class Status:
         steps = run.config.train.steps
         if not _growing(run, said, last, step < steps):
             return cls(_ended(said, step, steps), step, steps, note=said.note if said else "")
-        phase = said.phase if said is not None and said.phase in _ACTIVE else "training"
+        active = [each for each in _ACTIVE if said is not None and said.phase == each]
         pairs = line.get("pairs_per_second")
         speed = pairs / run.config.data.batch_size if isinstance(pairs, int | float) else None
         return cls(
-            phase,
+            active[0] if active else "training",
             step,
             steps,
             speed or None,
@@ -96,6 +97,8 @@ class Status:
         match self.state:
             case "new":
                 return "Training has not begun."
+            case "recorded":
+                return "Traces of another model, which is not trained here."
             case "starting":
                 return f"In training: making the model, at {at}."
             case "compiling":
@@ -118,6 +121,20 @@ class Status:
         return f"Training finished at step {self.step:,}."
 
 
+def may_be_growing(run: Run) -> bool:
+    """Whether a run may be in training now; False for most without opening what they logged."""
+    if run.other is not None:
+        return False
+    held = run.in_training()
+    if held is not None:
+        return held
+    said = run.progress()
+    if said is not None and said.phase in ("ended", "failed"):
+        return False
+    began = 0.0 if said is None else said.time + (said.expected or 0.0)
+    return time.time() - max(began, run.stamp("metrics")[0] / 1e9) < _YOUNG
+
+
 def duration(seconds: float) -> str:
     """A time span in words, in its two largest units at most."""
     whole = round(seconds)
@@ -132,15 +149,12 @@ def duration(seconds: float) -> str:
 
 
 def _growing(run: Run, said: Progress | None, logged: float, unfinished: bool) -> bool:
-    held = run.in_training()
-    if held is not None:
-        return held
-    if said is not None and said.phase in ("ended", "failed"):
+    if not may_be_growing(run):
         return False
-    if not unfinished:
-        return False
+    if run.in_training():
+        return True
     began = 0.0 if said is None else said.time + (said.expected or 0.0)
-    return time.time() - max(began, logged) < _YOUNG
+    return unfinished and time.time() - max(began, logged) < _YOUNG  # a copy is a young file too
 
 
 def _ended(said: Progress | None, step: int, steps: int) -> State:

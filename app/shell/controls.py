@@ -147,23 +147,21 @@ def several(
         named = {one(part) for part in text.split("/") if part}
         return [option for option in options if option in named]
 
-    class _Written(list[str]):
-        def __str__(self) -> str:
-            return "/".join(self)
-
-    chosen = list(
-        state.get(name, lambda text: _Written(read(text)), _Written(read("/".join(default))))
-    )
+    chosen = read(state.get(name, lambda text: _joined(read(text)), _joined(default)))
     st.session_state[name] = chosen
     st.multiselect(
         label,
         options,
         key=name,
         format_func=words,
-        on_change=state.bind(name, name, lambda picked: "/".join(picked)),
+        on_change=state.bind(name, name, _joined),
         **widget,
     )
     return chosen
+
+
+def _joined(names: Sequence[str]) -> str:
+    return "/".join(names)
 
 
 def _buttons(label: str, options: Sequence[T], **widget: Any) -> None:

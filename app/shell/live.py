@@ -15,7 +15,7 @@ import streamlit as st
 
 from app.parts import messages
 from app.server.runs import Run, RunError, Runs
-from app.server.status import Status
+from app.server.status import Status, may_be_growing
 from app.shell import controls
 
 #: Seconds between two looks.
@@ -99,7 +99,8 @@ def _say_others(folder: Path, run: Run | None) -> None:
     except RunError:
         return
     others = [runs.listed(name) for name in runs.usable if run is None or name != run.name]
-    training = [(other.name, status) for other in others if (status := Status.of(other)).growing]
+    some = [(other.name, Status.of(other)) for other in others if may_be_growing(other)]
+    training = [(name, status) for name, status in some if status.growing]
     for name, status in training[:_MOST]:
         st.caption(f"**{messages.plain(name)}** · {messages.plain(status.sentence)}")
     if len(training) > _MOST:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from benchmarks.study.statistics import LEVEL, Paired, holm, paired, slope
+from benchmarks.study.statistics import LEVEL, Paired, Spread, holm, moderated, paired, slope
 
 #: What is recorded of the run of an arm with a seed, by both.
 Table = dict[tuple[str, int], dict[str, Any]]
@@ -35,7 +35,7 @@ def _above(baseline: str) -> Measure:
     return lambda line: nmi(line) - other(line)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Claim:
     """A claim or a question, and what decides it."""
 
@@ -155,10 +155,15 @@ LEAST_SEEDS = 3
 
 def verdicts(table: Table, claims: Sequence[Claim] = CLAIMS) -> list[Verdict]:
     """The verdict on every claim, with p-values corrected over all of them."""
-    tests = []
-    for claim in claims:
-        values = claim.values(table)
-        tests.append(paired(values, claim.margin) if len(values) >= LEAST_SEEDS else None)
+    found = {claim: values for claim in claims if len(values := claim.values(table)) >= LEAST_SEEDS}
+    spreads: dict[Claim, Spread] = {}
+    for unit in {claim.unit for claim in found}:
+        alike = [claim for claim in found if claim.unit == unit]
+        spreads |= zip(alike, moderated([found[claim] for claim in alike]), strict=True)
+    tests = [
+        paired(found[claim], claim.margin, spreads[claim]) if claim in found else None
+        for claim in claims
+    ]
     nothing = float("nan")
     different = holm([nothing if test is None else test.p_different for test in tests])
     equivalent = holm([nothing if test is None else test.p_equivalent for test in tests])

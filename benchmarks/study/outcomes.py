@@ -96,6 +96,7 @@ def of_layers(model: LoadedModel, pairs: PairSet, seed: int) -> list[dict[str, A
     found = []
     for place, layer in enumerate(trace.layers.tolist()):
         effects = causal[causal.layer == layer]
+        assert trace.probs is not None  # of our own routers
         text_gates = trace.probs[place][trace.modality == 1].mean(axis=0).astype(np.float64)
         found.append(
             {

@@ -149,6 +149,7 @@ def _weights(
     return (weights / jnp.maximum(total, 1e-6))[..., margin:-margin]
 
 
+@exact_float32()
 def _recolouring(
     key: jax.Array, grey: Bool[Array, " B"], negative: Bool[Array, " B"]
 ) -> tuple[Float[Array, "B 3 3"], Float[Array, "B 1"]]:

@@ -32,7 +32,10 @@ def keep_examples(run: Run, config: DataConfig, side: int) -> bool:
     splits = data_set(config).unseen
     if run.has("examples") or not splits:
         return False
-    pictures, known = [], {name: [] for name in ("key", "name", "category", "style", "split")}
+    pictures = []
+    known: dict[str, list[str]] = {
+        name: [] for name in ("key", "name", "category", "style", "split")
+    }
     for place, split in enumerate(splits):
         pairs = load_pairs(config, split, build=False, progress=False, side=side)
         chosen = _spread(pairs, _OF_OTHERS if place else _OF_FIRST)

@@ -201,6 +201,7 @@ def _routed(
     tokens = np.zeros(2)
     traces, hidden, kept = [], [], 0
     for trace in _groups(model, pictures, texts, meta, _INPUTS, progress):
+        assert trace.probs is not None  # of our own routers
         for code in range(2):
             of_modality = trace.probs[:, trace.modality == code].astype(np.float64)
             total[:, code] += of_modality.sum(axis=1)

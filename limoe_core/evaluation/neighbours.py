@@ -20,7 +20,7 @@ from limoe_core.evaluation.scoring import accuracies, labels_of
 if TYPE_CHECKING:
     from limoe_core.data.pairs import PairSet, PictureStore
 
-#: Labelled pictures, at most; of more, so many are taken, spread evenly.
+#: Labelled pictures, at most; of more, equally many of each concept are taken, and at least one.
 MOST_LABELLED = 20_000
 _PIXELS, _OUTLINES, _COLOURS = 32, 64, 8  # sides of the pictures that features are made of
 _ORIENTATIONS, _CELL, _BLOCK = 9, 8, 2
@@ -49,9 +49,7 @@ def nearest_pictures(
     Returns: `{"pixels": {"top1", "top5"}, "hog_colour": {…}}`, ready for JSON, with 95 % intervals
       that resample concepts.
     """
-    from limoe_core.data.pairs import spread
-
-    places = spread(len(labelled), MOST_LABELLED)
+    places = some_of_each(labelled.concept, MOST_LABELLED, seed)
     classes, of_class = np.unique(labelled.concept[places], return_inverse=True)
     names = np.asarray(pairs.concepts.names_in(language))
     label_of_class, label_of_picture = labels_of(classes, names[classes], pairs.concept)
@@ -65,6 +63,19 @@ def nearest_pictures(
         ranks = target_ranks(nearness, label_of_picture[:, None] == label_of_class)
         found[name] = accuracies(ranks, pairs.concept, seed=seed)
     return found
+
+
+def some_of_each(
+    concept: Integer[np.ndarray, " n"], most: int, seed: int
+) -> Integer[np.ndarray, " m"]:
+    """Places of pictures in rising order: all, or of each concept equally many, at random."""
+    if len(concept) <= most:
+        return np.arange(len(concept))
+    mixed = np.random.default_rng(seed).permutation(len(concept))
+    order = mixed[np.argsort(concept[mixed], kind="stable")]
+    _, first, count = np.unique(concept[order], return_index=True, return_counts=True)
+    rank = np.arange(len(order)) - np.repeat(first, count)
+    return np.sort(order[rank < max(1, most // len(first))])
 
 
 def can_be_asked(pairs: PairSet, labelled: PairSet) -> bool:
@@ -123,8 +134,9 @@ def _resized(pictures: Float[np.ndarray, "n s s 3"], side: int) -> Float[np.ndar
         0,
         None,
     )
-    weights /= weights.sum(axis=1, keepdims=True)
-    return np.einsum("ti,nijc,uj->ntuc", weights, pictures, weights, optimize=True)
+    weights = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+    rows = np.tensordot(pictures, weights, (1, 1))  # n, columns, colours, rows
+    return np.tensordot(rows, weights, (1, 1)).transpose(0, 2, 3, 1)
 
 
 def pixels(pictures: Float[np.ndarray, "n s s 3"]) -> Float[np.ndarray, "n f"]:
@@ -137,7 +149,7 @@ def hog_colour(pictures: Float[np.ndarray, "n s s 3"]) -> Float[np.ndarray, "n f
 
     Each at unit length, so that both count alike.
     """
-    grey = _resized(pictures, _OUTLINES) @ np.array([0.299, 0.587, 0.114])
+    grey = _resized(pictures, _OUTLINES) @ np.array([0.299, 0.587, 0.114], np.float32)
     colours = _resized(pictures, _COLOURS).reshape(len(pictures), -1)
     return np.concatenate([_unit(hog(grey)), _unit(colours)], axis=1)
 
@@ -163,15 +175,16 @@ def hog(grey: Float[np.ndarray, "n s s"]) -> Float[np.ndarray, "n f"]:
     turn = np.rad2deg(np.arctan2(down, right)) % 180
     bins = np.minimum((turn / (180 / _ORIENTATIONS)).astype(int), _ORIENTATIONS - 1)
     cells = grey.shape[1] // _CELL
-    used = cells * _CELL
-    histograms = np.stack(
-        [
-            np.where(bins == orientation, strength, 0)[:, :used, :used]
-            .reshape(-1, cells, _CELL, cells, _CELL)
-            .mean(axis=(2, 4))
-            for orientation in range(_ORIENTATIONS)
-        ],
-        axis=-1,
+    used = np.arange(cells * _CELL) // _CELL
+    cell = (np.arange(len(grey))[:, None, None] * cells + used[:, None]) * cells + used
+    inside = np.s_[:, : cells * _CELL, : cells * _CELL]
+    histograms = (
+        np.bincount(
+            (cell * _ORIENTATIONS + bins[inside]).reshape(-1),
+            weights=strength[inside].reshape(-1),
+            minlength=len(grey) * cells * cells * _ORIENTATIONS,
+        ).reshape(-1, cells, cells, _ORIENTATIONS)
+        / _CELL**2
     )
     blocks = cells - _BLOCK + 1
     windows = np.stack(

@@ -14,7 +14,7 @@ from limoe_core.data.pairs import stored_side
 from limoe_core.devices.mesh import WHOLE, MeshShape, batch_spec, make_mesh, placed_shapes
 from limoe_core.model.functional import FunctionalModel
 from limoe_core.training.optimizer import make_optimizer
-from limoe_core.training.step import Batch, TrainState, make_train_step
+from limoe_core.training.step import Batch, TrainState, lowered, make_train_step
 
 #: A shape stands for an array here.
 _Shape: Any = jax.ShapeDtypeStruct
@@ -74,7 +74,7 @@ def compile_step(config: Config, shape: MeshShape) -> Any:
         _Shape((groups, pictures, 2 + captions), jnp.int32, sharding=here),
     )
     with jax.set_mesh(mesh):
-        return step.func.lower(state, batch, **step.keywords).compile()  # type: ignore[attr-defined]
+        return lowered(step, state, batch).compile()
 
 
 def compiled_cost(config: Config, shape: MeshShape) -> dict[str, float]:

@@ -160,7 +160,7 @@ class Kept:
         n, d, size = tokens.total, model.width, np.dtype(_type(model)).itemsize
         # Softmax gives float32, which is cast for the product with the values.
         weight = _FLOAT32 + (size if size < _FLOAT32 else 0)
-        pairs = tokens.text * model.text_length
+        pairs = float(tokens.text * model.text_length)
         pairs += tokens.image * (0 if fused and size < _FLOAT32 else patches)
         hidden = float(model.expert_hidden if special else model.mlp_dim)
         products, others = n * size * (3 * d + d), n * size * (d + d)

@@ -45,7 +45,7 @@ class _Declared:
     """Modules that a family says give router logits."""
 
     kind: type
-    index: int = 0
+    place: int = 0
     part: str = ""
     """What is in their name."""
 
@@ -70,7 +70,7 @@ def find_routers(model: Any) -> list[Router]:
     for name, module in model.named_modules():
         for recorder in declared:
             if isinstance(module, recorder.kind) and recorder.part in name:
-                gates |= {gate.name: gate for gate in _gates(name, module, recorder.index)}
+                gates |= {gate.name: gate for gate in _gates(name, module, recorder.place)}
     if not gates:
         raise RecordingError(f"{kind} declares routers, and none of its layers has one")
     return _by_block(list(gates.values()))

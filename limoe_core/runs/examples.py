@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -49,6 +49,5 @@ def write(
 ) -> None:
     """Writes the pictures with what is known of them, whole or not at all."""
     with replacing(file) as temporary:
-        np.savez_compressed(
-            temporary, pictures=pictures, **{name: np.array(known[name], str) for name in KNOWN}
-        )
+        arrays: dict[str, Any] = {name: np.array(known[name], str) for name in KNOWN}
+        np.savez_compressed(temporary, pictures=pictures, **arrays)

@@ -19,7 +19,7 @@ from limoe_core.runs.files import RunError, is_there, read_json
 #: last step is done, or a stop was asked for. `failed`: it cannot go on.
 Phase = Literal["starting", "compiling", "training", "looking", "ended", "failed"]
 
-_PHASES = get_args(Phase)
+_PHASES: tuple[Phase, ...] = get_args(Phase)
 _LARGEST = 64 * 1024  # bytes
 _LONGEST = 2000  # characters of a note
 
@@ -65,19 +65,22 @@ def read(path: Path, within: Path = ANYWHERE) -> Progress | None:
 
 
 def _progress(values: dict[str, Any]) -> Progress | None:
-    phase, step, begun = values.get("phase"), values.get("step"), values.get("time")
-    if phase not in _PHASES or type(step) is not int or not 0 <= step < 10**12:
+    phase = next((each for each in _PHASES if each == values.get("phase")), None)
+    step = values.get("step")
+    if phase is None or type(step) is not int or not 0 <= step < 10**12:
         return None
-    expected, note, host = (values.get(name) for name in ("expected", "note", "host"))
+    note, host = values.get("note"), values.get("host")
     return Progress(
         phase,
         step,
-        float(expected) if _is_time(expected) else None,
+        _seconds(values.get("expected")),
         note[:_LONGEST] if isinstance(note, str) else "",
-        float(begun) if _is_time(begun) else 0.0,
+        _seconds(values.get("time")) or 0.0,
         host[:64] if isinstance(host, str) else "",
     )
 
 
-def _is_time(value: object) -> bool:
-    return type(value) in (int, float) and math.isfinite(value) and value >= 0  # type: ignore[arg-type]
+def _seconds(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if math.isfinite(value) and value >= 0 else None

@@ -70,7 +70,7 @@ def write(
     Raises:
       TraceError: gates are asked for in too few or too many steps.
     """
-    kept = dict(found)
+    kept: dict[str, Any] = dict(found)
     modality = kept.pop("modality")
     kinds = tuple(said["kinds"])
     kept.setdefault("kind", modality)
@@ -79,7 +79,7 @@ def write(
     pictures = (
         None
         if "pictures.pair" not in kept
-        else Pictures(*(kept[f"pictures.{name}"] for name in TABLE))
+        else Pictures(**{name: kept[f"pictures.{name}"] for name in TABLE})
     )
     placed = {**kept, **said, "kinds": kinds, "pictures": pictures}
     if np.array_equal(kept["box"], boxes_of(placed)):
@@ -98,7 +98,7 @@ def write(
         said = {**said, "gate_steps": gate_steps}
     # An open file, since savez would add a suffix to a path without one.
     with replacing(path) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, header=np.array(json.dumps(said)), **kept)  # type: ignore[arg-type]
+        np.savez_compressed(file, header=np.array(json.dumps(said)), **kept)
 
 
 def _narrow(values: np.ndarray) -> np.ndarray:

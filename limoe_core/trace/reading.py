@@ -178,7 +178,8 @@ def _routers(said: Mapping[str, Any], found: dict[str, Any]) -> tuple[np.ndarray
     listed = said.get("routers")
     if not isinstance(listed, list) or len(listed) > checks.MOST_ROUTERS:
         raise TraceError(f"routers in the header are no list of at most {checks.MOST_ROUTERS}")
-    numbers, experts = [], []
+    numbers: list[int] = []
+    experts: list[int] = []
     for place, router in enumerate(listed):
         router = router if isinstance(router, dict) else {}
         for name, values, most in (

@@ -103,6 +103,18 @@ def make_train_step(
     return functools.partial(train_step, seed=_seed(config))
 
 
+def lowered(step: TrainStep, state: Any, batch: Any) -> Any:
+    """The program of a step of `make_train_step`, to be read, or compiled without being run.
+
+    Args:
+      state: a `TrainState`, of arrays or of their shapes.
+      batch: a `Batch`, of either.
+    """
+    assert isinstance(step, functools.partial)
+    jitted: Any = step.func
+    return jitted.lower(state, batch, **step.keywords)
+
+
 def _seed(config: Config) -> UInt32[np.ndarray, " words"]:
     """The run's random key as numbers, which every process of a run may hand over."""
     return np.asarray(jax.random.key_data(jax.random.key(config.train.seed)))

@@ -64,6 +64,14 @@ def test_points_of_pairs_have_the_expert_of_most_of_their_tokens() -> None:
     assert points.labels == ["modality", "category", "language", "block 2", "block 4", "block 6"]
 
 
+def test_a_pair_without_its_picture_has_no_point_of_it() -> None:
+    trace = make_trace(pairs=6)
+    trace.image_embeddings[2] = 0
+    points = analysis.pair_points(trace)
+    assert points.known["pair"].tolist() == [0, 1, 3, 4, 5, *range(6)]
+    assert (analysis.points_gap(points)["pairs"] == 5).all()
+
+
 def test_points_of_tokens_are_the_routers_inputs() -> None:
     trace = make_trace(hidden=True)
     points = analysis.token_points(trace, 4)

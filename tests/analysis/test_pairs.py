@@ -39,6 +39,19 @@ def test_data_pairs_name_what_their_pictures_show(debug_run, data_dir):
         assert any(np.array_equal(images[i], pairs.pictures[j]) for j in own)
 
 
+def test_every_picture_of_a_concept_has_a_text_of_its_own(debug_run, data_dir):
+    run = Run.open(debug_run)
+    data = dataclasses.replace(run.config.data, dir=str(data_dir))
+    run = dataclasses.replace(run, config=dataclasses.replace(run.config, data=data))
+    images, texts, meta = analysis.data_pairs(run, "validation", 10_000, every=True)
+    pairs = load_pairs(data, "validation", progress=False)
+    assert len(images) == len(texts) == len(set(texts)) == len(pairs)
+    assert len(set(meta["concept"])) < len(texts)
+    names = pairs.concepts.names
+    for text, language, key in zip(texts, meta["language"], meta["concept"], strict=True):
+        assert text == names[language][pairs.concepts.keys.tolist().index(key)]
+
+
 def test_data_that_is_not_there_is_not_built_behind_the_user_s_back(debug_run, tmp_path):
     run = Run.open(debug_run)
     data = dataclasses.replace(run.config.data, dir=str(tmp_path), config="base")

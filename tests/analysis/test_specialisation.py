@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as hnp
 from sklearn.metrics import normalized_mutual_info_score
 
 import analysis
-from analysis.specialisation import _jackknife
+from analysis.resampling import jackknife
 
 COUNTS = hnp.arrays(
     np.int64, st.tuples(st.just(2), st.integers(2, 8)), elements=st.integers(0, 50)
@@ -141,7 +141,7 @@ def test_a_role_says_how_often_it_recurs(trace_of):
 def test_a_value_of_0_or_1_has_no_interval():
     apart = np.repeat(np.array([[[9, 9, 0, 0], [0, 0, 2, 3]]]), 20, axis=0)
     for counts, value in ((apart, 1.0), (np.ones_like(apart), 0.0)):
-        corrected, low, high = _jackknife(counts, 0.95)
+        corrected, low, high = jackknife(counts, analysis.modality_nmi)
         assert corrected == pytest.approx(value)
         assert np.isnan(low)
         assert np.isnan(high)
@@ -167,7 +167,9 @@ def test_intervals_cover_the_true_specialisation(pairs):
     true = analysis.modality_nmi(shares)
     covered = []
     for _ in range(200):
-        corrected, low, high = _jackknife(clustered_counts(rng, pairs, shares), 0.95)
+        corrected, low, high = jackknife(
+            clustered_counts(rng, pairs, shares), analysis.modality_nmi
+        )
         assert low < corrected < high
         covered.append(low <= true <= high)
     assert 0.89 <= np.mean(covered) <= 0.99

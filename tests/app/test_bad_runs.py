@@ -23,7 +23,7 @@ from limoe_core.runs import Run, RunError
 from tests.app.evaluated_runs import evaluate
 from tests.app.one_page import open_page, said
 
-PAGES = ("routing", "experts", "emergence", "zero_shot")
+PAGES = ("routing", "experts", "emergence", "training", "zero_shot")
 #: Hostile runs that `make test` opens, with the page that shows the hostile part.
 SOME = {
     "config-fifo": "routing",

@@ -51,10 +51,15 @@ def apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     has_data_set(monkeypatch, False)
     monkeypatch.setattr("app.views.experts.causal._cache", lambda: tmp_path / "causal")
+    monkeypatch.setattr("app.views.embeddings.fitted._cache", lambda: tmp_path / "maps")
 
 
 def has_data_set(monkeypatch: pytest.MonkeyPatch, here: bool) -> None:
-    for module in ("app.views.zero_shot.pool", "app.views.experts.causal"):
+    for module in (
+        "app.views.zero_shot.pool",
+        "app.views.experts.causal",
+        "app.views.embeddings.source",
+    ):
         monkeypatch.setattr(f"{module}.is_built", lambda config: here)
 
 
@@ -143,6 +148,12 @@ VIEWS: dict[str, list[dict[str, str]]] = {
     ],
     "interventions": [{}, {"change": "4.2.text.forced~2.0.both.silenced", "capacity": "half"}],
     "emergence": [{}, {"axis": "linear", "layer": "2"}],
+    "embeddings": [
+        {"point": "i3", "slice": "pair:0-30"},
+        {"map": "texts", "x": "dog", "y": "voiture", "mine": "a dog\nperro"},
+        {"of": "tokens", "layer": "4", "step": "2000"},
+        {"map": "umap", "step": "0", "seed": "1"},
+    ],
     "training": [
         {},
         {"show": "routers", "layer": "2", "smooth": "30", "logx": "on", "with": ""},
@@ -176,7 +187,8 @@ def test_every_page_is_among_the_views() -> None:
             module,
             address,
             marks=[pytest.mark.training]
-            if module == "interventions" or "sceptic" in address.values()
+            if module == "interventions"
+            or {"sceptic", "umap", "tokens", "texts"} & {*address.values()}
             else [],
         )
         for module, addresses in VIEWS.items()

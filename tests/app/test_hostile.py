@@ -22,7 +22,7 @@ from tests.app.test_shell import said
 
 Opened = Callable[..., AppTest]
 
-PAGES = ("routing", "experts", "emergence", "zero_shot")
+PAGES = ("routing", "experts", "emergence", "training", "compare", "zero_shot")
 MARKUP = "<img src=x onerror=alert(1)>"
 TURNED = "invoice\u202egpj.exe"
 

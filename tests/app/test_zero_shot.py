@@ -26,7 +26,7 @@ from limoe_core.presets import dense_twin, preset
 from limoe_core.runs.directory import Run
 from limoe_core.runs.predictions import Predictions
 from tests.app.evaluated_runs import make_evaluated, some_pairs
-from tests.app.one_page import figures, frames, open_page, said
+from tests.app.one_page import component, figures, frames, open_page, said
 
 
 @pytest.fixture(autouse=True)
@@ -364,6 +364,32 @@ def test_a_dense_twin_is_known_by_its_settings() -> None:
         dense_twin(tiny), train=dataclasses.replace(tiny.train, steps=tiny.train.steps + 1)
     )
     assert not is_twin(tiny, longer)
+
+
+def test_the_page_opens_on_what_the_model_was_trained_to_know(
+    evaluated: Path, tmp_path: Path
+) -> None:
+    run = Run.open(shutil.copytree(evaluated / "small", tmp_path / "small"))
+    pairs = some_pairs()
+    styles = ["test_style"] * 8 + ["test_concept"] * 4
+    known = {
+        "key": pairs.concepts.keys[pairs.concept].tolist(),
+        "name": pairs.concepts.names["en"][pairs.concept].tolist(),
+        "category": pairs.category.tolist(),
+        "style": pairs.style.tolist(),
+        "split": styles,
+    }
+    run.save_examples(pairs.pictures.batch(np.arange(12)), known)
+    page = open_page("zero_shot", tmp_path)
+    assert not page.error
+    shown = component(page, "gallery")
+    first = [item for item in shown["items"] if item["id"] == shown["selected"]]
+    assert "a trained concept in an art style that training left out" in said(page)
+    at = [f"{k}.{s}" for k, s in zip(known["key"], known["style"], strict=True)].index(
+        first[0]["id"]
+    )
+    assert styles[at] == "test_style"
+    assert "8: a trained concept" in said(page).replace("\\", "")
 
 
 def of_pairs(sets: list[PairSet]) -> Pool:

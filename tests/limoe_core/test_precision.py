@@ -20,7 +20,7 @@ from limoe_core.inference import LoadedModel
 from limoe_core.model.functional import FunctionalModel
 from limoe_core.presets import preset
 from limoe_core.training.optimizer import make_optimizer
-from limoe_core.training.step import Batch, TrainState, make_train_step
+from limoe_core.training.step import Batch, TrainState, lowered, make_train_step
 
 _DOT = re.compile(
     r"stablehlo\.dot_general .*precision = \[(\w+), (\w+)\]"
@@ -82,7 +82,7 @@ def of_step(config: Config) -> Products:
         _Shape((groups, pictures, 2 + _CAPTIONS), jnp.int32),
     )
     step: Any = make_train_step(functional, optimizer, config, patches=model.patches // 2)
-    return Products.of(step.lower(state, batch))
+    return Products.of(lowered(step, state, batch))
 
 
 def of_forward(functional: FunctionalModel, model: ModelConfig) -> Products:

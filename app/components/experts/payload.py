@@ -118,8 +118,8 @@ class _Places:
             grid = self.trace.grid
             at = [*divmod(int(row["position"]), grid), grid, grid]
             token = f"i{int(row['position'])}"
-            box = [left, top, right, bottom]
-            return {"cell": int(row["pair"]), "box": box, "at": at, "token": token}
+            whole = [left, top, right, bottom]
+            return {"cell": int(row["pair"]), "box": whole, "at": at, "token": token}
         box = (left, top, right, bottom)
         n = self.picture[int(row["pair"]), int(row["position"]), box]
         rows, columns, width, height = (

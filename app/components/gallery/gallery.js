@@ -135,8 +135,10 @@ class Strip {
     this.tabStop(node);
     // What was picked last counts, even if the server has not answered yet.
     if (node.dataset.id === (this.picked ?? this.data.selected)) return;
-    this.picked = node.dataset.id;
-    for (const each of this.nodes) each.classList.toggle("waiting", each === node);
+    // (Of a pick that leads back to what is shown, it may have nothing to tell.)
+    const back = node.dataset.id === this.data.selected;
+    this.picked = back ? null : node.dataset.id;
+    for (const each of this.nodes) each.classList.toggle("waiting", each === node && !back);
     this.send("pick", node.dataset.id);
   }
 

@@ -215,7 +215,7 @@ class View {
       const within = event.relatedTarget === null || root.contains(event.relatedTarget);
       if (!within && !this.touched) this.leave();
     });
-    const down = ({ pointerType }) => this.touch(pointerType === "touch");
+    const down = (event) => this.touch(event.pointerType === "touch", event.composedPath());
     window.addEventListener("pointerdown", down, { capture: true, passive: true, signal: this.listeners.signal });
     on("change", (event) => {
       const option = event.target.dataset?.option;
@@ -229,13 +229,14 @@ class View {
     window.addEventListener("scroll", hide, { capture: true, passive: true, signal: this.listeners.signal });
   }
 
-  // A finger leaves no figure: it is there only while it taps, and the next tap may be on a link,
-  // which a run of the script in that moment would swallow. So the server hears of what a finger did
-  // a while after the last tap.
-  touch(touched) {
+  // A finger leaves no figure: it is there only while it taps. So the server hears of what a finger
+  // did a while after the last tap, unless that was on a link to another page: a run of the script
+  // that is asked for now would be one of this page, and the reader would stay here.
+  touch(touched, path) {
     this.touched = touched;
     clearTimeout(this.idle);
-    if (touched) this.idle = setTimeout(() => this.leave(), 900);
+    const leads = path.some((node) => node.localName === "a");
+    if (touched && !leads) this.idle = setTimeout(() => this.leave(), 900);
   }
 
   point(event) {

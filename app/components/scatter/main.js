@@ -14,8 +14,6 @@ class ScatterMap {
     this.ended = new AbortController();
     this.legend = new Legend(root.querySelector(".legend"), () => this.fade());
     this.tip = new Tip(root.querySelector(".tip"));
-    this.tool = "move";
-    this.pointers = new Map();
     this.camera = new Camera(this.map);
     try {
       this.painter = new Painter(this.canvas);
@@ -25,6 +23,17 @@ class ScatterMap {
       this.canvas = canvas;
       this.painter = new FlatPainter(canvas);
     }
+    const does = {
+      move: (across, down) => {
+        this.camera.moveBy(across, down);
+        this.draw();
+      },
+      zoom: (factor, place) => this.zoom(factor, place),
+      hover: (place) => this.point(place && this.near(place)),
+      click: (place) => this.choose(this.near(place)),
+      circle: (line) => this.circle(line),
+    };
+    this.gestures = new Gestures(this.map, root.querySelector(".lasso"), does, this.ended.signal);
     this.listen();
   }
 
@@ -149,15 +158,6 @@ class ScatterMap {
   listen() {
     const { signal } = this.ended;
     const on = (node, type, handler, more = {}) => node.addEventListener(type, handler, { signal, ...more });
-    on(this.map, "pointerdown", (event) => this.press(event));
-    on(this.map, "pointermove", (event) => this.drag(event));
-    on(this.map, "pointerup", (event) => this.release(event));
-    on(this.map, "pointercancel", (event) => this.cancel(event));
-    on(this.map, "pointerleave", () => this.point(null));
-    on(this.map, "wheel", (event) => {
-      event.preventDefault();
-      this.zoom(Math.exp(-Math.max(-200, Math.min(200, event.deltaY)) / 400), this.place(event));
-    }, { passive: false });
     on(this.map, "keydown", (event) => this.key(event));
     on(this.map, "blur", () => this.focus(null));
     on(this.root.querySelector('[data-part="by"]'), "change", (event) => {
@@ -189,13 +189,8 @@ class ScatterMap {
     this.draw();
   }
 
-  place(event) {
-    const box = this.map.getBoundingClientRect();
-    return [event.clientX - box.left, event.clientY - box.top];
-  }
-
   take(tool) {
-    this.tool = this.map.dataset.tool = tool;
+    this.gestures.tool = this.map.dataset.tool = tool;
     for (const button of this.root.querySelectorAll(".tool")) {
       button.setAttribute("aria-checked", String(button.dataset.tool === tool));
       button.setAttribute("tabindex", button.dataset.tool === tool ? "0" : "-1");
@@ -216,70 +211,20 @@ class ScatterMap {
     }
   }
 
-  press(event) {
-    const place = this.place(event);
-    this.map.setPointerCapture(event.pointerId);
-    this.pointers.set(event.pointerId, place);
-    if (this.pointers.size > 1) {
-      this.line = this.start = null; // two fingers zoom, whatever one was about to do
-      return;
-    }
-    this.start = place;
-    const box = event.shiftKey || this.tool === "box";
-    if (box || this.tool === "lasso") this.line = { box, places: [place] };
-    this.point(null);
-  }
-
-  drag(event) {
-    const place = this.place(event);
-    const before = this.pointers.get(event.pointerId);
-    if (!before) {
-      if (event.pointerType !== "touch") this.point(this.near(place), place);
-      return;
-    }
-    if (this.pointers.size === 2) {
-      const other = [...this.pointers].find(([id]) => id !== event.pointerId)[1];
-      const apart = (one) => Math.hypot(one[0] - other[0], one[1] - other[1]);
-      this.zoom(apart(place) / Math.max(1, apart(before)), other);
-    } else if (this.line) {
-      if (this.line.box) this.line.places = corners(this.start, place);
-      else this.line.places.push(place);
-      this.root.querySelector(".lasso").setAttribute("points", this.line.places.map((each) => each.join(",")).join(" "));
-    } else if (this.start) {
-      this.camera.moveBy(place[0] - before[0], place[1] - before[1]);
-      this.map.classList.add("moving");
-      this.draw();
-    }
-    this.pointers.set(event.pointerId, place);
-  }
-
-  release(event) {
-    const place = this.place(event);
-    const { start, line } = this;
-    this.cancel(event);
-    if (!start) return;
-    if (Math.hypot(place[0] - start[0], place[1] - start[1]) < 5) {
-      this.choose(this.near(place));
-    } else if (line) {
-      const within = this.places.within(line.places.map((each) => this.camera.toMap(each)));
-      const points = within.filter((point) => !this.faint[point]);
-      this.say(`${plural(points.length, "point")} selected`);
-      if (points.length) this.send("select", points);
-    }
-  }
-
-  cancel(event) {
-    this.pointers.delete(event.pointerId);
-    this.map.classList.remove("moving");
-    this.root.querySelector(".lasso").removeAttribute("points");
-    if (!this.pointers.size) this.start = this.line = null;
+  // Points that are circled, and not faint.
+  circle(line) {
+    const within = this.places.within(line.map((place) => this.camera.toMap(place)));
+    const points = within.filter((point) => !this.faint[point]);
+    this.say(`${plural(points.length, "point")} selected`);
+    if (points.length) this.send("select", points);
   }
 
   near(place) {
+    if (!this.places) return null;
     return this.places.nearest(...this.camera.toMap(place), REACH / this.camera.side, this.faint);
   }
 
-  point(point, place) {
+  point(point) {
     if (point === this.hovered) return;
     this.hovered = point;
     this.map.classList.toggle("on-point", point !== null);
@@ -348,10 +293,6 @@ class ScatterMap {
     this.tip.end();
     this.painter.end();
   }
-}
-
-function corners([left, top], [right, bottom]) {
-  return [[left, top], [right, top], [right, bottom], [left, bottom]];
 }
 
 export default function (component) {

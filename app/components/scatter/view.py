@@ -14,8 +14,8 @@ _VIEW = define(
     "scatter",
     Path(__file__).parent,
     scripts=(
-        "../routing/dom", "cloud", "painter", "flat", "places", "camera", "legend", "tip", "saving",
-        "main",
+        "../routing/dom", "cloud", "painter", "flat", "places", "camera", "gestures", "legend",
+        "tip", "saving", "main",
     ),
 )  # fmt: skip
 _POINTS = define("points", Path(__file__).parent / "points", scripts=("points",))

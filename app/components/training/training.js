@@ -77,8 +77,10 @@ class Strip {
     const step = Number(stage?.dataset.step);
     // What was picked last counts, even if the server has not answered yet.
     if (!stage || step === (this.picked ?? this.data.current)) return;
-    this.picked = step;
-    for (const each of this.stages) each.classList.toggle("waiting", each === stage);
+    // (Of a pick that leads back to what is shown, it may have nothing to tell.)
+    const back = step === this.data.current;
+    this.picked = back ? null : step;
+    for (const each of this.stages) each.classList.toggle("waiting", each === stage && !back);
     this.send("pick", step);
   }
 

@@ -33,7 +33,7 @@ def show(both: Sides) -> None:
     layer = sidebar.choose_layer({number: names[number] for number in common})
     differences = recorded.measured(analysis.routing_differences, one, other)
     paired = bool(differences.value["paired"].all())
-    st.subheader(
+    st.header(
         "Difference in routing", anchor=False, help=help_text("paired difference", "many looks")
     )
     st.markdown(summary(differences.value, first, second))
@@ -69,9 +69,7 @@ _UNITS = {
 def _shares(
     both: Sides, traces: tuple[Recorded[RoutingTrace], Recorded[RoutingTrace]], layer: int
 ) -> None:
-    st.subheader(
-        f"Token share per expert, block {layer}", anchor=False, help=TERMS["modality share"]
-    )
+    st.header(f"Token share per expert, block {layer}", anchor=False, help=TERMS["modality share"])
     of_layer = [
         rows(recorded.measured(analysis.roles, trace), f"layer == {layer}") for trace in traces
     ]

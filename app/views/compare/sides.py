@@ -59,7 +59,12 @@ class Sides:
 
 
 def choose(run: Run) -> Sides | None:
-    """Draws the choice of both sides; None, with a message, where there is only one."""
+    """Draws the choice of both sides; None, with a message, where there is only one.
+
+    Raises:
+      RunError: the run holds traces of another model alone.
+    """
+    _ = run.config
     steps = _steps(run)
     if not steps:
         messages.say(
@@ -102,6 +107,7 @@ def choose(run: Run) -> Sides | None:
 def _choose_other(run: Run, steps: list[int]) -> Run | None:
     runs = Runs.of(run.path.parent)
     listed = {name: runs.listed(name) for name in runs.usable}
+    listed = {name: other for name, other in listed.items() if other.other is None}
     names = [name for name in listed if name != run.name] + ([run.name] if len(steps) > 1 else [])
     if not names:
         messages.say("info", "There is no other run and no other step to compare with yet.")

@@ -41,7 +41,7 @@ def show(both: Sides) -> None:
     differences = _differences(both)
     wide, narrow = st.columns([3, 2])
     with wide:
-        st.subheader(
+        st.header(
             "Difference in accuracy",
             anchor=False,
             help=help_text("paired difference", "many looks"),
@@ -70,7 +70,7 @@ def show(both: Sides) -> None:
                 "all rows; hollow: not.",
             )
     with narrow:
-        st.subheader("All tasks", anchor=False, help=TERMS["zero-shot"])
+        st.header("All tasks", anchor=False, help=TERMS["zero-shot"])
         figures.show(
             record(drawn.tasks_figure, have, k=1),
             record(analysis.join_runs, have),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -22,6 +23,8 @@ from limoe_core import places
 
 _WAYS = {"pca": "PCA", "umap": "UMAP", "texts": "two texts"}
 _SEEDS = range(5)
+#: More points than this are placed by a job.
+_MANY = 10_000
 _AXES = ("a picture of an animal", "a picture of food")
 #: Longest text of an axis, in characters.
 _LONGEST = 200
@@ -69,6 +72,7 @@ def fit(source: Source, way: str, step: int) -> Fitted | None:
             "placed on it.",
         )
     points = source.points(fitted_at)
+    _ = points.value  # here, with its progress, and not while a cache waits for it
     vectors = points.attribute("vectors")
     if way == "pca":
         call: Recorded[Any] = recorded.kept(record(analysis.embedding_map, vectors))
@@ -88,6 +92,7 @@ def fit(source: Source, way: str, step: int) -> Fitted | None:
             help="What changes with the seed is the map's, and not the model's.",
         )
     call = _umap(vectors, seed)
+    _ = call.value  # here, with its progress, and not while a cache waits for it
     return Fitted(
         call,
         way,
@@ -100,17 +105,22 @@ def fit(source: Source, way: str, step: int) -> Fitted | None:
 
 def _umap(vectors: Recorded[Any], seed: int) -> Recorded[Any]:
     """The layout, as a job of the server; kept on disk where that can be."""
-    call = record(analysis.embedding_map, vectors, "umap", seed=seed)
+    call: Recorded[Any] = record(analysis.embedding_map, vectors, "umap", seed=seed)
     found = vectors.value
 
     def compute(progress: jobs.Progress) -> Map:
-        folder = places.cache("maps")
+        folder = _cache()
         if folder is None:
             return call.compute(progress=progress)
         return cached_embedding_map(found, folder, seed=seed, progress=progress)
 
     label = "Making the map (UMAP compiles for some seconds the first time)"
     return call.through(lambda _: jobs.result(call.key, compute, label))
+
+
+def _cache() -> Path | None:
+    """Folder of kept maps, apart from runs; None where there is none that can be written."""
+    return places.cache("maps")
 
 
 def _texts(source: Source, step: int) -> Fitted | None:
@@ -153,11 +163,20 @@ def _texts(source: Source, step: int) -> Fitted | None:
 
 def placed(fitted: Fitted, points: Recorded[Points]) -> Recorded[Any]:
     """Where the points lie: `analysis.map_frame`."""
-    return recorded.measured(analysis.map_frame, points, fitted.map)
+    call = record(analysis.map_frame, points, fitted.map)
+    return _made(call, points, "Placing the points on the map")
 
 
 def trusted(fitted: Fitted, points: Recorded[Points]) -> Recorded[Any]:
     """How far neighbourhoods on the map are those of the space: `analysis.map_agreement`."""
     vectors = points.attribute("vectors")
     positions = record(type(fitted.map.value).place, fitted.map, vectors)
-    return recorded.measured(analysis.map_agreement, vectors, positions)
+    call = record(analysis.map_agreement, vectors, positions)
+    return _made(call, points, "Comparing the map with the space")
+
+
+def _made(call: Recorded[Any], points: Recorded[Points], label: str) -> Recorded[Any]:
+    """The call with its value kept; with a bar where there are many points."""
+    if len(points.value.known) > _MANY:
+        return recorded.worked(call, label)
+    return recorded.kept(call)

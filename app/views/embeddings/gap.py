@@ -14,10 +14,10 @@ from app.server import recorded
 from app.views.embeddings.source import Source
 
 
-def show(source: Source, step: int, points: Recorded[Points]) -> None:
-    """Draws the gap of the pairs at a step."""
+def show(source: Source, step: int, points: Recorded[Points], where: dict[str, list[str]]) -> None:
+    """Draws the gap of the pairs at a step, or of those in the slice."""
     st.header("Modality gap", anchor=False, help=TERMS["modality gap"])
-    frame = recorded.measured(analysis.points_gap, points)
+    frame = recorded.measured(analysis.points_gap, points, **({"where": where} if where else {}))
     row = frame.value.iloc[0]
     beyond = [
         str(each["measure"]) for each in frame.value.to_dict("records") if each["beyond_null"]

@@ -62,13 +62,13 @@ def _tiles(
     tiles(
         [
             Tile(
-                id=ids[int(at)],
+                id=ids[at],
                 caption=str(row["label"]),
                 detail=f"{row['similarity']:.3f}",
                 hint=_about(row),
                 marked=bool(row["same_pair"]),
             )
-            for at, row in images.iterrows()
+            for at, (_, row) in zip(images.index.tolist(), images.iterrows(), strict=True)
         ],
         pictures[images["pair"].to_numpy()],
         label="Nearest pictures, nearest first",

@@ -3,96 +3,159 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import Any
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import streamlit as st
 
 from analysis.points import Points
 from analysis.recipes import Recorded
+from analysis.slices import slice_points
 from app.components.scatter import Cloud, Packed, packed, scatter
 from app.components.scatter.payload import corners
 from app.parts import figures, messages
 from app.parts.export import file_name, take_away
 from app.parts.glossary import TERMS
-from app.shell import sidebar, state
+from app.shell import sidebar, slices, state
 from app.views.embeddings import fitted as maps
 from app.views.embeddings import gap, near, own
 from app.views.embeddings.source import Source, choose
 from limoe_core.runs.directory import Run
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+#: Rows of the table.
+_MOST_ROWS = 5_000
+
+
+@dataclass(frozen=True, eq=False)
+class _View:
+    """What is on the page."""
+
+    source: Source
+    step: int
+    fitted: maps.Fitted
+    points: Recorded[Points]
+    """With the reader's own behind them."""
+    frame: Recorded[Any]
+    """Their places on the map."""
+    inside: list[int] | None
+    """Places of the points of the slice; None for all."""
+
+    @cached_property
+    def ids(self) -> list[str]:
+        """Names of the points in the address bar."""
+        return self.source.ids(self.points.value)
+
+    def file(self, what: str) -> str:
+        """Name of a saved file."""
+        return f"{what}-{self.source.name}-step{self.step}"
+
 
 def show(run: Run) -> None:
     """Draws the page."""
-    source = choose(run)
+    left, right = st.columns([3, 2])
+    with left:
+        source = choose(run)
     if source is None:
         return
     step = sidebar.choose_step(source.steps)
     figures.choose_format()
-    way = maps.choose_way(source)
+    chosen = slices.active()
+    with right:
+        way = maps.choose_way(source)
     fitted = maps.fit(source, way, step)
     if fitted is None:
         return
     plain = source.points(step)
+    _ = plain.value  # here, with its progress, and not while a cache waits for it
     points = own.added(source, step, plain)
-    frame = maps.placed(fitted, points)
-    ids = source.ids(points.value)
-    chosen = state.get("point", state.among(ids, "point"), "", say=False) if ids else ""
+    inside = None
+    if chosen is None:
+        known = plain.value.known
+        slices.choose(
+            {label: sorted({*known[label]} - {"", -1}) for label in plain.value.labels[1:]}
+        )
+    else:
+        inside = slices.found(lambda: slice_points(points.value, source.conditions(chosen)))
+        pairs = points.value.known["pair"]
+        slices.show(chosen, pairs.iloc[inside].nunique(), pairs[pairs >= 0].nunique())
+    view = _View(source, step, fitted, points, maps.placed(fitted, points), inside)
+    _map_and_neighbours(view)
+    _trust(view, plain)
+    if not source.of_tokens:
+        gap.show(source, step, plain, source.conditions(chosen) if chosen and inside else {})
+
+
+def _map_and_neighbours(view: _View) -> None:
+    point = state.get("point", state.among(view.ids, "point"), "", say=False)
     wide, narrow = st.columns([3, 1])
     with wide:
-        _map(source, step, fitted, points, frame, ids, chosen)
+        _map(view, point)
     with narrow:
-        if chosen:
-            near.show(source, step, points, ids, ids.index(chosen))
+        if point:
+            place = view.ids.index(point)
+            near.show(view.source, view.step, view.points, view.ids, place)
         else:
             st.caption("Click a point to see what lies nearest to it in the space itself.")
-    _trust(source, step, fitted, plain)
-    if not source.of_tokens:
-        gap.show(source, step, plain)
 
 
-def _map(
-    source: Source,
-    step: int,
-    fitted: maps.Fitted,
-    points: Recorded[Points],
-    frame: Recorded[Any],
-    ids: list[str],
-    chosen: str,
-) -> None:
-    labels = points.value.labels
-    by = state.get("by", state.among(labels, "label"), labels[0], say=False)
-    file = f"map-{fitted.way}-{source.name}-step{step}"
-    extent = _extent(source, fitted, frame.value)
+def _map(view: _View, point: str) -> None:
+    points, frame, source, fitted = view.points.value, view.frame.value, view.source, view.fitted
+    by = state.get("by", state.among(points.labels, "label"), points.labels[0], say=False)
+    file = view.file(f"map-{fitted.way}")
+    extent = _extent(source, fitted, frame)
     cloud = Cloud(
-        frame=frame.value,
-        labels=labels,
-        ids=ids,
+        frame=frame,
+        labels=points.labels,
+        ids=view.ids,
         fit=f"{fitted.way} {fitted.step} {source.name} {extent.round(4).tolist()}",
         axes=fitted.axes,
         kinds=source.kinds,
         pictures=source.pictures,
         extent=extent,
-        own=np.flatnonzero(frame.value["pair"].to_numpy() < 0).tolist(),
+        own=np.flatnonzero(frame["pair"].to_numpy() < 0).tolist(),
     )
     scatter(
-        _packed(frame.key, cloud),
+        _packed((*view.frame.key, cloud.fit), cloud),
         by=by,
-        chosen=chosen,
-        selected=None,
+        chosen=point,
+        selected=view.inside,
         address=state.address(),
         opened=state.links_opened(),
         file=file_name(file),
-        on_pick=lambda place: state.put("point", None if place is None else ids[place]),
-        on_select=lambda places: None,
+        on_pick=lambda place: state.put("point", None if place is None else view.ids[place]),
+        on_select=lambda places: _circled(view, places),
         key="embeddings.map",
     )
-    st.caption(messages.plain(_sentence(source, step, fitted, points.value), 600))
+    st.caption(messages.plain(_sentence(source, view.step, fitted, points), 600))
     left, right = st.columns(2)
     with left:
-        take_away(frame, file=file, what="this map", more="PNG: the button above the map.")
-    with right, st.expander("Table", icon=":material/table:"):
-        st.dataframe(frame.value, height=320)
+        take_away(view.frame, file=file, what="this map", more="PNG: the button above the map.")
+    with right:
+        _table(frame)
+
+
+@st.fragment
+def _table(frame: pd.DataFrame) -> None:
+    """The map as a table, which is sent when it is opened."""
+    box = st.expander("Table", icon=":material/table:", key="embeddings.table", on_change="rerun")
+    if not box.open:
+        return
+    with box:
+        st.dataframe(frame.head(_MOST_ROWS), height=320)
+        if len(frame) > _MOST_ROWS:
+            st.caption(f"The first {_MOST_ROWS:,} of {len(frame):,} points; the export has all.")
+
+
+def _circled(view: _View, places: list[int]) -> None:
+    rows = view.points.value.known.iloc[places]
+    if where := view.source.slice_of(rows[rows["pair"] >= 0]):
+        slices.use(where)
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
@@ -128,14 +191,13 @@ def _sentence(source: Source, step: int, fitted: maps.Fitted, points: Points) ->
     return f"{what}{layer}, step {step:,}. {fitted.sentence}{placed} {experts}"
 
 
-def _trust(source: Source, step: int, fitted: maps.Fitted, points: Recorded[Points]) -> None:
-    frame = maps.trusted(fitted, points)
+def _trust(view: _View, points: Recorded[Points]) -> None:
+    frame = maps.trusted(view.fitted, points)
     rows = frame.value.set_index("measure")
     value, chance = rows["value"], rows["chance"]
     row = frame.value.iloc[0]
-    looked = (
-        f", {int(row['looked_at']):,} of them looked at" if row["looked_at"] < row["points"] else ""
-    )
+    some = row["looked_at"] < row["points"]
+    looked = f", {int(row['looked_at']):,} of them looked at" if some else ""
     st.header("What the map keeps", anchor=False, help=TERMS["trustworthiness"])
     st.markdown(
         f"Trustworthiness **{value['trustworthiness']:.2f}** (placed at random: "
@@ -144,4 +206,4 @@ def _trust(source: Source, step: int, fitted: maps.Fitted, points: Recorded[Poin
         f"space, **{value['neighbours kept']:.0%}** are so on the map "
         f"({chance['neighbours kept']:.1%}). n = {int(row['points']):,} points{looked}."
     )
-    take_away(frame, file=f"agreement-{fitted.way}-{source.name}-step{step}", what="these measures")
+    take_away(frame, file=view.file(f"agreement-{view.fitted.way}"), what="these measures")

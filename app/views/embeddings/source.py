@@ -16,11 +16,14 @@ from analysis.recipes import Recorded, record
 from app.parts import messages, pictures
 from app.parts.glossary import TERMS
 from app.server import recorded, runs
-from app.server.datasets import is_built
+from app.server.datasets import is_built, other_data
 from app.shell import controls, sidebar
+from app.shell.slices import Slice
 from limoe_core.runs.directory import Run, RunError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from limoe_core.trace import RoutingTrace
 
 PROBES, TOKENS = "probes", "tokens"
@@ -113,6 +116,23 @@ class Source:
             for mine, modality, number in zip(own, known["modality"], numbers, strict=True)
         ]
 
+    def conditions(self, chosen: Slice) -> dict[str, list[str]]:
+        """The slice as conditions on these points.
+
+        Raises:
+          AnalysisError: it is of numbers of probe pairs, of which nothing more is known.
+        """
+        return chosen.where if self.of == PROBES else chosen.of_pictures(self.run)
+
+    def slice_of(self, rows: pd.DataFrame) -> dict[str, list[str]]:
+        """The slice of the pairs of some points: by number, or where these are not of the probe
+        pairs, by picture; empty for none."""
+        if rows.empty:
+            return {}
+        if self.of == PROBES:
+            return {"pair": sorted({str(pair) for pair in rows["pair"]})}
+        return {"picture": sorted({*(rows["concept"] + "." + rows["style"])})}
+
     @property
     def name(self) -> str:
         """Of saved files."""
@@ -131,27 +151,26 @@ def choose(run: Run) -> Source | None:
             "moment.",
         )
         return None
-    left, right = st.columns([3, 2])
-    with left:
-        of = controls.choice(
-            "of",
-            "Points",
-            list(offered),
-            noun="set of points",
-            words=offered,
-            say=False,  # a link may come from a machine that has the data set
-            help=TERMS["token"],
-        )
+    of = controls.choice(
+        "of",
+        "Points",
+        list(offered),
+        noun="set of points",
+        words=offered,
+        say=False,  # a link may come from a machine that has the data set
+        help=TERMS["token"],
+    )
     count = _COUNTS[0]
     if of not in (PROBES, TOKENS):
-        with right:
-            count = controls.choice(
-                "count",
-                "Pairs, at most",
-                sorted(_COUNTS),
-                default=_COUNTS[0],
-                words=lambda each: f"{each:,}",
-            )
+        if (found := other_data(run)) is not None:
+            messages.say("warning", found)
+        count = controls.choice(
+            "count",
+            "Pairs, at most",
+            sorted(_COUNTS),
+            default=_COUNTS[0],
+            words=lambda each: f"{each:,}",
+        )
     layer = None
     if of == TOKENS:
         layer = sidebar.choose_layer(run.routers)

@@ -156,9 +156,13 @@ def _onset(past: History, layer: int) -> None:
     if pd.isna(here["onset"]):
         found = Fact("Onset of specialisation", "none", f"up to step {last:,}")
     else:
-        high = f"{here['high']:,}" if pd.notna(here["high"]) else f"after {last:,}"
-        low = f"{here['low']:,}" if pd.notna(here["low"]) else f"after {last:,}"
-        found = Fact("Onset of specialisation", f"step {here['onset']:,}", f"95 %: {low} to {high}")
+        low, high = (
+            f"{int(end):,}" if pd.notna(end) else f"after {last:,}"
+            for end in (here["low"], here["high"])
+        )
+        found = Fact(
+            "Onset of specialisation", f"step {int(here['onset']):,}", f"95 %: {low} to {high}"
+        )
     facts.show(
         [
             replace(found, help_text=TERMS["onset"]),

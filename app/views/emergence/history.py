@@ -84,26 +84,28 @@ def _history(
         over_steps(analysis.modality_specialisation, samples=SAMPLES) if both else None,
     )
     return History(
-        onset=_onset(recorded_traces, traces),
+        onset=_onset(recorded_traces, traces, marks),
         run=_run,
         steps=tuple(traces),
         damaged=tuple(damaged),
         pairs=next(iter(traces.values())).num_pairs,
-        shares=record(analysis.shares_over_steps, recorded_traces).through(lambda _: shares),
+        shares=record(analysis.shares_over_steps, recorded_traces).through(lambda _: shares, marks),
         timeline=record(analysis.timeline_frame, run, recorded_traces, samples=SAMPLES).through(
-            lambda _: timeline
+            lambda _: timeline, marks, metrics
         ),
     )
 
 
 def _onset(
-    recorded_traces: Recorded[dict[int, RoutingTrace]], traces: dict[int, RoutingTrace]
+    recorded_traces: Recorded[dict[int, RoutingTrace]],
+    traces: dict[int, RoutingTrace],
+    marks: tuple[tuple[int, tuple[int, int]], ...],
 ) -> Recorded[pd.DataFrame] | None:
     try:
         found = analysis.specialisation_onset(traces)
     except analysis.AnalysisError:  # a single step, or steps of other tokens
         return None
-    return record(analysis.specialisation_onset, recorded_traces).through(lambda _: found)
+    return record(analysis.specialisation_onset, recorded_traces).through(lambda _: found, marks)
 
 
 __all__ = ["SAMPLES", "History", "history"]

@@ -172,7 +172,8 @@ def _take_cards_away(
 
 def _address(source: Source, pair: int) -> str:
     """Link from this page to a probe pair on the Routing page."""
-    view = {"run": source.run.name, "step": source.step, "layer": source.layer, "example": pair}
+    number = source.pairs[pair]  # among all, as Routing counts them
+    view = {"run": source.run.name, "step": source.step, "layer": source.layer, "example": number}
     return f"./?{urlencode(view)}"
 
 
@@ -185,10 +186,11 @@ def _sheet(source: Source) -> Sheet | None:
     except RunError as error:
         messages.say("warning", f"The pictures of the probe pairs cannot be shown: {error}")
         return None
-    if pictures is None or len(pictures) != source.trace.num_pairs:
+    if pictures is None or len(pictures) != source.whole.num_pairs:
         return None
     stamp = source.run.stamp("probe pictures")
-    made = _sheet_of(source.run, str(source.run.path), stamp, pictures)
+    pairs = tuple(source.pairs)
+    made = _sheet_of(source.run, str(source.run.path), stamp, pairs, pictures[source.pairs])
     return hosted(made, "experts.cards")
 
 
@@ -210,5 +212,7 @@ def _sheet_of_files(
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
-def _sheet_of(_run: Run, path: str, changed: tuple[int, int], _pictures: np.ndarray) -> Sheet:
+def _sheet_of(
+    _run: Run, path: str, changed: tuple[int, int], pairs: tuple[int, ...], _pictures: np.ndarray
+) -> Sheet:
     return contact_sheet(_pictures, lossless=True)

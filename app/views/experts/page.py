@@ -7,7 +7,7 @@ import importlib
 import streamlit as st
 
 from app.parts import figures, messages
-from app.shell import controls, sidebar
+from app.shell import controls, sidebar, slices
 from app.views.experts.probe_view import Source
 from limoe_core.runs.directory import Run
 
@@ -21,6 +21,8 @@ _VIEWS = {
     "causal": ("Causal", "causal"),
     "sceptic": ("Sceptic's check", "sceptic"),
 }
+#: Views that make measurements of their own, of all pairs.
+_OF_ALL = ("causal", "sceptic")
 #: Views of pictures, or of routers' inputs, which are had for the probe pairs alone.
 _OF_PROBES = {"closely", "sceptic"}
 
@@ -45,11 +47,18 @@ def show(run: Run) -> None:
     step = sidebar.choose_step(steps)
     layer = sidebar.choose_layer(run.routers)
     figures.choose_format()
-    source = Source(run, step, layer)
+    source = Source(run, step, layer, slices.active())
     view = _choose_view()
     _, module = _VIEWS[view]
     if view in _OF_PROBES and source.step in run.probe_steps():
         source = source.on_probes
+    pairs = slices.pairs_of(source.whole, lambda _: source.where)
+    if pairs == []:
+        messages.say("info", "No pair of this view is in the slice: leave it in the sidebar.")
+        return
+    if pairs and view in _OF_ALL:
+        messages.say("info", "This view is of all pairs, and not of the slice.")
+        source = source.of_all
     st.caption(messages.plain(source.sentence, longest=600))
     importlib.import_module(f"app.views.experts.{module}").show(source)
 

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 import analysis
 from analysis.recipes import Recorded, record
+from analysis.slices import slice_pairs
 from app.components.routing import Group
 from app.parts import messages
 from app.parts.glossary import TERMS
 from app.server import recorded, runs
 from app.shell import controls
+from app.shell.slices import Slice
 from limoe_core.runs.directory import Run, RunError
 from limoe_core.trace import IMAGE, TEXT, RoutingTrace
 
@@ -36,6 +38,8 @@ class Source:
     run: Run
     step: int
     layer: int
+    slice: Slice | None = None
+    """What the page is of; None for all pairs."""
 
     @cached_property
     def measured(self) -> Recorded[ExpertRecord] | None:
@@ -50,7 +54,7 @@ class Source:
 
     @property
     def trace(self) -> RoutingTrace:
-        """The routing.
+        """The routing of the pairs of the page.
 
         Raises:
           RunError: it is missing or damaged.
@@ -60,6 +64,43 @@ class Source:
     @cached_property
     def recorded(self) -> Recorded[RoutingTrace]:
         """`trace`, for what is made of it."""
+        return self._sliced(self._all)
+
+    @property
+    def whole(self) -> RoutingTrace:
+        """The routing of all pairs, in the slice and not.
+
+        Raises:
+          RunError: it is missing or damaged.
+        """
+        return self._all.value
+
+    @cached_property
+    def where(self) -> dict[str, list[str]]:
+        """The slice as conditions on these pairs; none for all.
+
+        Raises:
+          AnalysisError: it is of numbers of probe pairs, of which nothing more is known.
+        """
+        if self.slice is None:
+            return {}
+        return self.slice.where if self.measured is None else self.slice.of_pictures(self.run)
+
+    @cached_property
+    def pairs(self) -> list[int]:
+        """Numbers of the pairs of the page among all."""
+        return slice_pairs(self.whole, self.where)
+
+    def _sliced(self, whole: Recorded[RoutingTrace]) -> Recorded[RoutingTrace]:
+        if not self.where:
+            return whole
+        if any(label.startswith("block ") for label in self.where):
+            # By experts of the step in view, whichever step is looked at.
+            return record(RoutingTrace.select, whole, self.pairs)
+        return record(analysis.slice_trace, whole, self.where)
+
+    @cached_property
+    def _all(self) -> Recorded[RoutingTrace]:
         if self.measured is None:
             return recorded.probe(self.run, self.step)
         trace = self.measured.attribute("trace")
@@ -71,8 +112,15 @@ class Source:
     @cached_property
     def on_probes(self) -> Source:
         """The same step, layer and run on the probe pairs, whose pictures the run keeps."""
-        found = Source(self.run, self.step, self.layer)
+        found = Source(self.run, self.step, self.layer, self.slice)
         found.__dict__["measured"] = None
+        return found
+
+    @cached_property
+    def of_all(self) -> Source:
+        """The same on all pairs, whatever the slice."""
+        found = Source(self.run, self.step, self.layer)
+        found.__dict__["measured"] = self.measured
         return found
 
     def measure(self, measure: Callable[..., T], *options: object) -> Recorded[T]:
@@ -82,14 +130,14 @@ class Source:
     @property
     def health(self) -> Recorded[pd.DataFrame]:
         """`analysis.router_health`."""
-        if self.measured is None:
+        if self.measured is None or self.where:
             return self.measure(analysis.router_health)
         return recorded.measured(analysis.measured_health, self.measured)
 
     @property
     def baselines(self) -> Recorded[pd.DataFrame] | None:
-        """`analysis.specialisation_baselines`; None where they were not measured."""
-        if self.measured is None:
+        """`analysis.specialisation_baselines`; None where they were not measured, as of a slice."""
+        if self.measured is None or self.where:
             return None
         return recorded.measured(analysis.specialisation_baselines, self.measured)
 
@@ -100,7 +148,7 @@ class Source:
         """
         if self.measured is not None or self.step == 0 or 0 not in self.run.probe_steps():
             return None
-        return recorded.measured(measure, recorded.probe(self.run, 0), *options)
+        return recorded.measured(measure, self._sliced(recorded.probe(self.run, 0)), *options)
 
     def file(self, name: str, *, layer: bool = False) -> str:
         """Name of a saved file."""
@@ -120,7 +168,7 @@ class Source:
         others = trace.num_tokens - patches - pieces
         left = f"; {others:,} tokens of other kinds are not counted" if others else ""
         factor = None if trace.routers is None else trace.routers.capacity_factor
-        room = {0: " No token is dropped: experts have no capacity."}.get(factor, "")
+        room = " No token is dropped: experts have no capacity." if factor == 0 else ""
         return (
             f"{run.other.called}, traces of step {self.step:,}. "
             f"n = {messages.counted(trace.num_pairs, 'pair')}{some}, {patches:,} patches and "
@@ -137,6 +185,8 @@ class Source:
             return self._of_another_model(patches, pieces)
         tokens = f"{patches:,} patches and {pieces:,} pieces of text"
         pairs = messages.counted(trace.num_pairs, "pair")
+        if self.where:
+            pairs = f"{pairs} in the slice, of {self.whole.num_pairs:,}"
         if self.measured is not None:
             told = self.measured.value.told
             splits = ", ".join(f"{count:,} of {split}" for split, count in told["splits"].items())
@@ -145,7 +195,7 @@ class Source:
                 f"({splits}), {tokens}, routed {told['group']} at a time at training capacity; "
                 "measured by evaluate --experts."
             )
-        group = Group.of(trace, self.run.config.model.capacity_factor, self.step)
+        group = Group.of(self.whole, self.run.config.model.capacity_factor, self.step)
         data = self.run.info.get("data")
         name = data.get("name", "") if isinstance(data, dict) else ""
         room = "" if group.capacity is None else f", at most {group.capacity:,} tokens per expert"

@@ -47,7 +47,7 @@ def show(source: Source) -> None:
     effects = kept.value
     made = recorded.measured(analysis.recorded_causes, kept, source.layer)
     frame = made.value
-    st.subheader(f"Rise of the {effects.measure}", anchor=False)
+    st.header(f"Rise of the {effects.measure}", anchor=False)
     if frame.empty:
         numbers = ", ".join(map(str, analysis.recorded_causes(effects)["layer"].unique()))
         messages.say("info", f"Not measured at this router; it was at: {numbers or 'none yet'}.")

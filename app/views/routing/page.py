@@ -16,7 +16,7 @@ from app.parts.export import take_away
 from app.parts.facts import Fact
 from app.parts.glossary import TERMS
 from app.server import runs
-from app.shell import sidebar, state
+from app.shell import sidebar, slices, state
 from app.views.routing import recorded_pairs
 from app.views.routing.drawing import View, draw, explain
 from app.views.routing.routed import Examples, Routed, choose_way, route, similarity
@@ -51,7 +51,11 @@ def show(run: Run) -> None:
     step = sidebar.choose_step(steps)
     layer = sidebar.choose_layer(run.routers, shown=False)
     examples = Examples.of(run, step)
-    example = choose_example(run, examples.trace, examples.pictures)
+    pairs = None if examples.trace is None else slices.pairs_of(examples.trace)
+    if pairs == []:
+        messages.say("info", "No example of this run is in the slice, so all are shown.")
+        pairs = None
+    example = choose_example(run, examples.trace, examples.pictures, pairs)
     pair = choose_parts(example, examples.caption(example), model.image_size)
     pinned = pins.pinned(examples.trace)
     way = choose_way(examples, pair)

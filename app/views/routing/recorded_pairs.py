@@ -69,6 +69,12 @@ def _pictures(trace: RoutingTrace) -> list[Shown]:
         return [Shown(None, grid, grid, side, side)] if of_image else []
     sizes = zip(table.rows, table.columns, table.width, table.height, strict=True)
     return [
-        Shown(squares.address(table.content[n]) if table.content else None, *map(int, each))
-        for n, each in enumerate(sizes)
+        Shown(
+            squares.address(table.content[n]) if table.content else None,
+            int(rows),
+            int(columns),
+            int(width),
+            int(height),
+        )
+        for n, (rows, columns, width, height) in enumerate(sizes)
     ]

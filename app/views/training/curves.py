@@ -11,7 +11,6 @@ import streamlit as st
 
 import analysis
 from analysis import figures as drawn
-from analysis.figures.training import Axis
 from analysis.recipes import Recorded, record
 from analysis.training import measure
 from app.parts import figures, messages
@@ -33,7 +32,7 @@ _GROUPS = {
     "routers": ("Routers", "routers in training"),
     "other": ("Other", "run"),
 }
-_AXES: dict[Axis, str] = {"step": "steps", "pictures": "pictures", "hours": "hours"}
+_AXES: dict[str, str] = {"step": "steps", "pictures": "pictures", "hours": "hours"}
 #: Half-lives of the moving average, in steps.
 _HALF_LIVES = (0, 10, 30, 100, 300, 1000)
 
@@ -43,7 +42,7 @@ class Look:
     """What the reader chose to see, and how."""
 
     group: str
-    axis: Axis
+    axis: str
     log_x: bool
     log_y: bool
     half_life: int

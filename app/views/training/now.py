@@ -31,16 +31,18 @@ def draw(run: Run, log: Logged) -> None:
     frame = log.scalars.value
     if frame.empty:
         return
-    newest = frame.groupby("measure").last()
+    newest = {
+        row["measure"]: row for row in frame[frame["measure"].isin(_SHOWN)].to_dict("records")
+    }
     shown = [
         Fact(
             term,
-            written.format(newest.loc[name, "value"]),
-            f"step {int(newest.loc[name, 'step']):,}",
+            written.format(newest[name]["value"]),
+            f"step {newest[name]['step']:,}",
             help_text=TERMS[word],
         )
         for name, (term, written, word) in _SHOWN.items()
-        if name in newest.index
+        if name in newest
     ]
     hours = frame["hours"].max()
     if hours == hours:

@@ -84,6 +84,7 @@ def _choose_others(run: Run) -> list[Run]:
     """Draws the choice of further runs on the same axis; the dense twin unless it is changed."""
     runs = Runs.of(run.path.parent)
     listed = {name: runs.listed(name) for name in runs.usable if name != run.name}
+    listed = {name: other for name, other in listed.items() if other.other is None}
     twins = [name for name, other in listed.items() if is_twin(run.config, other.config)]
     if not listed:
         return []

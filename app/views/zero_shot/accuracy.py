@@ -18,7 +18,7 @@ from app.parts.twins import is_twin
 from app.server import recorded
 from app.server.runs import Runs
 from app.shell import controls
-from app.views.zero_shot import differences
+from app.views.zero_shot import differences, slicing
 from app.views.zero_shot.tasks import accuracies, choose_task, evaluated_steps, in_order
 from limoe_core.runs.directory import Run, RunError
 
@@ -55,6 +55,7 @@ def show(run: Run, step: int) -> None:
         group = _choose_group(frame, task)
     with right:
         k = _choose_k()
+    slicing.show_accuracy(run, task, step)
     _numbers({name: each.value for name, each in frames.items()}, task, k)
     wide, narrow = st.columns([3, 2])
     with wide:

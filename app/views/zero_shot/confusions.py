@@ -17,7 +17,7 @@ from app.parts.export import take_away
 from app.parts.glossary import TERMS
 from app.server import recorded
 from app.shell import controls, state
-from app.views.zero_shot import pool
+from app.views.zero_shot import pool, slicing
 from app.views.zero_shot.tasks import accuracies, choose_task, in_order
 from limoe_core.config import ConfigError
 from limoe_core.runs.directory import Run, RunError
@@ -46,7 +46,7 @@ def show(run: Run, step: int) -> None:
     left, right = st.columns([3, 1])
     with left:
         task = choose_task(tasks)
-    stored = recorded.predictions(run, task, step)
+    stored = slicing.sliced(run, recorded.predictions(run, task, step))
     predictions = stored.value
     with right:
         language = _choose_language(predictions)
@@ -66,6 +66,7 @@ def show(run: Run, step: int) -> None:
     with wide:
         picked = _table(run, task, step, stored, language)
     if picked is not None:
+        slicing.offer_confusion(answers, *picked)
         _pictures(run, answers, *picked)
 
 

@@ -79,6 +79,19 @@ def test_what_is_no_picture_is_refused(content: bytes) -> None:
         open_picture(content)
 
 
+@pytest.mark.parametrize(
+    ("content", "advice"),
+    [
+        (b"\0\0\0\x18ftypheic" + bytes(60), "It is HEIC.*export it as JPEG or PNG"),
+        (b"\0\0\0\x18ftypmif1" + bytes(60), "It is HEIC"),
+        (b"<?xml version='1.0'?><svg xmlns='http://www.w3.org/2000/svg'/>", "export it as PNG"),
+    ],
+)
+def test_a_kind_that_is_known_but_not_read_comes_with_advice(content: bytes, advice: str) -> None:
+    with pytest.raises(PictureError, match=advice):
+        open_picture(content)
+
+
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF"])
 def test_a_truncated_picture_is_refused(kind: str) -> None:
     rng = np.random.default_rng(0)

@@ -10,7 +10,13 @@ import pytest
 
 from limoe_core.config import DataConfig
 from limoe_core.data.registry import data_set
-from limoe_core.evaluation.neighbours import FEATURES, can_be_asked, hog, nearest_pictures
+from limoe_core.evaluation.neighbours import (
+    FEATURES,
+    can_be_asked,
+    hog,
+    nearest_pictures,
+    some_of_each,
+)
 from limoe_core.evaluation.scoring import guessing
 from limoe_core.evaluation.splits import evaluate_split
 from limoe_core.evaluation.zero_shot import NameEmbeddings
@@ -73,6 +79,15 @@ def test_each_picture_has_the_name_of_the_nearest(splits) -> None:
         assert found[name]["top1"]["value"] == pytest.approx(np.mean(right))
     # Colours tell most of the shapes' colours, outlines their form.
     assert found["hog_colour"]["top1"]["value"] > 0.6
+
+
+def test_of_many_pictures_every_concept_keeps_some() -> None:
+    concept = np.repeat([4, 7, 9], [50, 3, 1])
+    np.testing.assert_array_equal(some_of_each(concept, 54, 0), np.arange(54))
+    places = some_of_each(concept, 12, 0)
+    assert np.all(np.diff(places) > 0)
+    assert np.bincount(concept[places], minlength=10)[[4, 7, 9]].tolist() == [4, 3, 1]
+    assert len(some_of_each(concept, 1, 0)) == 3, "at least one of each"
 
 
 def test_guessing_is_a_random_order_of_the_classes() -> None:

@@ -25,7 +25,13 @@ from limoe_core.runs.directory import Run
 from limoe_core.training.optimizer import make_optimizer
 from limoe_core.training.placement import Placer
 from limoe_core.training.start import start_or_restore
-from limoe_core.training.step import Batch, TrainState, loss_and_gradients, make_train_step
+from limoe_core.training.step import (
+    Batch,
+    TrainState,
+    loss_and_gradients,
+    lowered,
+    make_train_step,
+)
 
 PICTURES, CAPTIONS, LENGTH = 16, 2, 16
 
@@ -377,8 +383,8 @@ def test_runs_that_differ_in_their_seed_alone_share_what_is_compiled(
             )
         )
         step: Any = make_train_step(functional, optimizer, config, patches=8)
-        lowered = step.func.lower(state, placed(config, loaded), **step.keywords)
-        programs.append(lowered.as_text())
+        program = lowered(step, state, placed(config, loaded))
+        programs.append(program.as_text())
         seeds.append(step.keywords["seed"].tolist())
     assert programs[0] == programs[1]
     assert seeds[0] != seeds[1]

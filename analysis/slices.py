@@ -1,0 +1,115 @@
+"""Slices: pairs with certain labels, picked out of a trace, of points or of answers alike.
+
+A slice is written as a dict of conditions, all of which hold: label to values, one of which a pair
+has. Labels are "category", "style", "language", "concept" and whatever else a trace's meta names;
+"pair", the pair's number; "picture", concept and style with a dot between; and "block 4", the
+expert (from 0) that most patches of the picture, or most pieces of the text, choose first.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool
+
+from analysis.errors import AnalysisError
+from analysis.points import Points, pair_rows
+from limoe_core.trace import RoutingTrace
+
+if TYPE_CHECKING:
+    from limoe_core.runs import Predictions
+
+#: Label to values; see the module.
+Where = Mapping[str, Sequence[str | int]]
+
+
+def slice_pairs(trace: RoutingTrace, where: Where) -> list[int]:
+    """Numbers of the pairs of a slice, rising.
+
+    Raises:
+      AnalysisError: it is no trace, or knows nothing of a label.
+    """
+    return _pairs(pair_rows(trace), where)
+
+
+def slice_trace(trace: RoutingTrace, where: Where) -> RoutingTrace:
+    """The trace of a slice's pairs alone, renumbered; routed with all others, as recorded.
+
+    Raises:
+      AnalysisError: as `slice_pairs`, and where no pair is in the slice.
+    """
+    pairs = slice_pairs(trace, where)
+    if not pairs:
+        raise AnalysisError("no pair of this trace is in the slice")
+    return trace.select(pairs)
+
+
+def slice_points(points: Points, where: Where) -> list[int]:
+    """Places of the points whose pairs are in a slice, rising.
+
+    Raises:
+      AnalysisError: nothing is known of a label.
+    """
+    known = points.known
+    rows = known[known["pair"] >= 0]
+    blocks = [label for label in where if label.startswith("block ") and label in rows]
+    if blocks:  # tokens: the expert of most tokens of a pair and modality
+        most = rows.groupby(["pair", "modality"])[blocks]
+        rows = rows.drop(columns=blocks).merge(
+            most.agg(_first_mode).reset_index(), on=["pair", "modality"]
+        )
+    chosen = set(_pairs(rows, where))
+    return np.flatnonzero([pair in chosen for pair in known["pair"]]).tolist()
+
+
+def slice_predictions(predictions: Predictions, where: Where) -> Predictions:
+    """The answers for a slice's pictures alone.
+
+    Raises:
+      AnalysisError: nothing is known of a label, or no picture is in the slice.
+    """
+    known = pd.DataFrame(
+        {
+            "concept": predictions.keys[predictions.concept],
+            "category": predictions.category,
+            "style": predictions.style,
+        },
+        dtype=object,
+    )
+    chosen = np.flatnonzero(_matching(known, where))
+    if not len(chosen):
+        raise AnalysisError("no picture of these answers is in the slice")
+    return dataclasses.replace(
+        predictions,
+        **{
+            name: getattr(predictions, name)[chosen]
+            for name in ("picture", "concept", "style", "category")
+        },
+        **{name: getattr(predictions, name)[:, chosen] for name in ("ranks", "top", "similarity")},
+    )
+
+
+def _first_mode(column: pd.Series) -> int:
+    """The value that comes most often; of several, the lowest."""
+    return int(column.mode().iloc[0])
+
+
+def _pairs(rows: pd.DataFrame, where: Where) -> list[int]:
+    return sorted({int(pair) for pair in rows.loc[_matching(rows, where), "pair"]})
+
+
+def _matching(rows: pd.DataFrame, where: Where) -> Bool[np.ndarray, " n"]:
+    found = np.ones(len(rows), bool)
+    for label, values in where.items():
+        if label == "picture" and {"concept", "style"} <= {*rows}:
+            column = rows["concept"].astype(str) + "." + rows["style"].astype(str)
+        elif label in rows:
+            column = rows[label].astype(str)
+        else:
+            raise AnalysisError(f"the slice is of {label}, of which nothing is known here")
+        found &= column.isin({str(value) for value in values}).to_numpy()
+    return found
