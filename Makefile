@@ -38,6 +38,9 @@ endif
 APP := .venv/app$(addprefix -,$(ACCELERATOR)).stamp
 DEV := .venv/dev$(addprefix -,$(ACCELERATOR)).stamp
 
+# What tests of the recorder of other models need besides.
+LENS := .venv/transformers.stamp
+
 help:
 	@sed -n 's/^#   //p' Makefile
 
@@ -47,7 +50,7 @@ app: $(APP)
 test: $(DEV)
 	$(TESTS) -m "not slow and not long" $(ARGS)
 
-test-all: $(DEV)
+test-all: $(DEV) $(LENS)
 	$(TESTS) $(ARGS)
 
 test-long: $(DEV)
@@ -89,6 +92,10 @@ $(APP): requirements.txt
 $(DEV): requirements-dev.txt requirements.txt
 	$(call install,requirements-dev.txt)
 	@touch $(APP)
+
+$(LENS): requirements-transformers.txt $(DEV)
+	$(BIN)/python -m pip install --disable-pip-version-check --prefer-binary -r $<
+	@touch $@
 
 define install
 @[ -n "$(PYTHON)" ] || { echo "Python 3.11 to 3.14 with venv is needed; found none. Install one (on Debian and Ubuntu python3-venv too), or name it with make PYTHON=/path/to/python3.13" >&2; exit 1; }

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Integer, Shaped
 
 from limoe_core.recording.batches import Batch
 from limoe_core.recording.decisions import Decision
-from limoe_core.recording.routers import Router, numbers
+from limoe_core.recording.routers import Router, names, numbers
 from limoe_core.recording.scoring import Scoring, bias_of
 from limoe_core.recording.tokens import KINDS
 from limoe_core.trace import IMAGE, OTHER, TEXT, Pictures, Routers, RoutingTrace
@@ -88,19 +88,13 @@ class Assembler:
                     row[: len(each)] = each.numpy()
         return Routers(
             experts=experts,
-            names=tuple(_called(router) for router in self.routers),
+            names=tuple(names(self.routers)),
             scoring=self.scoring.name,
             scaling=self.scoring.scaling,
             capacity_factor=_DROPLESS,
             reachable=_reachable(self.routers, experts),
             bias=bias,
         )
-
-
-def _called(router: Router) -> str:
-    if len(router.gates) == 1:
-        return router.name
-    return f"{router.name} (experts for {', then for '.join(g.modality for g in router.gates)})"
 
 
 def _reachable(

@@ -227,7 +227,7 @@ def _begun(work: _Work, run: Run, variant: Variant, kinds: Sequence[str]) -> Eff
         unit=np.array(work.measure.unit),
         chance=np.array(np.nan if chance is None else chance(work.vocabulary)),
         variant=np.array(variant),
-        layers=np.array(numbers(list(work.routers)), np.int32),
+        layers=np.array(numbers(work.routers), np.int32),
         kinds=np.array(kinds, np.str_),
         baseline=work.baseline,
         rise=np.full((*shape, len(work.baseline)), np.nan, np.float32),

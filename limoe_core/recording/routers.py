@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 from limoe_core.recording.errors import RecordingError
 
@@ -40,7 +40,8 @@ class Router:
     gates: tuple[Gate, ...]
 
 
-class _Declared(NamedTuple):
+@dataclass(frozen=True)
+class _Declared:
     """Modules that a family says give router logits."""
 
     kind: type
@@ -115,12 +116,23 @@ def _by_block(gates: list[Gate]) -> list[Router]:
     return routers
 
 
-def numbers(routers: list[Router]) -> list[int]:
+def numbers(routers: Sequence[Router]) -> list[int]:
     """A number for each router: its block's, or its place where a block has several."""
     blocks = [router.block for router in routers]
     if max(Counter(blocks).values()) > 1:
         return list(range(1, len(blocks) + 1))
     return blocks
+
+
+def names(routers: Sequence[Router]) -> list[str]:
+    """What each router is called: by its block, and by its part of it where there are several."""
+    blocks = Counter(router.block for router in routers)
+    found = []
+    for router in routers:
+        part = "attention" if "attention" in router.name else router.name.rsplit(".", 2)[-2]
+        several = blocks[router.block] > 1
+        found.append(f"block {router.block}, {part}" if several else f"block {router.block}")
+    return found
 
 
 def _whole(name: str) -> str:

@@ -67,10 +67,13 @@ def describe(
         in_caption = ~special
     kind = np.where(special, _SPECIAL, np.where(in_caption, _TEXT, _PROMPT))
     kind = np.where(of_image, _IMAGE, kind).astype(np.uint8)
+    ends = np.concatenate([[0], offset[:-1, 1]])
     piece = np.array(
         [
-            "" if image else str(name) if mark else _piece(str(name), prompt.text, int(a), int(b))
-            for image, mark, name, (a, b) in zip(of_image, special, names, offset, strict=True)
+            "" if image else str(name) if mark else _piece(str(name), prompt.text, *map(int, at))
+            for image, mark, name, at in zip(
+                of_image, special, names, np.column_stack([offset, ends]), strict=True
+            )
         ],
         np.str_,
     )
@@ -115,14 +118,19 @@ def _places(
     return offset
 
 
-def _piece(name: str, text: str, start: int, end: int) -> str:
-    """The text of a token, with ▁ before a word."""
+def _piece(name: str, text: str, start: int, end: int, before: int) -> str:
+    """The text of a token, with ▁ before a word.
+
+    Args:
+      before: where the token before it ends, as a space may be a token of its own.
+    """
     if start < 0:
         return name
     said = text[start:end]
     if not said.strip():
         return said
-    begins = start == 0 or said[0].isspace() or text[start - 1].isspace() or name.startswith(_MARKS)
+    after_space = start > before and text[start - 1].isspace()
+    begins = start == 0 or after_space or said[0].isspace() or name.startswith(_MARKS)
     return ("▁" if begins else "") + said.strip()
 
 

@@ -67,6 +67,12 @@ def show(source: Source) -> None:
         f"{len(frame)} bars without any effect, about {0.05 * len(frame):.1f} would have one that "
         "leaves out 0.",
     )
+    if frame["baseline"].iloc[0] >= chance:
+        messages.say(
+            "warning",
+            "On these pairs the model does no better than guessing, so a rise or fall of its loss "
+            "says little.",
+        )
     number = st.column_config.NumberColumn
     st.dataframe(
         frame.drop(columns=["layer", "baseline", "chance", "pairs"]).assign(

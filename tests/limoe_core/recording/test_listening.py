@@ -17,7 +17,7 @@ from limoe_core.recording.errors import RecordingError  # noqa: E402
 from limoe_core.recording.forward import forward  # noqa: E402
 from limoe_core.recording.listening import Listener  # noqa: E402
 from limoe_core.recording.prompts import RecordedPair, Template  # noqa: E402
-from limoe_core.recording.routers import find_routers, numbers  # noqa: E402
+from limoe_core.recording.routers import find_routers, names, numbers  # noqa: E402
 from limoe_core.recording.scoring import found_rule  # noqa: E402
 from tests.limoe_core.recording import families  # noqa: E402
 
@@ -92,6 +92,7 @@ def test_jetmoe_has_two_routers_a_block_in_the_order_in_which_they_are_asked() -
     routers = find_routers(model)
     assert [router.block for router in routers] == [1, 1, 2, 2, 3, 3]
     assert numbers(routers) == [1, 2, 3, 4, 5, 6]
+    assert names(routers)[:3] == ["block 1, attention", "block 1, mlp", "block 2, attention"]
     assert ["attention" in router.name for router in routers] == [True, False] * 3
     _, decisions = heard(model, batcher, batch)
     for decision in decisions:
