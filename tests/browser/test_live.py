@@ -107,7 +107,7 @@ def test_training_is_seen_from_before_its_first_step_to_its_end(
     # New curves come without a reload.
     first = newest_step(curves)
     curves.wait_for_function(
-        "first => document.querySelector('.js-plotly-plot').data[0].x.at(-1) > first", arg=first
+        "first => document.querySelector('.js-plotly-plot').calcdata[0].at(-1).x > first", arg=first
     )
 
     training.kill()
@@ -119,7 +119,9 @@ def test_training_is_seen_from_before_its_first_step_to_its_end(
 
 
 def newest_step(page: Page) -> int:
-    return int(page.evaluate("() => document.querySelector('.js-plotly-plot').data[0].x.at(-1)"))
+    return int(
+        page.evaluate("() => document.querySelector('.js-plotly-plot').calcdata[0].at(-1).x")
+    )
 
 
 def test_a_page_is_left_alone_while_nothing_changes(
