@@ -80,5 +80,6 @@ PAGES: tuple[Entry, ...] = (
         "Compare",
         "What differs between two runs, or two steps of one?",
         ":material/compare_arrows:",
+        "two runs are compared by their models and settings, which it lacks.",
     ),
 )

@@ -132,10 +132,10 @@ class _OneKey(nnx.Rngs):
     """
 
     def __init__(self) -> None:
-        self._key = jax.random.key(0)
+        """Without streams, which hold an array each."""
 
     def params(self) -> jax.Array:
-        return self._key
+        return jax.random.key(0)
 
 
 def initial_params(config: Config, seed: int, shardings: Params | None = None) -> Params:

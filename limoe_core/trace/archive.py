@@ -70,17 +70,14 @@ def write(
     Raises:
       TraceError: gates are asked for in too few or too many steps.
     """
-    kept: dict[str, Any] = dict(found)
+    kept = dict(found)
     modality = kept.pop("modality")
     kinds = tuple(said["kinds"])
     kept.setdefault("kind", modality)
     if not np.array_equal(modality, modality_of(kept["kind"], kinds)):
         kept["modality"] = modality
-    pictures = (
-        None
-        if "pictures.pair" not in kept
-        else Pictures(**{name: kept[f"pictures.{name}"] for name in TABLE})
-    )
+    table: dict[str, Any] = {n: kept[f"pictures.{n}"] for n in TABLE if f"pictures.{n}" in kept}
+    pictures = Pictures(**table) if table else None
     placed = {**kept, **said, "kinds": kinds, "pictures": pictures}
     if np.array_equal(kept["box"], boxes_of(placed)):
         del kept["box"]
@@ -98,7 +95,7 @@ def write(
         said = {**said, "gate_steps": gate_steps}
     # An open file, since savez would add a suffix to a path without one.
     with replacing(path) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, header=np.array(json.dumps(said)), **kept)
+        np.savez_compressed(file, header=np.array(json.dumps(said)), **kept)  # type: ignore[arg-type]
 
 
 def _narrow(values: np.ndarray) -> np.ndarray:

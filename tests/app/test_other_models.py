@@ -75,7 +75,7 @@ def test_zero_shot_says_that_there_is_no_model(folder: Path, show: str) -> None:
     assert "traces of org/a-model, not the model" in _said(page)
 
 
-@pytest.mark.parametrize("page", ["interventions", "training", "embeddings"])
+@pytest.mark.parametrize("page", ["interventions", "training", "embeddings", "compare"])
 def test_pages_that_need_the_model_say_so(folder: Path, page: str) -> None:
     shown = open_page(page, folder, run="whole")
     assert not shown.exception and not shown.error

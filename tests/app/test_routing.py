@@ -418,11 +418,12 @@ def test_a_pinned_pair_stands_beside_the_one_in_view(opened: Opened, runs_folder
     next(button for button in page.button if button.label == "Pin this pair").click().run()
     assert page.query_params["pin"] == "2"
     other = opened(runs_folder, **{**dict(page.query_params), "example": "4"})
-    views = [
+    told = [
         json.loads(element.proto.json)
         for element in other.get("bidi_component")
-        if element.proto.component_name == "limoe_lens.routing"
+        if element.proto.component_name == "limoe_lens.channel"
     ]
+    views = [each["content"] for each in told if each["channel"].startswith("routing")]
     assert [view["caption"] for view in views] == [PAIRS[4][0], PAIRS[2][0]]
     assert [view["view"]["pinned"] for view in views] == [False, True]
     next(button for button in other.button if button.label == "Unpin").click().run()

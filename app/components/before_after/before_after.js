@@ -41,7 +41,7 @@ class BeforeAfter {
     return html(
       "section",
       { class: "layer" },
-      html("h4", { text: `Block ${block}` }),
+      html("h3", { text: `Block ${block}` }),
       html("span", { class: "when", text: "before" }),
       this.squares(l, data.before, `Block ${block} before`),
       html("span", { class: "when", text: "after" }),

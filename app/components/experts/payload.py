@@ -114,13 +114,12 @@ class _Places:
     def of(self, row: dict[Any, Any]) -> dict[str, Any]:
         """The square on the sheet, the box in it, and the cell of the grid."""
         left, top, right, bottom = (int(row[side]) for side in ("x0", "y0", "x1", "y1"))
+        box = left, top, right, bottom
         if self.table is None:
             grid = self.trace.grid
             at = [*divmod(int(row["position"]), grid), grid, grid]
             token = f"i{int(row['position'])}"
-            whole = [left, top, right, bottom]
-            return {"cell": int(row["pair"]), "box": whole, "at": at, "token": token}
-        box = (left, top, right, bottom)
+            return {"cell": int(row["pair"]), "box": list(box), "at": at, "token": token}
         n = self.picture[int(row["pair"]), int(row["position"]), box]
         rows, columns, width, height = (
             int(getattr(self.table, name)[n]) for name in ("rows", "columns", "width", "height")

@@ -44,7 +44,7 @@ class View {
     this.root.querySelector(".lens").classList.remove("waiting");
     ui.selected = followed ? this.tokens.byKey(followed) : null;
     ui.hover = ui.passing = null;
-    if (ui.expert !== null && ui.expert >= data.experts.length) ui.expert = null;
+    if (ui.expert !== null && ui.expert >= tokens.data.experts.length) ui.expert = null;
     this.reported = this.state();
     this.build();
     this.paint();

@@ -82,7 +82,8 @@ def payload(
         "note": note,
         "layers": [int(number) for number in trace.layers],
         "names": list(trace.names),
-        "experts": [looks(expert) for expert in range(trace.num_experts)],
+        # Without names, as of very many experts they are half of what is sent of a layer.
+        "looks": [list(looks(expert).values())[1:] for expert in range(trace.num_experts)],
         "counts": trace.experts.tolist(),
         "choices": trace.top_k,
         "scaling": 1.0 if trace.routers is None else trace.routers.scaling,

@@ -8,7 +8,9 @@ const UNROUTED = "#8C8C8C"; // colour of a token that a router chose nothing for
 class Tokens {
   // before: the tokens that were shown until now; their layers are kept if they are of this pair.
   static async of(data, before) {
-    const { tokens, routed, choices, experts } = data;
+    const { tokens, routed, choices } = data;
+    const experts = data.looks.map(([colour, ink, pattern], e) => ({ label: `E${e}`, colour, ink, pattern }));
+    data = { ...data, experts };
     const [kind, modality, picture, at, firsts, layers] = await Promise.all([
       unpacked(tokens.kind, Uint8Array),
       unpacked(tokens.m, Uint8Array),

@@ -100,8 +100,9 @@ def _positions(source: Source, expert: int) -> None:
         record(go.Figure.update_layout, figure, height=330),
         mine,
         file=source.file(f"positions-E{expert}", layer=True),
-        note=f"Share of the {source.trace.num_pairs:,} patches at each place whose first choice is "
-        f"the expert: up to {highest:.0%}, the strongest colour.",
+        note="Share of the patches at each place (up to "
+        f"{int(mine.value['patches'].max()):,}) whose first choice is the expert: up to "
+        f"{highest:.0%}, the strongest colour.",
     )
 
 

@@ -68,13 +68,8 @@ def _pictures(trace: RoutingTrace) -> list[Shown]:
         of_image = bool((trace.token_kinds == "image").any())
         return [Shown(None, grid, grid, side, side)] if of_image else []
     sizes = zip(table.rows, table.columns, table.width, table.height, strict=True)
-    return [
-        Shown(
-            squares.address(table.content[n]) if table.content else None,
-            int(rows),
-            int(columns),
-            int(width),
-            int(height),
-        )
-        for n, (rows, columns, width, height) in enumerate(sizes)
-    ]
+    shown = []
+    for n, (rows, columns, width, height) in enumerate(sizes):
+        src = squares.address(table.content[n]) if table.content else None
+        shown.append(Shown(src, int(rows), int(columns), int(width), int(height)))
+    return shown

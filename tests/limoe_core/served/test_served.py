@@ -94,7 +94,8 @@ def test_requests_become_a_run_with_their_pictures(tmp_path: Path) -> None:
         for n in range(18)
     ]
     requests[3] = Request(requests[3].choices, "cat 3", meta={"language": "en"})  # a text alone
-    run = save(requests, tmp_path / "served", experts=EXPERTS, made_by={"model": "org/m"})
+    made_by = {"model": "org/m"}
+    run = save(requests, tmp_path / "served", experts=EXPERTS, made_by=made_by)
     found = run.probe(0)
     assert found.num_pairs == 18 and found.num_experts == EXPERTS
     assert found.pictures is not None and set(found.pictures.columns) == {3}
@@ -102,7 +103,7 @@ def test_requests_become_a_run_with_their_pictures(tmp_path: Path) -> None:
     assert found.meta["language"].tolist()[2:4] == ["", "en"]
     assert len(found.pictures) == 17
     assert found.gate is None and found.probs is None
-    again = save([*requests, requests[0]], tmp_path / "served", experts=EXPERTS)
+    again = save([*requests, requests[0]], tmp_path / "served", experts=EXPERTS, made_by=made_by)
     assert again.recorded_pairs(0) == 19
 
 
