@@ -12,7 +12,7 @@ from limoe_core import record
 def test_without_torch_it_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.setitem(sys.modules, "transformers", None)
     assert record.main(["model", "--pairs", "pairs", "--run", "run"]) == 1
     assert "limoe-lens[transformers]" in capsys.readouterr().err
 
