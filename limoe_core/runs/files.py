@@ -14,7 +14,7 @@ Only `limoe_core.runs` spells these names; everyone else asks a `Run`.
           examples.npz        pictures to try the model on (`limoe_core.runs.examples`)
           experts/<n>.npz     the experts of step n on many pairs (`limoe_core.runs.experts`)
           probes/<n>/         RoutingTraces of another model, in parts of some pairs each
-          causal/             measurements of causal specialisation (`analysis.causal`)
+          causal/             causal specialisation (`analysis.causal`), and `effects`
           tensorboard/        event files, where they were asked for
 """
 
