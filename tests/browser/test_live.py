@@ -26,6 +26,8 @@ pytestmark = pytest.mark.processes
 
 #: Milliseconds until a process has imported JAX, compiled its model twice and made a step.
 START = 5 * PATIENCE
+#: The last step that the first curve draws.
+NEWEST = "() => document.querySelector('.js-plotly-plot').calcdata[0].at(-1).x"
 
 
 class Training:
@@ -106,9 +108,7 @@ def test_training_is_seen_from_before_its_first_step_to_its_end(
 
     # New curves come without a reload.
     first = newest_step(curves)
-    curves.wait_for_function(
-        "first => document.querySelector('.js-plotly-plot').calcdata[0].at(-1).x > first", arg=first
-    )
+    curves.wait_for_function(f"first => ({NEWEST})() > first", arg=first)
 
     training.kill()
     expect(sidebar(curves)).to_contain_text(re.compile(r"Stopped at step"))
