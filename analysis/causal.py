@@ -42,9 +42,13 @@ if TYPE_CHECKING:
 
 #: Settings that came after version 0.3.
 _LATER = {
-    "model": ("expert_dim", "shared_dim", "router", "balance", "balance_rate"),
+    "model": (
+        "expert_dim", "shared_dim", "router", "balance", "balance_rate", "attention",
+        "residual_dtype",
+    ),
     "data": ("damaged", "path", "image_column", "text_column", "workers", "first_share"),
-}
+    "train": ("shard",),
+}  # fmt: skip
 
 #: Rises of the loss up to this, in nats, are rounding and no effect.
 _ROUNDING = 1e-9
@@ -348,6 +352,8 @@ def _settings(config: Config, unfollowed: Mapping[str, str]) -> dict[str, Any]:
         for name in names:
             if settings[part][name] == default[part][name]:
                 del settings[part][name]
+    remat = settings["model"]["remat"]  # was a switch
+    settings["model"]["remat"] = {"none": False, "full": True}.get(remat, remat)
     return settings
 
 

@@ -167,6 +167,7 @@ def router_health(trace: RoutingTrace) -> pd.DataFrame:
     modality without tokens, and entropies of a trace without scores. Tokens that a router chose
     nothing for are not among its tokens; scores that are no distribution are divided by their sum.
     """
+    check_trace(trace)
     entropy = token_entropy(trace)
     means = np.full((trace.num_layers, len(MODALITIES), 2), np.nan)
     for layer in range(trace.num_layers):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import sys
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
@@ -22,6 +24,12 @@ if TYPE_CHECKING:
 #: Pairs that cannot be read are named up to so many.
 _SHOWN = 5
 
+
+_EXAMPLES = """examples:
+  # a model on disk, and a folder of pictures with their captions
+  {program} models/qwen --pairs pictures/ --run checkpoints/qwen
+  # the first hundred pairs of a table, and what each expert is for
+  {program} models/qwen --pairs pairs.csv --run checkpoints/qwen --limit 100 --causes off"""
 
 _VARIANTS: dict[str, Any] = {"off": "next best", "silent": "none", "forced": "forced"}
 
@@ -73,7 +81,10 @@ class Arguments:
 
 def main(argv: list[str] | None = None) -> int:
     """The command line. Returns the exit code."""
-    arguments = tyro.cli(Arguments, args=argv, prog="python -m limoe_core.record")
+    installed = Path(sys.argv[0]).stem == "limoe-record"
+    program = "limoe-record" if installed else "python -m limoe_core.record"
+    about = f"{inspect.getdoc(Arguments)}\n\n{_EXAMPLES.replace('{program}', program)}"
+    arguments = tyro.cli(Arguments, args=argv, prog=program, description=about)
     try:
         import torch  # noqa: F401
         import transformers  # noqa: F401

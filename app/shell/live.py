@@ -70,17 +70,17 @@ def _seen(folder: Path, run: Run | None) -> Hashable:
     """What the page depends on and may change by itself."""
     try:
         runs = Runs.of(folder)
-    except RunError as error:
+    except (RunError, OSError) as error:
         return str(error)
     listed = runs.usable, tuple(each.name for each in runs.broken)
     if run is None or run.name not in runs.usable:
         return listed
-    status = Status.of(run)
-    begun = status.state not in ("new", "starting"), status.growing
     try:
+        status = Status.of(run)
+        begun = status.state not in ("new", "starting"), status.growing
         steps = tuple(run.steps()), tuple(run.probe_steps())
-    except RunError as error:
-        return listed, begun, str(error)
+    except (RunError, OSError) as error:  # it goes away as it is read
+        return listed, str(error)
     # One that is not followed is still shown when its first step or probe trace comes.
     return listed, begun, steps if following() else tuple(map(bool, steps))
 

@@ -52,7 +52,8 @@ def _table(title: str, first: str, results: Mapping[str, Any]) -> Table:
     )
     table.add_column(first, no_wrap=True)
     for result in results.values():
-        table.add_column(result["split"], justify="right", no_wrap=True)
+        # Names of splits break where words do, as five of them do not fit side by side.
+        table.add_column(result["split"].replace("_", "\n"), justify="right", no_wrap=True)
     return table
 
 

@@ -136,7 +136,7 @@ def loss_and_gradients(
     Args:
       seed: numbers of the run's random key; None for the one in the settings.
     """
-    seed = jnp.asarray(_seed(config)) if seed is None else seed
+    seed = jax.random.key_data(jax.random.key(config.train.seed)) if seed is None else seed
     key = jax.random.fold_in(jax.random.wrap_key_data(seed), state.step)
     groups = batch.pictures.shape[0]
     keys = jax.vmap(lambda group: jax.random.fold_in(key, group))(jnp.arange(groups))

@@ -27,7 +27,7 @@ def test_probe_pairs_are_those_of_the_run_without_namesakes(debug_run):
 def test_data_pairs_name_what_their_pictures_show(debug_run, data_dir):
     run = Run.open(debug_run)
     data = dataclasses.replace(run.config.data, dir=str(data_dir))
-    run = dataclasses.replace(run, config=dataclasses.replace(run.config, data=data))
+    run = dataclasses.replace(run, settings=dataclasses.replace(run.config, data=data))
     images, texts, meta = analysis.data_pairs(run, "validation", 30)
     assert len(images) == len(texts) == len(set(texts)) == len(set(meta["concept"])) == 30
     pairs = load_pairs(data, "validation", progress=False)
@@ -42,7 +42,7 @@ def test_data_pairs_name_what_their_pictures_show(debug_run, data_dir):
 def test_every_picture_of_a_concept_has_a_text_of_its_own(debug_run, data_dir):
     run = Run.open(debug_run)
     data = dataclasses.replace(run.config.data, dir=str(data_dir))
-    run = dataclasses.replace(run, config=dataclasses.replace(run.config, data=data))
+    run = dataclasses.replace(run, settings=dataclasses.replace(run.config, data=data))
     images, texts, meta = analysis.data_pairs(run, "validation", 10_000, every=True)
     pairs = load_pairs(data, "validation", progress=False)
     assert len(images) == len(texts) == len(set(texts)) == len(pairs)
@@ -55,7 +55,7 @@ def test_every_picture_of_a_concept_has_a_text_of_its_own(debug_run, data_dir):
 def test_data_that_is_not_there_is_not_built_behind_the_user_s_back(debug_run, tmp_path):
     run = Run.open(debug_run)
     data = dataclasses.replace(run.config.data, dir=str(tmp_path), config="base")
-    run = dataclasses.replace(run, config=dataclasses.replace(run.config, data=data))
+    run = dataclasses.replace(run, settings=dataclasses.replace(run.config, data=data))
     with pytest.raises(ConfigError, match="not built"):
         analysis.data_pairs(run)
     assert not any(path.name.endswith(".array_record") for path in tmp_path.rglob("*"))

@@ -20,7 +20,7 @@ from limoe_core.evaluation.removal import answers
 from limoe_core.inference import LoadedModel
 from limoe_core.model.functional import FunctionalModel, initial_params
 from limoe_core.presets import preset
-from tests.analysis.test_causal import TEXTS, ByteTokenizer
+from tests.analysis.random_model import TEXTS, ByteTokenizer
 
 # ---- divergence
 

@@ -52,7 +52,7 @@ def test_a_run_without_measurements_says_how_to_make_them(
 def test_effects_of_the_router_in_view_are_shown(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     some_effects().save(run.path_of("causal"))
     page = shown(run, 2, monkeypatch)
-    assert page.subheader[0].value == "Rise of the loss of the caption's tokens"
+    assert page.header[0].value == "Rise of the loss of the caption's tokens"
     note = plain(" ".join(caption.value for caption in page.caption))
     assert "n = 12 recorded pairs" in note and "Guessing would give 6.200" in note
     table = page.dataframe[0].value

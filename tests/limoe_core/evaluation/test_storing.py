@@ -195,6 +195,7 @@ def evaluated(run: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
         self.run, self._arguments, self._answers = run, arguments, {}
         self.model = type("Model", (), {"step": 20})()  # type: ignore[assignment]
         self.results = {}
+        self.experts, self._known, self._tasks = None, [], []
         self._ask = Asker(self.model, run, run.config.data, 72, 0, silent, False)
 
     def ask(self: evaluate.Evaluation) -> None:

@@ -35,7 +35,7 @@ def test_a_run_opens_as_it_was_made(run: Run) -> None:
     assert opened.info["data"] == {"name": "emoji/base:1.0.0"}
     assert opened.info["parameters"] == 42
     assert opened.info["seed"] == DEBUG.train.seed
-    assert opened.info["format"] == RUN_FORMAT
+    assert opened.info["format"] == 1
     assert opened.info["versions"]["jax"] == jax.__version__
     assert "T" in opened.info["created"]
 
