@@ -69,6 +69,7 @@ def test_importing_a_package_loads_none_of_its_modules(package) -> None:
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.training
 def test_mypy_sees_what_a_name_takes(tmp_path: Path) -> None:
     """A call that is wrong is an error, a name that does not exist is one, and a right call not."""
     pytest.importorskip("mypy")

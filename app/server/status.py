@@ -58,7 +58,7 @@ class Status:
             line = run.newest_metrics() or {}
             saved = max(run.steps(), default=0)
             probed = max(run.probe_steps(), default=0)
-        except RunError:
+        except (RunError, OSError):
             line, saved, probed = {}, 0, 0
         logged = line.get("time")
         last = logged if isinstance(logged, int | float) else 0.0

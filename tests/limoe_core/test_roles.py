@@ -88,6 +88,7 @@ def test_a_new_weight_of_experts_is_known_to_optimizer_mesh_and_cost(gated: Conf
     assert counted.total - counted.active == (plain + more) * (experts - 1) // experts
 
 
+@pytest.mark.training
 def test_what_is_frozen_never_moves(gated: Config) -> None:
     model = FunctionalModel.of(gated)
     optimizer = make_optimizer(

@@ -62,6 +62,7 @@ def record(model: LoadedModel) -> ExpertRecord:
     return measure_experts(model, model.config.data, 72, count=10, causal_pairs=6, draws=3)
 
 
+@pytest.mark.training
 def test_pairs_come_from_all_splits_that_training_never_sees(record: ExpertRecord) -> None:
     assert record.told["splits"] == {"new_hand": 7, "new_shape": 3}  # the latter has no more
     meta = record.trace.meta
@@ -95,6 +96,7 @@ def test_decisions_and_means_are_those_of_a_trace(model: LoadedModel, record: Ex
             np.testing.assert_allclose(found[name], wanted[name], rtol=1e-5, err_msg=name)
 
 
+@pytest.mark.training
 def test_step_zero_is_made_again(model: LoadedModel, record: ExpertRecord) -> None:
     config = model.config
     fresh = dataclasses.replace(model, params=initial_params(config, config.train.seed))

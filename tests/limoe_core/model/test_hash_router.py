@@ -48,6 +48,7 @@ def test_a_token_goes_by_its_kind_alone_and_counts_in_full(top_k: int) -> None:
         router(x[0], modality)
 
 
+@pytest.mark.training
 def test_a_model_by_hash_sends_its_patches_and_pieces_where_they_belong() -> None:
     base = preset("debug")
     config = dataclasses.replace(base, model=dataclasses.replace(base.model, router="hash"))

@@ -227,6 +227,7 @@ def test_experts_that_are_spread_take_their_share_of_memory() -> None:
     assert spread.state.parameters == 4 * (parameters.total - parameters.experts * 31 / 32)
 
 
+@pytest.mark.training
 @pytest.mark.parametrize("settings", [{}, {"top_k": 2, "expert_dim": 192, "shared_dim": 384}])
 def test_flops_and_memory_agree_with_xla(settings: dict) -> None:
     """One device, nothing computed twice, so that every product counts once."""

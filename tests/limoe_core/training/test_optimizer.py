@@ -104,6 +104,7 @@ def test_what_muon_leaves_moves_as_with_adamw(params: Params, gradients: Params)
     assert not np.allclose(muon["blocks.0.mlp.w_in"], adamw["blocks.0.mlp.w_in"], rtol=0.1)
 
 
+@pytest.mark.training
 def test_muon_leaves_an_expert_where_it_is_while_it_gets_no_token() -> None:
     rng = np.random.default_rng(0)
     experts = {"w_in": jnp.asarray(rng.normal(size=(3, 4, 6)), jnp.float32)}
