@@ -48,6 +48,7 @@ def show(
       file: name of saved files, without extension; names the figure on its page too.
       note: a line under the figure: what it shows, its units, n, split and step.
     """
+    frame.value  # noqa: B018 a job's bar and button belong to the page, not to the cache of figures
     draw(figure, key=file_name(file), file=file)
     if note:
         st.caption(note)

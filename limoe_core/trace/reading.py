@@ -53,7 +53,11 @@ def read(content: BinaryIO) -> dict[str, Any]:
     """
     try:
         found: dict[str, Any] = {**read_arrays(content)}
+        if "header" not in found:
+            raise TraceError("no routing trace: it has no array called header")
         said = from_json(str(found.pop("header")))
+    except TraceError:
+        raise
     except Exception as error:  # zipfile, zlib and numpy raise a dozen kinds for broken bytes
         raise TraceError(f"not a readable routing trace ({error})") from error
     if not isinstance(said, dict) or type(said.get("format")) is not int:

@@ -97,7 +97,6 @@ def _agreement(source: Source) -> None:
     call = record(analysis.agreement_with_labels, source.recorded)
     frame = recorded.worked(call, "Exchanging the labels of pairs")
     st.header("Routing–label mutual information", anchor=False, help=TERMS["agreement"])
-    frame.value  # noqa: B018 its bar and button are drawn here, not in the cache of figures
     figures.show(
         record(drawn.agreement_figure, frame),
         frame,

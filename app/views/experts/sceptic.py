@@ -108,7 +108,6 @@ def _trace(run: Run, step: int) -> tuple[Recorded[RoutingTrace], int]:
 def _overlap(source: Source, trace: Recorded[RoutingTrace], step: int, pairs: int) -> None:
     st.header("Do similar tokens share experts?", anchor=False, help=TERMS["overlap"])
     frame = recorded.worked(record(analysis.routing_overlap, trace), "Comparing tokens")
-    frame.value  # noqa: B018 its bar and button are drawn here, not in the cache of figures
     figures.show(
         record(drawn.overlap_figure, frame),
         frame,
