@@ -145,13 +145,14 @@ def independent_pairs(shares: Float[np.ndarray, " E"]) -> Float[np.ndarray, "E E
     found[:] = np.outer(sure, sure)  # of one that all tokens have, with any other
     if len(free) and rest:
         odds = _odds(shares[free], rest)
-        whole = _symmetric(odds, rest)[rest]
-        for place, expert in enumerate(free):
-            without = np.delete(odds, place)
-            for at, other in enumerate(np.delete(free, place)):
-                others = np.delete(without, at)
-                both = odds[place] * without[at] * _symmetric(others, rest)[rest - 2] / whole
-                found[expert, other] = both if rest > 1 else 0.0
+        if rest > 1:
+            # Of one expert at a time and any other: both of them left out is the odds of both 0.
+            alone = _without_itself(odds)
+            others = [_symmetric(_without_itself(each), rest - 2)[:, -1] for each in alone]
+            both = np.outer(odds, odds) * np.stack(others) / _symmetric(odds, rest)[rest]
+        else:
+            both = np.zeros((len(free), len(free)))
+        found[np.ix_(free, free)] = both
     np.fill_diagonal(found, shares)
     return found
 
@@ -160,13 +161,8 @@ def _odds(shares: Float[np.ndarray, " e"], size: int) -> Float[np.ndarray, " e"]
     """Odds with which sets of `size` hold each as often as its share (iterative fitting)."""
     odds = shares / (1 - shares)
     for _ in range(500):
-        whole = _symmetric(odds, size)[size]
-        held = np.array(
-            [
-                odd * _symmetric(np.delete(odds, place), size)[size - 1] / whole
-                for place, odd in enumerate(odds)
-            ]
-        )
+        alone = _symmetric(_without_itself(odds), size - 1)[..., size - 1]
+        held = odds * alone / _symmetric(odds, size)[size]
         odds = odds * shares / held
         odds /= np.exp(np.log(odds).mean())
         if np.abs(held - shares).max() < 1e-10:
@@ -174,10 +170,15 @@ def _odds(shares: Float[np.ndarray, " e"], size: int) -> Float[np.ndarray, " e"]
     return odds
 
 
-def _symmetric(values: Float[np.ndarray, " e"], most: int) -> Float[np.ndarray, " k"]:
-    """Elementary symmetric polynomials of degree 0 to `most`."""
-    found = np.zeros(most + 1)
-    found[0] = 1.0
-    for value in values:
-        found[1:] = found[1:] + value * found[:-1]
+def _without_itself(odds: Float[np.ndarray, " e"]) -> Float[np.ndarray, "e e"]:
+    """The odds, one row for each expert, in which its own are 0."""
+    return np.where(np.eye(len(odds), dtype=bool), 0.0, odds)
+
+
+def _symmetric(values: Float[np.ndarray, "*b e"], most: int) -> Float[np.ndarray, "*b k"]:
+    """Elementary symmetric polynomials of degree 0 to `most` of the values along the last axis."""
+    found = np.zeros((*values.shape[:-1], most + 1))
+    found[..., 0] = 1.0
+    for value in np.moveaxis(values, -1, 0):
+        found[..., 1:] = found[..., 1:] + value[..., None] * found[..., :-1]
     return found

@@ -42,7 +42,8 @@ def routing_divergence(
     """`jensen_shannon` of each layer, with an interval and what it is by chance.
 
     By chance: where picture and text of a pair, each routed as it is, change places at random, so
-    that which of them is called the picture has nothing to do with the routing.
+    that which of them is called the picture has nothing to do with the routing. Pairs of one
+    concept are alike and change places together, and each keeps the weight of whose place it takes.
 
     Args:
       samples: how often they change places.
@@ -67,7 +68,7 @@ def routing_divergence(
     for layer, block in enumerate(trace.layers):
         value = float(jensen_shannon(counts[layer].sum(axis=0)))
         corrected, low, high = jackknife(drawn.total(counts[layer]), jensen_shannon, level)
-        chance = _by_chance(counts[layer], samples, seed)
+        chance = _by_chance(drawn.total(counts[layer]), samples, seed)
         rows.append(
             {
                 "layer": int(block),
@@ -86,13 +87,24 @@ def routing_divergence(
 
 
 def _by_chance(
-    counts: Integer[np.ndarray, "N 2 E"], samples: int, seed: int
+    counts: Integer[np.ndarray, "U 2 E"], samples: int, seed: int
 ) -> Float[np.ndarray, " samples"]:
-    """The divergence with pictures and texts of random pairs in each other's place."""
+    """The divergence with pictures and texts of random units in each other's place.
+
+    What comes into a modality's place is scaled to as many tokens as it replaces (or, where there
+    are none, as the modality has on average): were many patches put for few words, both sums would
+    be steadier than those of so few words, and smaller by chance.
+    """
+    tokens = counts.sum(axis=-1)
+    there = tokens > 0
+    usual = tokens.sum(axis=0) / there.sum(axis=0).clip(1)
+    size = np.where(there, tokens, usual)
+    others = balanced_shares(counts)[:, ::-1] * size[..., None]
     rng = np.random.default_rng(seed)
     change = rng.integers(2, size=(samples, len(counts)))
-    # Where a pair changes places, its first row goes to the second sum and the other way round.
-    moved = np.einsum("sn,nab->sab", change, counts[:, ::-1] - counts)
-    swapped = counts.sum(axis=0) + moved
+    # Where a unit changes places, its first row goes to the second sum and the other way round.
+    swapped = counts.sum(axis=0) + np.einsum("sn,nab->sab", change, others - counts)
+    # Of subtractions, rounding may leave less than nothing.
+    swapped = np.where(swapped > 1e-9, swapped, 0.0)
     # A resample may leave a modality without tokens, where most pairs have one half alone.
     return np.nan_to_num(jensen_shannon(swapped))

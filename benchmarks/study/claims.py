@@ -154,12 +154,21 @@ LEAST_SEEDS = 3
 
 
 def verdicts(table: Table, claims: Sequence[Claim] = CLAIMS) -> list[Verdict]:
-    """The verdict on every claim, with p-values corrected over all of them."""
+    """The verdict on every claim, with p-values corrected over all of them.
+
+    A slope of four arms spreads a third as far as a difference of two does, of the same runs. So
+    spreads are likened as those of sums with weights of length 1.
+    """
     found = {claim: values for claim in claims if len(values := claim.values(table)) >= LEAST_SEEDS}
     spreads: dict[Claim, Spread] = {}
     for unit in {claim.unit for claim in found}:
         alike = [claim for claim in found if claim.unit == unit]
-        spreads |= zip(alike, moderated([found[claim] for claim in alike]), strict=True)
+        lengths = [float(np.linalg.norm([*claim.weights.values()])) for claim in alike]
+        scaled = [found[claim] / length for claim, length in zip(alike, lengths, strict=True)]
+        for claim, length, (variance, freedom) in zip(
+            alike, lengths, moderated(scaled), strict=True
+        ):
+            spreads[claim] = Spread(variance * length**2, freedom)
     tests = [
         paired(found[claim], claim.margin, spreads[claim]) if claim in found else None
         for claim in claims

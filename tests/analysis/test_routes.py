@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import time
 
 import jax.numpy as jnp
 import numpy as np
@@ -47,6 +48,23 @@ def test_a_modality_that_nothing_tells_apart_stays_within_its_null(trace_of) -> 
     assert reached <= 4  # one is expected
 
 
+@pytest.mark.parametrize("alike", [1, 5])
+def test_many_patches_and_pairs_of_one_concept_do_not_look_parted(trace_of, alike: int) -> None:
+    """Routers that ignore the modality, with few words; and that know each half of a concept."""
+    reached = 0
+    for seed in range(20):
+        trace = trace_of(seed, pairs=30, layers=1, grid=6 if alike == 1 else 2)
+        rng = np.random.default_rng(seed)
+        concept = trace.pair // alike
+        if alike > 1:  # all pairs of a concept go the same way
+            of_half = rng.integers(4, size=(30, 2))[concept, trace.modality]
+            trace = dataclasses.replace(trace, expert=of_half[None, :, None].astype(np.int16))
+        names = np.array([f"concept{pair // alike}" for pair in range(30)])
+        trace = dataclasses.replace(trace, meta={**trace.meta, "concept": names})
+        reached += analysis.routing_divergence(trace, samples=99)["p"].iloc[0] <= 0.05
+    assert reached <= 4  # one is expected
+
+
 def test_modalities_that_part_lie_beyond_it(trace_of) -> None:
     trace = trace_of(pairs=30, layers=1)
     expert = (trace.modality[None, :, None] * 2).astype(np.int16)
@@ -58,6 +76,15 @@ def test_modalities_that_part_lie_beyond_it(trace_of) -> None:
 
 
 # ---- chosen together
+
+
+def test_independent_choices_of_many_experts_take_no_minutes() -> None:
+    """128 experts, 8 a token: one at a time they took 12 s a layer and modality."""
+    shares = np.random.default_rng(0).dirichlet(np.full(128, 2.0)) * 8
+    started = time.process_time()
+    found = independent_pairs(shares)
+    assert time.process_time() - started < 4
+    np.testing.assert_allclose(found.sum(axis=1), 8 * shares, atol=1e-8)
 
 
 @given(st.integers(0, 2**32), st.integers(3, 6), st.integers(2, 3))

@@ -204,6 +204,19 @@ def test_a_slope_over_arms_is_one_of_each_seed() -> None:
     np.testing.assert_allclose(claim.values(rising), [1, 2])
 
 
+def test_a_slope_is_no_surer_and_no_less_sure_than_its_arms_are() -> None:
+    """A slope's own spread is a third of a difference's, which is not news of the arms."""
+    rng = np.random.default_rng(0)
+    arms = sorted({arm for claim in CLAIMS for arm in claim.weights})
+    found = verdicts(made_up({arm: rng.normal(30, 1, 5).tolist() for arm in arms}))
+    reach = {v.claim: v.test.high - v.test.mean for v in found if v.test}
+    of_slope, of_difference = (
+        next(r for claim, r in reach.items() if word in claim.text)
+        for word in ("doubling", "dense")
+    )
+    assert of_slope / of_difference == pytest.approx(np.sqrt(0.2 / 2), rel=0.5)
+
+
 # ---- outcomes
 
 
