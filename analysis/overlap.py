@@ -126,8 +126,9 @@ def _overlaps(
     one: Integer[np.ndarray, " p"],
     other: Integer[np.ndarray, " p"],
 ) -> Float[np.ndarray, " p"]:
-    """Share of the K choices that two tokens have in common."""
-    same = expert[one][:, :, None] == expert[other][:, None, :]
+    """Share of the K choices that two tokens have in common; -1, no choice, is none."""
+    chosen = expert[one][:, :, None]
+    same = (chosen == expert[other][:, None, :]) & (chosen >= 0)
     return same.any(axis=2).mean(axis=1)
 
 

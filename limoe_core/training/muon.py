@@ -2,7 +2,7 @@
 
 optax's, for stacks of matrices, in full float32 and at the size of AdamW's updates. Orthogonalised
 momentum is of full size however small the momentum has become, so a matrix without a gradient, as
-of an expert that got no token, stays where it is.
+of an expert that got no token, is not moved along it. Weight decay goes on.
 """
 
 from __future__ import annotations
