@@ -108,12 +108,15 @@ def embedding_map(
       progress: called with (done, total).
 
     Raises:
-      AnalysisError: there are fewer than four vectors, they are not finite, or no such method.
+      AnalysisError: there are fewer than four vectors, they are not finite or single numbers, or
+        there is no such method.
     """
     vectors = checked_vectors(vectors)
     if method not in METHODS:
         raise AnalysisError(f"there is no map {method!r}; choose one of {', '.join(METHODS)}")
     check_count(neighbours, "neighbours", 2)
+    if vectors.shape[1] < 2:
+        raise AnalysisError("a map needs vectors of at least two numbers")
     if method == "pca":
         return _pca(vectors)
     return UmapMap(
