@@ -17,6 +17,9 @@ from limoe_core.trace import MODALITIES
 
 #: Most different scalars in a log; a log of training has a few tens.
 _MOST_MEASURES = 1000
+#: Pairs per second below which nothing is trained, so that no time is endless.
+_LEAST_SPEED = 1e-6
+_LONGEST_NAME = 200
 #: Keys of a line that are no measures: when it was written, and what is in `training_routers`.
 _NO_MEASURES = ("step", "time", "routers", "warning")
 #: Numbers that say what validation asked, not how it went.
@@ -203,10 +206,12 @@ def _scalars(line: Mapping[str, Any]) -> Iterator[tuple[str, int, str, float]]:
     if "loss" in found and "contrastive" in found:
         found["auxiliary.total"] = found["loss"] - found["contrastive"]
     for name, value in found.items():
-        if name not in _ASKED:
+        # Names go into tables and figures, which take no lone surrogates.
+        if name not in _ASKED and len(name) <= _LONGEST_NAME and name.isprintable():
             yield name, 0, "", value
-    for router in line.get("routers") or ():
-        if not isinstance(router, dict) or type(router.get("layer")) is not int:
+    routers = line.get("routers")
+    for router in routers if isinstance(routers, list) else ():
+        if not isinstance(router, dict) or not _is_layer(router.get("layer")):
             continue
         for name in _OF_ROUTERS:
             of_modality = router.get(name)
@@ -214,6 +219,10 @@ def _scalars(line: Mapping[str, Any]) -> Iterator[tuple[str, int, str, float]]:
                 for modality in MODALITIES:
                     if number := _number(of_modality.get(modality)):
                         yield f"routers.{name}", router["layer"], modality, number[0]
+
+
+def _is_layer(value: object) -> bool:
+    return type(value) is int and 0 < value < 2**31
 
 
 def _flat(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, float]]:
@@ -237,7 +246,9 @@ def _number(value: object) -> tuple[float] | None:
 
 def _hours(speed: Mapping[int, float], batch: int) -> tuple[np.ndarray, np.ndarray]:
     """Steps, and the hours spent in steps until then; both empty where no throughput is logged."""
-    steps = np.array(sorted(step for step, pairs in speed.items() if pairs > 0), np.int64)
+    steps = np.array(
+        sorted(step for step, pairs in speed.items() if pairs > _LEAST_SPEED), np.int64
+    )
     if not len(steps):
         return steps, steps.astype(float)
     pairs = np.diff(steps, prepend=0) * batch
@@ -276,8 +287,12 @@ class RouterLog:
         """
         try:
             for router in line.get("routers") or ():
+                if not _is_layer(router["layer"]):
+                    raise ValueError
+                if len({len(shares) for shares in router["share"].values()}) > 1:
+                    raise ValueError  # modalities of one router have the same experts
                 for modality, shares in router["share"].items():
-                    self._found[int(line["step"]), int(router["layer"]), str(modality)] = (
+                    self._found[int(line["step"]), router["layer"], str(modality)] = (
                         [_logged(share) for share in shares],
                         [_logged(router[name][modality]) for name in _OF_ROUTERS],
                     )

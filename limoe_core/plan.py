@@ -87,6 +87,7 @@ def plan(options: Command) -> dict[str, Any]:
     from limoe_core.planning.memory import memory
     from limoe_core.planning.traffic import traffic
 
+    _require_amounts(options)
     config = options.config
     if options.batch:
         data = dataclasses.replace(config.data, batch_size=options.batch)
@@ -144,6 +145,20 @@ def plan(options: Command) -> dict[str, Any]:
 
         found["xla"] = compiled_cost(config, mesh)
     return found
+
+
+def _require_amounts(options: Command) -> None:
+    """Refuses counts and rates below 0, or that are no numbers.
+
+    Raises:
+      ConfigError: there is one.
+    """
+    for field in dataclasses.fields(options):
+        value = getattr(options, field.name)
+        if type(value) in (int, float) and not 0 <= value < 1e15:
+            raise ConfigError(
+                f"--{field.name.replace('_', '-')} is {value}, not a number from 0 on"
+            )
 
 
 def _assumptions(options: Command, kind: Device) -> list[str]:

@@ -6,7 +6,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from analysis.colours import MODALITY_COLOURS
-from analysis.figures.style import INK, finish, labels
+from analysis.figures.style import INK, escape, finish, labels
 
 _PATTERNS = ("", "/", "x", "\\", ".")
 
@@ -21,10 +21,12 @@ def recorded_causes_figure(frame: pd.DataFrame, measure: str = "measure") -> go.
     figure = go.Figure()
     for place, kind in enumerate(dict.fromkeys(frame["kind"])):
         mine = frame[frame["kind"] == kind]
+        # A run's own word, which is text: no tags, and no variable of a template.
+        said = escape(kind).replace("%{", "% {")
         figure.add_bar(
             x=labels(mine["expert"].tolist()),
             y=mine["rise"],
-            name=f"changed for {kind} tokens",
+            name=f"changed for {said} tokens",
             marker={
                 "color": MODALITY_COLOURS.get(kind, INK),
                 "opacity": 0.7,
@@ -46,9 +48,11 @@ def recorded_causes_figure(frame: pd.DataFrame, measure: str = "measure") -> go.
             customdata=mine[["low", "high", "tokens"]],
             hovertemplate=(
                 "%{x}: %{y:+.4f} (%{customdata[0]:+.4f} to %{customdata[1]:+.4f})"
-                "<br>%{customdata[2]:,} " + kind + " tokens choose it<extra></extra>"
+                "<br>%{customdata[2]:,} " + said + " tokens choose it<extra></extra>"
             ),
         )
-    figure.update_yaxes(title={"text": f"rise of {measure}"}, zeroline=True, zerolinecolor=INK)
+    figure.update_yaxes(
+        title={"text": f"rise of {escape(measure)}"}, zeroline=True, zerolinecolor=INK
+    )
     figure.update_layout(barmode="group")
     return finish(figure, height=340)

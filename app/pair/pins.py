@@ -6,6 +6,7 @@ import streamlit as st
 
 from app.pair.chosen import Pair
 from app.parts import messages, pictures
+from app.server import runs
 from app.shell import state
 from limoe_core.trace import RoutingTrace
 
@@ -22,7 +23,7 @@ def pinned(probe: RoutingTrace | None) -> Pair | None:
     """
     count = 0 if probe is None else probe.num_pairs
     picture = state.get("pin", lambda text: _picture(text, count), "")
-    text = state.get("pinned", str, "")
+    text = state.get("pinned", runs.clean, "")
     if not picture:
         return None
     if picture == _OWN:

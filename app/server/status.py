@@ -27,6 +27,8 @@ State = Literal[
 #: Where nothing tells whether a process still trains it, a run that said something so many seconds
 #: ago is taken to be in training.
 _YOUNG = 180.0
+#: Seconds after which nobody waits.
+_NEVER = 1e9
 _ACTIVE: tuple[State, ...] = ("starting", "compiling", "training", "looking")
 
 
@@ -88,7 +90,8 @@ class Status:
         """Seconds until the last step at the present speed; None where that is not known."""
         if not self.growing or self.speed is None or self.step < 2:
             return None
-        return (self.steps - self.step) / self.speed
+        left = (self.steps - self.step) / self.speed
+        return left if 0 <= left < _NEVER else None  # whatever speed a log claims
 
     @property
     def sentence(self) -> str:
@@ -132,7 +135,7 @@ def may_be_growing(run: Run) -> bool:
     if said is not None and said.phase in ("ended", "failed"):
         return False
     began = 0.0 if said is None else said.time + (said.expected or 0.0)
-    return time.time() - max(began, run.stamp("metrics")[0] / 1e9) < _YOUNG
+    return _is_young(max(began, run.stamp("metrics")[0] / 1e9))
 
 
 def duration(seconds: float) -> str:
@@ -154,7 +157,12 @@ def _growing(run: Run, said: Progress | None, logged: float, unfinished: bool) -
     if run.in_training():
         return True
     began = 0.0 if said is None else said.time + (said.expected or 0.0)
-    return unfinished and time.time() - max(began, logged) < _YOUNG  # a copy is a young file too
+    return unfinished and _is_young(max(began, logged))  # a copy is a young file too
+
+
+def _is_young(moment: float) -> bool:
+    """Whether it was a short time ago; what lies ahead, but for clocks that differ, is no time."""
+    return abs(time.time() - moment) < _YOUNG
 
 
 def _ended(said: Progress | None, step: int, steps: int) -> State:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from collections.abc import Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -22,12 +23,13 @@ from limoe_core.files import replacing, write_json
 from limoe_core.locks import AlreadyLockedError, locked
 from limoe_core.runs import probes
 from limoe_core.runs.directory import Run, check_name
-from limoe_core.runs.files import CONFIG, PROBES, RECORDING, RUN_FORMAT, RunError
+from limoe_core.runs.files import CONFIG, MOST_ARRAYS, PROBES, RECORDING, RUN_FORMAT, RunError
 from limoe_core.runs.other_models import OtherModel
 from limoe_core.trace import RoutingTrace
 
 #: Gate values are kept in so many steps, at most 0.002 of the largest off.
 GATE_STEPS = 255
+_UNREADABLE = "these pairs could not be read again, and are not written"
 
 
 class TraceWriter:
@@ -89,13 +91,15 @@ class TraceWriter:
         check_name(self.path.name)
         info: dict[str, Any] = {
             "format": RUN_FORMAT,
-            "recorded": OtherModel.of(trace).to_dict(),
+            "recorded": self._described(trace),
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             **({} if self._data is None else {"data": {"name": self._data}}),
         }
-        OtherModel.read(info["recorded"])  # what cannot be read again is not written
-        temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}")
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        # Of a name that nobody else has: in containers, all processes may have one number.
+        temporary = Path(tempfile.mkdtemp(prefix=f".{self.path.name}.", dir=self.path.parent))
         try:
+            temporary.chmod(self.path.parent.stat().st_mode & 0o777)
             folder = self._folder(temporary)
             folder.mkdir(parents=True)
             self._write(folder, 0, trace)
@@ -127,9 +131,27 @@ class TraceWriter:
                     f"{trace.made_by.get(name)!r}; choose another name"
                 )
 
+    def _described(self, trace: RoutingTrace) -> dict[str, Any]:
+        said = OtherModel.of(trace).to_dict()
+        try:
+            OtherModel.read(said)
+        except ValueError as error:
+            raise RunError(f"{self.path}: {_UNREADABLE}: {error}") from error
+        return said
+
     def _write(self, folder: Path, start: int, trace: RoutingTrace) -> None:
+        """Writes a part and reads it again, so that no run ever holds one that no reader takes."""
         with replacing(probes.part(folder, start, start + trace.num_pairs)) as temporary:
-            trace.save(temporary, gate_steps=self._gate_steps)
+            try:
+                trace.save(temporary, gate_steps=self._gate_steps)
+                if (size := temporary.stat().st_size) > MOST_ARRAYS:
+                    raise ValueError(
+                        f"they take {size:,} bytes, and at most {MOST_ARRAYS:,} are read"
+                    )
+                with temporary.open("rb") as file:
+                    OtherModel.of(trace).check(RoutingTrace.load(file))
+            except ValueError as error:
+                raise RunError(f"{self.path}: {_UNREADABLE}: {error}") from error
 
     def _folder(self, run: Path) -> Path:
         return run / PROBES / str(self.step)

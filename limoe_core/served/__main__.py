@@ -130,16 +130,16 @@ def _of_arrays(path: Path, top_k: int) -> Request:
             arrays = read_arrays(file)
         logits = arrays["router_logits"]
         choices = of_logits(list(logits), top_k)
+        texts = {
+            name: [str(text) for text in arrays.get(name, np.zeros(0, np.str_))]
+            for name in ("pieces", "kinds")
+        }
+        grids = [(int(r), int(c)) for r, c in arrays.get("grids", np.zeros((0, 2), int))]
     except OSError:
         raise
     except Exception as error:  # zipfile, zlib and numpy raise a dozen kinds for broken bytes
         raise ServedError(f"{path}: no file of router_logits ({error})") from error
-    texts = {
-        name: [str(text) for text in arrays.get(name, np.zeros(0, np.str_))]
-        for name in ("pieces", "kinds")
-    }
     caption = str(arrays["caption"]) if "caption" in arrays else path.stem
-    grids = [(int(r), int(c)) for r, c in arrays.get("grids", np.zeros((0, 2), int))]
     return Request(choices, caption, texts["pieces"], texts["kinds"], grids)
 
 

@@ -27,6 +27,8 @@ MOST_PLACES = 2**20
 MOST_ROUTERS, MOST_EXPERTS, MOST_KINDS, MOST_PICTURES = 1_024, 4_096, 32, 2**20
 #: Of routers × pairs × experts, which measures have tables of; of choices in all.
 MOST_CELLS, MOST_CHOICES = 2**25, 2**26
+#: Of the tokens of a file, and of the characters of a kind's name, which is made for every token.
+MOST_TOKENS, LONGEST_KIND = 2**22, 40
 #: What shares may differ by that were kept in float16, or by thousands.
 _ROUNDING = 0.02
 

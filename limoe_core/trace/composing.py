@@ -35,6 +35,14 @@ def completed(parts: Mapping[str, Any]) -> dict[str, Any]:
     """
     kinds, found = parts.get("kinds", MODALITIES), dict(parts)
     tokens, pairs = found["expert"].shape[1], len(found["captions"])
+    # Before anything is made for each token: a small file can hold very many of them.
+    if tokens > checks.MOST_TOKENS:
+        raise TraceError(f"there are {tokens:,} tokens; at most {checks.MOST_TOKENS:,} are read")
+    if any(not 0 < len(name) <= checks.LONGEST_KIND for name in kinds):
+        raise TraceError(
+            f"a name among kinds is not 1 to {checks.LONGEST_KIND} characters: "
+            f"{max(kinds, key=len)[:40]!r}"
+        )
     kind = found.get("kind")
     if kind is not None:
         found.setdefault("modality", modality_of(kind, kinds))

@@ -258,3 +258,21 @@ def test_what_still_holds_comes_first() -> None:
     lines[5]["loss"] = None
     found = analysis.training_alarms(Log(lines))
     assert found["alarm"].tolist() == ["modality on one expert", "not finite"]
+
+
+@pytest.mark.parametrize(
+    "routers",
+    [5, "abc", [{**router([1.0], [1.0]), "layer": 2**63}], [{**router([1.0], [0.5, 0.5])}]],
+    ids=["number", "text", "layer", "unlike"],
+)
+def test_routers_that_no_training_writes_hide_no_curve(routers: Any) -> None:
+    log = Log([line(step, routers=routers) for step in range(1, 12)])
+    assert "loss" in set(analysis.training_frame(log)["measure"])
+    with pytest.raises(analysis.AnalysisError, match="as training writes"):
+        analysis.training_routers(log)
+
+
+def test_odd_names_and_endless_steps_of_a_log_are_left_out() -> None:
+    frame = analysis.training_frame(Log([line(1, **{"\ud800": 1.0, "pairs_per_second": 5e-324})]))
+    assert all(name.isprintable() for name in frame["measure"])
+    assert not np.isinf(frame["hours"].astype(float)).any()

@@ -109,3 +109,10 @@ def test_answers_of_a_slice(show: str) -> None:
     assert "pictures here" in said(page)
     if show == "accuracy":
         assert "In the slice" in [each.value for each in page.header]
+
+
+def test_an_address_cannot_ask_for_a_million_pairs() -> None:
+    for text in ("pair:0-999999", "pair:0-99998,7-8", "pair:" + ",".join(["0-9999"] * 20)):
+        with pytest.raises(state.BadValue, match="at most 100,000"):
+            Slice.parse(text)
+    assert len(Slice.parse("pair:0-9999").where["pair"]) == 10_000

@@ -97,3 +97,16 @@ def test_compiling_for_long_on_another_machine_is_no_end(run: Run) -> None:
 )
 def test_spans_of_time_in_words(seconds: float, words: str) -> None:
     assert duration(seconds) == words
+
+
+def test_no_speed_and_no_time_of_a_log_breaks_the_sidebar(run: Run) -> None:
+    for speed in (5e-324, -1.0):
+        run.append_metrics({"step": 5, "loss": 3.0, "pairs_per_second": speed, "time": 0})
+        with run.held_for_training():
+            run.save_progress(Progress("training", 5))
+            assert "left" not in Status.of(run).sentence
+
+
+def test_a_time_that_lies_ahead_is_no_training(run: Run) -> None:
+    run.save_progress(Progress("training", 5, time=1e15))
+    assert not Status.of(run).growing

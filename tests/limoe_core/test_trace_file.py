@@ -271,3 +271,26 @@ def test_the_page_on_the_format_names_every_array(arrays: dict[str, np.ndarray])
         short = name.removeprefix("pictures").removeprefix("meta.category") or "meta.NAME"
         assert f"`{short}`" in page or f"`{name}`" in page, name
     assert set(KINDS) - {"image", "text"} <= set(page.replace("`", " ").replace('"', " ").split())
+
+
+def _least(kinds: list[str], tokens: int) -> io.BytesIO:
+    said = {"format": 2, "kinds": kinds, "routers": [{"number": 1, "name": "a", "experts": 2}]}
+    file = io.BytesIO()
+    codes = np.zeros(tokens, np.uint8)
+    np.savez_compressed(
+        file,
+        header=np.array(json.dumps(said)),
+        expert=codes[None, :, None],
+        pair=codes,
+        kind=codes + np.uint8(1),
+        captions=np.array(["a"]),
+    )
+    file.seek(0)
+    return file
+
+
+def test_a_small_file_cannot_ask_for_memory_for_each_of_very_many_tokens() -> None:
+    with pytest.raises(TraceError, match="5,000,000 tokens"):
+        RoutingTrace.load(_least(["image", "text"], 5_000_000))
+    with pytest.raises(TraceError, match="name among kinds"):
+        RoutingTrace.load(_least(["image", "x" * 4_000], 3))

@@ -257,3 +257,11 @@ def test_the_command_prints_one_json_object(capsys: pytest.CaptureFixture[str]) 
     assert found["bytes_per_device"]["total"] > 0
     assert plan.main(["--preset", "B/16", "--mesh", "expert=5"]) == 1
     assert "32 experts cannot be shared out to 5 devices" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "amounts", [{"devices": -3}, {"tflops": -1.0}, {"caption_tokens": float("nan")}]
+)
+def test_amounts_below_nothing_are_refused(amounts: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=f"--{next(iter(amounts)).replace('_', '-')} is"):
+        plan.plan(plan.Command(config=preset("debug"), **amounts))

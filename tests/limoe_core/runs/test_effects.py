@@ -117,6 +117,11 @@ def test_the_frame_has_means_and_intervals_of_what_was_measured() -> None:
 def test_one_router_alone_and_its_figure() -> None:
     frame = analysis.recorded_causes(some_effects(), 2)
     assert set(frame["layer"]) == {2} and len(frame) == 8
+    hostile = figures.recorded_causes_figure(
+        frame.assign(kind="<a href='https://example.org'>%{x}"), "<b>loss"
+    )
+    assert "<a" not in hostile.to_json() and "<b>" not in hostile.to_json()
+    assert "\\u003ca" not in hostile.to_json()
     figure = figures.recorded_causes_figure(frame, "loss, nats")
     assert [bar.name for bar in figure.data] == [
         "changed for image tokens",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -125,3 +127,24 @@ def test_names_in_use_are_refused(tmp_path: Path, trace: RoutingTrace) -> None:
         TraceWriter(tmp_path / "full")
     with pytest.raises(RunError, match="step must be"):
         TraceWriter(tmp_path / "other", step=-1)
+
+
+def test_pairs_that_no_reader_takes_are_not_written(tmp_path: Path, trace: RoutingTrace) -> None:
+    nothing = trace.take(np.zeros(trace.num_tokens, bool))
+    too_much = dataclasses.replace(trace, meta={str(n): trace.captions for n in range(70)})
+    nameless = dataclasses.replace(trace, made_by={"model": ""})
+    for wrong in (nothing, too_much, nameless):
+        with pytest.raises(RunError, match="could not be read again"):
+            _write(tmp_path / "other", wrong)
+    assert list(tmp_path.iterdir()) == []
+    run = _write(tmp_path / "other", trace)
+    with pytest.raises(RunError):
+        _write(tmp_path / "other", too_much)
+    assert run.recorded_pairs(0) == 3
+
+
+def test_what_a_killed_process_left_hinders_no_other_of_its_number(
+    tmp_path: Path, trace: RoutingTrace
+) -> None:
+    (tmp_path / f".other.{os.getpid()}" / "probes" / "0").mkdir(parents=True)
+    assert _write(tmp_path / "other", trace).recorded_pairs(0) == 3

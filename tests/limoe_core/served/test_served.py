@@ -136,3 +136,17 @@ def test_the_command_imports_files(tmp_path: Path, capsys: pytest.CaptureFixture
     (tmp_path / "bad.jsonl").write_text("{}\n")
     assert main(["vllm", str(tmp_path / "bad.jsonl"), "--run", "x", "--experts", "4"]) == 1
     assert "bad.jsonl, line 1: there is neither" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [{"grids": np.ones((1, 3), int)}, {"grids": np.ones(2, int)}, {"pieces": np.array("abc")}],
+    ids=["three", "flat", "no list"],
+)
+def test_arrays_of_wrong_shapes_are_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], extra: dict[str, Any]
+) -> None:
+    np.savez(tmp_path / "one.npz", router_logits=np.zeros((2, 4, 8), np.float32), **extra)
+    asked = ["logits", str(tmp_path / "one.npz"), "--run", str(tmp_path / "run"), "--top-k", "2"]
+    assert main(asked) == 1
+    assert "one.npz: no file of router_logits" in capsys.readouterr().err
