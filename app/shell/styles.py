@@ -12,8 +12,10 @@ _RULES = """
   .st-key-heading h1 { padding: 0; }
   /* Streamlit's own grey has a contrast of 4.1 to 1; 4.5 is what small text needs. */
   [data-testid="stCaptionContainer"][data-testid] { opacity: 0.8; }
-  /* Streamlit writes white on what is chosen from a list; a dark page's blue is too light. */
-  [data-testid="stMultiSelectTagsContainer"] span { color: light-dark(#FFFFFF, #12161C); }
+  /* Streamlit writes white on main buttons and on what is chosen from a list; a dark page's blue is
+     too light. */
+  [data-testid="stMultiSelectTagsContainer"] span,
+  [data-testid="stBaseButton-primary"] p { color: light-dark(#FFFFFF, #12161C); }
   /* Words of figures, also where the page turns dark or light while it is open. */
   [data-testid="stPlotlyChart"]
     :is(.infolayer, .xaxislayer-above, .yaxislayer-above, .heatmap-label) text {
