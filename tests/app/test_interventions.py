@@ -9,6 +9,7 @@ import pytest
 
 import analysis
 import limoe_core
+from app.server import jobs
 from limoe_core.runs.directory import Run
 from tests.app.example_runs import PROBED
 from tests.app.one_page import frames, open_page, said
@@ -89,6 +90,7 @@ def test_experts_all_off_is_a_sentence(opened) -> None:
 
 
 def test_effects_and_routes_are_those_of_analysis(opened, runs_folder) -> None:
+    jobs.board.cache_clear()  # another test may have asked the same
     page = opened(change="2.1.both.off", example="0", token="i5")
     for name in ("Measure", "Try them"):
         button = next(each for each in page.button if each.label == name)

@@ -11,7 +11,6 @@ function tile(data, item, place, pick) {
   const node = make(data.clickable ? "button" : "div", "tile");
   if (data.clickable) {
     node.type = "button";
-    node.setAttribute("aria-label", [item.caption, item.detail, data.action].filter(Boolean).join(", "));
     node.addEventListener("click", () => {
       node.classList.add("waiting");
       pick(item.id);
@@ -31,6 +30,7 @@ function tile(data, item, place, pick) {
   const detail = make("span", "detail", item.detail);
   detail.dir = "auto";
   node.append(picture, caption, detail);
+  if (data.clickable && data.action) node.append(make("span", "spoken", `, ${data.action}`));
   return node;
 }
 

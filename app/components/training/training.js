@@ -53,8 +53,9 @@ class Strip {
       const [image, text, drops, choices] = said[l];
       const lost = choices > data.tokens.length ? `${drops} of ${choices} choices dropped` : `${drops} dropped`;
       const name = `${step.toLocaleString("en")}: patches with ${plural(image, "expert")}, pieces with ${plural(text, "expert")}, ${lost}`;
-      const label = html("span", { class: "step", text: step.toLocaleString("en") });
-      const attributes = { class: "stage", role: "option", "data-step": step, "aria-label": name, title: `Step ${name}` };
+      const shown = step.toLocaleString("en");
+      const label = html("span", { class: "step", text: shown }, html("span", { class: "spoken", text: name.slice(shown.length) }));
+      const attributes = { class: "stage", role: "option", "data-step": step, title: `Step ${name}` };
       return html("div", attributes, drawing, label);
     });
     const place = this.strip.scrollLeft;
