@@ -27,6 +27,8 @@ State = Literal[
 #: Where nothing tells whether a process still trains it, a run that said something so many seconds
 #: ago is taken to be in training.
 _YOUNG = 180.0
+#: Nothing is compiled for longer, in seconds.
+_LONGEST = 86_400.0
 #: Seconds after which nobody waits.
 _NEVER = 1e9
 _ACTIVE: tuple[State, ...] = ("starting", "compiling", "training", "looking")
@@ -134,8 +136,7 @@ def may_be_growing(run: Run) -> bool:
     said = run.progress()
     if said is not None and said.phase in ("ended", "failed"):
         return False
-    began = 0.0 if said is None else said.time + (said.expected or 0.0)
-    return _is_young(max(began, run.stamp("metrics")[0] / 1e9))
+    return _is_young(run.stamp("metrics")[0] / 1e9) or _said_lately(said)
 
 
 def duration(seconds: float) -> str:
@@ -156,13 +157,22 @@ def _growing(run: Run, said: Progress | None, logged: float, unfinished: bool) -
         return False
     if run.in_training():
         return True
-    began = 0.0 if said is None else said.time + (said.expected or 0.0)
-    return unfinished and _is_young(max(began, logged))  # a copy is a young file too
+    return unfinished and (_is_young(logged) or _said_lately(said))  # a copy is a young file too
 
 
-def _is_young(moment: float) -> bool:
-    """Whether it was a short time ago; what lies ahead, but for clocks that differ, is no time."""
-    return abs(time.time() - moment) < _YOUNG
+def _said_lately(said: Progress | None) -> bool:
+    if said is None:
+        return False
+    return _is_young(said.time, min(said.expected or 0.0, _LONGEST))
+
+
+def _is_young(moment: float, lasting: float = 0.0) -> bool:
+    """Whether it was a short time ago; what lies ahead, but for clocks that differ, is no time.
+
+    Args:
+      lasting: seconds that nothing more was to be said after it.
+    """
+    return -_YOUNG < time.time() - moment < _YOUNG + lasting
 
 
 def _ended(said: Progress | None, step: int, steps: int) -> State:
