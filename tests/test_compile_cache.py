@@ -13,6 +13,7 @@ import pytest
 from tests import compile_cache
 
 
+@pytest.mark.training
 def test_what_a_test_compiles_is_kept_and_loaded_again() -> None:
     assert jax.config.jax_compilation_cache_dir == os.environ["JAX_COMPILATION_CACHE_DIR"]
     counts: dict[str, int] = {}

@@ -309,6 +309,7 @@ def test_tables_say_what_the_report_says_and_fit_a_terminal(evaluated):
     assert f"{style['ways']:,}" in shown
 
 
+@pytest.mark.training
 def test_a_linear_probe_of_emoji_tells_their_categories(debug_run, data_dir):
     arguments = evaluate.Arguments(
         debug_run,

@@ -171,6 +171,7 @@ def test_ties_go_to_the_earlier_token_and_the_lower_expert() -> None:
     assert found.slot.tolist() == [[0, 0], [1, 1], [-1, -1], [-1, -1]]
 
 
+@pytest.mark.training
 @settings(max_examples=20)
 @given(cases())
 def test_capacity_may_be_a_plain_number(case: Case) -> None:

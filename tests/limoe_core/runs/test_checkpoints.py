@@ -204,6 +204,7 @@ def test_parameters_lie_where_they_are_asked_to(tmp_path: Path) -> None:
     assert done.wait(timeout=120) == 0
 
 
+@pytest.mark.processes
 def test_a_writer_killed_at_any_moment_leaves_only_whole_steps(tmp_path: Path) -> None:
     run = Run.create(tmp_path / "killed", DEBUG)
     script = """

@@ -43,6 +43,7 @@ def test_it_is_the_polynomial_of_the_singular_values(shape: tuple[int, ...], dec
     np.testing.assert_allclose(first_update(x), by_singular_values(x), atol=atol)
 
 
+@pytest.mark.training
 @given(scale=st.floats(1e-4, 1e4), seed=st.integers(0, 99))
 def test_the_size_of_a_gradient_does_not_matter(scale: float, seed: int) -> None:
     x = np.random.default_rng(seed).normal(size=(8, 20)).astype(np.float32)

@@ -105,6 +105,7 @@ def whole(params: Params, loaded: dict[str, np.ndarray]) -> tuple[Params, dict[s
     return gradients_of(config, params, placed(config, loaded))
 
 
+@pytest.mark.training
 @pytest.mark.parametrize(
     ("micro_batches", "block"),
     [(4, 0), *(pytest.param(*cut, marks=pytest.mark.training) for cut in ((1, 4), (2, 8)))],
