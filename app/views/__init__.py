@@ -58,7 +58,6 @@ PAGES: tuple[Entry, ...] = (
         "Interventions",
         "What is an expert for?",
         ":material/alt_route:",
-        "its experts cannot be switched off, silenced or forced here.",
     ),
     Entry(
         "training",

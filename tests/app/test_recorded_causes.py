@@ -9,6 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from limoe_core.runs import Run
 from limoe_core.runs.recording import TraceWriter
+from tests.app.one_page import open_page
 from tests.limoe_core.other_traces import other_trace
 from tests.limoe_core.runs.test_effects import some_effects
 
@@ -24,12 +25,11 @@ def shown(run: Run, layer: int, monkeypatch: pytest.MonkeyPatch) -> AppTest:
     def page() -> None:
         import os
 
-        from app.views.experts import recorded_causes
-        from app.views.experts.probe_view import Source
+        from app.causes import recorded
         from limoe_core.runs import Run
 
         path, layer = os.environ["LIMOE_TEST_VIEW"].rsplit("@", 1)
-        recorded_causes.show(Source(Run.open(path), 0, int(layer)))
+        recorded.show(Run.open(path), int(layer))
 
     monkeypatch.setenv("LIMOE_TEST_VIEW", f"{run.path}@{layer}")
     found = AppTest.from_function(page, default_timeout=60).run()
@@ -68,3 +68,12 @@ def test_a_router_that_was_not_measured_says_which_were(
     some_effects().save(run.path_of("causal"))
     page = shown(run, 4, monkeypatch)
     assert "it was at: 1, 2" in plain(page.info[0].value)
+
+
+def test_interventions_shows_them_too(run: Run) -> None:
+    page = open_page("interventions", run.path.parent, run="other", layer="2")
+    assert any("--causes off" in plain(each.value) for each in page.info)
+    some_effects().save(run.path_of("causal"))
+    page = open_page("interventions", run.path.parent, run="other", layer="2")
+    assert not page.exception
+    assert "Rise of the loss of the caption's tokens" in [each.value for each in page.header]

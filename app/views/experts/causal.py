@@ -13,12 +13,13 @@ from analysis import figures as drawn
 from analysis.causal import Variant
 from analysis.pairs import Pairs
 from analysis.recipes import Recorded, record
+from app.causes import recorded as recorded_causes
 from app.parts import figures, messages
 from app.parts.glossary import TERMS
 from app.server import jobs, recorded
 from app.server.datasets import is_built, other_data
 from app.shell import controls
-from app.views.experts import parameters, recorded_causes
+from app.views.experts import parameters
 from app.views.experts.probe_view import Source
 from limoe_core import places
 from limoe_core.confined import ANYWHERE
@@ -43,7 +44,7 @@ _VARIANTS = {
 def show(source: Source) -> None:
     """Draws the view."""
     if source.run.other is not None:
-        recorded_causes.show(source)
+        recorded_causes.show(source.run, source.layer)
         return
     measured_on = _choose_pairs(source)
     if measured_on == _KEPT and source.measured is not None:

@@ -8,10 +8,11 @@ import streamlit as st
 
 import analysis
 from analysis.recipes import Recorded, record
+from app.causes import recorded as recorded_causes
 from app.components.before_after import before_after
 from app.pair import routing as pair_routing
 from app.pair.chosen import choose_example, choose_parts
-from app.parts import messages
+from app.parts import figures, messages
 from app.parts.export import take_away
 from app.parts.glossary import help_text
 from app.server import runs
@@ -30,6 +31,9 @@ _NEAREST = 5
 
 def show(run: Run) -> None:
     """Draws the page."""
+    if run.other is not None:
+        _of_another_model(run)
+        return
     model = run.config.model
     if not model.experts:
         messages.say(
@@ -96,6 +100,19 @@ def show(run: Run) -> None:
     routes.show(asked, first.value, picked, name)
     with st.expander("What the words mean", icon=":material/help:"):
         st.markdown(help_text("expert", "gate", "capacity", "dropped", "regret"))
+
+
+def _of_another_model(run: Run) -> None:
+    """Draws what was measured where the model is, since nothing can be changed here."""
+    assert run.other is not None
+    messages.say(
+        "info",
+        f"{run.name} holds traces of {run.other.called}, not the model: nothing can be changed "
+        "here. Shown is what was measured where the model is, if the run keeps it.",
+    )
+    layer = sidebar.choose_layer(run.routers)
+    figures.choose_format()
+    recorded_causes.show(run, layer)
 
 
 def _concept(probe: RoutingTrace, example: int | None) -> str | None:

@@ -12,7 +12,6 @@ from analysis.recipes import record
 from app.parts import figures, messages
 from app.server import recorded
 from app.shell import controls
-from app.views.experts.probe_view import Source
 from limoe_core.runs.directory import Run
 
 _VARIANTS = {
@@ -22,9 +21,12 @@ _VARIANTS = {
 }
 
 
-def show(source: Source) -> None:
-    """Draws the view."""
-    run = source.run
+def show(run: Run, layer: int) -> None:
+    """Draws the effects.
+
+    Args:
+      layer: number of the router.
+    """
     measured = run.measured_effects()
     if not measured:
         messages.say(
@@ -45,7 +47,7 @@ def show(source: Source) -> None:
     call = record(Run.effects, recorded.opened(run), variant)
     kept = recorded.kept(call, run.stamp("causal"))
     effects = kept.value
-    made = recorded.measured(analysis.recorded_causes, kept, source.layer)
+    made = recorded.measured(analysis.recorded_causes, kept, layer)
     frame = made.value
     st.header(f"Rise of the {effects.measure}", anchor=False)
     if frame.empty:
@@ -59,8 +61,8 @@ def show(source: Source) -> None:
     figures.show(
         record(drawn.recorded_causes_figure, made, f"{measure}, {unit}" if unit else measure),
         made,
-        file=f"causes-{variant.replace(' ', '-')}-{run.name}-{source.layer}",
-        note=f"{messages.plain(run.routers.get(source.layer, ''))}: rise of the "
+        file=f"causes-{variant.replace(' ', '-')}-{run.name}-{layer}",
+        note=f"{messages.plain(run.routers.get(layer, ''))}: rise of the "
         f"{messages.plain(measure)} ({frame['baseline'].iloc[0]:.3f} {messages.plain(unit)} with "
         f"nothing changed) on n = {int(frame['pairs'].iloc[0]):,} recorded pairs when one expert "
         f"is changed for one kind of token alone. {guessing}95 % intervals over pairs: of "
