@@ -24,6 +24,7 @@ from app.views import PAGES
 from app.views.experts.page import _VIEWS as EXPERTS
 from app.views.zero_shot import pool
 from app.views.zero_shot.page import _VIEWS as ZERO_SHOT
+from limoe_core.runs import Run
 from tests.app.evaluated_runs import some_pairs
 from tests.app.one_page import figures, open_page
 from tests.shipped import FOLDER, LIMOE, STEPS
@@ -32,7 +33,7 @@ ROOT = Path(__file__).parents[2]
 
 #: A step between the first and the last, and names of pictures in the address bar.
 EARLIER = str(STEPS[len(STEPS) // 2])
-PICTURES = pool.of_set(record(pool._brought_along(LIMOE)[1], LIMOE)).ids
+PICTURES = pool.of_set(record(pool._brought_along(LIMOE)[1], record(Run.open, LIMOE.path))).ids
 
 Opened = Callable[..., AppTest]
 
