@@ -79,7 +79,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it equal t
         pair_rows,
         token_points,
     )
-    from analysis.positions import position_frame, position_map
+    from analysis.positions import places_beyond, position_frame, position_map
     from analysis.preferences import expert_preferences, top_patches, top_pieces
     from analysis.recipes import Recorded, python, record
     from analysis.regret import regret_summary, routing_regret, token_routes
@@ -160,6 +160,7 @@ _HOME = {
     "pair_points": "points",
     "pair_rows": "points",
     "pair_similarity": "similarity",
+    "places_beyond": "positions",
     "points_gap": "gap",
     "position_frame": "positions",
     "position_map": "positions",

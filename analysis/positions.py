@@ -52,8 +52,9 @@ def position_frame(
 
     Returns: one row per expert and cell, with columns expert, row, column, share, low, high (its
       95 % interval), null_low, null_high (what 95 % of the shares at this cell lie between with
-      decisions that were moved), patches (at the cell). Of many cells, one in twenty lies beyond by
-      chance.
+      decisions that were moved), most_beyond (so many cells of this expert, or fewer, lie beyond
+        these ends in 95 % of the moves: of many cells some do by chance, and neighbours together),
+      patches (at the cell).
 
     Raises:
       AnalysisError: for an unknown layer, what is not a trace, or `samples` below 0.
@@ -66,15 +67,21 @@ def position_frame(
     chosen, size = trace.expert[index, routed, 0].astype(np.int64), grid.size
     share = _shares(_counts(at[routed], chosen, size, trace))
     low, high, null_low, null_high = np.full((4, size, experts), np.nan)
+    most = np.full(experts, np.nan)
     if samples and routed.any():
         by_pair = np.zeros((trace.num_pairs, size, experts), np.int64)
         np.add.at(by_pair, (trace.pair[routed], at[routed], chosen), 1)
         low, high = _middle(_shares(units(trace).resampled(by_pair, samples, seed)))
         rng = np.random.default_rng(seed)
-        moved = [
-            _shares(_counts(grid.places(rng)[routed], chosen, size, trace)) for _ in range(samples)
-        ]
-        null_low, null_high = _middle(np.stack(moved))
+        moved = np.stack(
+            [
+                _shares(_counts(grid.places(rng)[routed], chosen, size, trace))
+                for _ in range(samples)
+            ]
+        )
+        null_low, null_high = _middle(moved)
+        beyond = (moved < null_low) | (moved > null_high)
+        most = np.quantile(beyond.sum(axis=1), 0.95, axis=0, method="higher").astype(np.float64)
     patches = np.bincount(at[at >= 0], minlength=size)
     rows, columns = np.divmod(np.arange(size), grid.columns)
     return pd.DataFrame(
@@ -87,9 +94,33 @@ def position_frame(
             "high": high.T.reshape(-1),
             "null_low": null_low.T.reshape(-1),
             "null_high": null_high.T.reshape(-1),
+            "most_beyond": np.repeat(most, size),
             "patches": np.tile(patches, experts),
         }
     )
+
+
+def places_beyond(maps: pd.DataFrame) -> pd.DataFrame:
+    """How many cells of each expert's map lie beyond chance, and how many do by chance.
+
+    Args:
+      maps: `position_frame`.
+
+    Returns: one row per expert, with columns expert, beyond (cells whose share lies beyond null_low
+      and null_high), most_beyond, cells, more (whether beyond is more than most_beyond).
+    """
+    out = (maps["share"] < maps["null_low"]) | (maps["share"] > maps["null_high"])
+    found = (
+        maps.assign(beyond=out)
+        .groupby("expert")
+        .agg(
+            beyond=("beyond", "sum"),
+            most_beyond=("most_beyond", "first"),
+            cells=("null_low", "count"),
+        )
+        .reset_index()
+    )
+    return found.assign(more=found["beyond"] > found["most_beyond"])
 
 
 class _Grid(NamedTuple):

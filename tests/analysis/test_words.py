@@ -34,8 +34,9 @@ def test_of_words_that_experts_know_nothing_of_few_lists_have_any_beyond_chance(
 
 
 def test_words_that_choose_an_expert_are_beyond_chance(trace_of) -> None:
+    of_pair = np.random.default_rng(0).integers(4, size=60)
     trace = routed_by(
-        trace_of(1, pairs=60, layers=1), lambda word, pair: 1 if word == "red" else pair % 4
+        trace_of(1, pairs=60, layers=1), lambda word, pair: 1 if word == "red" else of_pair[pair]
     )
     frame = analysis.words_of_experts(trace, 2, "word", None, samples=100)
     mine = frame[(frame["expert"] == 1)].iloc[0]

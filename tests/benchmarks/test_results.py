@@ -64,7 +64,7 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
 def made(folder: Path, data: str) -> Results:
     limoe = evaluated(folder / "limoe", data, 2.0)
     twin = evaluated(folder / "dense", data, 0.5, experts=False)
-    limoe.save_experts(record_of(make_trace(pairs=12), STEP))
+    limoe.save_experts(record_of(make_trace(pairs=12, layers=3, experts=8, grid=8), STEP))
     return Results.of(limoe, twin)
 
 
@@ -149,7 +149,7 @@ def test_experts_stand_beside_their_baselines(results: Results, text: str) -> No
     baselines = analysis.specialisation_baselines(results.experts)
     for value in baselines.loc[baselines["router"].isin(["step 0", "k-means"]), "nmi"]:
         assert f"| {value:.2f} |" in block
-    assert "Of 2 blocks, the trained routers are above" in " ".join(block.split())
+    assert "Of 3 blocks, the trained routers are above" in " ".join(block.split())
 
 
 def test_no_claim_is_made_of_two_runs_that_answer_alike(results: Results) -> None:

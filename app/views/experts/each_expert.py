@@ -105,8 +105,7 @@ def _positions(source: Source, expert: int) -> None:
         file=source.file(f"positions-E{expert}", layer=True),
         note="Share of the patches at each place (up to "
         f"{int(mine.value['patches'].max()):,}) whose first choice is the expert: up to "
-        f"{highest:.0%}, the strongest colour. Dots: "
-        f"{beyond_chance(mine.value.dropna(subset=['null_low', 'share']))}",
+        f"{highest:.0%}, the strongest colour. {beyond_chance(mine.value)}",
     )
 
 

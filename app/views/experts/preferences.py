@@ -88,24 +88,31 @@ def _preferences(source: Source, modality: str, by: str) -> None:
 def _positions(source: Source) -> None:
     grid = source.trace.grid
     frame = source.measure(analysis.position_frame, source.layer)
-    some = frame.value.dropna(subset=["null_low", "share"])
     st.header(f"Where in the picture, {source.router}", anchor=False, help=TERMS["patch"])
     figures.show(
         record(drawn.position_figure, frame),
         frame,
         file=source.file("positions", layer=True),
         note=f"For each expert, its share of the {source.trace.num_pairs:,} patches at each of the "
-        f"{grid} × {grid} places; all maps have the same scale. Dots: {beyond_chance(some)}",
+        f"{grid} × {grid} places; all maps have the same scale. {beyond_chance(frame.value)}",
     )
 
 
 def beyond_chance(maps: pd.DataFrame) -> str:
-    """How many cells of `analysis.position_frame` have a share that place does not explain."""
-    beyond = ((maps["share"] < maps["null_low"]) | (maps["share"] > maps["null_high"])).sum()
-    return (
-        f"{int(beyond):,} of {len(maps):,} shares lie beyond 95 % of those with every picture's "
-        f"decisions moved around at random, as {0.05 * len(maps):.0f} would if place did not "
-        "matter."
+    """How many experts of `analysis.position_frame` have places, beyond what chance gives."""
+    found = analysis.places_beyond(maps)
+    told = (
+        "Dots: shares beyond 95 % of those with every picture's decisions moved around at random. "
+    )
+    if len(found) == 1:
+        row = found.iloc[0]
+        return told + (
+            f"There are {int(row['beyond'])} of {int(row['cells'])}; 95 % of the moves give "
+            f"{row['most_beyond']:.0f} or fewer."
+        )
+    return told + (
+        f"{int(found['more'].sum())} of {len(found)} experts have more of them than 95 % of the "
+        "moves give."
     )
 
 
