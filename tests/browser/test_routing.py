@@ -566,9 +566,6 @@ def test_two_readers_do_not_disturb_each_other(visit: Visit, server: str) -> Non
 # ---- faults that people met
 
 
-# Not in `make test-all` yet: the address has been seen to lag one pick behind, where the first
-# answer reaches the browser after the second pick has left it.
-@pytest.mark.long
 def test_who_picks_faster_than_the_server_answers_gets_the_last_pick(page: Page) -> None:
     page.locator(".item").nth(3).click()
     page.locator(".item").nth(0).click()
