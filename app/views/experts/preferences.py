@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import streamlit as st
 
 import analysis
@@ -12,6 +14,9 @@ from app.parts.glossary import TERMS
 from app.server import recorded
 from app.shell import controls
 from app.views.experts.probe_view import Source, choose_modality
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _POSITION = "position"
 #: Labels for the tokens of each modality; those that the trace has are offered.
@@ -83,13 +88,24 @@ def _preferences(source: Source, modality: str, by: str) -> None:
 def _positions(source: Source) -> None:
     grid = source.trace.grid
     frame = source.measure(analysis.position_frame, source.layer)
+    some = frame.value.dropna(subset=["null_low", "share"])
     st.header(f"Where in the picture, {source.router}", anchor=False, help=TERMS["patch"])
     figures.show(
         record(drawn.position_figure, frame),
         frame,
         file=source.file("positions", layer=True),
         note=f"For each expert, its share of the {source.trace.num_pairs:,} patches at each of the "
-        f"{grid} × {grid} places; all maps have the same scale.",
+        f"{grid} × {grid} places; all maps have the same scale. Dots: {beyond_chance(some)}",
+    )
+
+
+def beyond_chance(maps: pd.DataFrame) -> str:
+    """How many cells of `analysis.position_frame` have a share that place does not explain."""
+    beyond = ((maps["share"] < maps["null_low"]) | (maps["share"] > maps["null_high"])).sum()
+    return (
+        f"{int(beyond):,} of {len(maps):,} shares lie beyond 95 % of those with every picture's "
+        f"decisions moved around at random, as {0.05 * len(maps):.0f} would if place did not "
+        "matter."
     )
 
 
