@@ -133,7 +133,7 @@ def test_each_number_has_what_speaks_against_it(results: Results, text: str) -> 
     text = " ".join(_block(text, "objections").split())
     for task in results.tasks:
         assert f"`{split_of(task)}` among " in text
-    assert "the nearest picture of training in pixels" in text.replace("The nearest", "the nearest")
+    assert "The nearest of up to 20,000 pictures of training in pixels" in text
     known = next(task for task in results.tasks if "test_concept" in task)
     unnamed = results.accuracy(results.limoe, known, "not named in training", 1)
     assert unnamed is not None
