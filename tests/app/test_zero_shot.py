@@ -7,7 +7,6 @@ import shutil
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 from PIL import Image
 
@@ -16,11 +15,11 @@ from analysis.classification import classify
 from analysis.picture_sets import picture_set
 from analysis.recipes import constant, record
 from app.parts.messages import plain
+from app.parts.tasks import in_order
 from app.parts.texts import change_note
 from app.parts.twins import is_twin
 from app.views.zero_shot.labels import MOST, Labels, cut_note, read_template
 from app.views.zero_shot.pool import Pool, of_set, on_white, spread, valid_id
-from app.views.zero_shot.tasks import in_order
 from limoe_core.data.pairs import PairSet
 from limoe_core.presets import dense_twin, preset
 from limoe_core.runs.directory import Run
@@ -44,7 +43,7 @@ def evaluated(runs_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 def test_results_of_another_set_come_after_the_run_s_own() -> None:
     own = ["zero_shot_test_style", "zero_shot_test_concept", "zero_shot_test_concept_all"]
     other = ["zero_shot_emoji_base_1_0_0_test_concept", "zero_shot_emoji_base_1_0_0_test_style"]
-    assert in_order(pd.DataFrame({"task": [*other, *reversed(own)]})) == [*own, *other]
+    assert in_order([*other, *reversed(own)]) == [*own, *other]
 
 
 # ---- labels

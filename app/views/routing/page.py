@@ -51,10 +51,7 @@ def show(run: Run) -> None:
     step = sidebar.choose_step(steps)
     layer = sidebar.choose_layer(run.routers, shown=False)
     examples = Examples.of(run, step)
-    pairs = None if examples.trace is None else slices.pairs_of(examples.trace)
-    if pairs == []:
-        messages.say("info", "No example of this run is in the slice, so all are shown.")
-        pairs = None
+    pairs = slices.examples_of(examples.trace)
     example = choose_example(run, examples.trace, examples.pictures, pairs)
     pair = choose_parts(example, examples.caption(example), model.image_size)
     pinned = pins.pinned(examples.trace)

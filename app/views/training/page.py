@@ -14,7 +14,7 @@ from app.parts.twins import is_twin
 from app.server.logs import logged
 from app.server.runs import Run, RunError, Runs
 from app.server.status import Status
-from app.shell import controls, live
+from app.shell import controls, live, slices
 from app.views.training import alarms, curves, loads, now
 
 #: Runs that may be drawn on one axis.
@@ -23,6 +23,7 @@ _MOST = 5
 
 def show(run: Run) -> None:
     """Draws the page."""
+    slices.does_not_apply("Training logs numbers of whole batches, and none of single pairs.")
     others = _choose_others(run)
     figures.choose_format()
     runs = [run, *others]

@@ -14,12 +14,13 @@ from analysis.recipes import record
 from app.parts import figures, messages
 from app.parts.export import take_away
 from app.parts.glossary import TERMS, help_text
+from app.parts.tasks import in_order
 from app.parts.twins import is_twin
 from app.server import recorded
 from app.server.runs import Runs
 from app.shell import controls
 from app.views.zero_shot import differences, slicing
-from app.views.zero_shot.tasks import accuracies, choose_task, evaluated_steps, in_order
+from app.views.zero_shot.tasks import accuracies, choose_task, evaluated_steps
 from limoe_core.runs.directory import Run, RunError
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def show(run: Run, step: int) -> None:
         frames[other.name] = accuracies(other, at)
     frame = frames[run.name].value
     joined = record(analysis.join_runs, frames)
-    tasks = in_order(frame)
+    tasks = in_order(frame["task"])
     left, middle, right = st.columns([5, 3, 1])
     with left:
         task = choose_task(tasks)

@@ -8,6 +8,7 @@ import analysis
 from analysis.recipes import Recorded
 from app.parts import messages
 from app.parts.glossary import TERMS
+from app.parts.tasks import task_name
 from app.server import recorded
 from app.shell import controls
 from limoe_core.runs.directory import Run, RunError
@@ -50,33 +51,3 @@ def choose_task(tasks: list[str]) -> str:
     return controls.choice(
         "task", "Task", tasks, words=task_name, say=False, help=TERMS["zero-shot"]
     )
-
-
-def task_name(task: str) -> str:
-    """A task in words: its pictures and classes."""
-    pictures = {
-        "test_style": "test style: trained concepts in an art style that training left out",
-        "test_concept": "test concept: concepts that training never saw",
-        "validation": "validation: concepts that training never saw",
-    }
-    name = task.removeprefix("zero_shot_")
-    for split, words in pictures.items():
-        if name == split:
-            return words
-        if name == f"{split}_all":
-            return f"{words}, among all names"
-        if name == f"{split}_split":
-            return f"{words}, among the split's names"
-    return name
-
-
-def in_order(frame: pd.DataFrame) -> list[str]:
-    """The tasks of an accuracy frame, those of learned concepts first."""
-    return sorted(map(str, frame["task"].unique()), key=_order)
-
-
-def _order(task: str) -> tuple[int, str]:
-    for place, split in enumerate(("test_style", "test_concept", "validation")):
-        if task.startswith(f"zero_shot_{split}"):  # not of another data set
-            return place, task
-    return 9, task
