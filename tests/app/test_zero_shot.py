@@ -25,7 +25,7 @@ from limoe_core.presets import dense_twin, preset
 from limoe_core.runs.directory import Run
 from limoe_core.runs.predictions import Predictions
 from tests.app.evaluated_runs import make_evaluated, some_pairs
-from tests.app.one_page import component, figures, frames, open_page, said
+from tests.app.one_page import component, figures, frames, open_page, said, told
 
 
 @pytest.fixture(autouse=True)
@@ -382,7 +382,8 @@ def test_the_page_opens_on_what_the_model_was_trained_to_know(
     page = open_page("zero_shot", tmp_path)
     assert not page.error
     shown = component(page, "gallery")
-    first = [item for item in shown["items"] if item["id"] == shown["selected"]]
+    selected = told(page, shown["channel"])["selected"]
+    first = [item for item in shown["items"] if item["id"] == selected]
     assert "a trained concept in an art style that training left out" in said(page)
     at = [f"{k}.{s}" for k, s in zip(known["key"], known["style"], strict=True)].index(
         first[0]["id"]
