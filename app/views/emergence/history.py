@@ -57,23 +57,25 @@ def history(run: Run, chosen: Slice | None = None) -> History | None:
     """
     marks = tuple((step, run.stamp("probe", step)) for step in run.probe_steps())
     text = "" if chosen is None else chosen.text
-    return _history(run, chosen, str(run.path), text, marks, run.stamp("metrics"))
+    # As one text, since Streamlit takes long to digest hundreds of numbers one by one.
+    mark = repr((text, marks, run.stamp("metrics")))
+    return _history(run, chosen, marks, run.stamp("metrics"), str(run.path), mark)
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
 def _history(
     _run: Run,
     _chosen: Slice | None,
+    _marks: tuple[tuple[int, tuple[int, int]], ...],
+    _metrics: tuple[int, int],
     path: str,
-    text: str,
-    marks: tuple[tuple[int, tuple[int, int]], ...],
-    metrics: tuple[int, int],
+    mark: str,
 ) -> History | None:
     import pandas as pd
 
     traces: dict[int, RoutingTrace] = {}
     damaged = []
-    for step, _ in marks:
+    for step, _ in _marks:
         try:
             traces[step] = runs.probe(_run, step)
         except RunError:
@@ -111,16 +113,18 @@ def _history(
         over_steps(analysis.modality_specialisation, samples=SAMPLES) if both else None,
     )
     return History(
-        onset=_onset(recorded_traces, traces, marks),
+        onset=_onset(recorded_traces, traces, _marks),
         run=_run,
         chosen=_chosen,
         steps=tuple(traces),
         damaged=tuple(damaged),
         pairs=next(iter(traces.values())).num_pairs,
         whole=whole.num_pairs,
-        shares=record(analysis.shares_over_steps, recorded_traces).through(lambda _: shares, marks),
+        shares=record(analysis.shares_over_steps, recorded_traces).through(
+            lambda _: shares, _marks
+        ),
         timeline=record(analysis.timeline_frame, run, recorded_traces, samples=SAMPLES).through(
-            lambda _: timeline, marks, metrics
+            lambda _: timeline, _marks, _metrics
         ),
     )
 

@@ -9,7 +9,7 @@ from analysis.recipes import Recorded
 from app.parts import messages
 from app.parts.glossary import TERMS
 from app.parts.tasks import task_name
-from app.server import recorded
+from app.server import recorded, runs
 from app.shell import controls
 from limoe_core.runs.directory import Run, RunError
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def evaluated_steps(run: Run) -> list[int]:
     """Steps with a stored zero-shot evaluation, rising, with a message about damaged ones."""
     try:
-        stored, damaged = run.evaluations(), run.damaged_evaluations()
+        stored, damaged = runs.evaluations(run)
     except RunError as error:
         messages.say("error", f"The evaluations of {run.name} cannot be read: {error}")
         return []
