@@ -24,6 +24,9 @@ from limoe_core.trace import RoutingTrace
 if TYPE_CHECKING:
     from limoe_core.runs import Predictions
 
+#: What answers may know of their pictures besides.
+_OF_SOME_ANSWERS = ("stratum", "familiarity")
+
 #: Label to values; see the module.
 Where = Mapping[str, Sequence[str | int]]
 
@@ -125,7 +128,7 @@ def slice_points(points: Points, where: Where) -> list[int]:
 
 
 def slice_predictions(predictions: Predictions, where: Where) -> Predictions:
-    """The answers for a slice's pictures alone.
+    """The answers for a slice's pictures alone; "stratum" and "familiarity" are labels as well.
 
     Raises:
       AnalysisError: nothing is known of a label, or no picture is in the slice.
@@ -138,6 +141,11 @@ def slice_predictions(predictions: Predictions, where: Where) -> Predictions:
         **{
             name: getattr(predictions, name)[chosen]
             for name in ("picture", "concept", "style", "category")
+        },
+        **{
+            name: getattr(predictions, name)[chosen]
+            for name in _OF_SOME_ANSWERS
+            if len(getattr(predictions, name))
         },
         **{name: getattr(predictions, name)[:, chosen] for name in ("ranks", "top", "similarity")},
     )
@@ -154,6 +162,11 @@ def slice_answers(predictions: Predictions, where: Where) -> list[int]:
             "concept": predictions.keys[predictions.concept],
             "category": predictions.category,
             "style": predictions.style,
+            **{
+                name: values
+                for name in _OF_SOME_ANSWERS
+                if len(values := getattr(predictions, name))
+            },
         },
         dtype=object,
     )

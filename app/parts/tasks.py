@@ -2,34 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
+
+from app.parts import splits
+
+_PREFIX = "zero_shot_"
+#: After the split in a task's name: what the classes are where a split is asked twice.
+_CLASSES = {"_all": ", among all names", "_split": ", among the split's names"}
 
 
-def task_name(task: str) -> str:
-    """A task in words: its pictures and classes."""
-    pictures = {
-        "test_style": "test style: trained concepts in an art style that training left out",
-        "test_concept": "test concept: concepts that training never saw",
-        "validation": "validation: concepts that training never saw",
-    }
-    name = task.removeprefix("zero_shot_")
-    for split, words in pictures.items():
-        if name == split:
-            return words
-        if name == f"{split}_all":
-            return f"{words}, among all names"
-        if name == f"{split}_split":
-            return f"{words}, among the split's names"
+def task_name(task: str, own: Sequence[str]) -> str:
+    """A task in words: its pictures and classes.
+
+    Args:
+      own: splits of the data set that the run was trained on; of another one nothing is known.
+    """
+    name = task.removeprefix(_PREFIX)
+    for split in own:
+        if name.removeprefix(split) in ("", *_CLASSES):
+            classes = _CLASSES.get(name.removeprefix(split), "")
+            return f"{split.replace('_', ' ')}: {splits.in_words(split)}{classes}"
     return name
 
 
-def in_order(tasks: Iterable[str]) -> list[str]:
-    """The tasks, each once, those of learned concepts first."""
-    return sorted({*tasks}, key=_order)
+def in_order(tasks: Iterable[str], own: Sequence[str]) -> list[str]:
+    """The tasks, each once: those of the run's own splits, in the set's order, first."""
 
+    def order(task: str) -> tuple[int, str]:
+        split = re.sub(r"_(all|split)$", "", task.removeprefix(_PREFIX))
+        return (own.index(split) if split in own else len(own)), task
 
-def _order(task: str) -> tuple[int, str]:
-    for place, split in enumerate(("test_style", "test_concept", "validation")):
-        if task.startswith(f"zero_shot_{split}"):  # not of another data set
-            return place, task
-    return 9, task
+    return sorted({*map(str, tasks)}, key=order)

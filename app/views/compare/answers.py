@@ -11,7 +11,7 @@ import analysis
 from analysis.accuracy import require_same_questions
 from analysis.errors import AnalysisError
 from analysis.recipes import Recorded, rows
-from app.parts import messages
+from app.parts import messages, splits
 from app.parts.export import take_away
 from app.parts.glossary import TERMS
 from app.parts.tasks import in_order, task_name
@@ -39,14 +39,21 @@ def show(
     others: Mapping[str, Recorded[Predictions]],
 ) -> None:
     """Draws the view's part about single pictures, where both were asked about the same ones."""
-    tasks = in_order(task for task in mine.keys() & others.keys() if _same(mine, others, task))
+    own = splits.asked_of(both.one.run)
+    asked = [task for task in mine.keys() & others.keys() if _same(mine, others, task)]
+    tasks = in_order(asked, own)
     if not tasks:
         return
     st.header("The same pictures", anchor=False, help=TERMS["zero-shot"])
     left, right = st.columns([3, 1])
     with left:
         task = controls.choice(
-            "task", "Task", tasks, words=task_name, say=False, help=TERMS["zero-shot"]
+            "task",
+            "Task",
+            tasks,
+            words=lambda task: task_name(task, own),
+            say=False,
+            help=TERMS["zero-shot"],
         )
     languages = [str(language) for language in mine[task].value.languages]
     with right:

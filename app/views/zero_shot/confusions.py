@@ -12,7 +12,7 @@ import analysis
 from analysis import figures as drawn
 from analysis.recipes import Recorded, record
 from app.components.tiles import Tile, tiles
-from app.parts import figures, messages
+from app.parts import figures, messages, splits
 from app.parts.export import take_away
 from app.parts.glossary import TERMS
 from app.parts.tasks import in_order
@@ -35,7 +35,7 @@ _MOST_PICTURES = 48
 
 def show(run: Run, step: int) -> None:
     """Draws the view."""
-    evaluated = in_order(accuracies(run, step).value["task"])
+    evaluated = in_order(accuracies(run, step).value["task"], splits.asked_of(run))
     tasks = [task for task in evaluated if run.has("predictions", step, task)]
     if not tasks:
         messages.say(
@@ -46,7 +46,7 @@ def show(run: Run, step: int) -> None:
         return
     left, right = st.columns([3, 1])
     with left:
-        task = choose_task(tasks)
+        task = choose_task(run, tasks)
     stored = slicing.sliced(run, recorded.predictions(run, task, step))
     predictions = stored.value
     with right:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import analysis
 from analysis.recipes import Recorded
-from app.parts import messages
+from app.parts import messages, splits
 from app.parts.glossary import TERMS
 from app.parts.tasks import task_name
 from app.server import recorded, runs
@@ -15,6 +15,8 @@ from limoe_core.runs.directory import Run, RunError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_PREFIX = "zero_shot_"
 
 
 def evaluated_steps(run: Run) -> list[int]:
@@ -34,7 +36,7 @@ def evaluated_steps(run: Run) -> list[int]:
         {
             int(step)
             for task, by_step in stored.items()
-            if task.startswith("zero_shot_")
+            if task.startswith(_PREFIX)
             for step in by_step
         }
     )
@@ -46,8 +48,14 @@ def accuracies(run: Run, step: int) -> Recorded[pd.DataFrame]:
     return recorded.measured(analysis.accuracy_frame, recorded.opened(run, stamp), step)
 
 
-def choose_task(tasks: list[str]) -> str:
+def choose_task(run: Run, tasks: list[str]) -> str:
     """Draws the choice of a stored task."""
+    own = splits.asked_of(run)
     return controls.choice(
-        "task", "Task", tasks, words=task_name, say=False, help=TERMS["zero-shot"]
+        "task",
+        "Task",
+        tasks,
+        words=lambda task: task_name(task, own),
+        say=False,
+        help=TERMS["zero-shot"],
     )
