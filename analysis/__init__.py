@@ -79,14 +79,8 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it equal t
         pair_rows,
         token_points,
     )
-    from analysis.preferences import (
-        expert_preferences,
-        position_frame,
-        position_map,
-        top_patches,
-        top_pieces,
-        top_words,
-    )
+    from analysis.positions import places_beyond, position_frame, position_map
+    from analysis.preferences import expert_preferences, top_patches, top_pieces
     from analysis.recipes import Recorded, python, record
     from analysis.regret import regret_summary, routing_regret, token_routes
     from analysis.removal import experts_removed, measured_removal
@@ -112,6 +106,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it equal t
         training_summary,
     )
     from analysis.trust import map_agreement
+    from analysis.words import top_words, words_of_experts
 
 _HOME = {
     "AnalysisError": "errors",
@@ -165,9 +160,10 @@ _HOME = {
     "pair_points": "points",
     "pair_rows": "points",
     "pair_similarity": "similarity",
+    "places_beyond": "positions",
     "points_gap": "gap",
-    "position_frame": "preferences",
-    "position_map": "preferences",
+    "position_frame": "positions",
+    "position_map": "positions",
     "probe_pairs": "pairs",
     "probe_pictures": "picture_sets",
     "probe_traces": "emergence",
@@ -208,7 +204,7 @@ _HOME = {
     "top_experts": "shares",
     "top_patches": "preferences",
     "top_pieces": "preferences",
-    "top_words": "preferences",
+    "top_words": "words",
     "training_alarms": "alarms",
     "training_frame": "training",
     "training_routers": "training",
@@ -216,6 +212,7 @@ _HOME = {
     "training_summary": "training",
     "transitions": "paths",
     "with_pair": "pairs",
+    "words_of_experts": "words",
 }
 
 __all__ = sorted(_HOME)

@@ -23,6 +23,9 @@ from limoe_core.trace import RoutingTrace
 if TYPE_CHECKING:
     from limoe_core.runs import Predictions
 
+#: What answers may know of their pictures besides.
+_OF_SOME_ANSWERS = ("stratum", "familiarity")
+
 #: Label to values; see the module.
 Where = Mapping[str, Sequence[str | int]]
 
@@ -67,7 +70,7 @@ def slice_points(points: Points, where: Where) -> list[int]:
 
 
 def slice_predictions(predictions: Predictions, where: Where) -> Predictions:
-    """The answers for a slice's pictures alone.
+    """The answers for a slice's pictures alone; "stratum" and "familiarity" are labels as well.
 
     Raises:
       AnalysisError: nothing is known of a label, or no picture is in the slice.
@@ -77,6 +80,11 @@ def slice_predictions(predictions: Predictions, where: Where) -> Predictions:
             "concept": predictions.keys[predictions.concept],
             "category": predictions.category,
             "style": predictions.style,
+            **{
+                name: values
+                for name in _OF_SOME_ANSWERS
+                if len(values := getattr(predictions, name))
+            },
         },
         dtype=object,
     )
@@ -88,6 +96,11 @@ def slice_predictions(predictions: Predictions, where: Where) -> Predictions:
         **{
             name: getattr(predictions, name)[chosen]
             for name in ("picture", "concept", "style", "category")
+        },
+        **{
+            name: getattr(predictions, name)[chosen]
+            for name in _OF_SOME_ANSWERS
+            if len(getattr(predictions, name))
         },
         **{name: getattr(predictions, name)[:, chosen] for name in ("ranks", "top", "similarity")},
     )

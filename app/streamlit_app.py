@@ -12,10 +12,12 @@ if _ROOT not in sys.path:
     sys.path.insert(0, _ROOT)
 
 import streamlit as st  # noqa: E402
+from starlette.middleware import Middleware  # noqa: E402
 from streamlit.runtime.scriptrunner import RerunException  # noqa: E402
 
 from app.parts import messages  # noqa: E402
 from app.server import site, uploads  # noqa: E402
+from app.server.names import WrittenNames  # noqa: E402
 from app.shell import credits, live, options, sidebar, state, styles  # noqa: E402
 from app.views import PAGES, Entry  # noqa: E402
 
@@ -73,4 +75,9 @@ def _runs_folder() -> Path:
 if __name__ == "__main__":  # Streamlit runs the script under this name, for each reader's click
     main()
 else:  # the server imports it once
-    app = st.App(__file__, middleware=site.MIDDLEWARE, lifespan=site.lifespan)
+    _PATHS = {entry.path: "" if entry is PAGES[0] else entry.path for entry in PAGES}
+    app = st.App(
+        __file__,
+        middleware=(*site.MIDDLEWARE, Middleware(WrittenNames, pages=_PATHS)),
+        lifespan=site.lifespan,
+    )

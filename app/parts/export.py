@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from analysis.recipes import Recorded, python
+from app.parts.fragments import alone
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,10 +45,9 @@ def take_away(
       what: the thing that leaves, where it is no figure: "the words".
       more: a sentence under the code.
     """
-    _folded(frame, figures, file_name(file), what, more)
+    alone(lambda: _folded(frame, figures, file_name(file), what, more))
 
 
-@st.fragment
 def _folded(
     frame: Recorded[pd.DataFrame],
     figures: Sequence[Recorded[go.Figure]],

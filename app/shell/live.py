@@ -2,18 +2,20 @@
 
 A small part of the sidebar looks at the folder of runs every few seconds. It draws how far training
 has come, and runs the whole page again only where something came that the page should show: a run,
-a checkpoint, a probe trace, the begin or the end of training. While nothing of that changes, the
-reader's page is left alone.
+a checkpoint, a probe trace, the begin or the end of training, and on a page that follows it, a line
+of the log. While nothing of that changes, the reader's page is left alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
+from contextlib import suppress
 from pathlib import Path
 
 import streamlit as st
 
 from app.parts import messages
+from app.parts.fragments import alone
 from app.server.runs import Run, RunError, Runs
 from app.server.status import Status, may_be_growing
 from app.shell import controls
@@ -23,6 +25,7 @@ EVERY = 4.0
 #: Runs in training that are named besides the one in view.
 _MOST = 5
 _FOLLOWING = "live.following"  # session: whether the run in view is followed
+_FOLLOWED = "live.followed"  # session: what else the page shows, as it is now and as it was drawn
 
 
 def choose_following(run: Run) -> None:
@@ -46,6 +49,17 @@ def following() -> bool:
     return bool(st.session_state.get(_FOLLOWING))
 
 
+def follow(run: Run) -> None:
+    """Has the page drawn again when the run logs or records something; say so before drawing it."""
+
+    def now() -> Hashable:
+        with suppress(RunError, OSError):  # it goes away
+            return run.stamp("metrics"), tuple(run.probe_steps())
+        return None
+
+    st.session_state.setdefault(_FOLLOWED, []).append((now, now()))
+
+
 def watch(folder: Path, run: Run | None) -> None:
     """Draws how far training has come, and runs the page again when there is something new.
 
@@ -54,16 +68,18 @@ def watch(folder: Path, run: Run | None) -> None:
       run: the one in view, if there is one.
     """
     drawn = _seen(folder, run)
+    followed: list[tuple[Callable[[], Hashable], Hashable]] = []
+    st.session_state[_FOLLOWED] = followed
 
     def look() -> None:
-        if _seen(folder, run) != drawn:
+        if _seen(folder, run) != drawn or any(now() != then for now, then in followed):
             st.rerun()
         if run is not None:
             _say_own(run)
         _say_others(folder, run)
 
     with st.sidebar:
-        st.fragment(look, run_every=EVERY)()
+        alone(look, every=EVERY)
 
 
 def _seen(folder: Path, run: Run | None) -> Hashable:

@@ -2,8 +2,8 @@
 
 A value comes, in this order, from
 
-1. the address bar, when it names a value that this session has not seen: a link was opened, or
-   the reader went back;
+1. the address bar, when the browser changed it: a link was opened, the reader went back, or a
+   figure wrote into it;
 2. the session, when the reader chose something;
 3. the default.
 
@@ -21,20 +21,21 @@ from collections.abc import Callable, Collection
 from typing import TypeVar
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from app.components import address as address_bar
 from app.parts import messages
+from app.shell.bar import Bar
 
 T = TypeVar("T")
 
 _VALUES = "state.values"  # name -> str: what the reader chose, or the address bar said
-_SEEN = "state.seen"  # name -> str: what the address bar was last known to say
+_BAR = "state.bar"  # what the address bar shows
 _FRESH = "state.fresh"  # names whose value came from the address bar in this script run
 _ASKED = "state.asked"  # name -> (value, default, pinned) of this script run, in the order asked
 _CHOSEN = "state.chosen"  # names that callbacks have set since the last script run
 _PAGE = "state.page"
 _TURNED = "state.turned"  # whether the page was opened since an address was published
-_CORRECTED = "state.corrected"  # the address before and after a correction under way
 _LINKS = "state.links"
 
 #: Longest value, in characters, in the address bar.
@@ -48,25 +49,22 @@ class BadValue(ValueError):
 def begin(page: str) -> None:
     """Reads the address bar. Call it once, before any `get`."""
     values: dict[str, str] = st.session_state.setdefault(_VALUES, {})
-    seen: dict[str, str] = st.session_state.setdefault(_SEEN, {})
-    came_from = st.session_state.get(_PAGE)
-    address = _in_the_bar(came_from == page)
+    same_page = st.session_state.get(_PAGE) == page
+    address = st.query_params.to_dict()
     before = dict(values)
+    changed = _bar().hear(address, moved=_went_back() or not same_page)
     # What was chosen on the page just now is newer than what a figure wrote into the address.
-    chosen = st.session_state.pop(_CHOSEN, set())
-    fresh = {name for name, text in address.items() if seen.get(name) != text} - chosen
-    values.update({name: address[name] for name in fresh})
-    if came_from == page:
-        # Values that went missing on the same page: the reader went back to where they were not.
-        # (Turning to another page empties the address too, and must lose nothing.)
-        gone = {name for name in seen if name not in address} - chosen
-        for name in gone:
+    fresh = changed - st.session_state.pop(_CHOSEN, set())
+    for name in fresh:
+        if name in address:
+            values[name] = address[name]
+        elif same_page:
+            # The reader went back to where it was not named. (Turning to another page empties the
+            # address too, and must lose nothing.)
             values.pop(name, None)
-        fresh |= gone
-    st.session_state[_SEEN] = address
     st.session_state[_FRESH] = fresh
     st.session_state[_ASKED] = {}
-    if came_from != page:
+    if not same_page:
         st.session_state[_TURNED] = True
     st.session_state[_PAGE] = page
     st.session_state[_LINKS] = st.session_state.get(_LINKS, 0) + (values != before)
@@ -132,23 +130,23 @@ def publish() -> None:
     asked: dict[str, tuple[str, str, bool]] = st.session_state.get(_ASKED, {})
     changed = any(value != default for value, default, _ in asked.values())
     wanted = address() if changed else {}
-    shown = st.query_params.to_dict()
-    if st.session_state.pop(_TURNED, False):
-        if wanted != shown:
-            st.session_state[_CORRECTED] = shown, wanted
+    turned = st.session_state.pop(_TURNED, False)
+    if _bar().send(wanted):
+        if turned:
             address_bar.correct(wanted)
-    elif wanted != shown:
-        st.query_params.from_dict(wanted)
-    st.session_state[_SEEN] = wanted
+        else:
+            st.query_params.from_dict(wanted)
 
 
-def _in_the_bar(same_page: bool) -> dict[str, str]:
-    """Parameters in the address bar, or in its correction that is under way."""
-    address = st.query_params.to_dict()
-    before, after = st.session_state.pop(_CORRECTED, (None, {}))
-    if same_page and address == before:  # the reader was faster than the correction
-        return dict(after)
-    return address
+def _bar() -> Bar:
+    bar: Bar = st.session_state.setdefault(_BAR, Bar())
+    return bar
+
+
+def _went_back() -> bool:
+    """Whether the reader moved in the browser's history."""
+    context = get_script_run_ctx()
+    return context is not None and context.is_history_navigation
 
 
 def links_opened() -> int:

@@ -78,6 +78,9 @@ def _zero_shot(title: str, results: Mapping[str, Any]) -> Table:
             row(f"  nearest: {called}", (percent(f["top1"]) if f else "" for f in found))
     if all("prompt_ensemble" in r for r in values):
         row("  ensemble", (percent(r["prompt_ensemble"]["top1"]) for r in values))
+    if any("not_named" in r for r in values):
+        found = (r.get("not_named") for r in values)
+        row("  not named in training", (percent(f["top1"]) if f else "" for f in found))
     row("  ceiling", (f"{100 * r['ceiling']:.1f}" for r in values), last=True)
     if len(values[0]["languages"]) == 1:
         return table

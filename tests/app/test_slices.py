@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from app.shell import slices, state
 from app.shell.slices import Slice
 from tests.app.one_page import open_page, said
-
-SHIPPED = Path(__file__).parents[2] / "checkpoints"
+from tests.shipped import FOLDER, LIMOE
 
 _VALUES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
 
@@ -69,12 +68,12 @@ def test_a_long_slice_is_kept_and_read_where_it_was_made(cache: Path) -> None:
         slices._unfolded("@" + "0" * 20)
 
 
-ADDRESS = {"run": "limoe-emoji", "slice": "pair:0-15", "called": "the first ones"}
+ADDRESS = {"run": LIMOE.name, "slice": "pair:0-15", "called": "the first ones"}
 
 
 @pytest.mark.parametrize("module", ["embeddings", "experts", "routing"])
 def test_pages_are_of_the_slice(module: str) -> None:
-    page = open_page(module, SHIPPED, **ADDRESS)
+    page = open_page(module, FOLDER, **ADDRESS)
     assert not page.exception and not page.error
     assert "Slice: the first ones" in said(page)
     assert "16 of 64 pairs" in said(page)
@@ -85,26 +84,26 @@ def test_pages_are_of_the_slice(module: str) -> None:
 
 
 def test_too_few_pairs_are_said_to_be_few() -> None:
-    page = open_page("experts", SHIPPED, run="limoe-emoji", slice="pair:0-2")
+    page = open_page("experts", FOLDER, run=LIMOE.name, slice="pair:0-2")
     assert "holds 3 pairs here\\: too few" in said(page)
     assert "n \\= 3 pairs" in said(page)
 
 
 def test_a_slice_without_pairs_can_be_left() -> None:
-    page = open_page("experts", SHIPPED, run="limoe-emoji", slice="category:Nothing")
+    page = open_page("experts", FOLDER, run=LIMOE.name, slice="category:Nothing")
     assert "No pair of this view is in the slice" in said(page)
     assert any(each.label == "Leave" for each in page.button)
 
 
 def test_a_slice_that_was_kept_elsewhere_is_answered_with_a_sentence(cache: Path) -> None:
-    page = open_page("routing", SHIPPED, run="limoe-emoji", slice="@" + "1" * 20)
+    page = open_page("routing", FOLDER, run=LIMOE.name, slice="@" + "1" * 20)
     assert "kept on the machine where it was made" in said(page)
     assert "Slice:" not in said(page)
 
 
 @pytest.mark.parametrize("show", ["accuracy", "confusions"])
 def test_answers_of_a_slice(show: str) -> None:
-    page = open_page("zero_shot", SHIPPED, run="limoe-emoji", show=show, slice="category:Flags")
+    page = open_page("zero_shot", FOLDER, run=LIMOE.name, show=show, slice="category:Flags")
     assert not page.exception and not page.error
     assert "pictures here" in said(page)
     if show == "accuracy":

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 import analysis
@@ -174,3 +175,18 @@ def test_the_page_is_run_again_only_for_what_it_shows(runs_folder: Path, tmp_pat
     assert live._seen(tmp_path, run) == before
     Run.create(tmp_path / "new", small_config())
     assert live._seen(tmp_path, run) != before
+
+
+def test_a_page_that_follows_a_run_is_drawn_again_for_its_log_too(
+    runs_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session: dict[str, Any] = {}
+    monkeypatch.setattr(st, "session_state", session)
+    run = Run.open(shutil.copytree(runs_folder / "small", tmp_path / "small"))
+    live.follow(run)
+    [(now, then)] = session[live._FOLLOWED]
+    assert now() == then
+    run.append_metrics({"step": 20, "loss": 1.0})
+    assert now() != then
+    shutil.rmtree(run.path)
+    now()

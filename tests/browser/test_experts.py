@@ -15,6 +15,7 @@ from playwright.sync_api import Page, expect
 
 import analysis
 from limoe_core.runs.directory import Run
+from tests.browser.asking import no_question
 from tests.browser.conftest import Visit
 from tests.browser.page_runs import (
     choose,
@@ -105,18 +106,14 @@ def test_a_patch_tells_where_it_is_from_and_opens_its_pair(visit: Visit, page_se
 
 def test_the_zoom_of_patches_asks_no_server(visit: Visit, page_server: str) -> None:
     page = settled(visit(f"{page_server}/experts?run=small&view=closely"))
-    sent: list[object] = []
-    session = page.context.new_cdp_session(page)
-    session.send("Network.enable")
-    session.on("Network.webSocketFrameSent", lambda frame: sent.append(frame))
-    before = page.locator(".patch").first.evaluate("x => x.style.backgroundSize")
-    page.get_by_role("radio", name="the patch alone").click()
-    after = page.locator(".patch").first.evaluate("x => x.style.backgroundSize")
-    assert before != after
-    assert page.locator(".patch .frame").count() == 0
-    page.get_by_role("radio", name="the patch alone").press("ArrowRight")
-    assert page.locator(".patch .frame").count() == page.locator(".patch").count()
-    assert not sent
+    with no_question(page):
+        before = page.locator(".patch").first.evaluate("x => x.style.backgroundSize")
+        page.get_by_role("radio", name="the patch alone").click()
+        after = page.locator(".patch").first.evaluate("x => x.style.backgroundSize")
+        assert before != after
+        assert page.locator(".patch .frame").count() == 0
+        page.get_by_role("radio", name="the patch alone").press("ArrowRight")
+        assert page.locator(".patch .frame").count() == page.locator(".patch").count()
 
 
 def test_an_expert_is_picked_by_mouse_or_keyboard(visit: Visit, page_server: str) -> None:

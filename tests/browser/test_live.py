@@ -84,9 +84,6 @@ def sidebar(page: Page) -> Locator:
     return page.get_by_test_id("stSidebar")
 
 
-# Not in `make test-all` yet: on a busy machine Emergence, opened before the first probe trace, has
-# been seen to stay empty, after Streamlit's "Bad delta path index" in the browser.
-@pytest.mark.long
 def test_training_is_seen_from_before_its_first_step_to_its_end(
     visit: Visit, serve: Serve, training: Training
 ) -> None:

@@ -17,6 +17,7 @@ from app.components.scatter import Cloud, Packed, packed, scatter
 from app.components.scatter.payload import corners
 from app.parts import figures, messages
 from app.parts.export import file_name, take_away
+from app.parts.fragments import alone
 from app.parts.glossary import TERMS
 from app.shell import sidebar, slices, state
 from app.views.embeddings import fitted as maps
@@ -137,10 +138,9 @@ def _map(view: _View, point: str) -> None:
     with left:
         take_away(view.frame, file=file, what="this map", more="PNG: the button above the map.")
     with right:
-        _table(frame)
+        alone(lambda: _table(frame))
 
 
-@st.fragment
 def _table(frame: pd.DataFrame) -> None:
     """The map as a table, which is sent when it is opened."""
     box = st.expander("Table", icon=":material/table:", key="embeddings.table", on_change="rerun")

@@ -29,12 +29,10 @@ def show(run: Run) -> None:
     figures.choose_format()
     log = _choose_axis()
     shown = [run] if other is None else [run, other]
-
-    def redraw() -> None:
-        with messages.spoken(run.name):  # it is drawn again by itself, when the run may be gone
-            draw(shown, layer, log=log)
-
-    st.fragment(redraw, run_every=live.EVERY if live.following() else None)()
+    if live.following():
+        for each in shown:
+            live.follow(each)
+    draw(shown, layer, log=log)
 
 
 def _choose_other(run: Run) -> Run | None:

@@ -21,13 +21,17 @@ _SHOWN = {
 }
 
 
-def draw(run: Run, log: Logged) -> None:
-    """Draws the run's status, a bar while it trains, and the newest value of what matters most."""
+def status(run: Run) -> None:
+    """Draws what the run is doing, and a bar while it trains."""
     status = Status.of(run)
     if status.growing:
         st.progress(min(1.0, status.step / max(1, status.steps)), messages.plain(status.sentence))
     else:
         st.caption(f"**{messages.plain(run.name)}** · {messages.plain(status.sentence, 800)}")
+
+
+def numbers(log: Logged) -> None:
+    """Draws the newest value of what matters most."""
     frame = log.scalars.value
     if frame.empty:
         return

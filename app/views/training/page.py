@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import streamlit as st
 
 from analysis.report import report
 from app.parts import figures, messages
 from app.parts.export import document
+from app.parts.fragments import alone
 from app.parts.glossary import help_text
 from app.parts.twins import is_twin
 from app.server.logs import logged
 from app.server.runs import Run, RunError, Runs
-from app.server.status import Status
 from app.shell import controls, live
 from app.views.training import alarms, curves, loads, now
 
@@ -25,24 +23,20 @@ def show(run: Run) -> None:
     """Draws the page."""
     others = _choose_others(run)
     figures.choose_format()
-    runs = [run, *others]
-    growing = live.following() or any(Status.of(other).growing for other in others)
-
-    def alive(draw: Callable[[], None]) -> None:
-        def spoken() -> None:
-            with messages.spoken(run.name):  # drawn again by itself, when the run may be gone
-                draw()
-
-        st.fragment(spoken, run_every=live.EVERY if growing else None)()
-
-    alive(lambda: _state(run))
-    look = curves.choose(run)
-    alive(lambda: _curves(runs, look))
+    for each in [run, *others] if live.following() else others:
+        live.follow(each)
+    _state(run)
+    _curves([run, *others], curves.choose(run))
 
 
 def _state(run: Run) -> None:
+    def status() -> None:
+        with messages.spoken(run.name):  # drawn again by itself, when the run may be gone
+            now.status(run)
+
+    alone(status, every=live.EVERY if live.following() else None)
     own = logged(run)
-    now.draw(run, own)
+    now.numbers(own)
     if own.scalars.value.empty:
         messages.say(
             "info", f"{run.name} has logged nothing yet. Its curves appear here by themselves."

@@ -17,7 +17,7 @@ from app.parts.export import take_away
 from app.parts.glossary import TERMS
 from app.server import recorded
 from app.shell import controls, state
-from app.views.zero_shot import pool, slicing
+from app.views.zero_shot import pool, slicing, splits
 from app.views.zero_shot.tasks import accuracies, choose_task, in_order
 from limoe_core.config import ConfigError
 from limoe_core.runs.directory import Run, RunError
@@ -34,7 +34,7 @@ _MOST_PICTURES = 48
 
 def show(run: Run, step: int) -> None:
     """Draws the view."""
-    evaluated = in_order(accuracies(run, step).value)
+    evaluated = in_order(accuracies(run, step).value, splits.asked_of(run))
     tasks = [task for task in evaluated if run.has("predictions", step, task)]
     if not tasks:
         messages.say(
@@ -45,7 +45,7 @@ def show(run: Run, step: int) -> None:
         return
     left, right = st.columns([3, 1])
     with left:
-        task = choose_task(tasks)
+        task = choose_task(run, tasks)
     stored = slicing.sliced(run, recorded.predictions(run, task, step))
     predictions = stored.value
     with right:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import analysis
@@ -10,10 +12,13 @@ from app.parts import messages
 from app.parts.glossary import TERMS
 from app.server import recorded
 from app.shell import controls
+from app.views.zero_shot import splits
 from limoe_core.runs.directory import Run, RunError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_PREFIX = "zero_shot_"
 
 
 def evaluated_steps(run: Run) -> list[int]:
@@ -33,7 +38,7 @@ def evaluated_steps(run: Run) -> list[int]:
         {
             int(step)
             for task, by_step in stored.items()
-            if task.startswith("zero_shot_")
+            if task.startswith(_PREFIX)
             for step in by_step
         }
     )
@@ -45,38 +50,42 @@ def accuracies(run: Run, step: int) -> Recorded[pd.DataFrame]:
     return recorded.measured(analysis.accuracy_frame, recorded.opened(run, stamp), step)
 
 
-def choose_task(tasks: list[str]) -> str:
+def choose_task(run: Run, tasks: list[str]) -> str:
     """Draws the choice of a stored task."""
+    own = splits.asked_of(run)
     return controls.choice(
-        "task", "Task", tasks, words=task_name, say=False, help=TERMS["zero-shot"]
+        "task",
+        "Task",
+        tasks,
+        words=lambda task: task_name(task, own),
+        say=False,
+        help=TERMS["zero-shot"],
     )
 
 
-def task_name(task: str) -> str:
-    """A task in words: its pictures and classes."""
-    pictures = {
-        "test_style": "test style: trained concepts in an art style that training left out",
-        "test_concept": "test concept: concepts that training never saw",
-        "validation": "validation: concepts that training never saw",
-    }
-    name = task.removeprefix("zero_shot_")
-    for split, words in pictures.items():
-        if name == split:
-            return words
-        if name == f"{split}_all":
-            return f"{words}, among all names"
-        if name == f"{split}_split":
-            return f"{words}, among the split's names"
+#: After the split in a task's name: what the classes are where a split is asked twice.
+_CLASSES = {"_all": ", among all names", "_split": ", among the split's names"}
+
+
+def task_name(task: str, own: Sequence[str]) -> str:
+    """A task in words: its pictures and classes.
+
+    Args:
+      own: splits of the data set that the run was trained on; of another one nothing is known.
+    """
+    name = task.removeprefix(_PREFIX)
+    for split in own:
+        if name.removeprefix(split) in ("", *_CLASSES):
+            classes = _CLASSES.get(name.removeprefix(split), "")
+            return f"{split.replace('_', ' ')}: {splits.in_words(split)}{classes}"
     return name
 
 
-def in_order(frame: pd.DataFrame) -> list[str]:
-    """The tasks of an accuracy frame, those of learned concepts first."""
-    return sorted(map(str, frame["task"].unique()), key=_order)
+def in_order(frame: pd.DataFrame, own: Sequence[str]) -> list[str]:
+    """The tasks of an accuracy frame: those of the run's own splits, in the set's order, first."""
 
+    def order(task: str) -> tuple[int, str]:
+        split = re.sub(r"_(all|split)$", "", task.removeprefix(_PREFIX))
+        return (own.index(split) if split in own else len(own)), task
 
-def _order(task: str) -> tuple[int, str]:
-    for place, split in enumerate(("test_style", "test_concept", "validation")):
-        if task.startswith(f"zero_shot_{split}"):  # not of another data set
-            return place, task
-    return 9, task
+    return sorted(map(str, frame["task"].unique()), key=order)
