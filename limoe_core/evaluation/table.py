@@ -89,7 +89,7 @@ def _zero_shot(title: str, results: Mapping[str, Any]) -> Table:
         found = (r.get("not_named") for r in values)
         row("  unnamed", (percent(f["top1"]) if f else "" for f in found))
     explained = {
-        "nearest_picture": "1-NN: the nearest labelled picture, in pixels or in outlines and colour",
+        "nearest_picture": "1-NN: nearest labelled picture, in pixels or in outlines and colour",
         "not_named": "unnamed: of concepts that no caption of training names",
     }
     for part, sentence in explained.items():
