@@ -6,7 +6,8 @@ what cannot. A number counts as above another where its interval lies above that
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -30,7 +31,7 @@ def on_separation(specialisation: pd.DataFrame, baselines: pd.DataFrame) -> list
         without the rows of trained routers; may be empty.
     """
     found, beyond = [], []
-    for row in specialisation.itertuples():
+    for row in _rows(specialisation):
         mine = baselines[baselines["layer"] == row.layer]
         value, low, high = (
             (row.nmi,) * 3 if np.isnan(row.low) else (row.corrected, row.low, row.high)
@@ -123,7 +124,7 @@ def on_onset(onset: pd.DataFrame) -> list[str]:
       onset: `analysis.specialisation_onset`.
     """
     found = []
-    for row in onset.itertuples():
+    for row in _rows(onset):
         change = f"NMI {row.baseline:.2f} at first, {row.last:.2f} at the end"
         if pd.isna(row.onset):
             found.append(
@@ -227,7 +228,7 @@ def on_places(maps: pd.DataFrame) -> list[str]:
             + _list(
                 f"{expert_label(row.expert)} ({row.beyond} of {row.cells}, by chance up to "
                 f"{row.most_beyond:.0f})"
-                for row in more.itertuples()
+                for row in _rows(more)
             )
             + "."
             if len(more)
@@ -236,8 +237,13 @@ def on_places(maps: pd.DataFrame) -> list[str]:
     ]
 
 
+def _rows(frame: pd.DataFrame) -> Iterator[Any]:
+    """Rows as tuples with names, of columns whose kinds are known here and not to pandas."""
+    return frame.itertuples(index=False)
+
+
 def _values(rows: pd.DataFrame) -> str:
-    return _list(f"{row.router} ({row.nmi:.2f})" for row in rows.itertuples())
+    return _list(f"{row.router} ({row.nmi:.2f})" for row in _rows(rows))
 
 
 def _blocks(layers: Sequence[int] | pd.Series) -> str:

@@ -175,7 +175,7 @@ def _against(results: Results, task: str) -> Iterator[str]:
     split, top1 = split_of(task), results.accuracy(results.limoe, task, "headline", 1)
     assert top1 is not None
     head = f"`{split}` among {top1['ways']:,} names, top-1 {markdown.estimate(top1)}:"
-    said = []
+    said: list[str] = []
     if split.endswith(_OF_KNOWN):
         said += _against_known(results, task, top1)
     else:

@@ -54,39 +54,38 @@ def experts(results: Results) -> str:
 
 
 def _specialisation(measured: ExpertRecord, baselines: pd.DataFrame) -> str:
-    found = analysis.modality_specialisation(measured.trace).set_index("layer")
-    value = baselines.pivot(index="layer", columns="router", values="nmi")
-    there = [name for name in _BASELINES if name in value]
+    found = analysis.modality_specialisation(measured.trace)
+    value = baselines.set_index(["layer", "router"])["nmi"].to_dict()
+    there = [name for name in _BASELINES if name in set(baselines["router"])]
     rows = [
         [
-            str(layer),
+            str(row["layer"]),
             f"{markdown.nmi(row['corrected'])} "
             f"({markdown.nmi(row['low'])}–{markdown.nmi(row['high'])})",
-            *(markdown.nmi(value.loc[layer, name]) for name in there),
+            *(markdown.nmi(value[row["layer"], name]) for name in there),
         ]
-        for layer, row in found.iterrows()
+        for row in found.to_dict("records")
     ]
     return markdown.table(["block", "NMI", *(_BASELINES[name] for name in there)], rows)
 
 
 def _roles(measured: ExpertRecord, roles: pd.DataFrame, causes: pd.DataFrame) -> str:
-    health = analysis.measured_health(measured).set_index(["layer", "modality"])
+    health = analysis.measured_health(measured)
+    dropped = health.set_index(["layer", "modality"])["drop_rate"].to_dict()
     rows = []
     for layer, of_layer in roles.groupby("layer"):
         mine = causes[causes["layer"] == layer]
         sure = of_layer["role_recurs"] >= _SURE
         rows.append(
             [
-                str(layer),
+                str(int(str(layer))),
                 *(_count(of_layer["role"].str.startswith(role), sure) for role in _ROLES),
                 *(
                     f"{(mine[f'effect_{modality}'] == 'needed').sum()}"
                     f"{_harmful(int((mine[f'effect_{modality}'] == 'harmful').sum()))}"
                     for modality in MODALITIES
                 ),
-                " / ".join(
-                    f"{health.loc[(layer, modality), 'drop_rate']:.1%}" for modality in MODALITIES
-                ),
+                " / ".join(f"{dropped[layer, modality]:.1%}" for modality in MODALITIES),
             ]
         )
     columns = ["block", *_ROLES, "needed for images", "needed for text", "dropped, image / text"]

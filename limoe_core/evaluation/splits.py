@@ -144,8 +144,11 @@ class Asker:
             trained = self._train.get("train")
             trained = trained or load_pairs(self.data, "train", progress=self.bars, side=self.side)
             self._read = () if trained.concepts.digest else tuple(training_captions(trained))
+        if not self._read:
+            return None
         table = pairs.concepts
-        return familiarity(table.names[table.first_language], self._read) if self._read else None
+        names = [str(name) for name in table.names[table.first_language]]
+        return familiarity(names, self._read)
 
     def compare(self) -> None:
         """Compares the data set with what the run was trained on, before anything is computed.

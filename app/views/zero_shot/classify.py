@@ -86,8 +86,8 @@ def show(run: Run, step: int) -> None:
             "With a single label, every picture gets it, whatever it shows. Add other labels, or "
             "hover over the bar for the cosine similarity.",
         )
-    right = record(right_first, frame, [picture.truth for picture in looked_at])
-    _say_how_many_are_right(right.value)
+    counted = record(right_first, frame, [picture.truth for picture in looked_at])
+    _say_how_many_are_right(counted.value)
     answers = [
         record(drawn.classification_figure, frame, number, count=_BARS)
         for number in range(len(looked_at))
@@ -99,7 +99,7 @@ def show(run: Run, step: int) -> None:
         ):
             with column:
                 _answer(number, looked_at[number], frame.value, answers[number])
-    left, right_side = st.columns(2)
+    left, right = st.columns(2)
     with left:
         take_away(
             frame,
@@ -107,8 +107,8 @@ def show(run: Run, step: int) -> None:
             file=f"classification-{run.name}-step{step}",
             what="all probabilities",
         )
-    with right_side:
-        take_away(right, file=f"right-{run.name}-step{step}", what="how many are right")
+    with right:
+        take_away(counted, file=f"right-{run.name}-step{step}", what="how many are right")
 
 
 def _say_how_many_are_right(found: pd.DataFrame) -> None:
