@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import streamlit as st
 
@@ -11,7 +12,7 @@ from analysis.recipes import Recorded, record
 from app.causes import recorded as recorded_causes
 from app.components.before_after import before_after
 from app.pair import routing as pair_routing
-from app.pair.chosen import choose_example, choose_parts
+from app.pair.chosen import Pair, choose_example, choose_parts
 from app.parts import figures, messages
 from app.parts.export import take_away
 from app.parts.glossary import help_text
@@ -22,9 +23,7 @@ from app.views.interventions.asked import Asked, ask
 from limoe_core.runs.directory import Run
 from limoe_core.trace import RoutingTrace
 
-if TYPE_CHECKING:
-    pass
-
+_LOADED = "interventions.loaded"  # session: models that were loaded for this reader
 #: Texts in the list of those that are most like the picture.
 _NEAREST = 5
 
@@ -64,7 +63,8 @@ def show(run: Run) -> None:
         return
     concept = _concept(probe, example) if pair.upload is None else None
     with st.spinner("Routing … (the model is loaded the first time)"):
-        asked = ask(run, step, pair_routing.shown(run, pair, pictures), pair.text, concept)
+        with _recorded_meanwhile(run, step, pair):
+            asked = ask(run, step, pair_routing.shown(run, pair, pictures), pair.text, concept)
         setting = changes.choose(model, changes.favourite(asked.before.value, layer))
         try:
             after = asked.after(setting)
@@ -100,6 +100,34 @@ def show(run: Run) -> None:
     routes.show(asked, first.value, picked, name)
     with st.expander("What the words mean", icon=":material/help:"):
         st.markdown(help_text("expert", "gate", "capacity", "dropped", "regret"))
+
+
+@contextmanager
+def _recorded_meanwhile(run: Run, step: int, pair: Pair) -> Iterator[None]:
+    """Shows the pair's routing as training recorded it, while the model is loaded and compiled.
+
+    Only the first time that the reader asks for this model: later it takes no time to speak of.
+    """
+    loaded: set[tuple[str, int]] = st.session_state.setdefault(_LOADED, set())
+    model = run.name, step
+    place = st.empty()
+    if model not in loaded and pair.is_example and step in run.probe_steps():
+        trace = runs.probe(run, step).select([pair.example])
+        with place.container():
+            st.header("Routing as recorded in training", anchor=False)
+            before_after(
+                trace,
+                trace,
+                names=tokens.names(trace),
+                picked=None,
+                on_pick=lambda token: state.put("token", tokens.key(trace, token)),
+                key="interventions.recorded",
+            )
+    try:
+        yield
+    finally:
+        place.empty()
+    loaded.add(model)
 
 
 def _of_another_model(run: Run) -> None:
