@@ -45,8 +45,8 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it equal t
     )
     from analysis.chosen_together import coactivation
     from analysis.colours import expert_colour, expert_label, expert_pattern, text_colour
-    from analysis.comparison import compare_accuracies
-    from analysis.differences import routing_differences, same_pairs
+    from analysis.comparison import compare_accuracies, paired_answers
+    from analysis.differences import routing_differences
     from analysis.divergence import jensen_shannon, routing_divergence
     from analysis.emergence import (
         health_over_steps,
@@ -77,16 +77,11 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it equal t
         nearest_points,
         pair_points,
         pair_rows,
+        same_pairs,
         token_points,
     )
-    from analysis.preferences import (
-        expert_preferences,
-        position_frame,
-        position_map,
-        top_patches,
-        top_pieces,
-        top_words,
-    )
+    from analysis.positions import places_beyond, position_frame, position_map
+    from analysis.preferences import expert_preferences, top_patches, top_pieces
     from analysis.recipes import Recorded, python, record
     from analysis.regret import regret_summary, routing_regret, token_routes
     from analysis.removal import experts_removed, measured_removal
@@ -101,7 +96,14 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it equal t
         top_experts,
     )
     from analysis.similarity import pair_similarity
-    from analysis.slices import slice_pairs, slice_points, slice_predictions, slice_trace
+    from analysis.slices import (
+        slice_elsewhere,
+        slice_pairs,
+        slice_points,
+        slice_predictions,
+        slice_trace,
+        slice_traces,
+    )
     from analysis.specialisation import modality_nmi, modality_specialisation, role, roles
     from analysis.swaps import gate_swap
     from analysis.timeline import timeline_frame
@@ -112,6 +114,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it equal t
         training_summary,
     )
     from analysis.trust import map_agreement
+    from analysis.words import top_words, words_of_experts
 
 _HOME = {
     "AnalysisError": "errors",
@@ -165,9 +168,11 @@ _HOME = {
     "pair_points": "points",
     "pair_rows": "points",
     "pair_similarity": "similarity",
+    "paired_answers": "comparison",
+    "places_beyond": "positions",
     "points_gap": "gap",
-    "position_frame": "preferences",
-    "position_map": "preferences",
+    "position_frame": "positions",
+    "position_map": "positions",
     "probe_pairs": "pairs",
     "probe_pictures": "picture_sets",
     "probe_traces": "emergence",
@@ -187,14 +192,16 @@ _HOME = {
     "routing_divergence": "divergence",
     "routing_overlap": "overlap",
     "routing_regret": "regret",
-    "same_pairs": "differences",
+    "same_pairs": "points",
     "sceptics_check": "geometry",
     "script": "scripts",
     "shares_over_steps": "emergence",
+    "slice_elsewhere": "slices",
     "slice_pairs": "slices",
     "slice_points": "slices",
     "slice_predictions": "slices",
     "slice_trace": "slices",
+    "slice_traces": "slices",
     "specialisation_baselines": "measured",
     "specialisation_index": "causal",
     "specialisation_onset": "onset",
@@ -208,7 +215,7 @@ _HOME = {
     "top_experts": "shares",
     "top_patches": "preferences",
     "top_pieces": "preferences",
-    "top_words": "preferences",
+    "top_words": "words",
     "training_alarms": "alarms",
     "training_frame": "training",
     "training_routers": "training",
@@ -216,6 +223,7 @@ _HOME = {
     "training_summary": "training",
     "transitions": "paths",
     "with_pair": "pairs",
+    "words_of_experts": "words",
 }
 
 __all__ = sorted(_HOME)

@@ -21,7 +21,12 @@ _RETRIEVAL = [
     "task", "split", "step", "language", "direction", "k", "value", "low", "high", "chance",
     "images", "texts", "data",
 ]  # fmt: skip
-_GROUPS = {"categories": "category", "styles": "style", "strata": "stratum"}
+_GROUPS = {
+    "categories": "category",
+    "styles": "style",
+    "strata": "stratum",
+    "familiarity": "familiarity",
+}
 #: Names of baselines that need no model, by the features of `limoe_core.evaluation.neighbours`.
 _FEATURES = {"pixels": "pixels", "hog_colour": "HOG and colour"}
 
@@ -38,10 +43,12 @@ def accuracy_frame(run: EvaluatedRun, step: int | None = None) -> pd.DataFrame:
     One row per task, step, group member and k, with columns
       task, split, step, k (1 or 5), value, low, high (95 % interval over concepts);
       group: "headline" (the first language), "prompt ensemble", "mean over languages", "language",
-        "category", "style" or "stratum" (the last three in the first language; their means over
-        languages are groups "category, mean over languages" and so on), or "nearest picture" (the
-        class of the nearest labelled picture, which needs no model, but labels of pictures);
-      name: which language, category, style, stratum (siblings are variants of one another) or
+        "category", "style", "stratum" or "familiarity" (the last four in the first language; their
+        means over languages are groups "category, mean over languages" and so on), "not named in
+        training" (without concepts whose name some caption of training is), or "nearest picture"
+        (the class of the nearest labelled picture, which needs no model, but labels of pictures);
+      name: which language, category, style, stratum (siblings are variants of one another),
+        familiarity (what training read of the name, see `limoe_core.evaluation.familiarity`) or
         features ("pixels", "HOG and colour"); the language in the headline group;
       n (pictures), concepts (distinct ones), ways (classes), chance (of guessing);
       ceiling: top-1 of perfect knowledge if the exact concept had to be named; NaN where not known;
@@ -70,6 +77,8 @@ def _accuracies(task: str, step: int, result: Mapping[str, Any]) -> Iterator[dic
             members.append((group, name, values))
             mean = {**values["mean_over_languages"], "n": values["n"]}
             members.append((f"{group}, mean over languages", name, mean))
+    if "not_named" in result:
+        members.append(("not named in training", language, result["not_named"]))
     for key, name in _FEATURES.items():
         if key in result.get("nearest_picture", {}):
             members.append(("nearest picture", name, result["nearest_picture"][key]))
@@ -87,7 +96,7 @@ def _accuracies(task: str, step: int, result: Mapping[str, Any]) -> Iterator[dic
                 "low": estimate["low"],
                 "high": estimate["high"],
                 "n": values.get("n", result["n"]),
-                "concepts": result["concepts"],
+                "concepts": values.get("concepts", result["concepts"]),
                 "ways": result["ways"],
                 "chance": result.get("chance", {}).get(f"top{k}", min(1.0, k / result["ways"])),
                 "ceiling": values.get("ceiling", np.nan),
@@ -235,14 +244,23 @@ def accuracy_difference(
       AnalysisError: the two evaluations did not ask the same questions, or `k` is below 1.
     """
     check_count(k, "k")
-    for name in ("data", "split", "picture", "concept", "languages"):
-        if not np.array_equal(getattr(predictions, name), getattr(others, name)):
-            raise AnalysisError(f"the two evaluations differ in {name}, so they cannot be compared")
+    require_same_questions(predictions, others)
     rows = slice(None) if language is None else [_language_row(predictions, language)]
     gained = (predictions.ranks[rows] < k).mean(axis=0) - (others.ranks[rows] < k).mean(axis=0)
     found = cluster_estimate(gained, predictions.concept)
     # Where no picture tells the two apart, the interval says how far ahead either may be.
     return found if gained.any() else Estimate(0.0, -found.high, found.high)
+
+
+def require_same_questions(predictions: Predictions, others: Predictions) -> None:
+    """Looks whether two evaluations asked about the same pictures in the same languages.
+
+    Raises:
+      AnalysisError: they did not, with what differs.
+    """
+    for name in ("data", "split", "picture", "concept", "languages"):
+        if not np.array_equal(getattr(predictions, name), getattr(others, name)):
+            raise AnalysisError(f"the two evaluations differ in {name}, so they cannot be compared")
 
 
 def category_confusions(predictions: Predictions, language: str | None = None) -> pd.DataFrame:

@@ -13,6 +13,7 @@ from scipy.special import softmax
 
 from analysis.errors import AnalysisError
 from limoe_core import arguments
+from limoe_core.evaluation.intervals import wilson_interval
 
 if TYPE_CHECKING:
     from limoe_core.inference import LoadedModel
@@ -178,7 +179,8 @@ def classification_frame(
     """One row per picture and label, the most probable first, from unit vectors.
 
     Columns: picture (its number), name, rank (from 1), label, text (the prompt), similarity
-    (cosine), probability (over the labels given; they sum to 1 for each picture).
+    (cosine), probability (over the labels given; they sum to 1 for each picture), chance (what each
+    label has of a model that knows nothing).
     """
     similarity = images.astype(np.float64) @ texts_embedded.astype(np.float64).T
     probability = probabilities(similarity, temperature)
@@ -195,6 +197,47 @@ def classification_frame(
             "text": np.array(list(texts), object)[flat],
             "similarity": similarity[rows, flat],
             "probability": probability[rows, flat],
+            "chance": 1 / max(1, classes),
+        }
+    )
+
+
+def right_first(frame: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """How many pictures have their own name first, and how many a model without eyes would.
+
+    Such a model may prefer some labels to others. So its number is what is right when every picture
+    has the answer to another one, in all orders alike.
+
+    Args:
+      frame: `classification_frame`.
+      names: the right name of each picture, in their order; "" where it is not known.
+
+    Returns: one row, with columns pictures (whose name is among the labels, letter case aside),
+      right, low, high (ends of the 95 % interval of right / pictures, Wilson's), chance (right of
+      such a model, on average), guessing (right of one that draws labels evenly).
+
+    Raises:
+      AnalysisError: there are not as many names as pictures.
+    """
+    pictures = frame["picture"].nunique()
+    if len(names) != pictures:
+        raise AnalysisError(f"there are {pictures} pictures and {len(names)} names")
+    labels = {str(label).casefold() for label in frame["label"]}
+    wanted = [(place, name.casefold()) for place, name in enumerate(names)]
+    asked = [(place, name) for place, name in wanted if name in labels]
+    first = frame[frame["rank"] == 1].set_index("picture")["label"]
+    answers = [str(first[place]).casefold() for place, _ in asked]
+    right = sum(answer == name for answer, (_, name) in zip(answers, asked, strict=True))
+    given = Counter(answers)
+    low, high = wilson_interval(right, len(asked)) if asked else (np.nan, np.nan)
+    return pd.DataFrame(
+        {
+            "pictures": [len(asked)],
+            "right": [right],
+            "low": [low],
+            "high": [high],
+            "chance": [sum(given[name] for _, name in asked) / max(1, len(asked))],
+            "guessing": [len(asked) / max(1, len(labels))],
         }
     )
 

@@ -1,4 +1,4 @@
-"""Preferences of experts: their top patches and words, and labels above the base rate.
+"""Preferences of experts: their surest patches and pieces, and labels above the base rate.
 
 A preference is always compared with its base rate: an expert that takes half of all patches takes
 half of the food patches too. `lift` is the ratio of the two, 1 for no preference.
@@ -6,20 +6,19 @@ half of the food patches too. `lift` is the ratio of the two, 1 for no preferenc
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Integer
+from jaxtyping import Float
 
 from analysis.arguments import check_count, check_expert
 from analysis.errors import AnalysisError
-from analysis.frame import patch_cells, token_names
+from analysis.frame import token_names
 from analysis.labels import layer_index, modality_code, token_labels
 from analysis.nulls import exchanged_units, tables_with_other_labels
 from analysis.resampling import units
-from limoe_core.trace import IMAGE, RoutingTrace
+from limoe_core.trace import RoutingTrace
 
 #: A label of fewer pairs has no interval: resamples of so few say nothing of other pairs.
 FEW_PAIRS = 5
@@ -127,72 +126,6 @@ def _middle(
     return low, high
 
 
-def position_map(trace: RoutingTrace, layer: int, expert: int) -> Float[np.ndarray, "rows columns"]:
-    """Share of the patches at each grid cell whose first choice is the expert.
-
-    Pictures whose grids differ are laid over one of at most 8 × 8 cells. NaN throughout for a trace
-    without pictures.
-
-    Raises:
-      AnalysisError: for an unknown layer or expert.
-    """
-    index = layer_index(trace, layer)
-    check_expert(trace, expert)
-    places, shape = _common_grid(trace)
-    routed = (places >= 0) & trace.chose[index, :, 0]
-    mine = trace.expert[index, routed, 0] == expert
-    cells = math.prod(shape)
-    total = np.bincount(places[routed], minlength=cells).astype(float)
-    hits = np.bincount(places[routed], weights=mine, minlength=cells)
-    share = np.divide(hits, total, out=np.full(cells, np.nan), where=total > 0)
-    return share.reshape(shape)
-
-
-#: Sides of the grid that pictures with grids of their own are laid over.
-_COMMON = 8
-
-
-def _common_grid(trace: RoutingTrace) -> tuple[Integer[np.ndarray, " T"], tuple[int, int]]:
-    """The cell of each patch in a grid that all pictures share, -1 for other tokens; its sides."""
-    cells = patch_cells(trace)
-    of_image = (cells.row >= 0) & (trace.modality == IMAGE)
-    sides = []
-    at = []
-    for place, side in ((cells.row, cells.rows), (cells.column, cells.columns)):
-        found = np.unique(side[of_image])
-        common = int(found[0]) if len(found) == 1 else min(_COMMON, *found, _COMMON)
-        sides.append(int(common) if len(found) else max(trace.grid, 1))
-        at.append(place * sides[-1] // np.maximum(side, 1))
-    return np.where(of_image, at[0] * sides[1] + at[1], -1), (sides[0], sides[1])
-
-
-def position_frame(trace: RoutingTrace, layer: int) -> pd.DataFrame:
-    """`position_map` of every expert: columns expert, row, column, share, patches.
-
-    Raises:
-      AnalysisError: for an unknown layer, or what is not a trace.
-    """
-    layer_index(trace, layer)
-    places, shape = _common_grid(trace)
-    patches = np.bincount(places[places >= 0], minlength=math.prod(shape))
-    rows, columns = np.divmod(np.arange(math.prod(shape)), shape[1])
-    return pd.concat(
-        [
-            pd.DataFrame(
-                {
-                    "expert": expert,
-                    "row": rows,
-                    "column": columns,
-                    "share": position_map(trace, layer, expert).reshape(-1),
-                    "patches": patches,
-                }
-            )
-            for expert in range(trace.num_experts)
-        ],
-        ignore_index=True,
-    )
-
-
 def top_patches(
     trace: RoutingTrace, layer: int, expert: int, *, count: int = 24, per_pair: int = 2
 ) -> pd.DataFrame:
@@ -231,35 +164,6 @@ def top_pieces(
     frame.insert(3, "word", token_labels(trace, "word")[rows])
     frame.insert(6, "caption", trace.captions[trace.pair[rows]])
     return frame
-
-
-def top_words(
-    trace: RoutingTrace,
-    layer: int,
-    expert: int,
-    *,
-    by: str = "word",
-    count: int = 24,
-    min_tokens: int = 2,
-) -> pd.DataFrame:
-    """Characteristic words (or pieces, or places) of the expert, best first.
-
-    Ordered by how much they add to the divergence of the expert's words from all words, tokens ·
-    ln(lift), which takes both a preference and evidence of it: the highest lifts of all are those
-    of words that occur once. Columns: value, share, base, lift, tokens, total, pairs, as in
-    `expert_preferences`. Only words with a lift over 1 and at least `min_tokens` tokens in all.
-
-    Raises:
-      AnalysisError: as `expert_preferences`, and for an unknown expert or a `count` below 1.
-    """
-    check_count(count, "count")
-    frame = expert_preferences(trace, layer, by, "text", min_tokens=min_tokens, samples=0)
-    check_expert(trace, expert)
-    mine = frame[(frame["expert"] == expert) & (frame["lift"] > 1)]
-    weight = mine["tokens"] * np.log(mine["lift"])
-    order = mine.assign(weight=weight).sort_values(["weight", "value"], ascending=[False, True])
-    columns = ["value", "share", "base", "lift", "tokens", "total", "pairs"]
-    return order[columns].head(count).reset_index(drop=True)
 
 
 def _by_gate(

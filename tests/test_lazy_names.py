@@ -76,7 +76,7 @@ def test_mypy_sees_what_a_name_takes(tmp_path: Path) -> None:
     script = tmp_path / "calls.py"
     script.write_text(
         "import analysis, limoe_core\n"
-        "model = limoe_core.load('checkpoints/limoe-emoji')\n"
+        "model = limoe_core.load('checkpoints/my-run')\n"
         "trace = model.trace([], [])\n"
         "analysis.roles(trace)\n"
         "analysis.roles('not a trace', nonsense=True)\n"

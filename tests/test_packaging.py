@@ -16,9 +16,13 @@ from typing import Any
 
 import pytest
 
+from tests.shipped import LIMOE, RUNS
+
 setuptools = pytest.importorskip("setuptools")
 
 ROOT = Path(__file__).resolve().parent.parent
+LAST = LIMOE.probe_steps()[-1]
+ROLES = len(LIMOE.config.model.moe_layers) * LIMOE.config.model.experts
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 COMMANDS: dict[str, str] = PROJECT["project"]["scripts"]
 
@@ -91,6 +95,18 @@ def test_a_command_starts_from_any_folder(command: str, site: Path, tmp_path: Pa
     assert "Traceback" not in said
 
 
+def test_the_runs_that_ship_are_named_wherever_they_have_to_be() -> None:
+    packed = PROJECT["tool"]["setuptools"]["package-data"]["limoe_lens.lib.checkpoints"]
+    assert sorted(packed) == sorted(["README.md", *(f"{run.name}/**/*" for run in RUNS)])
+    tracked = (ROOT / ".gitignore").read_text().splitlines()
+    named = [line for line in tracked if line.startswith("!/checkpoints/")]
+    assert sorted(named) == sorted(
+        ["!/checkpoints/README.md", *(f"!/checkpoints/{run.name}/" for run in RUNS)]
+    )
+    listed = re.findall(r"^\| \[`([\w-]+)`\]", (ROOT / "checkpoints/README.md").read_text(), re.M)
+    assert sorted(listed) == sorted(run.name for run in RUNS)
+
+
 def test_analysis_is_found_although_the_users_folder_has_one(site: Path, tmp_path: Path) -> None:
     (tmp_path / "analysis.py").write_text("roles = 'theirs'\n")
     said = ran(
@@ -99,9 +115,10 @@ def test_analysis_is_found_although_the_users_folder_has_one(site: Path, tmp_pat
         "-c",
         "from limoe_lens import HOME, analysis\n"
         "from limoe_core.runs import Run\n"
-        "print(len(analysis.roles(Run.open(HOME / 'checkpoints' / 'limoe-emoji').probe(4500))))",
+        f"run = Run.open(HOME / 'checkpoints' / {LIMOE.name!r})\n"
+        f"print(len(analysis.roles(run.probe({LAST}))))",
     )
-    assert said.split() == ["24"]  # 3 layers of 8 experts
+    assert said.split() == [str(ROLES)]
 
 
 def test_importing_limoe_lens_leaves_the_users_own_analysis_first(
@@ -126,11 +143,11 @@ def test_python_that_a_page_hands_out_runs_as_installed(site: Path, tmp_path: Pa
         "from limoe_lens import HOME, analysis\n"
         "from analysis.recipes import python, record\n"
         "from limoe_core.runs import Run\n"
-        "run = record(Run.open, HOME / 'checkpoints' / 'limoe-emoji')\n"
-        "print(python(frame=record(analysis.roles, record(Run.probe, run, 4500))))"
+        f"run = record(Run.open, HOME / 'checkpoints' / {LIMOE.name!r})\n"
+        f"print(python(frame=record(analysis.roles, record(Run.probe, run, {LAST}))))"
     )
     lines = ran(site, tmp_path, "-c", code)
-    assert ran(site, tmp_path, "-c", f"{lines}\nprint(len(frame))").split() == ["24"]
+    assert ran(site, tmp_path, "-c", f"{lines}\nprint(len(frame))").split() == [str(ROLES)]
 
 
 def test_a_page_names_the_command_it_was_started_with(site: Path, tmp_path: Path) -> None:
@@ -150,7 +167,7 @@ def test_the_dashboard_runs_as_installed(site: Path, tmp_path: Path) -> None:
         f"page = AppTest.from_file({str(script)!r}, default_timeout=120).run()\n"
         "print(page.exception, page.selectbox[0].options)"
     )
-    assert "limoe-emoji" in ran(site, tmp_path, "-c", code)
+    assert LIMOE.name in ran(site, tmp_path, "-c", code)
 
 
 def test_a_folder_of_runs_without_its_option_is_explained(tmp_path: Path) -> None:

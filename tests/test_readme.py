@@ -10,9 +10,7 @@ from pathlib import Path
 
 import pytest
 
-import analysis
 from limoe_core.presets import PRESETS
-from limoe_core.runs import Predictions, Run
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -99,36 +97,3 @@ def test_the_readme_names_every_room(package: str) -> None:
             break
         named |= set(re.findall(r"^  (\w+)/ ", line))
     assert named == {path.parent.name for path in (ROOT / package).glob("*/__init__.py")}
-
-
-def _percent(found: dict[str, float]) -> str:
-    return f"{100 * found['value']:.1f} % ({100 * found['low']:.0f}–{100 * found['high']:.0f})"
-
-
-@pytest.mark.parametrize("page", ["README.md", "docs/results.md"])
-def test_results_are_those_that_the_shipped_runs_hold(page: str) -> None:
-    runs = [Run.open(ROOT / "checkpoints" / name) for name in ("limoe-emoji", "dense-emoji")]
-    text = (ROOT / page).read_text().replace("**", "")
-    checked = 0
-    for line in text.splitlines():
-        cells = [cell.strip() for cell in line.strip("|").split("|")]
-        split = cells[0].strip("`")
-        if split not in {"test_style", "test_concept", "validation"}:
-            continue
-        classes, measure, chance, ours, twins, difference = cells[-6:]
-        task = f"zero_shot_{split}"
-        if split != "test_style" and classes == "1,900":
-            task += "_all"
-        results = [run.evaluations()[task]["4500"] for run in runs]
-        k = int(measure[4])
-        mean = measure.endswith("mean")
-        found = [(x["mean_over_languages"] if mean else x)[f"top{k}"] for x in results]
-        assert [ours, twins] == [_percent(one) for one in found]
-        assert int(classes.replace(",", "")) == results[0]["ways"]
-        assert chance == f"{100 * k / results[0]['ways']:.2g} %"
-        answers = [Predictions.load(run.path, task, 4500) for run in runs]
-        gained = analysis.accuracy_difference(*answers, None if mean else "en", k)
-        value, low, high = (100 * x for x in (gained.value, gained.low, gained.high))
-        assert difference == f"{value:+.1f} ({low:+.1f} to {high:+.1f})"
-        checked += 1
-    assert checked == {"README.md": 6, "docs/results.md": 20}[page]

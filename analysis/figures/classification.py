@@ -19,6 +19,9 @@ def classification_figure(frame: pd.DataFrame, picture: int = 0, *, count: int =
       frame: `analysis.classification.classify`.
       picture: its number in the frame.
       count: labels to draw at most; the last bar is the sum of the others.
+
+    A mark in each bar is what a model that knows nothing would give: one of n, and to the sum of m
+    others m of n.
     """
     rows = frame[frame["picture"] == picture].sort_values("rank")
     if len(rows) == count + 1:  # one more label takes no more room than "1 other label"
@@ -26,19 +29,35 @@ def classification_figure(frame: pd.DataFrame, picture: int = 0, *, count: int =
     shown, rest = rows.head(count), rows.iloc[count:]
     names = [_label(label) for label in shown["label"]]
     values = shown["probability"].tolist()
+    chance = shown["chance"].tolist()
     colours = [_BAR] * len(shown)
     hover = [
         f"{escape(_short(row.text, 200))}<br>probability {row.probability:.2%}"
-        f"<br>cosine similarity {row.similarity:.3f}<br>rank {row.rank}"
+        f"<br>by chance {row.chance:.2%}<br>cosine similarity {row.similarity:.3f}"
+        f"<br>rank {row.rank}"
         for row in shown.itertuples()
     ]
     if len(rest):
         total = float(rest["probability"].sum())
         names.append(f"{len(rest):,} other labels")
         values.append(total)
+        chance.append(float(rest["chance"].sum()))
         colours.append(_REST)
-        hover.append(f"{len(rest):,} labels of lower rank<br>together {total:.2%}")
-    return _bars(names, values, colours, hover, [f"{value:.1%}" for value in values], "probability")
+        hover.append(
+            f"{len(rest):,} labels of lower rank<br>together {total:.2%}"
+            f"<br>by chance {chance[-1]:.2%}"
+        )
+    written = [f"{value:.1%}" for value in values]
+    figure = _bars(names, values, colours, hover, written, "probability")
+    return figure.add_scatter(
+        x=chance,
+        y=list(range(len(names))),
+        mode="markers",
+        marker={"symbol": "line-ns-open", "size": 12, "color": INK},
+        hoverinfo="skip",
+        showlegend=False,
+        name="by chance",
+    )
 
 
 def similarity_figure(frame: pd.DataFrame, *, label: str = "text", count: int = 15) -> go.Figure:

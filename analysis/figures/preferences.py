@@ -106,6 +106,8 @@ def _interval(cells: dict[str, np.ndarray]) -> np.ndarray:
 def position_figure(frame: pd.DataFrame, *, columns: int = 4, count: int = 16) -> go.Figure:
     """Share of the patches at each grid cell that goes to each expert.
 
+    A dot marks cells whose share lies beyond what place has by chance.
+
     Args:
       frame: `analysis.position_frame`.
       columns: small maps per row.
@@ -123,12 +125,18 @@ def position_figure(frame: pd.DataFrame, *, columns: int = 4, count: int = 16) -
     )
     largest = float(frame["share"].max()) or 1.0  # of an expert without patches all are 0
     for place, expert in enumerate(experts):
-        table = frame[frame["expert"] == expert].pivot(
-            index="row", columns="column", values="share"
+        mine = frame[frame["expert"] == expert]
+        table, low, high, *interval = (
+            mine.pivot(index="row", columns="column", values=value).to_numpy()
+            for value in ("share", "null_low", "null_high", "low", "high")
         )
+        beyond = (table < low) | (table > high)
         figure.add_trace(
             go.Heatmap(
-                z=table.to_numpy(),
+                z=table,
+                text=np.where(beyond, "•", ""),
+                texttemplate="%{text}",
+                customdata=np.stack([low, high, *interval], axis=-1),
                 zmin=0,
                 zmax=largest,
                 colorscale=[[0, "rgba(128, 128, 128, 0.08)"], [1, expert_colour(int(expert))]],
@@ -137,7 +145,10 @@ def position_figure(frame: pd.DataFrame, *, columns: int = 4, count: int = 16) -
                 ygap=1,
                 hovertemplate=(
                     expert_label(int(expert))
-                    + ", row %{y}, column %{x}: %{z:.1%} of the patches there<extra></extra>"
+                    + ", row %{y}, column %{x}: %{z:.1%} of the patches there "
+                    "(95 %: %{customdata[2]:.1%} to %{customdata[3]:.1%})"
+                    "<br>wherever they were: %{customdata[0]:.1%} to %{customdata[1]:.1%}"
+                    "<extra></extra>"
                 ),
             ),
             row=place // columns + 1,

@@ -55,6 +55,10 @@ TERMS: dict[str, str] = {
     "co-activation": "How often tokens have two experts together, over how often they would if "
     "each token drew its K experts independently with fixed odds that give every expert the share "
     "it has. 1 means that nothing ties the two together.",
+    "familiarity": "how much of a concept's name, in the first language, some caption of training "
+    "has: the same words, order, number and little words aside; one word more or less, or another "
+    "one beside two that are the same; all of its words, in several captions; not even those. A "
+    "new concept whose name training read is less new than its pictures.",
     "nearest picture": "Chance: of guessing. Nearest labelled picture: every test picture gets the "
     "name of the training picture that is nearest to it in pixels, or in outlines (histograms of "
     "oriented gradients) and colour. It needs no model, and has an easier task: it sees labelled "
@@ -146,8 +150,8 @@ TERMS: dict[str, str] = {
     "point's nearest points that are of its modality. Null: pictures and texts exchanged, concept "
     "by concept, with a chance of a half.",
     "slice": "Some of the pairs, by a label, by an expert (that of most patches or most pieces of "
-    "the pair), by circling them on the map of Embeddings, or the pictures of a confusion. Pages "
-    "show and count these pairs alone until you leave the slice.",
+    "the pair), by circling them on the map of Embeddings, or the pictures of a confusion or of an "
+    "outcome on Compare. Pages show and count these pairs alone until you leave the slice.",
     "dense twin": "The same model, data order and seed, with each mixture of experts replaced by "
     "one MLP of the width of one expert: the same compute per token, apart from the router.",
 }

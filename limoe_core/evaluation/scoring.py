@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Integer, Shaped
+from jaxtyping import Bool, Float, Integer, Shaped
 
 from limoe_core.evaluation.intervals import (
     Estimate,
@@ -190,11 +190,29 @@ def zero_shot_result(
     for group, values in groups.items():
         result[group] = {}
         for value in np.unique(values):
-            mask = values == value
-            some = None if concept is None else concept[mask]
-            result[group][str(value)] = {
-                "n": int(mask.sum()),
-                **accuracies(ranks[headline][mask], some, seed=seed),
-                "mean_over_languages": accuracies(stacked[:, mask], some, seed=seed),
-            }
+            result[group][str(value)] = of_some(by_language, values == value, concept, seed=seed)
     return result
+
+
+def of_some(
+    by_language: Mapping[str, ZeroShot],
+    some: Bool[np.ndarray, " n"],
+    concept: Integer[np.ndarray, " n"] | None,
+    *,
+    seed: int,
+    headline: str = "en",
+) -> dict[str, Any]:
+    """Results of some of the pictures: `{"n", "top1", "top5", "mean_over_languages"}`.
+
+    Args:
+      some: which pictures.
+      by_language, concept, headline: as of `zero_shot_result`.
+    """
+    headline = headline if headline in by_language else next(iter(by_language))
+    clusters = None if concept is None else concept[some]
+    stacked = np.stack([answer.ranks[some] for answer in by_language.values()])
+    return {
+        "n": int(some.sum()),
+        **accuracies(by_language[headline].ranks[some], clusters, seed=seed),
+        "mean_over_languages": accuracies(stacked, clusters, seed=seed),
+    }

@@ -16,6 +16,7 @@ from limoe_core.data.pairs import spread
 from limoe_core.data.registry import data_set
 from limoe_core.data.source import load_pairs, make_ready
 from limoe_core.evaluation.embedding import Encoder, Progress, embed_pictures, silent
+from limoe_core.evaluation.familiarity import familiarity, training_captions
 from limoe_core.evaluation.known_sets import evaluate_known
 from limoe_core.evaluation.linear_probe import evaluate_linear_probe
 from limoe_core.evaluation.neighbours import can_be_asked, nearest_pictures
@@ -56,6 +57,8 @@ class Asker:
     _names: NameEmbeddings | None = None
     _keys: list[str] = field(default_factory=list)
     _train: dict[str, PairSet] = field(default_factory=dict)
+    _read: tuple[str, ...] | None = None
+    """Captions of training in its first language; none where they are too many to keep."""
 
     def known(self, known: PreparedSet, data: DataConfig, parts: Sequence[Part]) -> Found:
         """A data set known by its name."""
@@ -95,13 +98,15 @@ class Asker:
                 self.model, pairs.concepts, chosen.templates, progress=self.progress
             )
         part, training = chosen.part(split)
+        labelled = self._labelled(pairs, training)
         return evaluate_split(
             self.model,
             pairs,
             self._names,
             chosen.class_sets(split),
             strata=part.strata(pairs.concepts),
-            labelled=self._labelled(pairs, training),
+            familiarity=self._familiarity(pairs),
+            labelled=labelled,
             label=f"{self.set_name}_{_safe(split)}" if self.set_name else _safe(split),
             seed=self.seed,
             progress=self.progress,
@@ -130,6 +135,17 @@ class Asker:
         found = self._train[training]
         known = len(found.concepts) == len(pairs.concepts)
         return found if known and can_be_asked(pairs, found) else None
+
+    def _familiarity(self, pairs: PairSet) -> Shaped[np.ndarray, " c"] | None:
+        """What training read of the names; None of other data than the run's, or on disk."""
+        if self.set_name or pairs.concepts.digest:
+            return None
+        if self._read is None:  # of two sets that are shown together, more than is labelled
+            trained = self._train.get("train")
+            trained = trained or load_pairs(self.data, "train", progress=self.bars, side=self.side)
+            self._read = () if trained.concepts.digest else tuple(training_captions(trained))
+        table = pairs.concepts
+        return familiarity(table.names[table.first_language], self._read) if self._read else None
 
     def compare(self) -> None:
         """Compares the data set with what the run was trained on, before anything is computed.
@@ -162,6 +178,7 @@ def evaluate_split(
     class_sets: Sequence[str] = ("all",),
     *,
     strata: Shaped[np.ndarray, " c"] | None = None,
+    familiarity: Shaped[np.ndarray, " c"] | None = None,
     labelled: PairSet | None = None,
     label: str | None = None,
     seed: int = 0,
@@ -173,7 +190,7 @@ def evaluate_split(
     `_split` for the others, and `retrieval_<label>`; the label is the split's name by default.
 
     Args:
-      strata: of each concept of the table, to split results by.
+      strata, familiarity: of each concept of the table, to split results by.
       labelled: pictures of all of the split's concepts, for baselines that need no model.
     """
     label = label or pairs.split
@@ -189,7 +206,9 @@ def evaluate_split(
     for place, class_set in enumerate(class_sets):
         task = f"zero_shot_{label}" + (f"_{class_set}" if place else "")
         classes = np.unique(pairs.concept) if class_set == "split" else None
-        result, answers[task] = classify(pictures, pairs, names, classes, seed=seed, strata=strata)
+        result, answers[task] = classify(
+            pictures, pairs, names, classes, seed=seed, strata=strata, familiarity=familiarity
+        )
         if labelled is not None and class_set == "all":
             language = result["headline_language"]
             result["nearest_picture"] = nearest_pictures(

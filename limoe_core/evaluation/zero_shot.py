@@ -16,7 +16,8 @@ from limoe_core.evaluation.embedding import (
     embed_names,
     silent,
 )
-from limoe_core.evaluation.scoring import accuracies, zero_shot, zero_shot_result
+from limoe_core.evaluation.familiarity import NAMED
+from limoe_core.evaluation.scoring import accuracies, of_some, zero_shot, zero_shot_result
 from limoe_core.runs.predictions import Predictions
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ def classify(
     seed: int = 0,
     independent: bool = False,
     strata: Shaped[np.ndarray, " c"] | None = None,
+    familiarity: Shaped[np.ndarray, " c"] | None = None,
 ) -> tuple[dict[str, Any], Predictions]:
     """Zero-shot classification of a split's pictures by names in each language.
 
@@ -67,6 +69,8 @@ def classify(
       pictures: `embed_pictures` of the split.
       classes: indices of the concepts to choose from; None for all of the data set.
       strata: of each concept of the table, to split results by; see `DataSet.strata`.
+      familiarity: of each concept's name, to split results by, and to give them without those that
+        training named; see `limoe_core.evaluation.familiarity`. Left out where it is one for all.
       independent: whether intervals take each picture as a trial of its own, as where the classes
         are all that there are, instead of resampling concepts.
     """
@@ -85,12 +89,18 @@ def classify(
         if language in pairs.languages
     }
     concepts = None if independent else pairs.concept
+    nothing = np.zeros(0, np.str_)
+    stratum = nothing if strata is None else strata[pairs.concept]
+    known = nothing if familiarity is None else familiarity[pairs.concept]
+    if len(np.unique(known)) < 2:
+        known = nothing
     groups = {
         group: values
         for group, values in (
             ("categories", np.asarray(pairs.category)),
             ("styles", np.asarray(pairs.style)),
-            ("strata", np.zeros(0, str) if strata is None else strata[pairs.concept]),
+            ("strata", stratum),
+            ("familiarity", known),
         )
         if np.any(values != "")
     }
@@ -100,6 +110,11 @@ def classify(
         "ways": len(classes),
         **zero_shot_result(answers, concepts, groups, seed=seed),
     }
+    if NAMED in known:
+        others = known != NAMED
+        result["not_named"] = of_some(answers, others, concepts, seed=seed) | {
+            "concepts": len(np.unique(pairs.concept[others]))
+        }
     language = result["headline_language"]
     if names.ensemble is not None:
         ensemble = zero_shot(
@@ -127,5 +142,7 @@ def classify(
         top=np.stack([answer.top for answer in answers.values()]).astype(np.int32),
         similarity=np.stack([a.similarity for a in answers.values()]).astype(np.float32),
         categories=np.asarray(table.category, dtype=np.str_),
+        stratum=np.asarray(stratum, np.str_),
+        familiarity=np.asarray(known, np.str_),
     )
     return result, predictions

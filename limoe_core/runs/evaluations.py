@@ -124,11 +124,16 @@ def _zero_shot(result: _Table) -> None:
             result.table("chance").share(k)
     for features in result.tables("nearest_picture", needed=False):
         _accuracy(features)
-    for groups in ("categories", "styles", "strata"):
+    for groups in ("categories", "styles", "strata", "familiarity"):
         for group in result.tables(groups, needed=False):
             group.count("n")
             _accuracy(group)
             _accuracy(group.table("mean_over_languages"))
+    if "not_named" in result.values:
+        unnamed = result.table("not_named")
+        unnamed.count("n")
+        unnamed.count("concepts")
+        _accuracy(unnamed)
     if "prompt_ensemble" in result.values:
         _accuracy(result.table("prompt_ensemble"))
 

@@ -49,6 +49,11 @@ class Predictions:
     """Their cosine similarities."""
     categories: Shaped[np.ndarray, " C"] = field(default_factory=lambda: np.zeros(0, np.str_))
     """Category of every concept, "" where it has none; empty in files of earlier versions."""
+    stratum: Shaped[np.ndarray, " some"] = field(default_factory=lambda: np.zeros(0, np.str_))
+    """(n,) str: kind of each picture's concept, see `DataSet.strata`; (0,) where there is none."""
+    familiarity: Shaped[np.ndarray, " known"] = field(default_factory=lambda: np.zeros(0, np.str_))
+    """(n,) str: how much of each picture's name training read, see
+    `limoe_core.evaluation.familiarity`; (0,) where it is not known."""
 
     def save(self, run: str | os.PathLike[str], task: str, step: int) -> Path:
         """Write the file into the run, whole or not at all.
@@ -95,7 +100,12 @@ def read(path: Path, task: str, step: int, within: Path = ANYWHERE) -> Predictio
     return found
 
 
-_TEXTS = ("data", "split", "languages", "keys", "names", "style", "category", "categories")
+_TEXTS = (
+    "data", "split", "languages", "keys", "names", "style", "category", "categories", "stratum",
+    "familiarity",
+)  # fmt: skip
+#: Of each picture, or of none.
+_OPTIONAL = ("stratum", "familiarity")
 #: Dimensions of arrays that have not one.
 _DIMENSIONS = {"data": 0, "split": 0, "ranks": 2, "top": 3, "similarity": 3}
 _LONGEST_TEXT = 1000
@@ -128,6 +138,11 @@ def _require_fit(found: Predictions) -> None:
             raise ValueError(f"{name} has the shape {getattr(found, name).shape}, not {shape}")
     if len(found.categories) not in (0, concepts):
         raise ValueError(f"categories are {len(found.categories)}, of {concepts} concepts")
+    for name in _OPTIONAL:
+        if getattr(found, name).shape not in ((0,), (pictures,)):
+            raise ValueError(
+                f"{name} is given for {len(getattr(found, name))} of {pictures} pictures"
+            )
     for name, most in {
         "concept": concepts,
         "top": concepts,

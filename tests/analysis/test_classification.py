@@ -22,6 +22,7 @@ from analysis.classification import (
     probabilities,
     prompts,
     read_as_one,
+    right_first,
     told_apart,
 )
 from analysis.errors import AnalysisError
@@ -201,3 +202,54 @@ def test_labels_that_read_the_same_are_told_apart_from_others() -> None:
         classify(model, np.zeros((8, 8, 3), np.uint8), ["dog", "cat"])
     with pytest.raises(TypeError, match=r"for a single one give \['dog'\]"):
         embed_texts(model, "dog")
+
+
+def test_each_bar_has_its_chance_and_the_sum_of_others_theirs() -> None:
+    frame = frame_of([f"label {i}" for i in range(20)])
+    assert frame["chance"].tolist() == pytest.approx([1 / 20] * 20)
+    bars, marks = classification_figure(frame, count=8).data
+    assert list(marks.x) == pytest.approx([1 / 20] * 8 + [12 / 20])
+    assert list(marks.y) == list(bars.y)
+
+
+def test_right_names_are_counted_beside_a_model_without_eyes() -> None:
+    rng = np.random.default_rng(0)
+    labels = ["dog", "Cat", "bird"]
+    frame = classification_frame(
+        unit(rng, 6, 8),
+        unit(rng, 3, 8),
+        0.1,
+        names=[str(i) for i in range(6)],
+        labels=labels,
+        texts=labels,
+    )
+    answers = [str(answer).casefold() for answer in frame.loc[frame["rank"] == 1, "label"]]
+    names = ["dog", "cat", "", "bird", "nothing of these", "DOG"]
+    row = right_first(frame, names).iloc[0]
+    asked = [0, 1, 3, 5]
+    assert row["pictures"] == 4
+    assert row["right"] == sum(answers[i] == names[i].casefold() for i in asked)
+    exchanged = [
+        np.mean([answers[j] == names[i].casefold() for j in asked]) for i in asked
+    ]  # every picture with every answer
+    assert row["chance"] == pytest.approx(sum(exchanged))
+    assert row["guessing"] == pytest.approx(4 / 3)
+    assert row["low"] <= row["right"] / 4 <= row["high"]
+    with pytest.raises(AnalysisError, match="6 pictures and 1 names"):
+        right_first(frame, ["dog"])
+
+
+def test_a_model_that_always_says_the_same_is_no_better_than_chance() -> None:
+    frame = pd.DataFrame(
+        {"picture": range(5), "rank": 1, "label": ["dog"] * 5, "similarity": 0.1, "chance": 0.5}
+    )
+    names = ["dog", "dog", "dog", "dog", "cat"]
+    row = right_first(frame.assign(label=["dog"] * 5), names).iloc[0]
+    assert row["right"] == row["chance"] == 4
+    assert row["pictures"] == 4  # cat is none of the labels
+
+
+def test_of_no_known_name_nothing_is_claimed() -> None:
+    row = right_first(frame_of(["dog", "cat"]), [""]).iloc[0]
+    assert row["pictures"] == row["right"] == 0
+    assert math.isnan(row["low"])

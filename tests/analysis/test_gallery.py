@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 import analysis
-from analysis.gallery import patches_of_experts, words_of_experts
+from analysis.gallery import patches_of_experts
+from analysis.words import words_of_experts
 
 
 def test_patches_are_those_of_each_expert_by_itself(trace) -> None:

@@ -14,8 +14,8 @@ from analysis.picture_sets import picture_set
 from limoe_core.config import DataConfig
 from limoe_core.data.pairs import ArrayPictures, ConceptTable, PairSet
 from limoe_core.runs import Run
+from tests.shipped import LIMOE
 
-SHIPPED = Path(__file__).resolve().parents[2] / "checkpoints" / "limoe-emoji"
 NAMES = {
     "en": np.array(["red apple", "dog", "heart"]),
     "ar": np.array(["تفاحة حمراء", "كلب", "heart"]),
@@ -108,7 +108,7 @@ def test_pictures_of_the_data_set_are_of_the_splits_held_out(
 
 
 def test_probe_pictures_are_those_of_the_run() -> None:
-    run = Run.open(SHIPPED)
+    run = LIMOE
     found, trace = analysis.probe_pictures(run), run.probe(run.probe_steps()[-1])
     pictures = run.probe_pictures()
     assert pictures is not None
@@ -116,11 +116,11 @@ def test_probe_pictures_are_those_of_the_run() -> None:
     for column, values in (("name", "name"), ("key", "concept"), ("style", "style")):
         assert found.known[column].tolist() == [str(value) for value in trace.meta[values]]
     assert not found.texts
-    assert found.name == "limoe-emoji"
+    assert found.name == run.name
 
 
 def test_a_run_without_probe_pictures_is_told(tmp_path: Path) -> None:
     (tmp_path / "bare").mkdir()
-    shutil.copy(SHIPPED / "config.json", tmp_path / "bare")
+    shutil.copy(LIMOE.path / "config.json", tmp_path / "bare")
     with pytest.raises(analysis.AnalysisError, match="bare keeps no probe pictures"):
         analysis.probe_pictures(Run.open(tmp_path / "bare"))

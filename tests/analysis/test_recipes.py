@@ -22,9 +22,10 @@ from analysis import figures
 from analysis.recipes import Recorded, constant, python, record, rows
 from limoe_core.runs import Predictions, Run
 from limoe_core.trace import RoutingTrace
+from tests.shipped import DENSE, LAYERS, LIMOE, TASK
 
 ROOT = Path(__file__).resolve().parents[2]
-SHIPPED = ROOT / "checkpoints" / "limoe-emoji"
+SHIPPED, LAST = LIMOE.path, LIMOE.probe_steps()[-1]
 
 
 def execute(lines):
@@ -40,14 +41,14 @@ def run():
 
 @pytest.fixture
 def trace(run):
-    return record(Run.probe, run, 4500)
+    return record(Run.probe, run, LAST)
 
 
 # ---- what is written
 
 
 def test_lines_read_as_one_would_write_them(trace):
-    frame = rows(record(analysis.roles, trace), "layer == 4")
+    frame = rows(record(analysis.roles, trace), f"layer == {LAYERS[1]}")
     figure = record(go.Figure.update_layout, record(figures.shares_figure, frame), height=330)
     assert python(frame=frame, figure=figure) == (
         "import analysis\n"
@@ -55,15 +56,15 @@ def test_lines_read_as_one_would_write_them(trace):
         "from limoe_core.runs import Run\n"
         "\n"
         f"run = Run.open({str(SHIPPED)!r})\n"
-        "trace = run.probe(4500)\n"
-        "frame = analysis.roles(trace).query('layer == 4')\n"
+        f"trace = run.probe({LAST})\n"
+        f"frame = analysis.roles(trace).query('layer == {LAYERS[1]}')\n"
         "figure = figures.shares_figure(frame).update_layout(height=330)\n"
     )
 
 
 def test_what_several_calls_use_is_made_once(trace):
     nmi, roles = record(analysis.modality_specialisation, trace), record(analysis.roles, trace)
-    again = record(analysis.roles, record(Run.probe, record(Run.open, SHIPPED), 4500))
+    again = record(analysis.roles, record(Run.probe, record(Run.open, SHIPPED), LAST))
     lines = python(frame=record(analysis.join_runs, {"a": nmi, "b": roles, "c": again}))
     assert lines.count("Run.open") == lines.count("run.probe") == 1
     assert lines.count("analysis.roles(trace)") == 1
@@ -79,7 +80,7 @@ def test_parts_of_a_tuple_have_names_of_their_own(run):
 
 
 def test_two_things_of_one_kind_get_two_names():
-    one, two = record(Run.open, SHIPPED), record(Run.open, SHIPPED.with_name("dense-emoji"))
+    one, two = record(Run.open, SHIPPED), record(Run.open, DENSE.path)
     frames = {"a": record(analysis.accuracy_frame, one), "b": record(analysis.accuracy_frame, two)}
     lines = python(
         frame=record(analysis.join_runs, frames), figure=record(figures.tasks_figure, frames)
@@ -94,7 +95,7 @@ def test_two_things_of_one_kind_get_two_names():
 def test_a_thing_made_of_its_like_is_one_chain(trace):
     some = record(RoutingTrace.select, trace, [3, 1])
     lines = python(frame=record(analysis.to_frame, some))
-    assert "trace = run.probe(4500).select([3, 1])\n" in lines
+    assert f"trace = run.probe({LAST}).select([3, 1])\n" in lines
 
 
 def test_variables_never_hide_what_is_imported(trace):
@@ -119,8 +120,8 @@ def test_long_lines_are_broken(run):
 
 
 def test_classmethods_classes_attributes_and_items(run):
-    stored = record(Predictions.load, SHIPPED, "zero_shot_test_style", 4500)
-    assert str(stored.attribute("languages")[0]).endswith("4500).languages[0]")
+    stored = record(Predictions.load, SHIPPED, TASK, LAST)
+    assert str(stored.attribute("languages")[0]).endswith(f"{LAST}).languages[0]")
     assert stored.attribute("languages")[0].value == "en"
     assert str(record(analysis.probe_traces, run, [0, 10])).startswith("analysis.probe_traces(")
 
@@ -189,17 +190,17 @@ def test_values_are_made_once_and_when_they_are_asked_for(run, trace, monkeypatc
     node = record(RoutingTrace.select, trace, [0])
     assert not made
     assert node.value == node.value
-    assert trace.value == probe(run.value, 4500)
+    assert trace.value == probe(run.value, LAST)
 
 
 def test_lines_give_what_the_record_gives(trace):
-    frame = record(analysis.expert_preferences, trace, 4, "script", "text", samples=20)
+    frame = record(analysis.expert_preferences, trace, LAYERS[1], "script", "text", samples=20)
     figure = record(figures.preference_figure, frame, count=3)
     found = execute(python(frame=frame, figure=figure))
     pd.testing.assert_frame_equal(found["frame"], frame.value, check_exact=True)
     assert found["figure"].to_json() == figure.value.to_json()
     by_hand = analysis.expert_preferences(
-        Run.open(SHIPPED).probe(4500), 4, "script", "text", samples=20
+        LIMOE.probe(LAST), LAYERS[1], "script", "text", samples=20
     )
     pd.testing.assert_frame_equal(frame.value, by_hand, check_exact=True)
 
@@ -233,7 +234,7 @@ def test_a_store_is_asked_for_the_value_and_may_make_the_call(trace):
 
 def test_marks_tell_calls_of_one_code_apart(run):
     def frame_of(opened: Recorded[Run]) -> Recorded[pd.DataFrame]:
-        return record(analysis.accuracy_frame, opened, 4500)
+        return record(analysis.accuracy_frame, opened, LAST)
 
     plain, early, late = (
         frame_of(run),

@@ -15,8 +15,9 @@ import pytest
 from analysis.report import main, report
 from limoe_core.runs import Run
 from tests.conftest import ROOT
+from tests.shipped import DENSE, LIMOE
 
-SHIPPED = ROOT / "checkpoints"
+LAST = LIMOE.probe_steps()[-1]
 
 
 class Reader(HTMLParser):
@@ -47,12 +48,12 @@ class Reader(HTMLParser):
         return " ".join(self.words)
 
 
-def copied(folder: Path, name: str, to: str | None = None) -> Run:
+def copied(folder: Path, run: Run, to: str | None = None) -> Run:
     """A shipped run with its first and last probe trace, and without its parameters."""
-    target = folder / (to or name)
-    shutil.copytree(SHIPPED / name, target, ignore=shutil.ignore_patterns("steps"))
+    target = folder / (to or run.name)
+    shutil.copytree(run.path, target, ignore=shutil.ignore_patterns("steps"))
     for probe in (target / "probes").glob("[1-9]*.npz"):
-        if probe.stem != "4500":
+        if int(probe.stem) != LAST:
             probe.unlink()
     return Run.open(target)
 
@@ -64,7 +65,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def both(folder: Path) -> str:
-    return report(copied(folder, "limoe-emoji"), copied(folder, "dense-emoji"))
+    return report(copied(folder, LIMOE), copied(folder, DENSE))
 
 
 @pytest.mark.training
@@ -85,7 +86,7 @@ def test_it_has_figures_numbers_nulls_and_lines(both: str, folder: Path) -> None
         "of 20 differences",
         "One run is one seed",
         "No alarm",
-        "dense-emoji is a dense twin",
+        f"{DENSE.name} is a dense twin",
     ):
         assert words in page.text
     drawn = re.search(r'id="figures">(.*?)</script>', both, re.DOTALL)
@@ -114,11 +115,11 @@ def test_its_lines_run_in_the_folder_of_runs(
 @pytest.mark.training
 def test_words_of_a_run_are_words(tmp_path: Path) -> None:
     evil = "</script><script>alert(1)</script><img src=x onerror=alert(1)>\u202e"
-    run = copied(tmp_path, "dense-emoji", "<img src=x onerror=alert(1)>")
+    run = copied(tmp_path, DENSE, "<img src=x onerror=alert(1)>")
     run = dataclasses.replace(run, info={**run.info, "data": {"name": evil}})
-    run.append_metrics({"step": 4501, evil: 1.0, "loss": None})
+    run.append_metrics({"step": LAST + 1, evil: 1.0, "loss": None})
     page = Reader(report(run))
-    plain = Reader(report(Run.open(SHIPPED / "dense-emoji")))
+    plain = Reader(report(DENSE))
     assert set(page.tags) == set(plain.tags)
     assert page.tags.count("script") == plain.tags.count("script")
     assert "onerror" not in {name for name, _ in page.attributes}
@@ -127,9 +128,9 @@ def test_words_of_a_run_are_words(tmp_path: Path) -> None:
 
 @pytest.mark.training
 def test_what_is_damaged_is_a_sentence(tmp_path: Path) -> None:
-    copied(tmp_path, "limoe-emoji", "run")
+    copied(tmp_path, LIMOE, "run")
     (tmp_path / "run" / "evaluations.json").write_text("{")
-    (tmp_path / "run" / "probes" / "4500.npz").write_bytes(b"torn")
+    (tmp_path / "run" / "probes" / f"{LAST}.npz").write_bytes(b"torn")
     text = Reader(report(Run.open(tmp_path / "run"))).text
     assert text.count("This cannot be shown") == 2
     assert "newest value" in text
@@ -147,11 +148,11 @@ def test_the_command_says_what_it_wrote_and_what_it_cannot(
 ) -> None:
     monkeypatch.setattr("analysis.report.report", lambda *runs: "<!DOCTYPE html>")
     target = tmp_path / "out.html"
-    assert main([str(SHIPPED / "dense-emoji"), "--output", str(target)]) == 0
+    assert main([str(DENSE.path), "--output", str(target)]) == 0
     assert capsys.readouterr().out.strip() == str(target)
     assert target.read_text() == "<!DOCTYPE html>"
     assert main([str(tmp_path / "none")]) == 1
     assert "error: there is no run at" in capsys.readouterr().err
     away = tmp_path / "no" / "folder.html"
-    assert main([str(SHIPPED / "dense-emoji"), "--output", str(away)]) == 1
+    assert main([str(DENSE.path), "--output", str(away)]) == 1
     assert "cannot be written" in capsys.readouterr().err

@@ -17,17 +17,23 @@ from PIL import Image, ImageOps
 from streamlit.testing.v1 import AppTest
 
 import limoe_core
-from analysis.recipes import Recorded
+from analysis.recipes import Recorded, record
 from app.parts import export
 from app.server import jobs
 from app.views import PAGES
 from app.views.experts.page import _VIEWS as EXPERTS
+from app.views.zero_shot import pool
 from app.views.zero_shot.page import _VIEWS as ZERO_SHOT
+from limoe_core.runs import Run
 from tests.app.evaluated_runs import some_pairs
 from tests.app.one_page import figures, open_page
+from tests.shipped import FOLDER, LIMOE, STEPS
 
 ROOT = Path(__file__).parents[2]
-SHIPPED = ROOT / "checkpoints"
+
+#: A step between the first and the last, and names of pictures in the address bar.
+EARLIER = str(STEPS[len(STEPS) // 2])
+PICTURES = pool.of_set(record(pool._brought_along(LIMOE)[1], record(Run.open, LIMOE.path))).ids
 
 Opened = Callable[..., AppTest]
 
@@ -134,24 +140,24 @@ VIEWS: dict[str, list[dict[str, str]]] = {
         {},
         {"example": "3", "step": "10"},
         {"routed": "alone-as-in-training"},
-        {"text": "perro 'n' \"gato\" \\ 青い車", "step": "2000"},
+        {"text": "perro 'n' \"gato\" \\ 青い車", "step": EARLIER},
         {"picture": "none"},
     ],
     "experts": [
         *({"view": view} for view in EXPERTS if view not in ("causal", "sceptic")),
         {"view": "sceptic", "check": "asked"},
-        {"view": "modalities", "step": "1000", "layer": "2"},
+        {"view": "modalities", "step": EARLIER, "layer": "2"},
         {"view": "closely", "expert": "5"},
         {"view": "preferences", "tokens": "text", "by": "script"},
         {"view": "preferences", "by": "position"},
         {"view": "paths", "tokens": "text"},
     ],
     "interventions": [{}, {"change": "4.2.text.forced~2.0.both.silenced", "capacity": "half"}],
-    "emergence": [{}, {"axis": "linear", "layer": "2"}],
+    "emergence": [{}, {"axis": "linear", "layer": "2"}, {"slice": "block_6:4"}],
     "embeddings": [
         {"point": "i3", "slice": "pair:0-30"},
         {"map": "texts", "x": "dog", "y": "voiture", "mine": "a dog\nperro"},
-        {"of": "tokens", "layer": "4", "step": "2000"},
+        {"of": "tokens", "layer": "4", "step": EARLIER},
         {"map": "umap", "step": "0", "seed": "1"},
     ],
     "training": [
@@ -161,15 +167,17 @@ VIEWS: dict[str, list[dict[str, str]]] = {
     ],
     "compare": [
         {},
-        {"versus": "limoe-emoji", "show": "experts"},
-        {"versus": "limoe-emoji", "at": "1000", "show": "routing", "example": "3"},
+        {"versus": LIMOE.name, "show": "experts"},
+        {"versus": LIMOE.name, "at": EARLIER, "show": "routing", "example": "3"},
+        {"versus": LIMOE.name, "show": "experts", "slice": "block_6:4"},
+        {"show": "zero-shot", "slice": "category:Flags", "answered": "alike"},
     ],
     "zero_shot": [
         *({"show": view} for view in ZERO_SHOT),
-        {"labels": "a red apple\nelma\nكلب", "template": 'the {}\'s "picture"', "step": "1000"},
-        {"pictures": "probe.3"},
+        {"labels": "a red apple\nelma\nكلب", "template": 'the {}\'s "picture"', "step": EARLIER},
+        {"pictures": PICTURES[3]},
         {"show": "search", "q": "la mer ☂"},
-        {"show": "search", "find": "texts", "picture": "probe.7"},
+        {"show": "search", "find": "texts", "picture": PICTURES[7]},
         {"show": "accuracy", "k": "5", "group": "category", "versus": "none"},
         {"show": "confusions", "language": "ar"},
     ],
@@ -188,7 +196,7 @@ def test_every_page_is_among_the_views() -> None:
             address,
             marks=[pytest.mark.training]
             if module == "interventions"
-            or {"sceptic", "umap", "tokens", "texts"} & {*address.values()}
+            or {"sceptic", "umap", "tokens", "texts", "block_6:4"} & {*address.values()}
             else [],
         )
         for module, addresses in VIEWS.items()
@@ -199,11 +207,11 @@ def test_every_page_is_among_the_views() -> None:
 def test_what_a_view_hands_out_makes_what_it_shows(
     module: str, address: dict[str, str], exports: list[Export]
 ) -> None:
-    check(open_page(module, SHIPPED, run="limoe-emoji", **address), exports)
+    check(open_page(module, FOLDER, run=LIMOE.name, **address), exports)
 
 
 def test_confusions_of_one_category(exports: list[Export]) -> None:
-    page = open_page("zero_shot", SHIPPED, run="limoe-emoji", show="confusions")
+    page = open_page("zero_shot", FOLDER, run=LIMOE.name, show="confusions")
     exports.clear()
     box = page.selectbox(key="category")
     page = box.set_value(box.options[2]).run()
@@ -323,11 +331,11 @@ def bring(page: AppTest, photo: Path) -> AppTest:
 
 
 def test_a_photo_is_routed_upright_by_page_and_lines(photo: Path, exports: list[Export]) -> None:
-    page = open_page("routing", SHIPPED, run="limoe-emoji", text="a photo")
+    page = open_page("routing", FOLDER, run=LIMOE.name, text="a photo")
     exports.clear()
     page = bring(page, photo)
     check(page, exports)
-    model = limoe_core.load(SHIPPED / "limoe-emoji")
+    model = limoe_core.load(LIMOE.path)
     upright, opened, sideways = (
         model.trace([picture], ["a photo"], capacity_factor=0.0) for picture in three_ways(photo)
     )
@@ -341,11 +349,11 @@ def test_a_photo_is_routed_upright_by_page_and_lines(photo: Path, exports: list[
 def test_a_photo_is_classified_upright_by_page_and_lines(
     photo: Path, exports: list[Export]
 ) -> None:
-    page = open_page("zero_shot", SHIPPED, run="limoe-emoji", labels="dog\ncat", pictures="probe.1")
+    page = open_page("zero_shot", FOLDER, run=LIMOE.name, labels="dog\ncat", pictures=PICTURES[1])
     exports.clear()
     page = bring(page, photo)
     check(page, exports)
-    model = limoe_core.load(SHIPPED / "limoe-emoji")
+    model = limoe_core.load(LIMOE.path)
     mine = exports[0].frame.value.query("picture == 0").set_index("label")["similarity"]
     upright, opened, sideways = (
         model.encode_images([picture])[0] @ model.encode_texts(["dog"])[0]
@@ -361,7 +369,7 @@ def test_labels_that_read_the_same_are_counted_once_by_page_and_lines(
     exports: list[Export],
 ) -> None:
     page = open_page(
-        "zero_shot", SHIPPED, run="limoe-emoji", labels="Dog\ndog\ncat", pictures="probe.1"
+        "zero_shot", FOLDER, run=LIMOE.name, labels="Dog\ndog\ncat", pictures=PICTURES[1]
     )
     check(page, exports)
     assert set(exports[0].frame.value["label"]) == {"Dog", "cat"}
@@ -369,7 +377,7 @@ def test_labels_that_read_the_same_are_counted_once_by_page_and_lines(
 
 
 def test_a_photo_is_looked_for_upright(photo: Path, exports: list[Export]) -> None:
-    page = open_page("zero_shot", SHIPPED, run="limoe-emoji", show="search", find="texts")
+    page = open_page("zero_shot", FOLDER, run=LIMOE.name, show="search", find="texts")
     exports.clear()
     check(bring(page, photo), exports)
 

@@ -7,7 +7,6 @@ import shutil
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 from PIL import Image
 
@@ -16,17 +15,21 @@ from analysis.classification import classify
 from analysis.picture_sets import picture_set
 from analysis.recipes import constant, record
 from app.parts.messages import plain
+from app.parts.splits import in_words
+from app.parts.tasks import in_order, task_name
 from app.parts.texts import change_note
 from app.parts.twins import is_twin
 from app.views.zero_shot.labels import MOST, Labels, cut_note, read_template
 from app.views.zero_shot.pool import Pool, of_set, on_white, spread, valid_id
-from app.views.zero_shot.tasks import in_order
+from limoe_core.config import DataConfig
 from limoe_core.data.pairs import PairSet
+from limoe_core.data.registry import data_set
+from limoe_core.evaluation.familiarity import KINDS, NAMED
 from limoe_core.presets import dense_twin, preset
 from limoe_core.runs.directory import Run
 from limoe_core.runs.predictions import Predictions
 from tests.app.evaluated_runs import make_evaluated, some_pairs
-from tests.app.one_page import component, figures, frames, open_page, said
+from tests.app.one_page import component, figures, frames, open_page, said, told
 
 
 @pytest.fixture(autouse=True)
@@ -44,7 +47,19 @@ def evaluated(runs_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 def test_results_of_another_set_come_after_the_run_s_own() -> None:
     own = ["zero_shot_test_style", "zero_shot_test_concept", "zero_shot_test_concept_all"]
     other = ["zero_shot_emoji_base_1_0_0_test_concept", "zero_shot_emoji_base_1_0_0_test_style"]
-    assert in_order(pd.DataFrame({"task": [*other, *reversed(own)]})) == [*own, *other]
+    assert in_order([*other, *reversed(own)], ("test_style", "test_concept")) == [*own, *other]
+
+
+def test_splits_of_sets_that_are_shown_together_are_in_words() -> None:
+    own = tuple(data_set(DataConfig(name="emoji+icons")).tasks)
+    for split in own:
+        assert not in_words(split).startswith("split ")
+        assert task_name(f"zero_shot_{split}", own).startswith(split.replace("_", " "))
+    assert task_name("zero_shot_emoji_test_concept_all", own) == (
+        "emoji test concept: emoji: a concept that training never saw, among all names"
+    )
+    assert task_name("zero_shot_emoji_test_concept", ("test_concept",)) == "emoji_test_concept"
+    assert valid_id("emoji_test_style.12")
 
 
 # ---- labels
@@ -383,7 +398,8 @@ def test_the_page_opens_on_what_the_model_was_trained_to_know(
     page = open_page("zero_shot", tmp_path)
     assert not page.error
     shown = component(page, "gallery")
-    first = [item for item in shown["items"] if item["id"] == shown["selected"]]
+    selected = told(page, shown["channel"])["selected"]
+    first = [item for item in shown["items"] if item["id"] == selected]
     assert "a trained concept in an art style that training left out" in said(page)
     at = [f"{k}.{s}" for k, s in zip(known["key"], known["style"], strict=True)].index(
         first[0]["id"]
@@ -422,6 +438,8 @@ def test_accuracy_stands_beside_what_needs_no_model(evaluated: Path, tmp_path: P
     result["nearest_picture"] = {"pixels": both, "hog_colour": both}
     group = {"n": 6, **both, "mean_over_languages": both}
     result["strata"] = {"flags": group, "rest": group}
+    result["familiarity"] = {NAMED: group, KINDS[-1]: group}
+    result["not_named"] = {**group, "concepts": 3}
     run.store_evaluation("zero_shot_test_style", 20, result)
     page = open_page("zero_shot", tmp_path, run="small", show="accuracy", versus="dense")
     assert not page.exception
@@ -430,7 +448,8 @@ def test_accuracy_stands_beside_what_needs_no_model(evaluated: Path, tmp_path: P
     assert "HOG and colour 40.0% (30.0% to 50.0%)" in text.replace("\\", "")
     assert "after Holm's correction for looking at all" in text
     frame = analysis.accuracy_frame(run)
-    assert {"stratum", "nearest picture"} <= set(frame["group"])
+    assert {"stratum", "familiarity", "nearest picture"} <= set(frame["group"])
+    assert "without the 3 concepts that are named in training" in text
     assert (frame["chance"] > 0).all()
     table = next(each for each in frames(page) if "p_holm" in each)
     assert len(table) == 4  # two k, in the first language and in all
@@ -438,3 +457,7 @@ def test_accuracy_stands_beside_what_needs_no_model(evaluated: Path, tmp_path: P
         "zero_shot", tmp_path, run="small", show="accuracy", group="stratum", versus="none"
     )
     assert "by stratum" in said(by_stratum)
+    by_name = open_page(
+        "zero_shot", tmp_path, run="small", show="accuracy", group="familiarity", versus="none"
+    )
+    assert "by familiarity of the name" in said(by_name)

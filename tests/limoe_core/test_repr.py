@@ -12,13 +12,14 @@ import pytest
 import limoe_core
 from limoe_core.config import ModelConfig
 from limoe_core.runs import Run
+from tests.shipped import DENSE, LAYERS, LIMOE, STEPS
 
-SHIPPED = Path(__file__).resolve().parents[2] / "checkpoints"
+MODEL = LIMOE.config.model
 
 
 @pytest.fixture(scope="module")
 def model() -> limoe_core.LoadedModel:
-    return limoe_core.load(SHIPPED / "limoe-emoji", 500)
+    return limoe_core.load(LIMOE.path, STEPS[0])
 
 
 def fits(text: str) -> bool:
@@ -30,13 +31,14 @@ def test_a_model_says_its_run_step_size_and_data(model: limoe_core.LoadedModel) 
     shown = repr(model)
     assert fits(shown)
     for fact in (
-        "'limoe-emoji'",
-        "step 500",
-        "6 blocks of width 128; 8 experts in blocks 2, 4, 6, top 1",
-        "4,187,009 parameters",
-        "64×64 pixels in 64 patches",
-        "8,192 pieces",
-        "emoji/full:1.0.0",
+        f"{LIMOE.name!r}",
+        f"step {STEPS[0]}",
+        f"{MODEL.layers} blocks of width {MODEL.width}; {MODEL.experts} experts in blocks "
+        f"{', '.join(map(str, LAYERS))}, top {MODEL.top_k}",
+        f"{LIMOE.info['parameters']:,} parameters",
+        f"{MODEL.image_size}×{MODEL.image_size} pixels in {MODEL.patches} patches",
+        f"{MODEL.vocab_size:,} pieces",
+        LIMOE.info["data"]["name"],
     ):
         assert fact in shown
 
@@ -44,15 +46,15 @@ def test_a_model_says_its_run_step_size_and_data(model: limoe_core.LoadedModel) 
 def test_a_model_without_a_run_says_what_it_has(model: limoe_core.LoadedModel) -> None:
     shown = repr(dataclasses.replace(model, run=None))
     assert fits(shown)
-    assert "LoadedModel(step 500)" in shown
+    assert f"LoadedModel(step {STEPS[0]})" in shown
 
 
 def test_a_run_says_its_checkpoints() -> None:
-    shown = repr(Run.open(SHIPPED / "limoe-emoji"))
-    assert shown.startswith(f"Run({str(SHIPPED / 'limoe-emoji')!r})\n")
+    shown = repr(LIMOE)
+    assert shown.startswith(f"Run({str(LIMOE.path)!r})\n")
     assert len(shown.splitlines()) <= 5
-    assert "500, 1000, 2000, 3000, 4500 of 4500 steps" in shown
-    assert "no experts; 2,108,801 parameters" in repr(Run.open(SHIPPED / "dense-emoji"))
+    assert f"{', '.join(map(str, STEPS))} of {LIMOE.config.train.steps} steps" in shown
+    assert f"no experts; {DENSE.info['parameters']:,} parameters" in repr(DENSE)
 
 
 def test_a_summary_says_how_routers_differ_from_the_papers() -> None:
@@ -68,24 +70,24 @@ def test_a_summary_says_how_routers_differ_from_the_papers() -> None:
 
 def test_a_run_that_has_only_begun_or_is_gone_prints_all_the_same(tmp_path: Path) -> None:
     (tmp_path / "young").mkdir()
-    shutil.copy(SHIPPED / "limoe-emoji" / "config.json", tmp_path / "young")
+    shutil.copy(LIMOE.path / "config.json", tmp_path / "young")
     run = Run.open(tmp_path / "young")
-    assert "none yet of 4500 steps" in repr(run)
+    assert f"none yet of {LIMOE.config.train.steps} steps" in repr(run)
     shutil.rmtree(tmp_path / "young")
     assert "none yet" in repr(run)
 
 
 def test_a_trace_says_its_counts() -> None:
-    trace = Run.open(SHIPPED / "limoe-emoji").probe(4500)
+    trace = LIMOE.probe(LIMOE.probe_steps()[-1])
     shown = repr(trace)
     assert fits(shown)
-    dropped, choices = np.count_nonzero(trace.dropped), 3 * len(trace.modality)
+    dropped, choices = np.count_nonzero(trace.dropped), len(LAYERS) * len(trace.modality)
     for fact in (
         f"pairs={len(trace.captions)}",
         f"tokens={len(trace.modality)}",
         f"{np.count_nonzero(trace.modality == 0):,} image tokens",
         f"{np.count_nonzero(trace.modality == 1):,} text tokens",
-        "blocks 2, 4, 6; 8 experts, top 1",
+        f"blocks {', '.join(map(str, LAYERS))}; {MODEL.experts} experts, top {MODEL.top_k}",
         f"{dropped:,} of {choices:,} choices dropped",
         "category",
     ):
@@ -95,4 +97,4 @@ def test_a_trace_says_its_counts() -> None:
 
 def test_a_trace_with_nothing_in_it_prints_all_the_same(model: limoe_core.LoadedModel) -> None:
     assert "pairs=1, tokens=2" in repr(model.trace([None], ["a"], hidden=True))
-    assert fits(repr(Run.open(SHIPPED / "limoe-emoji").probe(4500).select([])))
+    assert fits(repr(LIMOE.probe(LIMOE.probe_steps()[-1]).select([])))

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from limoe_core.config import ConfigError
 from limoe_core.data.emoji.concepts import read_concepts
 from limoe_core.tokenizer import Tokenizer
+from tests.shipped import LIMOE
 
 LENGTH = 16
 
@@ -215,8 +216,7 @@ def test_a_vocabulary_of_typewriter_marks_keeps_them() -> None:
 
 
 def test_the_shipped_tokenizer_reads_its_captions_as_they_were_written() -> None:
-    shipped = Path(__file__).parents[2] / "checkpoints" / "limoe-emoji" / "tokenizer.model"
-    tokenizer = Tokenizer.load(shipped)
+    tokenizer = Tokenizer.load(LIMOE.path_of("tokenizer"))
     for concept in read_concepts()[::20]:
         for caption in (*concept.names.values(), *concept.aliases, *concept.unicode_names):
             assert tokenizer.normal(caption).text == caption

@@ -126,11 +126,11 @@ function patchList(ui, expert) {
 function wordList(expert) {
   const list = element("ul", { class: "words", "aria-label": `Words of ${expert.label}` });
   for (const word of expert.words) {
-    const title = `${word.tokens} of the ${word.total} tokens of this word are routed here, ${word.lift.toFixed(1)} times the base rate`;
+    const title = `${word.tokens} of the ${word.total} tokens of this word are routed here, ${word.lift.toFixed(1)} times the base rate; ${word.sure ? "more than the best of all words by chance" : "as the best of all words may be by chance"}`;
     list.append(
       element(
         "li",
-        { class: "word", title },
+        { class: word.sure ? "word" : "word unsure", title },
         element("bdi", { text: word.value }),
         element("span", { class: "n faint", text: `×${word.lift.toFixed(1)}, n = ${word.tokens}` }),
       ),

@@ -38,8 +38,8 @@ def payload(
     """JSON-ready data of one layer's cards.
 
     Args:
-      roles, patches, words: one layer of `analysis.roles`, and of `patches_of_experts` and
-        `words_of_experts` of `analysis.gallery`.
+      roles, patches, words: one layer of `analysis.roles`, of `analysis.gallery.patches_of_experts`
+        and of `analysis.words_of_experts`.
       sheet: the pairs' pictures, or all pictures of a trace that has a table of them; None if there
         are none.
       chosen: the expert that the page looks at more closely.
@@ -154,6 +154,7 @@ def _words(frame: pd.DataFrame | None) -> list[dict[str, Any]]:
             "lift": round(float(row["lift"]), 2),
             "tokens": int(row["tokens"]),
             "total": int(row["total"]),
+            "sure": bool(row["weight"] > row["chance"]),
         }
         for row in frame.to_dict("records")
     ]

@@ -13,8 +13,9 @@ import streamlit as st
 import analysis
 from analysis import figures as drawn
 from analysis.errors import AnalysisError
-from analysis.gallery import patches_of_experts, words_of_experts
+from analysis.gallery import patches_of_experts
 from analysis.recipes import Recorded, record, rows
+from analysis.words import words_of_experts
 from app.components.contact_sheet import Sheet, contact_sheet, hosted
 from app.components.experts import expert_cards
 from app.components.experts.payload import payload
@@ -23,6 +24,7 @@ from app.parts.export import take_away
 from app.parts.glossary import TERMS
 from app.server import runs
 from app.shell import state
+from app.views.experts.preferences import beyond_chance
 from app.views.experts.probe_view import Source
 from limoe_core.runs.directory import Run, RunError
 
@@ -63,8 +65,9 @@ def show(source: Source) -> None:
         st.caption(
             f"Patches: the {_PATCHES} with the highest gate, at most one per picture. Words: those "
             "with a lift above 1, ordered by tokens · ln(lift); × is the lift and n the number of "
-            "tokens routed here. Hatched: dropped. Select an expert for its details; click a patch "
-            "to open it on the Routing page."
+            "tokens routed here; dashed where the best of all words has as much by chance, with "
+            "the words of other pairs. Hatched: dropped. Select an expert for its details; click a "
+            "patch to open it on the Routing page."
         )
         if patches is None:
             messages.say(
@@ -102,7 +105,7 @@ def _positions(source: Source, expert: int) -> None:
         file=source.file(f"positions-E{expert}", layer=True),
         note="Share of the patches at each place (up to "
         f"{int(mine.value['patches'].max()):,}) whose first choice is the expert: up to "
-        f"{highest:.0%}, the strongest colour.",
+        f"{highest:.0%}, the strongest colour. {beyond_chance(mine.value)}",
     )
 
 
@@ -114,22 +117,29 @@ def _words(source: Source, expert: int) -> None:
         st.caption("No word has a lift above 1.")
         return
     st.dataframe(
-        mine[["value", "lift", "share", "base", "tokens", "total", "weight"]],
+        mine.assign(interval=_intervals(mine))[
+            ["value", "lift", "share", "interval", "base", "tokens", "total", "weight", "p"]
+        ],
         hide_index=True,
         height=330,
         column_config={
             "value": st.column_config.TextColumn("word", width=125),
             "lift": st.column_config.NumberColumn(format="×%.2f", width=60),
             "share": st.column_config.NumberColumn("here", format="percent", width=60),
+            "interval": st.column_config.TextColumn("95 %", width=74),
             "base": st.column_config.NumberColumn("base rate", format="percent", width=75),
             "tokens": st.column_config.NumberColumn("n here", width=60),
             "total": st.column_config.NumberColumn("n total", width=65),
             "weight": st.column_config.NumberColumn("tokens · ln lift", format="%.1f", width=95),
+            "p": st.column_config.NumberColumn("p, all words", format="%.3f", width=80),
         },
     )
     st.caption(
-        f"{messages.counted(len(mine), 'word')} with a lift above 1. n counts pieces: a word of "
-        "three pieces counts three times."
+        f"{messages.counted(len(mine), 'word')} with a lift above 1. With the words of other "
+        f"pairs, the best word of this expert has a weight of less than "
+        f"{mine['chance'].iloc[0]:.1f} in 95 % of the exchanges; "
+        f"{int((mine['weight'] > mine['chance']).sum())} of its words have more. p is corrected "
+        "for looking at all of them. n counts pieces: a word of three pieces counts three times."
     )
 
 
@@ -141,12 +151,10 @@ def _labels(source: Source, expert: int, modality: str, by: str, heading: str) -
         st.caption(messages.plain(error))
         return
     mine = frame[frame["expert"] == expert].sort_values("lift", ascending=False)
-    interval = [
-        "" if pd.isna(low) else f"{100 * low:.0f}–{100 * high:.0f} %"
-        for low, high in zip(mine["low"], mine["high"], strict=True)
-    ]
     st.dataframe(
-        mine.assign(interval=interval)[["value", "lift", "share", "interval", "tokens", "total"]],
+        mine.assign(interval=_intervals(mine))[
+            ["value", "lift", "share", "interval", "tokens", "total"]
+        ],
         hide_index=True,
         height=300,
         column_config={
@@ -158,6 +166,14 @@ def _labels(source: Source, expert: int, modality: str, by: str, heading: str) -
             "total": st.column_config.NumberColumn("n total", width=65),
         },
     )
+
+
+def _intervals(frame: pd.DataFrame) -> list[str]:
+    """Ends of the intervals, "" where there are none."""
+    return [
+        "" if pd.isna(low) else f"{100 * low:.0f}–{100 * high:.0f} %"
+        for low, high in zip(frame["low"], frame["high"], strict=True)
+    ]
 
 
 def _take_cards_away(

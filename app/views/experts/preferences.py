@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import streamlit as st
 
 import analysis
@@ -12,6 +14,9 @@ from app.parts.glossary import TERMS
 from app.server import recorded
 from app.shell import controls
 from app.views.experts.probe_view import Source, choose_modality
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _POSITION = "position"
 #: Labels for the tokens of each modality; those that the trace has are offered.
@@ -89,7 +94,25 @@ def _positions(source: Source) -> None:
         frame,
         file=source.file("positions", layer=True),
         note=f"For each expert, its share of the {source.trace.num_pairs:,} patches at each of the "
-        f"{grid} × {grid} places; all maps have the same scale.",
+        f"{grid} × {grid} places; all maps have the same scale. {beyond_chance(frame.value)}",
+    )
+
+
+def beyond_chance(maps: pd.DataFrame) -> str:
+    """How many experts of `analysis.position_frame` have places, beyond what chance gives."""
+    found = analysis.places_beyond(maps)
+    told = (
+        "Dots: shares beyond 95 % of those with every picture's decisions moved around at random. "
+    )
+    if len(found) == 1:
+        row = found.iloc[0]
+        return told + (
+            f"There are {int(row['beyond'])} of {int(row['cells'])}; 95 % of the moves give "
+            f"{row['most_beyond']:.0f} or fewer."
+        )
+    return told + (
+        f"{int(found['more'].sum())} of {len(found)} experts have more of them than 95 % of the "
+        "moves give."
     )
 
 

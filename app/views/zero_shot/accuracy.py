@@ -11,15 +11,16 @@ import streamlit as st
 import analysis
 from analysis import figures as drawn
 from analysis.recipes import record
-from app.parts import figures, messages
+from app.parts import figures, messages, splits
 from app.parts.export import take_away
 from app.parts.glossary import TERMS, help_text
+from app.parts.tasks import in_order
 from app.parts.twins import is_twin
 from app.server import recorded
 from app.server.runs import Runs
 from app.shell import controls
 from app.views.zero_shot import differences, slicing
-from app.views.zero_shot.tasks import accuracies, choose_task, evaluated_steps, in_order
+from app.views.zero_shot.tasks import accuracies, choose_task, evaluated_steps
 from limoe_core.runs.directory import Run, RunError
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ _GROUPS = {
     "style, mean over languages": "style, all languages",
     "stratum": "stratum",
     "stratum, mean over languages": "stratum, all languages",
+    "familiarity": "familiarity of the name",
+    "familiarity, mean over languages": "familiarity of the name, all languages",
 }
 
 
@@ -47,10 +50,10 @@ def show(run: Run, step: int) -> None:
         frames[other.name] = accuracies(other, at)
     frame = frames[run.name].value
     joined = record(analysis.join_runs, frames)
-    tasks = in_order(frame)
+    tasks = in_order(frame["task"], splits.asked_of(run))
     left, middle, right = st.columns([5, 3, 1])
     with left:
-        task = choose_task(tasks)
+        task = choose_task(run, tasks)
     with middle:
         group = _choose_group(frame, task)
     with right:
@@ -90,9 +93,9 @@ def _choose_group(frame: pd.DataFrame, task: str) -> str:
         noun="grouping",
         words=_GROUPS,
         say=False,
-        help="Categories, styles and strata: in the first language, or as the mean over all "
-        "languages. Strata: flags; siblings, which are variants of one another, such as a man and "
-        "a woman surfing; the rest.",
+        help="Groups of pictures: in the first language, or as the mean over all languages. "
+        "Strata: flags; siblings, which are variants of one another, such as a man and a woman "
+        f"surfing; the rest. Familiarity: {TERMS['familiarity']}",
     )
 
 
@@ -109,15 +112,21 @@ def _numbers(frames: dict[str, pd.DataFrame], task: str, k: int) -> None:
             messages.say("info", f"{name} has no stored result for this task.")
             continue
         head, mean = of_group["headline"], of_group["mean over languages"]
-        ensemble = ""
+        ensemble, unnamed = "", ""
         if "prompt ensemble" in of_group:
             ensemble = f" · prompt ensemble {_estimate(of_group['prompt ensemble'])}"
+        if "not named in training" in of_group:
+            new = of_group["not named in training"]
+            unnamed = (
+                f" · without the {int(head['concepts'] - new['concepts']):,} concepts that are "
+                f"named in training: {_estimate(new)}, n = {int(new['n']):,}"
+            )
         st.markdown(
             f"**{messages.plain(name)}**, step {int(head['step']):,}: top-{k} in "
             f"{messages.plain(head['name'])} **{_estimate(head)}**{ensemble} · mean over languages "
             f"**{_estimate(mean)}** · n = {int(head['n']):,} pictures of "
             f"{int(head['concepts']):,} concepts, {int(head['ways']):,} names, chance "
-            f"{head['chance']:.2%}{_nearest(rows)}",
+            f"{head['chance']:.2%}{unnamed}{_nearest(rows)}",
             help=TERMS["nearest picture"],
         )
 

@@ -14,18 +14,19 @@ from analysis.classification import (
     classification_frame,
     prompts,
     read_as_one,
+    right_first,
     temperature,
     told_apart,
 )
 from analysis.picture_sets import PictureSet
 from analysis.recipes import Recorded, constant, record
-from app.parts import figures, messages, texts
+from app.parts import figures, messages, splits, texts
 from app.parts.export import take_away
 from app.parts.glossary import TERMS
 from app.parts.pictures import draw_picture
 from app.server import recorded, runs
 from app.shell import controls, state
-from app.views.zero_shot import embeddings, pool, selection, splits
+from app.views.zero_shot import embeddings, pool, selection
 from app.views.zero_shot.labels import LONGEST, Labels, cut_note, read_template, same_note
 from app.views.zero_shot.pool import Pool
 from app.views.zero_shot.selection import Chosen
@@ -76,7 +77,7 @@ def show(run: Run, step: int) -> None:
     st.caption(
         f"Probability: softmax over {messages.counted(len(labels), 'class', 'classes')} "
         f"({classes.what}) of cosine similarity / τ, with the learned temperature τ = {tau:.4f}. "
-        f"Step {step:,}.",
+        f"Mark in each bar: what chance gives. Step {step:,}.",
         help=TERMS["zero-shot"] + "\n\n" + TERMS["temperature"],
     )
     if len(labels) == 1:
@@ -85,6 +86,8 @@ def show(run: Run, step: int) -> None:
             "With a single label, every picture gets it, whatever it shows. Add other labels, or "
             "hover over the bar for the cosine similarity.",
         )
+    right = record(right_first, frame, [picture.truth for picture in looked_at])
+    _say_how_many_are_right(right.value)
     answers = [
         record(drawn.classification_figure, frame, number, count=_BARS)
         for number in range(len(looked_at))
@@ -96,11 +99,28 @@ def show(run: Run, step: int) -> None:
         ):
             with column:
                 _answer(number, looked_at[number], frame.value, answers[number])
-    take_away(
-        frame,
-        *answers,
-        file=f"classification-{run.name}-step{step}",
-        what="all probabilities",
+    left, right_side = st.columns(2)
+    with left:
+        take_away(
+            frame,
+            *answers,
+            file=f"classification-{run.name}-step{step}",
+            what="all probabilities",
+        )
+    with right_side:
+        take_away(right, file=f"right-{run.name}-step{step}", what="how many are right")
+
+
+def _say_how_many_are_right(found: pd.DataFrame) -> None:
+    row = found.iloc[0]
+    pictures = int(row["pictures"])
+    if not pictures:
+        return
+    st.markdown(
+        f"**{int(row['right'])} of {pictures}** "
+        f"{'picture has its' if pictures == 1 else 'pictures have their'} own name first (95 %: "
+        f"{row['low']:.0%} to {row['high']:.0%}). With the answers to other pictures of these it "
+        f"would be {row['chance']:.1f}, by guessing {row['guessing']:.1f}."
     )
 
 

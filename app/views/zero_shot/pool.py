@@ -210,4 +210,4 @@ def spread(pool: Pool, count: int) -> list[int]:
 
 def valid_id(text: str) -> bool:
     """Whether this could name a picture of a pool."""
-    return bool(re.fullmatch(r"[A-Za-z0-9-]{1,80}\.[A-Za-z0-9-]{1,40}", text))
+    return bool(re.fullmatch(r"[A-Za-z0-9_-]{1,80}\.[A-Za-z0-9-]{1,40}", text))

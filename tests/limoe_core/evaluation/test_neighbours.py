@@ -10,6 +10,7 @@ import pytest
 
 from limoe_core.config import DataConfig
 from limoe_core.data.registry import data_set
+from limoe_core.evaluation.familiarity import NAMED, NEW
 from limoe_core.evaluation.neighbours import (
     FEATURES,
     can_be_asked,
@@ -117,13 +118,24 @@ def test_results_have_chance_baselines_and_strata(splits) -> None:
             return rng.normal(size=(len(images), 4)).astype(np.float32)
 
     strata = np.where(table.category == "bar", "bars", "rest")
-    results, _ = evaluate_split(
-        Random(), asked, names, ("all",), strata=strata, labelled=splits["train"]
+    results, predictions = evaluate_split(
+        Random(),
+        asked,
+        names,
+        ("all",),
+        strata=strata,
+        familiarity=np.where(table.category == "bar", NAMED, NEW),
+        labelled=splits["train"],
     )
     result = results["zero_shot_new_hand"]
     assert result["chance"] == {"top1": pytest.approx(1 / 12), "top5": pytest.approx(5 / 12)}
     assert result["nearest_picture"].keys() == FEATURES.keys()
     assert {name: each["n"] for name, each in result["strata"].items()} == {"bars": 3, "rest": 6}
+    assert {name: each["n"] for name, each in result["familiarity"].items()} == {NAMED: 3, NEW: 6}
+    unnamed = result["not_named"]
+    assert (unnamed["n"], unnamed["top1"]) == (6, result["familiarity"][NEW]["top1"])
+    answers = predictions["zero_shot_new_hand"]
+    assert (answers.familiarity == np.where(answers.stratum == "bars", NAMED, NEW)).all()
 
 
 def test_strata_of_emoji_are_flags_siblings_and_the_rest() -> None:

@@ -1,0 +1,254 @@
+"""What frames of numbers amount to, in sentences that another run would change.
+
+Each function takes the frames that a figure is drawn of, and says what can be concluded of them and
+what cannot. A number counts as above another where its interval lies above that one's range.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pandas as pd
+from scipy.stats import spearmanr
+
+from analysis.colours import expert_label
+from analysis.comparison import holm
+from analysis.positions import places_beyond
+
+#: A role that recurs in fewer resamples of the pairs is uncertain.
+_SURE = 0.9
+_LEVEL = 0.05
+
+
+def on_separation(specialisation: pd.DataFrame, baselines: pd.DataFrame) -> list[str]:
+    """Whether routers separate the modalities more than what needs no learning does.
+
+    Args:
+      specialisation: `analysis.modality_specialisation` of the trained routers.
+      baselines: columns layer, router, nmi, low, high, as of `analysis.specialisation_baselines`
+        without the rows of trained routers; may be empty.
+    """
+    found, beyond = [], []
+    for row in specialisation.itertuples():
+        mine = baselines[baselines["layer"] == row.layer]
+        value, low, high = (
+            (row.nmi,) * 3 if np.isnan(row.low) else (row.corrected, row.low, row.high)
+        )
+        above = mine[mine["high"] < low]
+        below = mine[mine["low"] > high]
+        alike = mine.drop(above.index).drop(below.index)
+        said = [
+            f"{words} {_values(rows)}"
+            for words, rows in (
+                ("more than", above),
+                ("not told apart from", alike),
+                ("less than", below),
+            )
+            if len(rows)
+        ]
+        found.append(
+            f"Block {row.layer}: NMI {value:.2f} ({low:.2f} to {high:.2f})"
+            + (f", {'; '.join(said)}." if said else ", with no baseline to compare it with.")
+        )
+        if len(mine) and len(above) == len(mine):
+            beyond.append(int(row.layer))
+    if not baselines.empty:
+        found.append(
+            f"So in {_blocks(beyond)} the modalities are separated more than by any of these."
+            if beyond
+            else "So in no block are they separated more than by all of these, and it may come of "
+            "what the routers are given rather than of what they learned."
+        )
+    return found
+
+
+def on_roles(roles: pd.DataFrame) -> list[str]:
+    """Which roles there are, and how many of them another sample of pairs would change.
+
+    Args:
+      roles: `analysis.roles`.
+    """
+    found = []
+    for layer, rows in roles.groupby("layer"):
+        counts = rows["role"].value_counts()
+        told = ", ".join(f"{count} {role}" for role, count in counts.sort_index().items())
+        found.append(f"Block {layer}: {told}.")
+    unsure = int((roles["role_recurs"] < _SURE).sum())
+    found.append(
+        f"{_of(unsure, len(roles), 'expert')} may have another role: theirs recurs in less than "
+        f"{_SURE:.0%} of the resamples."
+    )
+    return found
+
+
+def on_agreement(agreement: pd.DataFrame) -> list[str]:
+    """Which labels routing goes with, beyond what the labels of other pairs give.
+
+    Args:
+      agreement: `analysis.agreement_with_labels`.
+    """
+    asked = agreement.dropna(subset=["p"])
+    beyond = (asked["ami"] > asked["null_high"]).any()
+    if beyond and len(asked) * asked["p"].min() >= _LEVEL:
+        return [
+            f"The exchanges are too few, or the agreement is too little, for an answer that holds "
+            f"after Holm's correction for {len(asked)} questions: the smallest p is "
+            f"{asked['p'].min():.2g}."
+        ]
+    asked = asked.assign(p_holm=holm(asked["p"].to_numpy(np.float64)))
+    sure = asked[asked["p_holm"] < _LEVEL]
+    if sure.empty:
+        return [
+            f"No label agrees with the routing more than labels of other pairs do, in {len(asked)} "
+            "questions with Holm's correction."
+        ]
+    found = [
+        f"{modality} tokens go with {label} in {_blocks(rows['layer'])}: AMI "
+        f"{_list(f'{a:.2f}' for a in rows['ami'])}, with labels of other pairs "
+        f"{_list(f'{a:.2f}' for a in rows['null'])}."
+        for (modality, label), rows in sure.groupby(["modality", "label"])
+    ]
+    return [
+        *(each[0].upper() + each[1:] for each in found),
+        f"The other {len(asked) - len(sure)} of {len(asked)} questions have no such answer, with "
+        "Holm's correction.",
+    ]
+
+
+def on_onset(onset: pd.DataFrame) -> list[str]:
+    """When separation rose above its start, by layer.
+
+    Args:
+      onset: `analysis.specialisation_onset`.
+    """
+    found = []
+    for row in onset.itertuples():
+        change = f"NMI {row.baseline:.2f} at first, {row.last:.2f} at the end"
+        if pd.isna(row.onset):
+            found.append(
+                f"Block {row.layer}: no lasting rise beyond chance ({change}), so what is there at "
+                "the end was there before training, or nearly so."
+            )
+        else:
+            interval = (
+                "" if pd.isna(row.low) else f" (95 %: step {int(row.low):,} to {int(row.high):,})"
+            )
+            found.append(f"Block {row.layer}: from step {int(row.onset):,}{interval} on; {change}.")
+    return found
+
+
+def on_causes(causal: pd.DataFrame) -> list[str]:
+    """What follows where experts are off, if the model can do the task at all.
+
+    Args:
+      causal: `analysis.causal_specialisation` or `analysis.measured_causes`.
+    """
+    first = causal.iloc[0]
+    start = (
+        f"With all experts the loss of {int(first['pairs']):,} pairs is {first['baseline']:.2f} "
+        f"nats; guessing has {first['chance']:.2f}."
+    )
+    if first["baseline"] >= first["chance"]:
+        return [
+            f"{start} The model does no better than guessing here, so no rise of the loss says "
+            "what an expert is for."
+        ]
+    found = [start]
+    for modality in ("image", "text"):
+        effect = causal[f"effect_{modality}"]
+        needed, harmful = int((effect == "needed").sum()), int((effect == "harmful").sum())
+        found.append(
+            f"{_of(needed, len(causal), 'expert')} {'is' if needed == 1 else 'are'} needed for "
+            f"{modality} tokens: the loss rises without. {harmful} "
+            f"{'does' if harmful == 1 else 'do'} harm."
+        )
+    found.append(
+        f"Some {_LEVEL:.0%} of these {2 * len(causal)} answers would say needed or harmful if no "
+        "expert did anything."
+    )
+    return found
+
+
+def on_purity_and_cause(purity: pd.Series, lean: pd.Series) -> list[str]:
+    """Whether experts that take one modality's tokens are those that it needs.
+
+    Args:
+      purity: of experts, as `image_purity` of `analysis.roles`.
+      lean: of the same experts' effects, from -1 (on text alone) to 1 (on images alone).
+    """
+    count = len(purity)
+    if count < 4 or purity.nunique() < 2 or lean.nunique() < 2:
+        return [f"Of {count} experts with an effect, no correlation can be told."]
+    rank, p = spearmanr(purity, lean)
+    if p >= _LEVEL:
+        verdict = "which chance gives as well"
+    else:
+        verdict = "so they go together" if rank > 0 else "so they go against each other"
+    return [
+        f"Purity and the lean of effects have a rank correlation of {rank:.2f} over {count} "
+        f"experts (p = {p:.2g}), {verdict}."
+    ]
+
+
+def on_words(words: pd.DataFrame, experts: int) -> list[str]:
+    """How many experts have a word beyond chance.
+
+    Args:
+      words: `analysis.words_of_experts`, all words of a layer.
+      experts: of the layer.
+    """
+    sure = words[words["weight"] > words["chance"]]
+    having = sure["expert"].nunique()
+    best = [
+        f"{rows['value'].iloc[0]!r} (×{rows['lift'].iloc[0]:.1f}, {expert_label(int(str(expert)))})"
+        for expert, rows in sure.groupby("expert")
+    ]
+    return [
+        f"{_of(having, experts, 'expert')} {'has' if having == 1 else 'have'} a word that the best "
+        "of all words reaches in less than 5 % of exchanges of words between pairs"
+        + (f": {_list(best)}." if best else ", so no list says more than chance.")
+    ]
+
+
+def on_places(maps: pd.DataFrame) -> list[str]:
+    """How many experts have places, more than chance gives.
+
+    Args:
+      maps: `analysis.position_frame`.
+    """
+    found = places_beyond(maps)
+    more = found[found["more"]]
+    return [
+        f"{_of(len(more), len(found), 'expert')} {'has' if len(more) == 1 else 'have'} more places "
+        "with an unusual share than 95 % of random moves of every picture's decisions give"
+        + (
+            ": "
+            + _list(
+                f"{expert_label(row.expert)} ({row.beyond} of {row.cells}, by chance up to "
+                f"{row.most_beyond:.0f})"
+                for row in more.itertuples()
+            )
+            + "."
+            if len(more)
+            else ", so place says nothing."
+        )
+    ]
+
+
+def _values(rows: pd.DataFrame) -> str:
+    return _list(f"{row.router} ({row.nmi:.2f})" for row in rows.itertuples())
+
+
+def _blocks(layers: Sequence[int] | pd.Series) -> str:
+    numbers = sorted({int(layer) for layer in layers})
+    return f"block {numbers[0]}" if len(numbers) == 1 else f"blocks {_list(map(str, numbers))}"
+
+
+def _list(items: Iterable[str]) -> str:
+    *first, last = items
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def _of(count: int, total: int, what: str) -> str:
+    return f"{count} of {total} {what}s"

@@ -1,0 +1,1 @@
+"""Numbers in README, docs and model cards, written there from what the runs that ship hold."""
