@@ -84,8 +84,8 @@ def sidebar(page: Page) -> Locator:
     return page.get_by_test_id("stSidebar")
 
 
-# Not in `make test-all` yet: it has still to hold some times in a row. On a machine with nothing left
-# for it the process has been seen to make its model for five minutes.
+# Not in `make test-all` yet: it has still to hold some times in a row. Where a machine has nothing
+# left for it, the process has been seen to make its model for five minutes.
 @pytest.mark.long
 def test_training_is_seen_from_before_its_first_step_to_its_end(
     visit: Visit, serve: Serve, training: Training
