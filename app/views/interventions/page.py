@@ -12,7 +12,7 @@ from analysis.recipes import Recorded, record
 from app.causes import recorded as recorded_causes
 from app.components.before_after import before_after
 from app.pair import routing as pair_routing
-from app.pair.chosen import Pair, choose_example, choose_parts
+from app.pair.chosen import choose_example, choose_parts
 from app.parts import figures, messages
 from app.parts.export import take_away
 from app.parts.glossary import help_text
@@ -63,7 +63,7 @@ def show(run: Run) -> None:
         return
     concept = _concept(probe, example) if pair.upload is None else None
     with st.spinner("Routing … (the model is loaded the first time)"):
-        with _recorded_meanwhile(run, step, pair):
+        with _recorded_meanwhile(run, step, example if pair.is_example else None):
             asked = ask(run, step, pair_routing.shown(run, pair, pictures), pair.text, concept)
         setting = changes.choose(model, changes.favourite(asked.before.value, layer))
         try:
@@ -103,16 +103,19 @@ def show(run: Run) -> None:
 
 
 @contextmanager
-def _recorded_meanwhile(run: Run, step: int, pair: Pair) -> Iterator[None]:
-    """Shows the pair's routing as training recorded it, while the model is loaded and compiled.
+def _recorded_meanwhile(run: Run, step: int, example: int | None) -> Iterator[None]:
+    """Shows a pair's routing as training recorded it, while the model is loaded and compiled.
 
     Only the first time that the reader asks for this model: later it takes no time to speak of.
+
+    Args:
+      example: number of the pair; None for one that training did not record.
     """
     loaded: set[tuple[str, int]] = st.session_state.setdefault(_LOADED, set())
     model = run.name, step
     place = st.empty()
-    if model not in loaded and pair.is_example and step in run.probe_steps():
-        trace = runs.probe(run, step).select([pair.example])
+    if model not in loaded and example is not None and step in run.probe_steps():
+        trace = runs.probe(run, step).select([example])
         with place.container():
             st.header("Routing as recorded in training", anchor=False)
             before_after(
