@@ -79,15 +79,22 @@ def _zero_shot(title: str, results: Mapping[str, Any]) -> Table:
     row(f"top-5 {language}", (percent(r["top5"]) for r in values))
     if all("chance" in r for r in values):
         row("  guessing", (f"{100 * r['chance']['top1']:.1f}" for r in values))
-    for features, called in (("pixels", "pixels"), ("hog_colour", "HOG, colour")):
+    for features, called in (("pixels", "pixels"), ("hog_colour", "outlines")):
         if any("nearest_picture" in r for r in values):
             found = (r.get("nearest_picture", {}).get(features) for r in values)
-            row(f"  nearest: {called}", (percent(f["top1"]) if f else "" for f in found))
+            row(f"  1-NN {called}", (percent(f["top1"]) if f else "" for f in found))
     if all("prompt_ensemble" in r for r in values):
         row("  ensemble", (percent(r["prompt_ensemble"]["top1"]) for r in values))
     if any("not_named" in r for r in values):
         found = (r.get("not_named") for r in values)
-        row("  unnamed in training", (percent(f["top1"]) if f else "" for f in found))
+        row("  unnamed", (percent(f["top1"]) if f else "" for f in found))
+    explained = {
+        "nearest_picture": "1-NN: nearest labelled picture, in pixels or in outlines and colour",
+        "not_named": "unnamed: of concepts that no caption of training names",
+    }
+    for part, sentence in explained.items():
+        if any(part in r for r in values):
+            table.caption = f"{table.caption}; {sentence}"
     row("  ceiling", (f"{100 * r['ceiling']:.1f}" for r in values), last=True)
     if len(values[0]["languages"]) == 1:
         return table
