@@ -45,8 +45,8 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it equal t
     )
     from analysis.chosen_together import coactivation
     from analysis.colours import expert_colour, expert_label, expert_pattern, text_colour
-    from analysis.comparison import compare_accuracies
-    from analysis.differences import routing_differences, same_pairs
+    from analysis.comparison import compare_accuracies, paired_answers
+    from analysis.differences import routing_differences
     from analysis.divergence import jensen_shannon, routing_divergence
     from analysis.emergence import (
         health_over_steps,
@@ -77,6 +77,7 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it equal t
         nearest_points,
         pair_points,
         pair_rows,
+        same_pairs,
         token_points,
     )
     from analysis.positions import places_beyond, position_frame, position_map
@@ -95,7 +96,14 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it equal t
         top_experts,
     )
     from analysis.similarity import pair_similarity
-    from analysis.slices import slice_pairs, slice_points, slice_predictions, slice_trace
+    from analysis.slices import (
+        slice_elsewhere,
+        slice_pairs,
+        slice_points,
+        slice_predictions,
+        slice_trace,
+        slice_traces,
+    )
     from analysis.specialisation import modality_nmi, modality_specialisation, role, roles
     from analysis.swaps import gate_swap
     from analysis.timeline import timeline_frame
@@ -160,6 +168,7 @@ _HOME = {
     "pair_points": "points",
     "pair_rows": "points",
     "pair_similarity": "similarity",
+    "paired_answers": "comparison",
     "places_beyond": "positions",
     "points_gap": "gap",
     "position_frame": "positions",
@@ -183,14 +192,16 @@ _HOME = {
     "routing_divergence": "divergence",
     "routing_overlap": "overlap",
     "routing_regret": "regret",
-    "same_pairs": "differences",
+    "same_pairs": "points",
     "sceptics_check": "geometry",
     "script": "scripts",
     "shares_over_steps": "emergence",
+    "slice_elsewhere": "slices",
     "slice_pairs": "slices",
     "slice_points": "slices",
     "slice_predictions": "slices",
     "slice_trace": "slices",
+    "slice_traces": "slices",
     "specialisation_baselines": "measured",
     "specialisation_index": "causal",
     "specialisation_onset": "onset",

@@ -244,14 +244,23 @@ def accuracy_difference(
       AnalysisError: the two evaluations did not ask the same questions, or `k` is below 1.
     """
     check_count(k, "k")
-    for name in ("data", "split", "picture", "concept", "languages"):
-        if not np.array_equal(getattr(predictions, name), getattr(others, name)):
-            raise AnalysisError(f"the two evaluations differ in {name}, so they cannot be compared")
+    require_same_questions(predictions, others)
     rows = slice(None) if language is None else [_language_row(predictions, language)]
     gained = (predictions.ranks[rows] < k).mean(axis=0) - (others.ranks[rows] < k).mean(axis=0)
     found = cluster_estimate(gained, predictions.concept)
     # Where no picture tells the two apart, the interval says how far ahead either may be.
     return found if gained.any() else Estimate(0.0, -found.high, found.high)
+
+
+def require_same_questions(predictions: Predictions, others: Predictions) -> None:
+    """Looks whether two evaluations asked about the same pictures in the same languages.
+
+    Raises:
+      AnalysisError: they did not, with what differs.
+    """
+    for name in ("data", "split", "picture", "concept", "languages"):
+        if not np.array_equal(getattr(predictions, name), getattr(others, name)):
+            raise AnalysisError(f"the two evaluations differ in {name}, so they cannot be compared")
 
 
 def category_confusions(predictions: Predictions, language: str | None = None) -> pd.DataFrame:

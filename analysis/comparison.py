@@ -8,10 +8,13 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Shaped
 
-from analysis.accuracy import accuracy_difference
+from analysis.accuracy import accuracy_difference, answers_frame, require_same_questions
 from analysis.arguments import check_count
 from analysis.errors import AnalysisError
 from limoe_core.runs.predictions import Predictions
+
+#: How two runs answer a picture: which of them is right, or whether they err alike.
+ANSWERED = ("both right", "first alone", "second alone", "wrong alike", "wrong apart")
 
 _KS = (1, 5)
 _COLUMNS = [
@@ -91,6 +94,37 @@ def compare_accuracies(
         raise AnalysisError("the two runs have no zero-shot task in common; evaluate both")
     frame = pd.DataFrame(rows)
     return frame.assign(p_holm=holm(frame["p"].to_numpy()))[_COLUMNS]
+
+
+def paired_answers(
+    predictions: Predictions, others: Predictions, language: str | None = None
+) -> pd.DataFrame:
+    """What two runs answer to the same pictures, one row a picture.
+
+    Args:
+      language: of the class names; the first one by default.
+
+    Returns: columns picture (index in its split), key, concept (name), category, style, answered
+      (one of `ANSWERED`), answer and answer_key of the first run, other_answer and
+      other_answer_key of the second. Names are in the data set's first language.
+
+    Raises:
+      AnalysisError: the two were not asked the same, or not in that language.
+    """
+    require_same_questions(predictions, others)
+    mine, theirs = (answers_frame(each, language) for each in (predictions, others))
+    alike = mine["answer_key"] == theirs["answer_key"]
+    frame = mine[["picture", "key", "concept", "category", "style"]].assign(
+        answered=np.select(
+            [mine["right"] & theirs["right"], mine["right"], theirs["right"], alike],
+            ANSWERED[:4],
+            ANSWERED[4],
+        )
+    )
+    for prefix, answers in (("", mine), ("other_", theirs)):
+        for name in ("answer", "answer_key"):
+            frame[prefix + name] = answers[name]
+    return frame
 
 
 def holm(p: Float[np.ndarray, " m"]) -> Float[np.ndarray, " m"]:

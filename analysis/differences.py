@@ -18,6 +18,7 @@ from analysis.arguments import check_share, check_trace
 from analysis.comparison import holm
 from analysis.errors import AnalysisError
 from analysis.frame import token_entropy
+from analysis.points import same_pairs
 from analysis.shares import pair_counts
 from analysis.specialisation import modality_nmi
 from limoe_core.trace import MODALITIES, RoutingTrace
@@ -27,17 +28,6 @@ _ROUTING = [
     "pairs", "paired",
 ]  # fmt: skip
 _Statistic = Callable[[Num[np.ndarray, "*b 2 E"]], Float[np.ndarray, "*b"]]
-
-
-def same_pairs(trace: RoutingTrace, other: RoutingTrace) -> bool:
-    """Whether two traces are of the same pairs in the same order, as far as they tell."""
-    return trace.num_pairs == other.num_pairs and _told_of(trace) == _told_of(other)
-
-
-def _told_of(trace: RoutingTrace) -> list[list[str] | None]:
-    """What a trace tells of its pairs."""
-    said = (trace.captions, trace.meta.get("concept"), trace.meta.get("style"))
-    return [None if each is None else each.tolist() for each in said]
 
 
 def routing_differences(

@@ -78,6 +78,17 @@ def pair_rows(trace: RoutingTrace) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def same_pairs(trace: RoutingTrace, other: RoutingTrace) -> bool:
+    """Whether two traces are of the same pairs in the same order, as far as they tell."""
+    return trace.num_pairs == other.num_pairs and _told_of(trace) == _told_of(other)
+
+
+def _told_of(trace: RoutingTrace) -> list[list[str] | None]:
+    """What a trace tells of its pairs."""
+    said = (trace.captions, trace.meta.get("concept"), trace.meta.get("style"))
+    return [None if each is None else each.tolist() for each in said]
+
+
 def token_points(trace: RoutingTrace, layer: int) -> Points:
     """The router's inputs of one layer, a point for each token.
 

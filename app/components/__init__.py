@@ -8,6 +8,7 @@ the order given; the last one exports the function that Streamlit calls. They wr
 from __future__ import annotations
 
 import base64
+import json
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,7 +37,16 @@ class Packed(str):
     def of(cls, values: Shaped[np.ndarray, ...]) -> Packed:
         """The array's numbers row after row, little-endian, deflated as by zlib."""
         plain = np.ascontiguousarray(values.astype(values.dtype.newbyteorder("<"), copy=False))
-        return cls(base64.b64encode(zlib.compress(plain.tobytes(), 6)).decode())
+        return cls._deflated(plain.tobytes())
+
+    @classmethod
+    def json(cls, value: Any) -> Packed:
+        """The value as JSON, deflated; for our own texts alone, since none is looked at."""
+        return cls._deflated(json.dumps(value).encode())
+
+    @classmethod
+    def _deflated(cls, content: bytes) -> Packed:
+        return cls(base64.b64encode(zlib.compress(content, 6)).decode())
 
 
 def define(name: str, folder: Path, scripts: Sequence[str]) -> ComponentRenderer:

@@ -77,13 +77,21 @@ def _in_page_colours(
     A rule of `app.shell.styles` does so in the page; this is for what the camera saves. Kept, since
     Plotly takes longer to make a figure than all else on a page does together.
     """
-    if not colour:
-        return _figure.value
-    figure = type(_figure.value)(_figure.value)
-    figure.update_layout(font={"color": colour})
-    if any(trace.type == "heatmap" for trace in figure.data):
+    import plotly.graph_objects as go
+
+    class Drawn(go.Figure):
+        """A figure that no longer changes, whose numbers are written once and not at each rerun."""
+
+        def to_dict(self) -> dict[str, Any]:
+            return written
+
+    figure = go.Figure(_figure.value)
+    if colour:
+        figure.update_layout(font={"color": colour})
+    if colour and any(trace.type == "heatmap" for trace in figure.data):
         figure.update_traces(textfont={"color": colour}, selector={"type": "heatmap"})
-    return figure
+    written = figure.to_dict()
+    return Drawn()
 
 
 def config(file: str) -> dict[str, Any]:

@@ -150,8 +150,8 @@ TERMS: dict[str, str] = {
     "point's nearest points that are of its modality. Null: pictures and texts exchanged, concept "
     "by concept, with a chance of a half.",
     "slice": "Some of the pairs, by a label, by an expert (that of most patches or most pieces of "
-    "the pair), by circling them on the map of Embeddings, or the pictures of a confusion. Pages "
-    "show and count these pairs alone until you leave the slice.",
+    "the pair), by circling them on the map of Embeddings, or the pictures of a confusion or of an "
+    "outcome on Compare. Pages show and count these pairs alone until you leave the slice.",
     "dense twin": "The same model, data order and seed, with each mixture of experts replaced by "
     "one MLP of the width of one expert: the same compute per token, apart from the router.",
 }

@@ -88,7 +88,7 @@ def answers(run: Run, step: int) -> dict[str, Recorded[Predictions]]:
     Raises:
       RunError: the run's evaluations cannot be read.
     """
-    by_task = run.evaluations()
+    by_task, _ = runs.evaluations(run)
     return {
         task: predictions(run, task, step)
         for task in sorted(by_task)

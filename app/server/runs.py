@@ -14,7 +14,7 @@ import os
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import streamlit as st
@@ -192,6 +192,17 @@ def example_pictures(run: Run, trace: RoutingTrace) -> UInt8[np.ndarray, "n s s 
     )
 
 
+def evaluations(run: Run) -> tuple[dict[str, dict[str, Any]], tuple[str, ...]]:
+    """The run's results by task and step, and what is wrong with those left out; read once.
+
+    Shared by all readers, so not to be changed.
+
+    Raises:
+      RunError: they cannot be read as a whole.
+    """
+    return _evaluations(run, str(run.path), run.stamp("evaluations"))
+
+
 def model(run: Run, step: int) -> LoadedModel:
     """The model at a step, loaded once per server and shared by all readers.
 
@@ -232,6 +243,13 @@ def _readable(trace: RoutingTrace) -> tuple[RoutingTrace, bool]:
 
 _PROBES: Kept[tuple[RoutingTrace, bool]] = Kept(_MOST_PROBES, lambda each: each[0].nbytes)
 _PICTURES: Kept[np.ndarray | None] = Kept(_MOST_PICTURES, lambda each: getattr(each, "nbytes", 0))
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _evaluations(
+    _run: Run, path: str, stamp: tuple[int, ...]
+) -> tuple[dict[str, dict[str, Any]], tuple[str, ...]]:
+    return _run.evaluations(), _run.damaged_evaluations()
 
 
 @st.cache_resource(max_entries=6, show_spinner=False)

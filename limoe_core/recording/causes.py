@@ -205,7 +205,7 @@ def _begun(work: _Work, run: Run, variant: Variant, kinds: Sequence[str]) -> Eff
     """What the run has of these measurements, or none of them yet."""
     question = work.question(kinds)
     try:
-        before = Effects.load(run.path_of("causal"), variant, run.within)
+        before = run.effects(variant)
         if str(before.question) == question:
             return dataclasses.replace(before, rise=before.rise.copy())
     except RunError:

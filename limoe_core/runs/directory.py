@@ -11,7 +11,6 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -68,6 +67,7 @@ from limoe_core.runs.files import (
     stamp_of,
     whole_steps,
 )
+from limoe_core.runs.making import made
 from limoe_core.runs.origin import Origin
 from limoe_core.runs.other_models import OtherModel
 
@@ -163,6 +163,13 @@ class Run:
             return self.other.routers
         return {block + 1: f"block {block + 1}" for block in self.config.model.moe_layers}
 
+    @property
+    def experts_of_routers(self) -> dict[int, int]:
+        """How many experts each router chooses from, by its number."""
+        if self.other is not None:
+            return dict(zip(self.other.numbers, self.other.experts, strict=True))
+        return dict.fromkeys(self.routers, self.config.model.experts)
+
     def __repr__(self) -> str:
         if self.other is not None:
             steps = ", ".join(map(str, self.probe_steps())) or "none yet"
@@ -231,19 +238,13 @@ class Run:
             "parameters": parameters,
             **_told_of(origin),
         }
-        # Filled under another name first: no reader ever meets a run without its config.
-        temporary = place.with_name(f".{place.name}.{os.getpid()}")
-        try:
-            place.parent.mkdir(parents=True, exist_ok=True)
-            temporary.mkdir()
-            write_json(temporary / CONFIG, info)
-            if tokenizer is not None:
-                tokenizer.save(temporary / TOKENIZER)
-            os.rename(temporary, place)
+        try:  # no reader ever meets a run without its config
+            with made(place) as temporary:
+                write_json(temporary / CONFIG, info)
+                if tokenizer is not None:
+                    tokenizer.save(temporary / TOKENIZER)
         except OSError as error:
             raise RunError(f"{place} cannot be created: {error.strerror}") from error
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
         return cls.open(place)
 
     @classmethod
@@ -674,9 +675,10 @@ class Run:
         """The effects of one kind of change.
 
         Raises:
-          RunError: they were not measured, or the file is damaged.
+          RunError: they were not measured, the file is damaged, or not of this run's routers.
         """
-        return effects.Effects.load(self.path_of("causal"), variant, self.within)
+        folder = self.path_of("causal")
+        return effects.Effects.load(folder, variant, self.within, self.experts_of_routers)
 
     def experts(self, step: int) -> ExpertRecord:
         """What the experts of a step do, on a thousand pairs.
@@ -690,7 +692,7 @@ class Run:
                 f"the experts of {self.path} at step {step} are not measured (measured: {have}); "
                 "python -m limoe_core.evaluate --experts does so"
             )
-        return experts.read(self.path_of("experts", step), self.config.model, self.within)
+        return experts.read(self.path_of("experts", step), step, self.config.model, self.within)
 
     def save_experts(self, record: ExpertRecord) -> None:
         """Writes or replaces the record of its step.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,11 +65,21 @@ class Effects:
             np.savez_compressed(file, **dataclasses.asdict(self))
 
     @classmethod
-    def load(cls, folder: Path, variant: str, within: Path = ANYWHERE) -> Effects:
+    def load(
+        cls,
+        folder: Path,
+        variant: str,
+        within: Path = ANYWHERE,
+        experts: Mapping[int, int] | None = None,
+    ) -> Effects:
         """Read what `save` wrote.
 
+        Args:
+          experts: how many each router of the run has, by its number, to be compared with.
+
         Raises:
-          RunError: there is no such file, it is damaged, or its parts do not fit together.
+          RunError: there is no such file, it is damaged, its parts do not fit together, or it is of
+            another change or of other routers.
         """
         with opened(_path(folder, variant), MOST_ARRAYS, within) as file:
             stored = read_arrays(file)
@@ -78,6 +89,10 @@ class Effects:
                 raise ValueError(f"{missing[0]} is missing")
             found = cls(**{name: stored[name] for name in names})
             _require_sense(found)
+            if str(found.variant) != variant:
+                raise ValueError(f"it is of the change {str(found.variant)!r}, not {variant!r}")
+            if experts is not None:
+                _require_routers(found, experts)
         return found
 
 
@@ -123,3 +138,18 @@ def _require_sense(found: Effects) -> None:
         raise ValueError("it holds values that are not finite")
     if np.any(np.diff(found.layers.astype(np.int64)) <= 0):
         raise ValueError("layers are not numbers of routers in rising order")
+
+
+def _require_routers(found: Effects, experts: Mapping[int, int]) -> None:
+    """Refuses effects of experts that the run's model has not, and those that lack some it has."""
+    there = (found.tokens >= 0).all(axis=2)
+    if not np.array_equal(there, (found.tokens >= 0).any(axis=2)):
+        raise ValueError("tokens has experts that are there for some kinds of tokens alone")
+    for number, mine in zip(found.layers.tolist(), there, strict=True):
+        if number not in experts:
+            raise ValueError(f"it has effects of router {number}, which the run's model lacks")
+        if np.flatnonzero(mine).tolist() != list(range(experts[number])):
+            raise ValueError(
+                f"it has effects of {mine.sum():,} experts of router {number}, where the run's "
+                f"model has {experts[number]:,}"
+            )

@@ -208,11 +208,11 @@ _KINDS = {
 }
 
 
-def read(file: Path, model: ModelConfig, within: Path = ANYWHERE) -> ExpertRecord:
-    """A record that fits a model.
+def read(file: Path, step: int, model: ModelConfig, within: Path = ANYWHERE) -> ExpertRecord:
+    """The record of a step that fits a model.
 
     Raises:
-      RunError: the file cannot be read, is damaged, or is of another model.
+      RunError: the file cannot be read, is damaged, or is of another step or another model.
     """
     with opened(file, MOST_ARRAYS, within) as content:
         arrays = {**read_arrays(content)}
@@ -241,7 +241,10 @@ def read(file: Path, model: ModelConfig, within: Path = ANYWHERE) -> ExpertRecor
                 arrays["right"].astype(bool),
             ),
         )
+        if record.step != step:
+            raise ValueError(f"it is of step {record.step:,}, not {step:,}")
         _require_fit(record, model)
+        _require_counts(record)
     return record
 
 
@@ -292,7 +295,7 @@ def _require_fit(record: ExpertRecord, model: ModelConfig) -> None:
         tuple(trace.layers.tolist()),
         *(trace.num_experts, trace.top_k, trace.grid, trace.image_size),
     )
-    if found != of_model:
+    if found != of_model or {*trace.experts.tolist()} != {experts}:
         raise ValueError(f"it is of another model: config.json has {model.summary}")
     left = record.removal.losses.shape[3]
     if not (trace.num_tokens and measured and left and record.removal.losses.shape[1] > 1):
@@ -321,3 +324,19 @@ def _require_fit(record: ExpertRecord, model: ModelConfig) -> None:
     )
     if not all(np.isfinite(each).all() for each in numbers):
         raise ValueError("it holds numbers that are not finite")
+
+
+def _require_counts(record: ExpertRecord) -> None:
+    """Refuses numbers of pairs and of experts that cannot be.
+
+    Raises:
+      ValueError: they cannot, and why.
+    """
+    pairs, of_splits = record.pairs, list(record.told["splits"].values())
+    if min(of_splits, default=0) < 0 or sum(of_splits) != pairs:
+        raise ValueError(f"its splits have {sum(of_splits):,} pairs, and its trace {pairs:,}")
+    if not 0 < record.others.pairs <= pairs:
+        raise ValueError(f"its other routers are of {record.others.pairs:,} of {pairs:,} pairs")
+    removed, there = record.removal.removed, int(record.trace.experts.sum())
+    if not len(removed) or np.any(np.diff(removed) <= 0) or removed[-1] > there:
+        raise ValueError(f"removed is no rising list of at most {there:,} experts that are off")

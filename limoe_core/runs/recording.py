@@ -10,8 +10,6 @@ Killed at any moment, the run is whole with the pairs so far, and the same lines
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections.abc import Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -24,6 +22,7 @@ from limoe_core.locks import AlreadyLockedError, locked
 from limoe_core.runs import probes
 from limoe_core.runs.directory import Run, check_name
 from limoe_core.runs.files import CONFIG, MOST_ARRAYS, PROBES, RECORDING, RUN_FORMAT, RunError
+from limoe_core.runs.making import made
 from limoe_core.runs.other_models import OtherModel
 from limoe_core.trace import RoutingTrace
 
@@ -95,18 +94,11 @@ class TraceWriter:
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             **({} if self._data is None else {"data": {"name": self._data}}),
         }
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        # Of a name that nobody else has: in containers, all processes may have one number.
-        temporary = Path(tempfile.mkdtemp(prefix=f".{self.path.name}.", dir=self.path.parent))
-        try:
-            temporary.chmod(self.path.parent.stat().st_mode & 0o777)
+        with made(self.path) as temporary:
             folder = self._folder(temporary)
             folder.mkdir(parents=True)
             self._write(folder, 0, trace)
             write_json(temporary / CONFIG, info)
-            os.rename(temporary, self.path)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
         self.run = Run.open(self.path)
         self._hold()
 
@@ -168,6 +160,8 @@ class TraceWriter:
     def __enter__(self) -> Self:
         if self.run is not None:
             self._hold()
+            for leftover in (self.path / PROBES).glob("*/.*"):  # of a writer that was killed
+                leftover.unlink()
         return self
 
     def __exit__(

@@ -72,3 +72,32 @@ def test_holm_is_what_the_steps_say(values: list[float]) -> None:
     for step, place in enumerate(order):
         highest = max(highest, min(1.0, p[place] * (len(p) - step)))
         assert found[place] == pytest.approx(highest)
+
+
+def test_both_answers_to_each_picture() -> None:
+    mine, others = answers(0, 0.5), answers(1, 0.5)
+    rng = np.random.default_rng(2)
+    for each in (mine, others):
+        right = each.ranks == 0
+        each.top[..., 0] = np.where(right, each.concept, (each.concept + rng.integers(1, 3)) % 40)
+    frame = analysis.paired_answers(mine, others, "es")
+    for row in frame.to_dict("records"):
+        place = row["picture"]
+        hits = mine.ranks[1, place] == 0, others.ranks[1, place] == 0
+        best = mine.top[1, place, 0], others.top[1, place, 0]
+        assert (row["answer_key"], row["other_answer_key"]) == tuple(f"k{n}" for n in best)
+        wrong = "wrong alike" if best[0] == best[1] else "wrong apart"
+        assert row["answered"] == {
+            (True, True): "both right",
+            (True, False): "first alone",
+            (False, True): "second alone",
+        }.get(hits, wrong)
+    # What the paired difference counts is what one of the two alone knows.
+    counts = frame["answered"].value_counts()
+    gained = analysis.accuracy_difference(mine, others, "es").value * len(frame)
+    assert counts["first alone"] - counts["second alone"] == pytest.approx(gained)
+
+
+def test_answers_to_other_pictures_are_not_set_beside_each_other() -> None:
+    with pytest.raises(AnalysisError, match="differ in split"):
+        analysis.paired_answers(answers(0, 0.5), answers(0, 0.5, "another"))

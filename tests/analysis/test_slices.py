@@ -6,10 +6,13 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import analysis
 from analysis.errors import AnalysisError
 from limoe_core.runs.predictions import Predictions
+from limoe_core.trace import RoutingTrace
 from tests.analysis.conftest import make_trace
 
 
@@ -53,6 +56,49 @@ def test_pictures_are_named_by_concept_and_style() -> None:
     trace = make_trace(pairs=4)
     trace.meta["style"] = np.array(["noto", "twemoji", "noto", "noto"])
     assert analysis.slice_pairs(trace, {"picture": ["concept1.twemoji", "concept2.twemoji"]}) == [1]
+
+
+@given(st.lists(st.integers(0, 7), min_size=1, max_size=4), st.integers(0, 3))
+def test_a_slice_of_all_steps_has_the_pairs_of_the_last(pairs: list[int], expert: int) -> None:
+    traces = {step: make_trace(step, pairs=8) for step in (3, 0, 9)}
+    where: dict[str, list[str | int]] = {"pair": list(pairs), "block 4": [expert]}
+    wanted = analysis.slice_pairs(traces[9], where)
+    if not wanted:
+        with pytest.raises(AnalysisError, match="no pair of these traces"):
+            analysis.slice_traces(traces, where)
+        return
+    found = analysis.slice_traces(traces, where)
+    assert found == {step: trace.select(wanted) for step, trace in traces.items()}
+
+
+def test_steps_of_other_pairs_have_no_slice_in_common() -> None:
+    with pytest.raises(AnalysisError, match="steps 0 and 1 are of different pairs"):
+        analysis.slice_traces({0: make_trace(pairs=4), 1: make_trace(pairs=5)}, {"pair": [1]})
+
+
+def styled(trace: RoutingTrace) -> RoutingTrace:
+    trace.meta["style"] = np.array(["noto", "twemoji"])[np.arange(trace.num_pairs) % 2]
+    return trace
+
+
+def test_a_slice_is_of_the_same_pairs_in_another_trace_of_them() -> None:
+    one, other = make_trace(1, pairs=9), make_trace(2, pairs=9)
+    where = {"block 4": [2], "language": ["en", "es"]}
+    there = analysis.slice_elsewhere(one, where, other)
+    assert analysis.slice_pairs(other, there) == analysis.slice_pairs(one, where)
+
+
+def test_a_slice_is_of_the_same_pictures_among_other_pairs() -> None:
+    one = styled(make_trace(1, pairs=9))
+    other = one.select([8, 2, 5, 0])  # numbers and order of its own
+    there = analysis.slice_elsewhere(one, {"pair": [0, 1, 2], "language": ["en", "es"]}, other)
+    wanted = [pair for pair in (0, 2) if one.meta["language"][pair] in ("en", "es")]
+    found = analysis.slice_pairs(other, there)
+    assert sorted([8, 2, 5, 0][pair] for pair in found) == wanted
+    free = {"category": ["Flags"]}
+    assert analysis.slice_elsewhere(one, free, other) == free
+    with pytest.raises(AnalysisError, match="would name them in another"):
+        analysis.slice_elsewhere(make_trace(1, pairs=9), {"pair": [1]}, other)
 
 
 def test_what_is_not_known() -> None:

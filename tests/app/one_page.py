@@ -63,3 +63,15 @@ def component(page: AppTest, name: str) -> dict:
     ]
     assert len(found) == 1
     return found[0]
+
+
+def told(page: AppTest, channel: str) -> dict:
+    """What the page's components were told through a channel."""
+    import json
+
+    for element in page.get("bidi_component"):
+        if element.proto.component_name == "limoe_lens.channel":
+            found = json.loads(element.proto.json)
+            if found["channel"] == channel:
+                return found["content"]
+    raise AssertionError(f"nothing was told through {channel}")

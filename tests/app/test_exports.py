@@ -153,7 +153,7 @@ VIEWS: dict[str, list[dict[str, str]]] = {
         {"view": "paths", "tokens": "text"},
     ],
     "interventions": [{}, {"change": "4.2.text.forced~2.0.both.silenced", "capacity": "half"}],
-    "emergence": [{}, {"axis": "linear", "layer": "2"}],
+    "emergence": [{}, {"axis": "linear", "layer": "2"}, {"slice": "block_6:4"}],
     "embeddings": [
         {"point": "i3", "slice": "pair:0-30"},
         {"map": "texts", "x": "dog", "y": "voiture", "mine": "a dog\nperro"},
@@ -169,6 +169,8 @@ VIEWS: dict[str, list[dict[str, str]]] = {
         {},
         {"versus": LIMOE.name, "show": "experts"},
         {"versus": LIMOE.name, "at": EARLIER, "show": "routing", "example": "3"},
+        {"versus": LIMOE.name, "show": "experts", "slice": "block_6:4"},
+        {"show": "zero-shot", "slice": "category:Flags", "answered": "alike"},
     ],
     "zero_shot": [
         *({"show": view} for view in ZERO_SHOT),
@@ -194,7 +196,7 @@ def test_every_page_is_among_the_views() -> None:
             address,
             marks=[pytest.mark.training]
             if module == "interventions"
-            or {"sceptic", "umap", "tokens", "texts"} & {*address.values()}
+            or {"sceptic", "umap", "tokens", "texts", "block_6:4"} & {*address.values()}
             else [],
         )
         for module, addresses in VIEWS.items()

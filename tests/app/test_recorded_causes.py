@@ -50,7 +50,7 @@ def test_a_run_without_measurements_says_how_to_make_them(
 
 
 def test_effects_of_the_router_in_view_are_shown(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    some_effects().save(run.path_of("causal"))
+    some_effects(experts=(6, 4, 4)).save(run.path_of("causal"))
     page = shown(run, 2, monkeypatch)
     assert page.header[0].value == "Rise of the loss of the caption's tokens"
     note = plain(" ".join(caption.value for caption in page.caption))
@@ -65,7 +65,7 @@ def test_effects_of_the_router_in_view_are_shown(run: Run, monkeypatch: pytest.M
 def test_a_router_that_was_not_measured_says_which_were(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    some_effects().save(run.path_of("causal"))
+    some_effects(experts=(6, 4, 4)).save(run.path_of("causal"))
     page = shown(run, 4, monkeypatch)
     assert "it was at: 1, 2" in plain(page.info[0].value)
 
@@ -73,7 +73,7 @@ def test_a_router_that_was_not_measured_says_which_were(
 def test_interventions_shows_them_too(run: Run) -> None:
     page = open_page("interventions", run.path.parent, run="other", layer="2")
     assert any("--causes off" in plain(each.value) for each in page.info)
-    some_effects().save(run.path_of("causal"))
+    some_effects(experts=(6, 4, 4)).save(run.path_of("causal"))
     page = open_page("interventions", run.path.parent, run="other", layer="2")
     assert not page.exception
     assert "Rise of the loss of the caption's tokens" in [each.value for each in page.header]

@@ -21,6 +21,7 @@ import analysis
 from app.components.contact_sheet import contact_sheet
 from app.components.routing import Group, payload
 from app.components.routing.payload import direction
+from app.components.training.training import strip_of
 from app.pair.chosen import first_example
 from app.parts import pictures
 from app.views.routing.page import _spread
@@ -28,6 +29,7 @@ from limoe_core.model.assignment import capacity
 from limoe_core.runs.directory import Run
 from limoe_core.trace import RoutingTrace
 from tests.app.example_runs import PAIRS, picture, small_config
+from tests.app.one_page import told
 from tests.app.routing_data import numbers, unpacked
 from tests.app.test_shell import said
 from tests.limoe_core.other_traces import other_trace
@@ -38,12 +40,7 @@ Opened = Callable[..., AppTest]
 def figure(page: AppTest) -> dict[str, Any]:
     """What the routing view was given."""
     assert not page.exception
-    for element in page.get("bidi_component"):
-        if element.proto.component_name == "limoe_lens.channel":
-            told = json.loads(element.proto.json)
-            if told["channel"] == "routing":
-                return unpacked(told["content"])
-    raise AssertionError("there is no routing view on the page")
+    return unpacked(told(page, "routing"))
 
 
 def type_text(page: AppTest, text: str) -> AppTest:
@@ -249,15 +246,29 @@ def test_the_strip_through_training_holds_every_probe(
     opened: Opened, runs_folder: Path, small: Run
 ) -> None:
     page = opened(runs_folder, example="1")
-    strip = next(
-        json.loads(element.proto.json)
-        for element in page.get("bidi_component")
-        if element.proto.component_name == "limoe_lens.training"
-    )
-    assert [stage["step"] for stage in strip["steps"]] == [0, 10, 20]
-    for stage in strip["steps"]:
-        recorded = small.probe(stage["step"]).select([1])
-        assert stage["expert"] == recorded.expert[:, :, 0].tolist()
+    strip = told(page, "routing.training")
+    assert strip["steps"] == [0, 10, 20]
+    first = numbers(strip["expert"], "u1").reshape(3, 2, -1)
+    dropped = numbers(strip["dropped"], "u1").reshape(3, 2, -1)
+    said = numbers(strip["said"], "<u4").reshape(3, 2, 4)
+    for place, step in enumerate(strip["steps"]):
+        recorded = small.probe(step).select([1])
+        assert np.array_equal(first[place], recorded.expert[..., 0])
+        assert np.array_equal(dropped[place], recorded.dropped.all(axis=2))
+        assert said[place, :, 2].tolist() == recorded.dropped.sum(axis=(1, 2)).tolist()
+
+
+def test_a_large_pair_is_shown_over_training_layer_by_layer(
+    monkeypatch: pytest.MonkeyPatch, small: Run
+) -> None:
+    traces = {step: small.probe(step).select([0]) for step in (0, 10)}
+    whole = strip_of(traces, layer=2)
+    monkeypatch.setitem(strip_of.__globals__, "MOST_CHOICES", 10)
+    one = strip_of(traces, layer=1)
+    assert (whole["sent"], one["sent"]) == ([0, 1], [0])
+    assert whole["id"] == one["id"], "layers that came earlier are of the same pair"
+    every, first = numbers(whole["expert"], "u1"), numbers(one["expert"], "u1")
+    assert np.array_equal(every.reshape(2, 2, -1)[:, :1], first.reshape(2, 1, -1))
 
 
 def test_a_typed_text_is_routed_by_the_model(opened: Opened, runs_folder: Path, small: Run) -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.shell import slices, state
-from app.shell.slices import Slice
-from tests.app.one_page import open_page, said
+import analysis
+from app.shell import long_slices, slices, state
+from app.shell.conditions import Slice
+from limoe_core.runs import Run
+from tests.app.evaluated_runs import make_evaluated
+from tests.app.one_page import component, open_page, said
 from tests.shipped import FOLDER, LIMOE
 
 _VALUES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
@@ -57,21 +61,30 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_long_slice_is_kept_and_read_where_it_was_made(cache: Path) -> None:
     text = Slice.of({"picture": [f"1F{n:03d}.noto" for n in range(300)]}).text
-    digest = slices._keep(text)
+    digest = long_slices.keep(text)
     assert len(digest) < 30
-    assert slices._unfolded(digest) == text
+    assert long_slices.unfolded(digest) == text
     (file,) = cache.iterdir()
     file.write_text("picture:another.one", encoding="utf-8")
     with pytest.raises(state.BadValue, match="on the machine where it was made"):
-        slices._unfolded(digest)
+        long_slices.unfolded(digest)
     with pytest.raises(state.BadValue, match="on the machine where it was made"):
-        slices._unfolded("@" + "0" * 20)
+        long_slices.unfolded("@" + "0" * 20)
 
 
 ADDRESS = {"run": LIMOE.name, "slice": "pair:0-15", "called": "the first ones"}
 
 
-@pytest.mark.parametrize("module", ["embeddings", "experts", "routing"])
+@pytest.mark.parametrize(
+    "module",
+    [
+        "emergence",
+        "embeddings",
+        "experts",
+        "routing",
+        pytest.param("interventions", marks=pytest.mark.training),
+    ],
+)
 def test_pages_are_of_the_slice(module: str) -> None:
     page = open_page(module, FOLDER, **ADDRESS)
     assert not page.exception and not page.error
@@ -115,3 +128,69 @@ def test_an_address_cannot_ask_for_a_million_pairs() -> None:
         with pytest.raises(state.BadValue, match="at most 100,000"):
             Slice.parse(text)
     assert len(Slice.parse("pair:0-9999").where["pair"]) == 10_000
+
+
+def test_emergence_is_of_the_slice(runs_folder: Path) -> None:
+    page = open_page("emergence", runs_folder, run="small", slice="category:Food", layer="2")
+    assert "n = 4 pairs in the slice, of 6" in said(page)
+    assert "4 of 6 pairs here" in said(page)
+    (small,) = component(page, "emergence")["runs"]
+    trace = analysis.slice_trace(Run.open(runs_folder / "small").probe(10), {"pair": range(4)})
+    wanted = analysis.roles(trace).query("layer == 2")
+    assert small["tokens"]["image"][1] == wanted["image_tokens"].tolist()
+
+
+def test_numbers_of_pairs_are_those_of_the_first_run(runs_folder: Path, tmp_path: Path) -> None:
+    for name in ("one", "other"):
+        shutil.copytree(runs_folder / "small", tmp_path / name)
+    other = Run.open(tmp_path / "other")
+    for step in other.probe_steps():
+        other.save_probe(step, other.probe(step).select([5, 4, 3, 2, 1, 0]))
+    page = open_page("emergence", tmp_path, run="one", versus="other", slice="pair:0-2")
+    assert "other is left out: the slice is of numbers" in said(page).replace("\\", "")
+    assert said(page).count("n = 3 pairs in the slice, of 6") == 1
+
+
+def test_training_says_that_it_is_of_whole_batches(runs_folder: Path) -> None:
+    page = open_page("training", runs_folder, run="small", slice="pair:0-3", called="mine")
+    assert "numbers of whole batches, and none of single pairs" in said(page)
+    assert "Slice: mine" in said(page)
+    page = next(each for each in page.button if each.label == "Leave").click().run()
+    assert "whole batches" not in said(page)
+
+
+def test_experts_of_two_steps_are_compared_on_the_slice(runs_folder: Path) -> None:
+    address = {"run": "small", "versus": "small", "at": "10", "show": "experts"}
+    page = open_page("compare", runs_folder, slice="category:Food", **address)
+    assert not page.exception and not page.error
+    assert "n = 4 and 4 validation pairs in the slice, the same ones: paired" in said(page)
+    page = open_page("compare", runs_folder, slice="pair:1", **address)
+    assert not page.error
+    assert "needs at least two pairs" in said(page)
+
+
+def test_pictures_that_one_run_alone_knows_are_a_slice(runs_folder: Path, tmp_path: Path) -> None:
+    folder = make_evaluated(runs_folder, tmp_path / "runs")
+    address = {"run": "small", "show": "zero-shot"}
+    runs = [Run.open(folder / name) for name in ("small", "dense")]
+    mine, theirs = (run.predictions("zero_shot_test_style", 20) for run in runs)
+    answers = analysis.paired_answers(mine, theirs)
+    some = answers[answers["answered"] == "second alone"]
+    assert len(some)
+    page = open_page("compare", folder, answered="second", **address)
+    assert f"{len(some)} of n = {len(answers)} pictures" in said(page).replace("\\", "")
+    page = next(each for each in page.button if each.key == "compare.slice").click().run()
+    assert not page.exception and not page.error
+    assert f"{len(some)} of {len(answers)} pictures here" in said(page)
+    assert "Of all pictures, and not of the slice" in said(page)
+    pictures = ",".join(sorted({*(some["key"] + "." + some["style"])}))
+    assert page.query_params["slice"] == f"picture:{pictures}"
+    assert f"{len(some)} of n = {len(some)} pictures" in said(page).replace("\\", "")
+
+
+def test_a_slice_without_pictures_leaves_all(runs_folder: Path, tmp_path: Path) -> None:
+    folder = make_evaluated(runs_folder, tmp_path / "runs")
+    page = open_page("compare", folder, run="small", show="zero-shot", slice="style:none")
+    assert "All pictures are shown: no picture of these answers is in the slice" in said(
+        page
+    ).replace("\\", "")

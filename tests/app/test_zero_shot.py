@@ -7,7 +7,6 @@ import shutil
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 from PIL import Image
 
@@ -16,12 +15,12 @@ from analysis.classification import classify
 from analysis.picture_sets import picture_set
 from analysis.recipes import constant, record
 from app.parts.messages import plain
+from app.parts.splits import in_words
+from app.parts.tasks import in_order, task_name
 from app.parts.texts import change_note
 from app.parts.twins import is_twin
 from app.views.zero_shot.labels import MOST, Labels, cut_note, read_template
 from app.views.zero_shot.pool import Pool, of_set, on_white, spread, valid_id
-from app.views.zero_shot.splits import in_words
-from app.views.zero_shot.tasks import in_order, task_name
 from limoe_core.config import DataConfig
 from limoe_core.data.pairs import PairSet
 from limoe_core.data.registry import data_set
@@ -30,7 +29,7 @@ from limoe_core.presets import dense_twin, preset
 from limoe_core.runs.directory import Run
 from limoe_core.runs.predictions import Predictions
 from tests.app.evaluated_runs import make_evaluated, some_pairs
-from tests.app.one_page import component, figures, frames, open_page, said
+from tests.app.one_page import component, figures, frames, open_page, said, told
 
 
 @pytest.fixture(autouse=True)
@@ -48,9 +47,7 @@ def evaluated(runs_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 def test_results_of_another_set_come_after_the_run_s_own() -> None:
     own = ["zero_shot_test_style", "zero_shot_test_concept", "zero_shot_test_concept_all"]
     other = ["zero_shot_emoji_base_1_0_0_test_concept", "zero_shot_emoji_base_1_0_0_test_style"]
-    assert in_order(
-        pd.DataFrame({"task": [*other, *reversed(own)]}), ("test_style", "test_concept")
-    ) == [*own, *other]
+    assert in_order([*other, *reversed(own)], ("test_style", "test_concept")) == [*own, *other]
 
 
 def test_splits_of_sets_that_are_shown_together_are_in_words() -> None:
@@ -401,7 +398,8 @@ def test_the_page_opens_on_what_the_model_was_trained_to_know(
     page = open_page("zero_shot", tmp_path)
     assert not page.error
     shown = component(page, "gallery")
-    first = [item for item in shown["items"] if item["id"] == shown["selected"]]
+    selected = told(page, shown["channel"])["selected"]
+    first = [item for item in shown["items"] if item["id"] == selected]
     assert "a trained concept in an art style that training left out" in said(page)
     at = [f"{k}.{s}" for k, s in zip(known["key"], known["style"], strict=True)].index(
         first[0]["id"]

@@ -27,13 +27,19 @@ class Strip {
   update({ data, setTriggerValue }) {
     this.send = setTriggerValue;
     const content = JSON.stringify([data.items, data.filters, data.sheet?.src, data.label]);
-    const moved = this.data?.selected !== data.selected;
-    if (data.selected === this.picked) this.picked = null;
     this.data = data;
     if (content !== this.content) {
       this.content = content;
       this.build();
+      this.mark(true);
     }
+    this.unlisten ??= listenTo(data.channel, ({ selected }) => this.select(selected));
+  }
+
+  select(selected) {
+    const moved = this.selected !== selected;
+    if (selected === this.picked) this.picked = null;
+    this.selected = selected;
     this.mark(moved);
   }
 
@@ -107,14 +113,14 @@ class Strip {
 
   tabStop(node) {
     const visible = this.visible();
-    const stop = node ?? visible.find((each) => each.dataset.id === this.data.selected) ?? visible[0];
+    const stop = node ?? visible.find((each) => each.dataset.id === this.selected) ?? visible[0];
     for (const each of this.nodes) each.setAttribute("tabindex", each === stop ? "0" : "-1");
     return stop;
   }
 
   mark(moved) {
     for (const node of this.nodes) {
-      node.setAttribute("aria-selected", String(node.dataset.id === this.data.selected));
+      node.setAttribute("aria-selected", String(node.dataset.id === this.selected));
       node.classList.toggle("waiting", node.dataset.id === this.picked);
     }
     const stop = this.tabStop();
@@ -134,9 +140,9 @@ class Strip {
     if (!node) return;
     this.tabStop(node);
     // What was picked last counts, even if the server has not answered yet.
-    if (node.dataset.id === (this.picked ?? this.data.selected)) return;
+    if (node.dataset.id === (this.picked ?? this.selected)) return;
     // (Of a pick that leads back to what is shown, it may have nothing to tell.)
-    const back = node.dataset.id === this.data.selected;
+    const back = node.dataset.id === this.selected;
     this.picked = back ? null : node.dataset.id;
     for (const each of this.nodes) each.classList.toggle("waiting", each === node && !back);
     this.send("pick", node.dataset.id);
@@ -160,5 +166,8 @@ export default function (component) {
   const root = component.parentElement;
   if (!strips.has(root)) strips.set(root, new Strip(root));
   strips.get(root).update(component);
-  return () => strips.delete(root);
+  return () => {
+    strips.get(root)?.unlisten?.();
+    strips.delete(root);
+  };
 }

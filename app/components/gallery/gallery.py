@@ -9,9 +9,10 @@ from pathlib import Path
 import streamlit as st
 
 from app.components import define
+from app.components.channel import tell
 from app.components.contact_sheet import Sheet, hosted
 
-_GALLERY = define("gallery", Path(__file__).parent, scripts=("gallery",))
+_GALLERY = define("gallery", Path(__file__).parent, scripts=("../channel/listening", "gallery"))
 
 
 @dataclass(frozen=True)
@@ -59,9 +60,10 @@ def gallery(
             "items": [asdict(item) for item in items],
             "sheet": None if sheet is None else asdict(hosted(sheet, key)),
             "label": label,
-            "selected": selected,
+            "channel": key,
             "filters": dict(filters),
             "noun": noun,
         },
         on_pick_change=picked,
     )
+    tell(key, {"selected": selected})  # all else stays, and is not sent again with it

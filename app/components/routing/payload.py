@@ -82,8 +82,7 @@ def payload(
         "note": note,
         "layers": [int(number) for number in trace.layers],
         "names": list(trace.names),
-        # Without names, as of very many experts they are half of what is sent of a layer.
-        "looks": [list(looks(expert).values())[1:] for expert in range(trace.num_experts)],
+        "looks": all_looks(trace.num_experts),
         "counts": trace.experts.tolist(),
         "choices": trace.top_k,
         "scaling": 1.0 if trace.routers is None else trace.routers.scaling,
@@ -155,6 +154,11 @@ def looks(expert: int) -> dict[str, str]:
         "ink": text_colour(colour),
         "pattern": expert_pattern(expert),
     }
+
+
+def all_looks(experts: int) -> Packed:
+    """`looks` of every expert but for names: of very many these would be half of all."""
+    return Packed.json([list(looks(expert).values())[1:] for expert in range(experts)])
 
 
 def direction(text: str) -> str:

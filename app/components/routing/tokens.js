@@ -9,7 +9,7 @@ class Tokens {
   // before: the tokens that were shown until now; their layers are kept if they are of this pair.
   static async of(data, before) {
     const { tokens, routed, choices } = data;
-    const experts = data.looks.map(([colour, ink, pattern], e) => ({ label: `E${e}`, colour, ink, pattern }));
+    const experts = await unpackedLooks(data.looks);
     data = { ...data, experts };
     const [kind, modality, picture, at, firsts, layers] = await Promise.all([
       unpacked(tokens.kind, Uint8Array),

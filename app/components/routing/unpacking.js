@@ -1,10 +1,18 @@
 // Numbers that came from Python as base64 of deflated bytes (`app.components.Packed`).
 
-async function unpacked(text, Kind) {
-  if (!text) return null;
+function inflated(text) {
   const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
-  return new Kind(await new Response(stream).arrayBuffer());
+  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate")));
+}
+
+async function unpacked(text, Kind) {
+  return text ? new Kind(await inflated(text).arrayBuffer()) : null;
+}
+
+// How every expert looks, by its number.
+async function unpackedLooks(text) {
+  const looks = await inflated(text).json();
+  return looks.map(([colour, ink, pattern], e) => ({ label: `E${e}`, colour, ink, pattern }));
 }
 
 // What the routers of some layers chose: one object a layer, by its place among all layers.

@@ -10,16 +10,24 @@ from typing import Any
 
 import numpy as np
 import streamlit as st
+from jaxtyping import Integer
 
-from app.components import define
-from app.components.routing.payload import direction, grids, looks, pictures_of
+from app.components import Packed, define
+from app.components.channel import tell
+from app.components.routing.packing import COARSE, FINE
+from app.components.routing.payload import all_looks, direction, grids, pictures_of
 from limoe_core.trace import IMAGE, TEXT, RoutingTrace
 
 _STRIP = define(
     "training",
     Path(__file__).parent,
-    scripts=("../routing/dom", "../routing/miniature", "training"),
-)
+    scripts=(
+        "../channel/listening", "../routing/dom", "../routing/unpacking", "../routing/miniature",
+        "training",
+    ),
+)  # fmt: skip
+#: Of a pair with more first choices than this, over all steps and layers, one layer is sent.
+MOST_CHOICES = 100_000
 
 
 def training_strip(
@@ -44,39 +52,60 @@ def training_strip(
         if step in traces:
             on_pick(step)
 
+    _STRIP(key=key, data={"channel": key}, on_pick_change=picked)
+    tell(key, {**strip_of(traces, layer), "current": current, "layer": layer})
+
+
+def strip_of(traces: Mapping[int, RoutingTrace], layer: int) -> dict[str, Any]:
+    """JSON-ready data of the strip, but for what is in view.
+
+    Args:
+      layer: number of the layer in view, the only one that is sent of very many choices.
+    """
     first = next(iter(traces.values()))
-    data: dict[str, Any] = {
+    # (S, L, T) of S steps, L layers and T tokens.
+    chosen = np.stack([trace.expert[:, :, 0] for trace in traces.values()]).astype(np.int64)
+    dropped = np.stack([trace.dropped.all(axis=2) for trace in traces.values()])
+    said = np.stack([_counts(trace) for trace in traces.values()])
+    wide = first.num_experts >= COARSE
+    sent = list(range(first.num_layers))
+    if chosen.size > MOST_CHOICES:
+        sent = np.flatnonzero(first.layers == layer).tolist()
+    none, kind = (FINE, np.uint16) if wide else (COARSE, np.uint8)
+    still = {
         "pictures": grids(first),
         "direction": direction(str(first.captions[0])),
         "layers": first.layers.tolist(),
-        "experts": [looks(e) for e in range(first.num_experts)],
-        "tokens": [
-            {"m": int(modality), "at": int(position), "p": int(picture)}
-            for modality, position, picture in zip(
-                first.modality, first.position, pictures_of(first), strict=True
-            )
-        ],
-        "steps": [
-            {
-                "step": step,
-                "expert": trace.expert[:, :, 0].tolist(),
-                "dropped": trace.dropped.all(axis=2).astype(int).tolist(),
-                "said": _counts(trace),
-            }
-            for step, trace in traces.items()
-        ],
+        "looks": all_looks(first.num_experts),
+        "wide": wide,
+        "picture": Packed.of(pictures_of(first).astype(np.int16)),
+        "at": Packed.of(first.position.astype(np.uint32)),
+        "steps": list(traces),
     }
-    data["id"] = hashlib.sha1(json.dumps(data).encode(), usedforsecurity=False).hexdigest()
-    _STRIP(key=key, data={**data, "current": current, "layer": layer}, on_pick_change=picked)
+    digest = hashlib.sha1(json.dumps(still).encode(), usedforsecurity=False)
+    for array in (chosen, dropped, said):
+        digest.update(array.tobytes())
+    return {
+        **still,
+        "id": digest.hexdigest(),
+        "large": len(sent) < first.num_layers,
+        "sent": sent,
+        "expert": Packed.of(np.where(chosen < 0, none, chosen)[:, sent].astype(kind)),
+        "dropped": Packed.of(dropped[:, sent].astype(np.uint8)),
+        "said": Packed.of(said[:, sent].astype(np.uint32)),
+    }
 
 
-def _counts(trace: RoutingTrace) -> list[list[int]]:
+def _counts(trace: RoutingTrace) -> Integer[np.ndarray, "L 4"]:
     """Of each layer: experts that patches chose, and pieces, choices dropped, and choices."""
-    return [
+    return np.array(
         [
-            *(len(np.unique(chosen[trace.modality == modality])) for modality in (IMAGE, TEXT)),
-            int(dropped.sum()),
-            dropped.size,
-        ]
-        for chosen, dropped in zip(trace.expert, trace.dropped, strict=True)
-    ]
+            [
+                *(len(np.unique(chosen[trace.modality == modality])) for modality in (IMAGE, TEXT)),
+                int(dropped.sum()),
+                dropped.size,
+            ]
+            for chosen, dropped in zip(trace.expert, trace.dropped, strict=True)
+        ],
+        np.int64,
+    ).reshape(-1, 4)

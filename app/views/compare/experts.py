@@ -12,6 +12,7 @@ from app.parts import figures, messages
 from app.parts.glossary import TERMS, help_text
 from app.server import recorded
 from app.shell import sidebar
+from app.views.compare import slicing
 from app.views.compare.sides import Side, Sides
 from app.views.compare.telling import summary
 from limoe_core.runs.directory import RunError
@@ -23,7 +24,10 @@ def show(both: Sides) -> None:
     traces = [_trace(side) for side in (both.one, both.other)]
     if traces[0] is None or traces[1] is None:
         return
-    one, other = traces[0], traces[1]
+    sliced = slicing.traces(traces[0], traces[1])
+    if sliced is None:
+        return
+    one, other = sliced
     first, second = both.names
     common = [int(block) for block in one.value.layers if block in other.value.layers]
     if not common:
@@ -51,7 +55,8 @@ def show(both: Sides) -> None:
                 note=_UNITS[measure],
             )
     st.caption(
-        f"n = {one.value.num_pairs:,} and {other.value.num_pairs:,} validation pairs, "
+        f"n = {one.value.num_pairs:,} and {other.value.num_pairs:,} validation pairs"
+        + (" in the slice, " if sliced != (traces[0], traces[1]) else ", ")
         + ("the same ones: paired. " if paired else "not the same ones: unpaired. ")
         + "95 % intervals: jackknife over pairs. Full mark: p below 0.05 after Holm's correction "
         f"for all {len(differences.value):,} rows; hollow: not."

@@ -16,7 +16,7 @@ from app.pair.chosen import Pair, choose_example, choose_parts
 from app.parts import messages, pictures
 from app.parts.export import file_name, take_away
 from app.server import recorded, runs
-from app.shell import sidebar, state
+from app.shell import sidebar, slices, state
 from app.views.compare.sides import Side, Sides
 from limoe_core.runs.directory import Run, RunError
 from limoe_core.trace import RoutingTrace
@@ -28,7 +28,7 @@ def show(both: Sides) -> None:
     """Draws the view."""
     one, other = both.one, both.other
     probe, shown = _examples(one)
-    example = choose_example(one.run, probe, shown)
+    example = choose_example(one.run, probe, shown, slices.examples_of(probe))
     caption = "" if probe is None or example is None else str(probe.captions[example])
     pair = choose_parts(example, caption, one.run.config.model.image_size)
     common = {n: name for n, name in one.run.routers.items() if n in other.run.routers}

@@ -10,7 +10,7 @@ import streamlit as st
 from app.parts import messages
 from app.parts.glossary import TERMS
 from app.parts.twins import is_twin
-from app.server.runs import Run, RunError, Runs, has_probes
+from app.server.runs import Run, RunError, Runs, evaluations, has_probes
 from app.shell import controls, sidebar
 
 
@@ -147,5 +147,6 @@ def _steps(run: Run) -> list[int]:
     """Steps of a run with anything to compare, rising."""
     found = {*run.steps(), *run.probe_steps()}
     with suppress(RunError):  # the view that needs them says so
-        found |= {int(step) for by_step in run.evaluations().values() for step in by_step}
+        results, _ = evaluations(run)
+        found |= {int(step) for by_step in results.values() for step in by_step}
     return sorted(found)

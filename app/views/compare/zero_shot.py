@@ -12,6 +12,7 @@ from analysis.recipes import Recorded, record
 from app.parts import figures, messages
 from app.parts.glossary import TERMS, help_text
 from app.server import recorded
+from app.views.compare import answers, slicing
 from app.views.compare.sides import Side, Sides
 from app.views.compare.telling import summary
 from limoe_core.runs.directory import Run
@@ -38,7 +39,10 @@ def show(both: Sides) -> None:
     have = {name: frame for name, frame in frames.items() if len(frame.value)}
     if not have:
         return
-    differences = _differences(both)
+    mine, others = (recorded.answers(side.run, side.step) for side in (one, other))
+    of_all = mine
+    mine, others = slicing.answers(one.run, mine, others)
+    differences = _differences(mine, others)
     wide, narrow = st.columns([3, 2])
     with wide:
         st.header(
@@ -76,13 +80,14 @@ def show(both: Sides) -> None:
             record(analysis.join_runs, have),
             file=f"tasks-{both.file}",
             note="Top-1. Headline: in the first language. Hatched: the mean over languages. "
-            "Whiskers: 95 % intervals over concepts, of each alone.",
+            "Whiskers: 95 % intervals over concepts, of each alone."
+            + ("" if mine is of_all else " Of all pictures, and not of the slice."),
         )
+    answers.show(both, mine, others)
 
 
-def _differences(both: Sides) -> Recorded[pd.DataFrame] | None:
+def _differences(mine: slicing.Answers, others: slicing.Answers) -> Recorded[pd.DataFrame] | None:
     """All differences in accuracy; None where no task was asked of both about the same pictures."""
-    mine, others = (recorded.answers(side.run, side.step) for side in (both.one, both.other))
     found = recorded.measured(analysis.compare_accuracies, mine, others)
     try:
         _ = found.value

@@ -18,7 +18,7 @@ from app.parts.glossary import TERMS
 from app.server import recorded, runs
 from app.server.datasets import is_built, other_data
 from app.shell import controls, sidebar
-from app.shell.slices import Slice
+from app.shell.conditions import Slice
 from limoe_core.runs.directory import Run, RunError
 
 if TYPE_CHECKING:

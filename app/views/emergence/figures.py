@@ -17,14 +17,19 @@ from app.parts.export import file_name, take_away
 from app.parts.facts import Fact
 from app.parts.glossary import TERMS, help_text
 from app.server.status import Status
+from app.shell.conditions import Slice
 from app.views.emergence import measured
 from app.views.emergence.history import History, history
 from limoe_core.runs.directory import Run
 
 
-def draw(runs: Sequence[Run], layer: int, *, log: bool) -> None:
-    """Draws one run, or two side by side on the same axes, as they are on disk now."""
-    histories = [past for past in map(_past, runs) if past is not None]
+def draw(shown: Sequence[tuple[Run, Slice | None]], layer: int, *, log: bool) -> None:
+    """Draws one run, or two side by side on the same axes, as they are on disk now.
+
+    Args:
+      shown: each run with the slice of its pairs, None for all.
+    """
+    histories = [past for run, chosen in shown if (past := _past(run, chosen)) is not None]
     if not histories:
         return
     beside = [past for past in histories if layer in set(past.shares.value["layer"])]
@@ -40,7 +45,7 @@ def draw(runs: Sequence[Run], layer: int, *, log: bool) -> None:
     _shares(beside, layer)
     _bands(beside, layer, log)
     for past in beside:
-        measured.show(past.run)
+        measured.show(past.run, past.chosen)
     with st.expander("What the words mean", icon=":material/help:"):
         st.markdown(
             help_text(
@@ -56,9 +61,9 @@ def draw(runs: Sequence[Run], layer: int, *, log: bool) -> None:
         )
 
 
-def _past(run: Run) -> History | None:
+def _past(run: Run, chosen: Slice | None) -> History | None:
     """The run's history, with messages about missing or damaged traces."""
-    past = history(run)
+    past = history(run, chosen)
     if past is not None and run.other is not None and len(past.steps) == 1:
         messages.say(
             "info",
@@ -81,6 +86,7 @@ def _past(run: Run) -> History | None:
         f"**{messages.plain(run.name)}** · "
         f"{messages.counted(len(past.steps), 'probe trace')} from step {past.steps[0]:,} to "
         f"{past.steps[-1]:,} · n = {messages.counted(past.pairs, 'pair')}"
+        + ("" if chosen is None else f" in the slice, of {past.whole:,}")
         + (
             ", the same at every step"
             if run.other

@@ -9,6 +9,7 @@ import streamlit as st
 from app.parts import figures, messages
 from app.server.runs import Runs, has_probes
 from app.shell import controls, live, sidebar
+from app.views.emergence import slicing
 from app.views.emergence.figures import draw
 from limoe_core.runs.directory import Run, RunError
 
@@ -28,9 +29,9 @@ def show(run: Run) -> None:
     other = _choose_other(run)
     figures.choose_format()
     log = _choose_axis()
-    shown = [run] if other is None else [run, other]
+    shown = slicing.of_each([run] if other is None else [run, other])
     if live.following():
-        for each in shown:
+        for each, _ in shown:
             live.follow(each)
     draw(shown, layer, log=log)
 

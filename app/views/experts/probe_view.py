@@ -15,7 +15,7 @@ from app.parts import messages
 from app.parts.glossary import TERMS
 from app.server import recorded, runs
 from app.shell import controls
-from app.shell.slices import Slice
+from app.shell.conditions import Slice
 from limoe_core.runs.directory import Run, RunError
 from limoe_core.trace import IMAGE, TEXT, RoutingTrace
 

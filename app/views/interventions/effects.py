@@ -13,7 +13,7 @@ from app.parts import figures, messages
 from app.parts.glossary import TERMS
 from app.server import jobs, recorded
 from app.server.datasets import is_built, other_data
-from app.shell import controls
+from app.shell import controls, slices
 from app.views.interventions.asked import Asked
 from app.views.interventions.changes import Setting
 
@@ -45,6 +45,8 @@ def show(asked: Asked, setting: Setting, name: str) -> None:
     )
     if measured_on == _DATA and (found := other_data(asked.run)) is not None:
         messages.say("warning", found)
+    if slices.active() is not None:
+        st.caption("Of all pairs, and not of the slice: a loss is of the pairs it is taken among.")
     call = _call(asked, setting, measured_on)
     pairs = len(call.arguments[2].value)
     if not jobs.known(call.key):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import streamlit as st
 
 import analysis
@@ -16,14 +14,11 @@ from app.parts import figures, messages
 from app.parts.export import take_away
 from app.parts.glossary import help_text
 from app.server import runs
-from app.shell import sidebar, state
+from app.shell import sidebar, slices, state
 from app.views.interventions import changes, effects, routes, tokens
 from app.views.interventions.asked import Asked, ask
 from limoe_core.runs.directory import Run
 from limoe_core.trace import RoutingTrace
-
-if TYPE_CHECKING:
-    pass
 
 #: Texts in the list of those that are most like the picture.
 _NEAREST = 5
@@ -53,7 +48,7 @@ def show(run: Run) -> None:
     step = sidebar.choose_step(steps)
     layer = sidebar.choose_layer(run.routers)
     probe, pictures = runs.probe(run, probed[-1]), runs.probe_pictures(run)
-    example = choose_example(run, probe, pictures)
+    example = choose_example(run, probe, pictures, slices.examples_of(probe))
     caption = "" if example is None else str(probe.captions[example])
     pair = choose_parts(example, caption, model.image_size)
     if not pair.with_picture or not pair.text.strip():
@@ -111,6 +106,7 @@ def _of_another_model(run: Run) -> None:
         "here. Shown is what was measured where the model is, if the run keeps it.",
     )
     layer = sidebar.choose_layer(run.routers)
+    slices.does_not_apply("Effects are kept as means over all recorded pairs.")
     figures.choose_format()
     recorded_causes.show(run, layer)
 

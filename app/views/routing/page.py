@@ -7,6 +7,7 @@ from dataclasses import replace
 import pandas as pd
 import streamlit as st
 
+from app.components.routing import MOST_CHOICES
 from app.components.training import training_strip
 from app.pair import pins
 from app.pair import routing as pair_routing
@@ -25,6 +26,8 @@ from limoe_core.trace import RoutingTrace
 
 #: Maximum number of steps in the strip over training.
 _STAGES = 24
+#: The same of a pair that is sent layer by layer.
+_STAGES_OF_LARGE = 10
 
 
 def show(run: Run) -> None:
@@ -51,10 +54,7 @@ def show(run: Run) -> None:
     step = sidebar.choose_step(steps)
     layer = sidebar.choose_layer(run.routers, shown=False)
     examples = Examples.of(run, step)
-    pairs = None if examples.trace is None else slices.pairs_of(examples.trace)
-    if pairs == []:
-        messages.say("info", "No example of this run is in the slice, so all are shown.")
-        pairs = None
+    pairs = slices.examples_of(examples.trace)
     example = choose_example(run, examples.trace, examples.pictures, pairs)
     pair = choose_parts(example, examples.caption(example), model.image_size)
     pinned = pins.pinned(examples.trace)
@@ -74,7 +74,7 @@ def show(run: Run) -> None:
         return
     pins.offer(pair, pinned)
     if pair.is_example:
-        _through_training(run, pair, layer, step)
+        _through_training(run, pair, routed, layer, step)
     explain(run, routed)
     pair_routing.warm_up(run)
 
@@ -121,11 +121,13 @@ def _similarity(examples: Examples, pair: Pair, routed: Routed, view: View) -> N
     )
 
 
-def _through_training(run: Run, pair: Pair, layer: int, step: int) -> None:
+def _through_training(run: Run, pair: Pair, routed: Routed, layer: int, step: int) -> None:
     """Draws the example at the run's probe steps, side by side."""
-    steps = _spread(run.probe_steps(), _STAGES)
+    steps = run.probe_steps()
     if pair.example is None or len(steps) < 2:
         return
+    large = routed.trace.expert.size > MOST_CHOICES
+    steps = _spread(steps, _STAGES_OF_LARGE if large else _STAGES)
     try:
         traces = {each: runs.probe(run, each).select([pair.example]) for each in steps}
     except RunError as error:

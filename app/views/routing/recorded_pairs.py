@@ -10,7 +10,7 @@ from app.components.routing import Group, Shown
 from app.pair.chosen import choose_example
 from app.parts import messages, squares
 from app.server import recorded, runs
-from app.shell import sidebar
+from app.shell import sidebar, slices
 from app.views.routing.drawing import View, draw, explain
 from app.views.routing.routed import Routed
 from limoe_core.runs.directory import Run, RunError
@@ -27,7 +27,7 @@ def show(run: Run) -> None:
     step = sidebar.choose_step(steps)
     layer = sidebar.choose_layer(run.routers, shown=False)
     trace = runs.probe(run, step)
-    example = choose_example(run, trace, _examples(run, trace))
+    example = choose_example(run, trace, _examples(run, trace), slices.examples_of(trace))
     if example is None:
         messages.say("info", f"{run.name} has no pairs yet.")
         return

@@ -12,7 +12,7 @@ from app.parts.glossary import help_text
 from app.parts.twins import is_twin
 from app.server.logs import logged
 from app.server.runs import Run, RunError, Runs
-from app.shell import controls, live
+from app.shell import controls, live, slices
 from app.views.training import alarms, curves, loads, now
 
 #: Runs that may be drawn on one axis.
@@ -21,6 +21,7 @@ _MOST = 5
 
 def show(run: Run) -> None:
     """Draws the page."""
+    slices.does_not_apply("Training logs numbers of whole batches, and none of single pairs.")
     others = _choose_others(run)
     figures.choose_format()
     for each in [run, *others] if live.following() else others:

@@ -11,15 +11,16 @@ import streamlit as st
 import analysis
 from analysis import figures as drawn
 from analysis.recipes import record
-from app.parts import figures, messages
+from app.parts import figures, messages, splits
 from app.parts.export import take_away
 from app.parts.glossary import TERMS, help_text
+from app.parts.tasks import in_order
 from app.parts.twins import is_twin
 from app.server import recorded
 from app.server.runs import Runs
 from app.shell import controls
-from app.views.zero_shot import differences, slicing, splits
-from app.views.zero_shot.tasks import accuracies, choose_task, evaluated_steps, in_order
+from app.views.zero_shot import differences, slicing
+from app.views.zero_shot.tasks import accuracies, choose_task, evaluated_steps
 from limoe_core.runs.directory import Run, RunError
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def show(run: Run, step: int) -> None:
         frames[other.name] = accuracies(other, at)
     frame = frames[run.name].value
     joined = record(analysis.join_runs, frames)
-    tasks = in_order(frame, splits.asked_of(run))
+    tasks = in_order(frame["task"], splits.asked_of(run))
     left, middle, right = st.columns([5, 3, 1])
     with left:
         task = choose_task(run, tasks)

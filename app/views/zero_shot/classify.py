@@ -20,13 +20,13 @@ from analysis.classification import (
 )
 from analysis.picture_sets import PictureSet
 from analysis.recipes import Recorded, constant, record
-from app.parts import figures, messages, texts
+from app.parts import figures, messages, splits, texts
 from app.parts.export import take_away
 from app.parts.glossary import TERMS
 from app.parts.pictures import draw_picture
 from app.server import recorded, runs
 from app.shell import controls, state
-from app.views.zero_shot import embeddings, pool, selection, splits
+from app.views.zero_shot import embeddings, pool, selection
 from app.views.zero_shot.labels import LONGEST, Labels, cut_note, read_template, same_note
 from app.views.zero_shot.pool import Pool
 from app.views.zero_shot.selection import Chosen

@@ -12,13 +12,14 @@ import analysis
 from analysis import figures as drawn
 from analysis.recipes import Recorded, record
 from app.components.tiles import Tile, tiles
-from app.parts import figures, messages
+from app.parts import figures, messages, splits
 from app.parts.export import take_away
 from app.parts.glossary import TERMS
+from app.parts.tasks import in_order
 from app.server import recorded
 from app.shell import controls, state
-from app.views.zero_shot import pool, slicing, splits
-from app.views.zero_shot.tasks import accuracies, choose_task, in_order
+from app.views.zero_shot import pool, slicing
+from app.views.zero_shot.tasks import accuracies, choose_task
 from limoe_core.config import ConfigError
 from limoe_core.runs.directory import Run, RunError
 from limoe_core.runs.predictions import Predictions
@@ -34,7 +35,7 @@ _MOST_PICTURES = 48
 
 def show(run: Run, step: int) -> None:
     """Draws the view."""
-    evaluated = in_order(accuracies(run, step).value, splits.asked_of(run))
+    evaluated = in_order(accuracies(run, step).value["task"], splits.asked_of(run))
     tasks = [task for task in evaluated if run.has("predictions", step, task)]
     if not tasks:
         messages.say(

@@ -13,9 +13,8 @@ from jaxtyping import UInt8
 from analysis.recipes import Recorded
 from app.components.contact_sheet import Sheet, contact_sheet
 from app.components.gallery import Item, gallery
-from app.parts import messages, pictures
+from app.parts import messages, pictures, splits
 from app.shell import state
-from app.views.zero_shot import splits
 from app.views.zero_shot.pool import Pool, spread, valid_id
 
 #: Pictures in the gallery, and the most that are classified together.

@@ -18,15 +18,23 @@ from limoe_core.runs.effects import Effects, variants
 from limoe_core.runs.files import RunError
 
 
-def some_effects(pairs: int = 12, seed: int = 0) -> Effects:
-    """Of three routers with 4, 4 and 2 experts; the last is not measured."""
+def some_effects(
+    pairs: int = 12, seed: int = 0, experts: tuple[int, int, int] = (4, 4, 2)
+) -> Effects:
+    """Of the routers 1, 2 and 4, the last of which is not measured.
+
+    Args:
+      experts: how many each of them has.
+    """
     rng = np.random.default_rng(seed)
-    rise = rng.normal(0, 0.1, (3, 4, 2, pairs)).astype(np.float32)
+    rise = rng.normal(0, 0.1, (3, max(experts), 2, pairs)).astype(np.float32)
     rise[0, 1, 0] += 1
     rise[1, 2, 1] = -0.5
     rise[0, 0, 1] = 0
-    tokens = rng.integers(1, 50, (3, 4, 2))
-    tokens[2, 2:] = -1
+    tokens = rng.integers(1, 50, (3, max(experts), 2))
+    for router, count in enumerate(experts):
+        tokens[router, count:] = -1
+        rise[router, count:] = np.nan
     rise[2] = np.nan
     return Effects(
         question=np.array("q"),
@@ -76,6 +84,30 @@ def test_what_makes_no_sense_is_refused(wrong: dict[str, Any], tmp_path: Path) -
     np.savez_compressed(file, **(dataclasses.asdict(some_effects()) | wrong))
     with pytest.raises(RunError, match="damaged"):
         Effects.load(tmp_path, "next best")
+
+
+@given(
+    st.dictionaries(st.integers(1, 5), st.integers(1, 6), min_size=1),
+    st.sampled_from([(4, 4, 2), (3, 4, 4), (6, 4, 1)]),
+)
+def test_effects_of_other_routers_are_refused(
+    experts: dict[int, int], kept: tuple[int, int, int]
+) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        some_effects(3, experts=kept).save(Path(name))
+        if all(experts.get(number) == count for number, count in zip((1, 2, 4), kept, strict=True)):
+            Effects.load(Path(name), "next best", experts=experts)
+            return
+        with pytest.raises(RunError, match="the run's model"):
+            Effects.load(Path(name), "next best", experts=experts)
+
+
+def test_effects_of_another_change_are_refused(tmp_path: Path) -> None:
+    some_effects().save(tmp_path)
+    (file,) = tmp_path.iterdir()
+    file.rename(tmp_path / "effects-none.npz")
+    with pytest.raises(RunError, match="of the change 'next best', not 'none'"):
+        Effects.load(tmp_path, "none")
 
 
 @settings(max_examples=15)

@@ -148,3 +148,13 @@ def test_what_a_killed_process_left_hinders_no_other_of_its_number(
 ) -> None:
     (tmp_path / f".other.{os.getpid()}" / "probes" / "0").mkdir(parents=True)
     assert _write(tmp_path / "other", trace).recorded_pairs(0) == 3
+
+
+def test_a_part_that_a_killed_writer_left_goes_at_the_next_start(
+    tmp_path: Path, trace: RoutingTrace
+) -> None:
+    run = _write(tmp_path / "other", trace.select([0]))
+    left = run.path_of("probe", 0) / ".00000001-00000002.x1.npz"
+    left.write_bytes(b"half")
+    assert _write(tmp_path / "other", trace.select([1, 2])).probe(0) == trace
+    assert not left.exists()
