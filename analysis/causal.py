@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 _LATER = {
     "model": (
         "expert_dim", "shared_dim", "router", "balance", "balance_rate", "attention",
-        "residual_dtype",
+        "residual_dtype", "equal_blocks",
     ),
     "data": ("damaged", "path", "image_column", "text_column", "workers", "first_share"),
     "train": ("shard",),

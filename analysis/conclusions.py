@@ -89,10 +89,8 @@ def on_agreement(agreement: pd.DataFrame) -> list[str]:
       agreement: `analysis.agreement_with_labels`.
     """
     asked = agreement.dropna(subset=["p"])
-    if (
-        len(asked) * asked["p"].min() >= _LEVEL
-        and (agreement["ami"] > agreement["null_high"]).any()
-    ):
+    beyond = (asked["ami"] > asked["null_high"]).any()
+    if beyond and len(asked) * asked["p"].min() >= _LEVEL:
         return [
             f"The exchanges are too few, or the agreement is too little, for an answer that holds "
             f"after Holm's correction for {len(asked)} questions: the smallest p is "

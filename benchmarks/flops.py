@@ -12,7 +12,7 @@ from benchmarks.machine import Product
 from benchmarks.training import Tokens
 from limoe_core.config import Config, ModelConfig
 from limoe_core.model.functional import FunctionalModel
-from limoe_core.training.muon import COEFFICIENTS
+from limoe_core.training.muon import STEPS
 from limoe_core.training.optimizer import takes_muon
 
 
@@ -106,6 +106,6 @@ def muon_flops(config: Config) -> float:
             short, long = sorted((rows, columns))
             # Of each step: the Gram matrix, its square, and the polynomial of both times x.
             sizes = [(short, long, short), (short, short, short), (short, short, long)]
-            count = math.prod(stacked) * len(COEFFICIENTS)
+            count = math.prod(stacked) * STEPS
             products += [Product(*size, times=count) for size in sizes]
     return total(products)

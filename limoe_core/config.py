@@ -48,6 +48,9 @@ _MOST_ATTENTION = 2**28
 #: Most bytes of the pictures of the probe pairs, as readers take them.
 _MOST_PICTURES = 2**28
 
+#: Blocks from which on `ModelConfig.equal_blocks` takes a loop by itself.
+_DEEP = 13
+
 _Width = Annotated[int, Between(1, 2**17)]
 _Hidden = Annotated[int, Between(0, 2**20)]
 _Side = Annotated[int, Between(1, 4096)]
@@ -133,6 +136,12 @@ class ModelConfig:
     results of matrix products with weights and computes attention, norms and nonlinearities again;
     `full` keeps the block's input alone."""
 
+    equal_blocks: Literal["auto", "loop", "unrolled"] = "auto"
+    """How a pattern of blocks that repeats is compiled; the result is the same. `loop` compiles it
+    once and runs it in a loop, which costs a copy of the blocks' parameters and gradients;
+    `unrolled` compiles each block. `auto` takes the loop from 13 blocks on, as L/16 and H/14 have,
+    where compiling each would take minutes."""
+
     def __post_init__(self) -> None:
         require_bounds(self, "model")
         require(
@@ -183,6 +192,13 @@ class ModelConfig:
         hidden = mixtures * mixture + (self.layers - mixtures) * self.mlp_dim
         read = self.vocab_size + self.patches + self.text_length + 3 * self.patch_size**2
         return self.width * (4 * self.layers * self.width + 2 * hidden + read + 2 * self.embed_dim)
+
+    @property
+    def loops_over_blocks(self) -> bool:
+        """Whether blocks that repeat run in a loop: see `equal_blocks`."""
+        if self.equal_blocks == "auto":
+            return self.layers >= _DEEP
+        return self.equal_blocks == "loop"
 
     @property
     def grid(self) -> int:

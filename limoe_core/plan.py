@@ -21,6 +21,7 @@ from limoe_core import command
 from limoe_core.config import Config, ConfigError
 
 if TYPE_CHECKING:
+    from limoe_core.devices.mesh import MeshShape
     from limoe_core.planning.devices import Device
 
 
@@ -80,22 +81,13 @@ def plan(options: Command) -> dict[str, Any]:
     Raises:
       ConfigError: for settings, a device or a mesh that cannot work.
     """
-    from limoe_core.devices.mesh import MeshShape
     from limoe_core.planning import cost
     from limoe_core.planning.devices import device
     from limoe_core.planning.fitting import largest_batch
     from limoe_core.planning.memory import memory
     from limoe_core.planning.traffic import traffic
 
-    _require_amounts(options)
-    config = options.config
-    if options.batch:
-        data = dataclasses.replace(config.data, batch_size=options.batch)
-        config = dataclasses.replace(config, data=data)
-    mesh = MeshShape.parse(options.mesh, options.devices or MeshShape.size_of(options.mesh))
-    experts = config.model.experts
-    if experts % mesh.expert:
-        raise ConfigError(f"{experts} experts cannot be shared out to {mesh.expert} devices evenly")
+    config, mesh = _settings(options)
     kind = device(options.device)
     rates = {
         "tflops": options.tflops or kind.tflops * kind.reached,
@@ -147,8 +139,29 @@ def plan(options: Command) -> dict[str, Any]:
     return found
 
 
+def _settings(options: Command) -> tuple[Config, MeshShape]:
+    """What would be trained, and the devices, if training could start with them.
+
+    Raises:
+      ConfigError: it could not.
+    """
+    from limoe_core.devices.mesh import MeshShape, batch_spec
+
+    _require_amounts(options)
+    config = options.config
+    if options.batch:
+        data = dataclasses.replace(config.data, batch_size=options.batch)
+        config = dataclasses.replace(config, data=data)
+    mesh = MeshShape.parse(options.mesh, options.devices or MeshShape.size_of(options.mesh))
+    experts, groups = config.model.experts, config.train.groups
+    if experts % mesh.expert:
+        raise ConfigError(f"{experts} experts cannot be shared out to {mesh.expert} devices evenly")
+    batch_spec(groups, config.data.batch_size // groups, mesh.devices)
+    return config, mesh
+
+
 def _require_amounts(options: Command) -> None:
-    """Refuses counts and rates below 0, or that are no numbers.
+    """Refuses counts and rates below 0, or that are no numbers, and more than all of the memory.
 
     Raises:
       ConfigError: there is one.
@@ -159,6 +172,11 @@ def _require_amounts(options: Command) -> None:
             raise ConfigError(
                 f"--{field.name.replace('_', '-')} is {value}, not a number from 0 on"
             )
+    if options.memory_share > 1:
+        raise ConfigError(
+            f"--memory-share is {options.memory_share:g}, and a device has no more than all of its "
+            "memory; give a share from 0 to 1, such as 0.9"
+        )
 
 
 def _assumptions(options: Command, kind: Device) -> list[str]:
@@ -252,10 +270,9 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         options = command.parse_with_preset(Command, arguments, HELP)
         if options.compile:
-            from limoe_core.devices.mesh import MeshShape
             from limoe_core.planning.aot import provide_devices
 
-            provide_devices(options.devices or MeshShape.size_of(options.mesh))
+            provide_devices(_settings(options)[1].devices)
         found = plan(options)
     except ConfigError as error:
         print(f"error: {error}", file=sys.stderr)

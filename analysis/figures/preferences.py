@@ -126,9 +126,9 @@ def position_figure(frame: pd.DataFrame, *, columns: int = 4, count: int = 16) -
     largest = float(frame["share"].max()) or 1.0  # of an expert without patches all are 0
     for place, expert in enumerate(experts):
         mine = frame[frame["expert"] == expert]
-        table, low, high = (
+        table, low, high, *interval = (
             mine.pivot(index="row", columns="column", values=value).to_numpy()
-            for value in ("share", "null_low", "null_high")
+            for value in ("share", "null_low", "null_high", "low", "high")
         )
         beyond = (table < low) | (table > high)
         figure.add_trace(
@@ -136,7 +136,7 @@ def position_figure(frame: pd.DataFrame, *, columns: int = 4, count: int = 16) -
                 z=table,
                 text=np.where(beyond, "•", ""),
                 texttemplate="%{text}",
-                customdata=np.stack([low, high], axis=-1),
+                customdata=np.stack([low, high, *interval], axis=-1),
                 zmin=0,
                 zmax=largest,
                 colorscale=[[0, "rgba(128, 128, 128, 0.08)"], [1, expert_colour(int(expert))]],
@@ -145,7 +145,8 @@ def position_figure(frame: pd.DataFrame, *, columns: int = 4, count: int = 16) -
                 ygap=1,
                 hovertemplate=(
                     expert_label(int(expert))
-                    + ", row %{y}, column %{x}: %{z:.1%} of the patches there"
+                    + ", row %{y}, column %{x}: %{z:.1%} of the patches there "
+                    "(95 %: %{customdata[2]:.1%} to %{customdata[3]:.1%})"
                     "<br>wherever they were: %{customdata[0]:.1%} to %{customdata[1]:.1%}"
                     "<extra></extra>"
                 ),

@@ -9,6 +9,7 @@ import numpy as np
 import analysis
 from benchmarks.results import markdown
 from benchmarks.results.gathered import Results, Row, split_of
+from limoe_core.evaluation.neighbours import MOST_LABELLED
 from limoe_core.runs import Predictions
 
 #: Groups of pictures that are unlike in difficulty, with the field of the answers that has them.
@@ -199,9 +200,9 @@ def _against_known(results: Results, task: str, top1: Row) -> Iterator[str]:
     else:
         verdict = f"which its interval includes ({ahead:+.1f} points)"
     yield (
-        f"the nearest picture of training in {nearest['name']} has the right name for "
-        f"{100 * nearest['value']:.1f} % without any model, {verdict}. It needs labelled pictures "
-        "of every concept, the model texts alone."
+        f"the nearest of up to {MOST_LABELLED:,} pictures of training in {nearest['name']} has "
+        f"the right name for {100 * nearest['value']:.1f} % without any model, {verdict}. It "
+        "needs labelled pictures of every concept, the model texts alone."
     )
 
 

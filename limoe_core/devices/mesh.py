@@ -22,6 +22,8 @@ DATA, EXPERT = "data", "expert"
 #: A batch's leading axis lies over all devices.
 EVERYWHERE = PartitionSpec((DATA, EXPERT))
 WHOLE = PartitionSpec()
+#: Most digits of an axis in the text of a mesh.
+_DIGITS = 7
 
 
 class MeshShape(NamedTuple):
@@ -64,6 +66,8 @@ def _axes(text: str) -> dict[str, int]:
         name, _, number = part.partition("=")
         if name not in (DATA, EXPERT) or name in sizes or not number.isdecimal():
             raise ConfigError(f"mesh {text!r}: expected the like of data=4,expert=2")
+        if len(number) > _DIGITS:
+            raise ConfigError(f"mesh {text[:40]!r}: there are no meshes of so many devices")
         sizes[name] = int(number)
     if 0 in sizes.values():
         raise ConfigError(f"mesh {text!r}: an axis has at least one device")
@@ -134,8 +138,8 @@ def in_place(tree: Any, roles: Roles, *, split: bool = False) -> Any:
     )
 
 
-def batch_spec(groups: int, pictures: int, mesh: Mesh) -> PartitionSpec:
-    """Where arrays with axes (groups, pictures of a group, …) lie.
+def batch_spec(groups: int, pictures: int, devices: int) -> PartitionSpec:
+    """Where arrays with axes (groups, pictures of a group, …) lie on a mesh of so many devices.
 
     Whole groups on each device if they can be shared out evenly, since then nothing is sorted
     across devices; else a part of every group.
@@ -143,7 +147,6 @@ def batch_spec(groups: int, pictures: int, mesh: Mesh) -> PartitionSpec:
     Raises:
       ConfigError: neither can be shared out evenly.
     """
-    devices = math.prod(mesh.devices.shape)
     if groups % devices == 0:
         return EVERYWHERE
     if pictures % devices == 0:

@@ -10,23 +10,30 @@ from rich.table import Table
 
 from limoe_core.trace import MODALITIES
 
+#: Splits that fit side by side.
+_MOST = 5
+
 
 def tables(report: Mapping[str, Any]) -> Iterator[Table]:
     """Tables of zero-shot accuracy, of retrieval and of linear probes; a column for each task.
 
-    Each data set has tables of its own, since the languages of its names are its own.
+    Each data set has tables of its own, since the languages of its names are its own, and so have
+    the splits of either part of a joint set.
     """
     for prefix, draw in (
         ("zero_shot_", _zero_shot),
         ("retrieval_", _retrieval),
         ("linear_probe", _linear_probe),
     ):
-        by_data: dict[str, dict[str, Any]] = {}
+        alike: dict[tuple[str, tuple[str, ...]], list[tuple[str, Any]]] = {}
         for task, result in report["results"].items():
             if task.startswith(prefix):
-                by_data.setdefault(result["data"], {})[task] = result
-        for data, results in by_data.items():
-            yield draw(f"{report['run']}, step {report['step']}, {data}", results)
+                languages = tuple(result.get("languages", ()))
+                alike.setdefault((result["data"], languages), []).append((task, result))
+        for (data, _), results in alike.items():
+            for start in range(0, len(results), _MOST):
+                some = dict(results[start : start + _MOST])
+                yield draw(f"{report['run']}, step {report['step']}, {data}", some)
     if "experts" in report:
         yield _experts(f"{report['run']}, step {report['step']}", report["experts"])
 
@@ -80,7 +87,7 @@ def _zero_shot(title: str, results: Mapping[str, Any]) -> Table:
         row("  ensemble", (percent(r["prompt_ensemble"]["top1"]) for r in values))
     if any("not_named" in r for r in values):
         found = (r.get("not_named") for r in values)
-        row("  not named in training", (percent(f["top1"]) if f else "" for f in found))
+        row("  unnamed in training", (percent(f["top1"]) if f else "" for f in found))
     row("  ceiling", (f"{100 * r['ceiling']:.1f}" for r in values), last=True)
     if len(values[0]["languages"]) == 1:
         return table

@@ -9,8 +9,7 @@ only attention unfolds it, since a token attends within its own sequence.
 from __future__ import annotations
 
 import math
-import operator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -19,11 +18,11 @@ from jaxtyping import Array, Bool, Float, Int
 
 from limoe_core.config import LossConfig, ModelConfig
 from limoe_core.model.block import Block
-from limoe_core.model.experts import PRODUCT
 from limoe_core.model.layers import layer_norm, linear
 from limoe_core.model.layout import Layout
 from limoe_core.model.moe import MoE, Routing
 from limoe_core.model.router import Intervention
+from limoe_core.model.tower import run_tower
 from limoe_core.precision import exact_float32
 from limoe_core.roles import VECTOR, WEIGHT
 
@@ -146,29 +145,26 @@ class LIMoE(nnx.Module):
             places = (places if patches is None else patches).reshape(-1)
             kind = jnp.concatenate([places, config.patches + texts.reshape(-1)[layout.source]])
 
-        routings: list[Routing] = []
-        hidden: list[Array] = []
-        for index, block in enumerate(self.blocks):
-            here = intervention
-            if here is not None and isinstance(block.mlp, MoE):
-                here = jax.tree.map(operator.itemgetter(len(routings)), here)
-            x, routing, router_input = _run(
-                block,
-                x,
-                remat=config.remat,
-                layout=layout,
-                capacity_factor=capacity_factor,
-                batch_priority=batch_priority,
-                noise=None if noise is None else jax.random.fold_in(noise, index),
-                intervention=here,
-                kind=kind,
-            )
-            if routing is not None and router_input is not None:
-                routings.append(routing)
-                hidden.append(router_input)
-
+        x, seen_by_routers = run_tower(
+            self.blocks,
+            x,
+            config,
+            noise=noise,
+            intervention=intervention,
+            layout=layout,
+            capacity_factor=capacity_factor,
+            batch_priority=batch_priority,
+            kind=kind,
+        )
         image_out, text_out = self._pool(self.norm(x), layout)
-        return Output(image_out, text_out, routings, layout.valid, layout.modality, hidden)
+        return Output(
+            image_out,
+            text_out,
+            seen_by_routers.routings,
+            layout.valid,
+            layout.modality,
+            seen_by_routers.hidden,
+        )
 
     def _embed_images(
         self, images: Float[Array, "B S S 3"], patches: Int[Array, "B P"] | None
@@ -202,26 +198,6 @@ class LIMoE(nnx.Module):
             _unit(self.image_head(jnp.mean(images, axis=1))),
             jnp.where(some, _unit(self.text_head(text_mean)), 0.0),
         )
-
-
-#: What a block keeps for the backward pass, by `ModelConfig.remat`. Products of experts have an
-#: axis that counts them, as those of attention do, and go by their name.
-_KEPT: dict[str, Any] = {
-    "dots": jax.checkpoint_policies.save_from_both_policies(
-        jax.checkpoint_policies.dots_with_no_batch_dims_saveable,
-        jax.checkpoint_policies.save_only_these_names(PRODUCT),
-    ),
-    "full": jax.checkpoint_policies.nothing_saveable,
-}
-
-
-def _run(block: Block, x: Array, *, remat: str, **options: Any) -> tuple[Any, Any, Any]:
-    """The block on x, with as much computed again in the backward pass as `remat` says."""
-
-    def run(block: Block, x: Array) -> tuple[Any, Any, Any]:
-        return block(x, **options)
-
-    return (run if remat == "none" else nnx.remat(run, policy=_KEPT[remat]))(block, x)
 
 
 def _unit(x: Float[Array, "b e"]) -> Float[Array, "b e"]:

@@ -59,7 +59,7 @@ def compile_step(config: Config, shape: MeshShape) -> Any:
     )
     groups = config.train.groups
     pictures = config.data.batch_size // groups
-    spec = batch_spec(groups, pictures, mesh)
+    spec = batch_spec(groups, pictures, shape.devices)
     captions, length = config.data.captions_per_image, config.model.text_length
     side = stored_side(config.model.image_size)
     here = NamedSharding(mesh, spec)

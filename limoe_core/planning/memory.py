@@ -31,7 +31,8 @@ class State:
 
     parameters: float
     copies: float
-    """Of parameters in the type that blocks compute in, and whole where they are cut."""
+    """Of parameters: in the type that blocks compute in, whole where they are cut, and stacked
+    where blocks run in a loop."""
     gradients: float
     optimizer: float
 
@@ -50,6 +51,8 @@ class State:
         copies = whole * (0.5 if narrow else float(train.shards_parameters))
         if config.model.remat != "none":  # blocks make, or collect, them again
             copies /= config.model.layers
+        if config.model.loops_over_blocks:  # which takes them from stacks
+            copies += parameters
         # With one micro-batch at a time, gradients are summed up beside those of the part at work.
         sums = 1 + (train.micro_batches > 1)
         optimizer_state = _held(states, functional, mesh, split=train.shards_optimizer)

@@ -76,7 +76,15 @@ def main(argv: list[str] | None = None) -> int:
 def _requests(asked: Arguments) -> Iterator[Request]:
     for path in asked.files:
         if asked.source == "logits":
-            yield _of_arrays(path, asked.top_k or 0)
+            request = _of_arrays(path, asked.top_k or 0)
+            probs = request.choices.probs
+            found = 0 if probs is None else probs.shape[-1]
+            if asked.experts not in (None, found):
+                raise ServedError(
+                    f"{path}: router_logits are of {found} experts a layer, and --experts says "
+                    f"{asked.experts}; leave it out"
+                )
+            yield request
             continue
         with path.open("rb") as lines:
             for number, line in enumerate(lines, 1):

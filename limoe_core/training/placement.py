@@ -22,7 +22,7 @@ class Placer:
         """
         groups = config.train.groups
         pictures = config.data.batch_size // groups
-        spec = batch_spec(groups, pictures, mesh)
+        spec = batch_spec(groups, pictures, mesh.size)
         self._sharding = NamedSharding(mesh, spec)
         # Windows have no axis of pictures: they lie with their groups, or everywhere.
         self._windows_sharding = NamedSharding(mesh, PartitionSpec(*spec[:1]))

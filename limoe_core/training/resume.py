@@ -21,7 +21,7 @@ MAY_CHANGE = frozenset(
         # Where the content is the same:
         *("data.dir", "data.class_names", "data.damaged"),
         *("data.path", "data.image_column", "data.text_column", "data.workers"),
-        *("model.remat", "model.attention", "model.expert_layout"),
+        *("model.remat", "model.attention", "model.expert_layout", "model.equal_blocks"),
         *("loss.contrastive_block", "train.shard"),
     }
 )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 import analysis
 from benchmarks.results import __main__ as command
@@ -16,6 +18,7 @@ from benchmarks.results.pages import BLOCKS, UnknownBlock, fill, filled, names, 
 from limoe_core.config import Config, DataConfig, ModelConfig
 from limoe_core.data.registry import data_set
 from limoe_core.evaluation.familiarity import KINDS, NAMED
+from limoe_core.evaluation.table import percent, tables
 from limoe_core.evaluation.zero_shot import NameEmbeddings, classify
 from limoe_core.presets import dense_twin
 from limoe_core.runs import Run, RunError
@@ -25,15 +28,22 @@ from tests.limoe_core.expert_records import record_of
 from tests.shipped import FOLDER
 
 STEP = 20
+#: Some splits of each set, as each takes a second.
+SPLITS = {
+    "emoji": ("test_style", "validation"),
+    "icons": ("test_set", "test_concept"),
+    "emoji+icons": ("emoji_test_style", "icons_test_concept", "validation"),
+}
 _ASKED = "".join(f"<!-- results: {name} -->\n<!-- end -->\n" for name in BLOCKS)
 
 
 def evaluated(folder: Path, data: str, sharpness: float, *, experts: bool = True) -> Run:
-    """A run with answers to all splits of its data set, of six concepts in twelve pictures."""
+    """A run with answers to splits of its data set, of six concepts in twelve pictures."""
     config = Config(model=ModelConfig(), data=DataConfig(name=data))
     config = config if experts else dense_twin(config)
     run = Run.create(folder, config, data={"name": f"{data}:1"}, parameters=1234)
-    for number, (split, class_sets) in enumerate(data_set(config.data).tasks.items()):
+    for number, split in enumerate(SPLITS[data]):
+        class_sets = data_set(config.data).tasks[split]
         pairs = some_pairs(split)
         rng = np.random.default_rng(number)
         embedded = {name: _unit(rng.normal(size=(6, 16))) for name in pairs.concepts.names}
@@ -83,7 +93,7 @@ def text(results: Results) -> str:
 def test_runs_of_any_built_in_set_have_every_block(tmp_path: Path, data: str) -> None:
     results = made(tmp_path, data)
     text = filled(_ASKED, results)
-    for split in data_set(DataConfig(name=data)).tasks:
+    for split in SPLITS[data]:
         assert f"| `{split}` |" in _block(text, "accuracies")
         assert f"- `{split}` among " in _block(text, "objections")
     assert all(_block(text, name).strip() for name in BLOCKS)
@@ -105,7 +115,7 @@ def test_every_task_and_number_is_that_of_the_evaluation(results: Results, text:
     ]
     languages = 2
     assert len(rows) == len(results.tasks) * 2 * languages
-    assert {row[0].strip("`") for row in rows} == set(data_set(results.limoe.config.data).tasks)
+    assert {row[0].strip("`") for row in rows} == {*SPLITS["emoji+icons"]}
     every = zip([t for t in results.tasks for _ in range(2 * languages)], rows, strict=True)
     for task, row in every:
         assert row[0].strip("`") == split_of(task)
@@ -123,7 +133,7 @@ def test_each_number_has_what_speaks_against_it(results: Results, text: str) -> 
     text = " ".join(_block(text, "objections").split())
     for task in results.tasks:
         assert f"`{split_of(task)}` among " in text
-    assert "the nearest picture of training in pixels" in text.replace("The nearest", "the nearest")
+    assert "The nearest of up to 20,000 pictures of training in pixels" in text
     known = next(task for task in results.tasks if "test_concept" in task)
     unnamed = results.accuracy(results.limoe, known, "not named in training", 1)
     assert unnamed is not None
@@ -169,6 +179,22 @@ def test_a_page_is_filled_again_and_again_alike(results: Results, tmp_path: Path
     text = page.read_text(encoding="utf-8")
     assert text.startswith("before\n") and text.endswith("after\n")
     assert names(text) == ["runs", "experts"]
+
+
+def test_an_evaluation_of_sets_with_other_languages_fits_a_terminal(results: Results) -> None:
+    stored = {task: by[str(STEP)] for task, by in results.limoe.evaluations().items()}
+    for task, result in stored.items():
+        if "icons" in task:
+            result["languages"] = {"en": result["languages"]["en"]}
+    many = {f"{task}_{copy}": result for task, result in stored.items() for copy in range(3)}
+    console = Console(width=80, file=io.StringIO())
+    for table in tables({"run": "r", "step": STEP, "results": stored | many}):
+        console.print(table)
+    shown = console.file.getvalue()
+    assert "…" not in shown
+    assert "unnamed in training" in shown
+    for result in stored.values():
+        assert percent(result["top1"]) in shown
 
 
 def test_an_unknown_block_and_runs_without_results_are_sentences(

@@ -265,3 +265,23 @@ def test_the_command_prints_one_json_object(capsys: pytest.CaptureFixture[str]) 
 def test_amounts_below_nothing_are_refused(amounts: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=f"--{next(iter(amounts)).replace('_', '-')} is"):
         plan.plan(plan.Command(config=preset("debug"), **amounts))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (
+            "--memory-share 3",
+            "--memory-share is 3, and a device has no more than all of its memory",
+        ),
+        ("--mesh data=1000000", "cannot be shared out evenly to 1000000 devices"),
+        ("--devices 3", "cannot be shared out evenly to 3 devices"),
+        ("--mesh data=1000000 --compile", "cannot be shared out evenly to 1000000 devices"),
+        (f"--mesh data={'9' * 5000}", "there are no meshes of so many devices"),
+    ],
+)
+def test_what_no_training_could_run_on_is_refused(
+    options: str, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert plan.main(["--preset", "debug", *options.split()]) == 1
+    assert words in capsys.readouterr().err

@@ -133,6 +133,8 @@ def test_the_command_imports_files(tmp_path: Path, capsys: pytest.CaptureFixture
     where = ["--run", str(tmp_path / "two"), "--top-k", "2"]
     assert main(["logits", str(tmp_path / "r.npz"), *where]) == 0
     assert Run.open(tmp_path / "two").probe(0).gate is not None
+    assert main(["logits", str(tmp_path / "r.npz"), *where, "--experts", "4"]) == 1
+    assert "r.npz: router_logits are of 8 experts a layer" in capsys.readouterr().err
     (tmp_path / "bad.jsonl").write_text("{}\n")
     assert main(["vllm", str(tmp_path / "bad.jsonl"), "--run", "x", "--experts", "4"]) == 1
     assert "bad.jsonl, line 1: there is neither" in capsys.readouterr().err

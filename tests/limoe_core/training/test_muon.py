@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from limoe_core.training import muon as module
 from limoe_core.training.muon import scale_by_muon
 
 #: Square, wide and tall; one matrix and stacks of them.
@@ -73,6 +74,31 @@ def test_updates_follow_the_momentum_and_fit_each_shape() -> None:
             wanted = 0.2 * max(gradient.shape[-2:]) ** 0.5 * by_singular_values(ahead)
             np.testing.assert_allclose(updates[name], wanted, atol=2e-4, err_msg=name)
     assert int(state.updates) == 3
+
+
+def test_matrices_of_one_shape_are_one_loop_and_stay_apart() -> None:
+    rng = np.random.default_rng(0)
+    shapes = {"a": (4, 6), "b": (6, 4), "c": (4, 6), "d": (2, 4, 6), "e": (4, 6), "f": (2, 4, 6)}
+    params = {name: jnp.asarray(rng.normal(size=s), jnp.float32) for name, s in shapes.items()}
+    muon = scale_by_muon()
+    together = jax.jit(muon.update)
+    updates, _ = together(params, muon.init(params))
+    for name, leaf in params.items():
+        alone = first_update(leaf) * 0.2 * max(leaf.shape[-2:]) ** 0.5
+        np.testing.assert_allclose(updates[name], alone, atol=2e-6, err_msg=name)
+    program = together.lower(params, muon.init(params)).as_text()
+    assert program.count("stablehlo.while") == len(set(shapes.values()))
+
+
+def test_large_matrices_are_worked_on_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    params = {name: jnp.asarray(rng.normal(size=(4, 6)), jnp.float32) for name in "abcde"}
+    rule = scale_by_muon()
+    wanted, _ = rule.update(params, rule.init(params))
+    monkeypatch.setattr(module, "_TOGETHER", 48)
+    found, _ = rule.update(params, rule.init(params))
+    for name in params:
+        np.testing.assert_allclose(found[name], wanted[name], atol=2e-6, err_msg=name)
 
 
 def test_products_are_in_full_float32() -> None:
