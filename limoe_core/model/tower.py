@@ -126,7 +126,9 @@ def _apart(
     blocks: Sequence[Block], noise: jax.Array | None, intervention: Intervention | None
 ) -> tuple[list[Any], list[_Own]]:
     """The structure of each block, and what it has of its own."""
-    graphs, own, mixtures = [], [], 0
+    graphs: list[Any] = []
+    own: list[_Own] = []
+    mixtures = 0
     for index, block in enumerate(blocks):
         here = None
         if isinstance(block.mlp, MoE):

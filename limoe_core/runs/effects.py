@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, Integer, Shaped
+from jaxtyping import Bool, Float, Integer, Shaped
 
 from limoe_core import confined
 from limoe_core.arrays import read_arrays
@@ -142,8 +142,9 @@ def _require_sense(found: Effects) -> None:
 
 def _require_routers(found: Effects, experts: Mapping[int, int]) -> None:
     """Refuses effects of experts that the run's model has not, and those that lack some it has."""
-    there = (found.tokens >= 0).all(axis=2)
-    if not np.array_equal(there, (found.tokens >= 0).any(axis=2)):
+    measured = found.tokens >= 0
+    there: Bool[np.ndarray, "L E"] = np.asarray(measured.all(axis=2))
+    if not np.array_equal(there, measured.any(axis=2)):
         raise ValueError("tokens has experts that are there for some kinds of tokens alone")
     for number, mine in zip(found.layers.tolist(), there, strict=True):
         if number not in experts:

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from streamlit.testing.v1 import AppTest
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from streamlit.testing.v1 import AppTest, local_script_runner
 
 from tests.app.example_runs import make_runs
 
@@ -37,3 +38,17 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> Callable[..., AppTest]:
         return page.run()
 
     return open_at
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[ForwardMsg]:
+    """What the last script run has sent."""
+    messages: list[ForwardMsg] = []
+    parse = local_script_runner.parse_tree_from_messages
+
+    def keep(run: list[ForwardMsg]):  # type: ignore[no-untyped-def]
+        messages[:] = run
+        return parse(run)
+
+    monkeypatch.setattr(local_script_runner, "parse_tree_from_messages", keep)
+    return messages

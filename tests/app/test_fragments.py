@@ -9,25 +9,11 @@ import pytest
 from streamlit.proto.Delta_pb2 import Delta
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.runtime.forward_msg_queue import ForwardMsgQueue
-from streamlit.testing.v1 import AppTest, local_script_runner
+from streamlit.testing.v1 import AppTest
 
 from tests.app.one_page import open_page
 
 Tree = dict[int, "Tree"]
-
-
-@pytest.fixture
-def sent(monkeypatch: pytest.MonkeyPatch) -> list[ForwardMsg]:
-    """What the last script run has sent."""
-    messages: list[ForwardMsg] = []
-    parse = local_script_runner.parse_tree_from_messages
-
-    def keep(run: list[ForwardMsg]):  # type: ignore[no-untyped-def]
-        messages[:] = run
-        return parse(run)
-
-    monkeypatch.setattr(local_script_runner, "parse_tree_from_messages", keep)
-    return messages
 
 
 def receive(messages: Iterable[ForwardMsg]) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ import pytest
 import analysis
 import limoe_core
 from app.server import jobs
-from limoe_core.runs.directory import Run
+from limoe_core.runs.directory import Run, RunError
 from tests.app.example_runs import PROBED
 from tests.app.one_page import frames, open_page, said
 
@@ -25,8 +27,6 @@ def opened(runs_folder: Path):
 
 def both(page) -> dict:
     """What the component before_after was given."""
-    import json
-
     found = [
         json.loads(
             element.proto.mixed.json if element.proto.HasField("mixed") else element.proto.json
@@ -49,6 +49,23 @@ def test_the_page_opens_on_the_favourite_of_the_patches_off(opened, runs_folder)
     assert data["before"]["expert"] == chosen.expert[:, :, 0].tolist()
     assert favourite not in np.array(data["after"]["expert"][-1])[: data["columns"] ** 2]
     assert f"E{favourite} off for image tokens" in said(page)
+
+
+def test_what_training_recorded_is_shown_until_the_model_is_there(
+    opened, sent, monkeypatch, runs_folder
+) -> None:
+    def ask(*arguments: object) -> NoReturn:
+        raise RunError("no model yet")
+
+    monkeypatch.setattr("app.views.interventions.page.ask", ask)
+    page = opened(example="3")
+    assert "no model yet" in said(page)
+    components = [message.delta.new_element.bidi_component for message in sent]
+    [data] = [json.loads(each.json) for each in components if each.json and "moved" in each.json]
+    recorded = Run.open(runs_folder / "small").probe(20).select([3])
+    assert data["before"] == data["after"]
+    assert data["before"]["expert"] == recorded.expert[:, :, 0].tolist()
+    assert not [each for each in page.get("bidi_component") if "moved" in each.proto.json]
 
 
 def test_no_change_moves_no_token_and_no_rank(opened) -> None:

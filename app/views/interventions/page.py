@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import streamlit as st
 
 import analysis
@@ -20,6 +23,7 @@ from app.views.interventions.asked import Asked, ask
 from limoe_core.runs.directory import Run
 from limoe_core.trace import RoutingTrace
 
+_LOADED = "interventions.loaded"  # session: models that were loaded for this reader
 #: Texts in the list of those that are most like the picture.
 _NEAREST = 5
 
@@ -59,7 +63,8 @@ def show(run: Run) -> None:
         return
     concept = _concept(probe, example) if pair.upload is None else None
     with st.spinner("Routing … (the model is loaded the first time)"):
-        asked = ask(run, step, pair_routing.shown(run, pair, pictures), pair.text, concept)
+        with _recorded_meanwhile(run, step, example if pair.is_example else None):
+            asked = ask(run, step, pair_routing.shown(run, pair, pictures), pair.text, concept)
         setting = changes.choose(model, changes.favourite(asked.before.value, layer))
         try:
             after = asked.after(setting)
@@ -95,6 +100,37 @@ def show(run: Run) -> None:
     routes.show(asked, first.value, picked, name)
     with st.expander("What the words mean", icon=":material/help:"):
         st.markdown(help_text("expert", "gate", "capacity", "dropped", "regret"))
+
+
+@contextmanager
+def _recorded_meanwhile(run: Run, step: int, example: int | None) -> Iterator[None]:
+    """Shows a pair's routing as training recorded it, while the model is loaded and compiled.
+
+    Only the first time that the reader asks for this model: later it takes no time to speak of.
+
+    Args:
+      example: number of the pair; None for one that training did not record.
+    """
+    loaded: set[tuple[str, int]] = st.session_state.setdefault(_LOADED, set())
+    model = run.name, step
+    place = st.empty()
+    if model not in loaded and example is not None and step in run.probe_steps():
+        trace = runs.probe(run, step).select([example])
+        with place.container():
+            st.header("Routing as recorded in training", anchor=False)
+            before_after(
+                trace,
+                trace,
+                names=tokens.names(trace),
+                picked=None,
+                on_pick=lambda token: state.put("token", tokens.key(trace, token)),
+                key="interventions.recorded",
+            )
+    try:
+        yield
+    finally:
+        place.empty()
+    loaded.add(model)
 
 
 def _of_another_model(run: Run) -> None:
