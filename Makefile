@@ -10,12 +10,13 @@
 #   make study         the study of docs/study: hours, and it may be stopped  (ARGS='--seeds 3')
 #   make results       write the numbers of the runs that ship into README, docs and model cards
 #   make notebooks     run the notebooks on the runs that ship, and keep what they show
+#   make pictures      take README's pictures of the dashboard, in Chromium
 #   make soak          attacks on runs and on the dashboard: an hour or more
 #   make data          fetch more art styles (needs npm; ARGS=icons: the icon set, 104 MB)
 #   with any of them   ACCELERATOR=cuda13, cuda12 or tpu: JAX for a GPU or TPU, once and for all
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help app test test-all test-long test-pythons lint format train bench study results notebooks soak data requirements
+.PHONY: help app test test-all test-long test-pythons lint format train bench study results notebooks pictures soak data requirements
 
 ARGS ?=
 # Tests run in two processes; a file's tests stay together, so what they share is made once.
@@ -86,6 +87,9 @@ results: $(APP)
 
 notebooks: $(DEV)
 	$(BIN)/python -m benchmarks.notebooks $(ARGS)
+
+pictures: $(DEV)
+	$(BIN)/python -m benchmarks.pictures $(ARGS)
 
 soak: $(APP)
 	$(BIN)/python -m benchmarks.resilience $(ARGS)

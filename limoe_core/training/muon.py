@@ -96,7 +96,7 @@ def _on_stacks(rule: Callable[[Array], Array], tree: Any) -> Any:
         found = rule(stack) if stack.size <= _TOGETHER else jax.lax.map(rule, stack)
         for place, leaf in zip(places, found, strict=True):
             leaves[place] = leaf
-    return structure.unflatten(leaves)
+    return jax.tree.unflatten(structure, leaves)
 
 
 def _scaled(update: Float[Array, "*b m n"], gradient: Float[Array, "*b m n"]) -> Array:
