@@ -77,6 +77,23 @@ def does_not_apply(why: str) -> None:
         messages.say("info", f"{why} What follows is of all pairs, and not of the slice.")
 
 
+def say_if_picked(chosen: Slice | None) -> bool:
+    """Says what accuracies in a slice of single pictures are not; whether it is such a slice.
+
+    One from Compare or Confusions was picked by the answers, and the address does not tell it from
+    one that was picked on a map.
+    """
+    picked = chosen is not None and "picture" in chosen.where
+    if picked:
+        messages.say(
+            "warning",
+            "This slice is of single pictures. If they were picked by their answers, as those that "
+            "one run alone names rightly, then accuracies among them only show that choice, and "
+            "their intervals and p-values mean nothing.",
+        )
+    return picked
+
+
 def begin() -> None:
     """Call it before a page is drawn, and `end` after it."""
     st.session_state[_DRAWN] = False

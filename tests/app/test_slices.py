@@ -201,6 +201,8 @@ def test_pictures_that_one_run_alone_knows_are_a_slice(runs_folder: Path, tmp_pa
     assert f"{len(some)} of n = {len(answers)} pictures" in said(page).replace("\\", "")
     page = next(each for each in page.button if each.key == "compare.slice").click().run()
     assert not page.exception and not page.error
+    assert "intervals and p-values mean nothing" in said(page).replace("\\", "")
+    assert "told from chance after" not in said(page)  # by which they were picked
     assert f"{len(some)} of {len(answers)} pictures here" in said(page)
     assert "Of all pictures, and not of the slice" in said(page)
     pictures = ",".join(sorted({*(some["key"] + "." + some["style"])}))
