@@ -96,6 +96,7 @@ def _bars(
             x=values,
             y=places,
             orientation="h",
+            showlegend=False,  # Plotly draws one ("trace 0") as soon as marks of chance are beside
             marker={"color": colours},
             text=written,
             textposition="outside",

@@ -10,7 +10,7 @@ import streamlit as st
 from app.parts import messages
 from app.parts.glossary import TERMS
 from app.server.runs import Run, RunError, Runs
-from app.shell import controls, live, options
+from app.shell import controls, live, options, slices
 
 _DEFAULT = "sidebar.default"  # session: the run that this reader's pages opened with
 
@@ -61,8 +61,10 @@ def _first_shown(runs: Runs) -> str:
 
 def show_page(show: Callable[[Run], None], run: Run) -> None:
     """Draws a page; whatever goes wrong is a sentence on it and, if unexpected, in the log."""
+    slices.begin()
     with messages.spoken(run.name):
         show(run)
+    slices.end()
 
 
 def choose_step(

@@ -23,6 +23,7 @@ from limoe_core.trace import RoutingTrace
 #: Fewer pairs than this are said to be few.
 FEW = 10
 _SLICE, _NAME = "slice", "called"
+_DRAWN = "slice.drawn"  # session: whether this run of the script has drawn the chip
 _LONGEST_NAME = 60
 
 
@@ -76,7 +77,40 @@ def does_not_apply(why: str) -> None:
         messages.say("info", f"{why} What follows is of all pairs, and not of the slice.")
 
 
+def say_if_picked(chosen: Slice | None) -> bool:
+    """Says what accuracies in a slice of single pictures are not; whether it is such a slice.
+
+    One from Compare or Confusions was picked by the answers, and the address does not tell it from
+    one that was picked on a map.
+    """
+    picked = chosen is not None and "picture" in chosen.where
+    if picked:
+        messages.say(
+            "warning",
+            "This slice is of single pictures. If they were picked by their answers, as those that "
+            "one run alone names rightly, then accuracies among them only show that choice, and "
+            "their intervals and p-values mean nothing.",
+        )
+    return picked
+
+
+def begin() -> None:
+    """Call it before a page is drawn, and `end` after it."""
+    st.session_state[_DRAWN] = False
+
+
+def end() -> None:
+    """Draws the chip where the page did not, so that the slice is seen and can be left anywhere.
+
+    A page makes nothing of a slice in views that single pairs do not come from, and where it has
+    nothing to show.
+    """
+    if not st.session_state.get(_DRAWN) and (chosen := active()) is not None:
+        _chip(chosen, "not used in what this page shows now")
+
+
 def _chip(chosen: Slice, here: str) -> None:
+    st.session_state[_DRAWN] = True
     with st.sidebar.container(border=True, key="slice"):
         called = state.get(_NAME, lambda text: text[:_LONGEST_NAME], chosen.words)
         st.markdown(f"**Slice: {messages.plain(called, _LONGEST_NAME)}**", help=TERMS["slice"])

@@ -212,6 +212,11 @@ def test_each_bar_has_its_chance_and_the_sum_of_others_theirs() -> None:
     assert list(marks.y) == list(bars.y)
 
 
+def test_no_bar_without_a_name_stands_in_a_legend() -> None:
+    figure = classification_figure(frame_of(["a", "b"]))
+    assert not any(trace.showlegend is not False for trace in figure.data)
+
+
 def test_right_names_are_counted_beside_a_model_without_eyes() -> None:
     rng = np.random.default_rng(0)
     labels = ["dog", "Cat", "bird"]

@@ -96,6 +96,26 @@ def test_pages_are_of_the_slice(module: str) -> None:
     assert "slice" not in page.query_params
 
 
+@pytest.mark.parametrize(
+    ("module", "run", "address"),
+    [
+        ("emergence", "dense", {}),
+        ("zero_shot", "small", {"show": "confusions"}),
+        ("compare", "small", {"show": "experts", "versus": "dense"}),
+    ],
+)
+def test_a_slice_can_be_left_where_nothing_is_made_of_it(
+    runs_folder: Path, module: str, run: str, address: dict[str, str]
+) -> None:
+    page = open_page(module, runs_folder, run=run, slice="category:Food", called="mine", **address)
+    assert not page.exception and not page.error
+    assert said(page).count("Slice: mine") == 1
+    assert "not used in what this page shows now" in said(page)
+    assert page.query_params["slice"] == "category:Food"
+    page = next(each for each in page.button if each.label == "Leave").click().run()
+    assert "Slice:" not in said(page)
+
+
 def test_too_few_pairs_are_said_to_be_few() -> None:
     page = open_page("experts", FOLDER, run=LIMOE.name, slice="pair:0-2")
     assert "holds 3 pairs here\\: too few" in said(page)
@@ -181,6 +201,8 @@ def test_pictures_that_one_run_alone_knows_are_a_slice(runs_folder: Path, tmp_pa
     assert f"{len(some)} of n = {len(answers)} pictures" in said(page).replace("\\", "")
     page = next(each for each in page.button if each.key == "compare.slice").click().run()
     assert not page.exception and not page.error
+    assert "intervals and p-values mean nothing" in said(page).replace("\\", "")
+    assert "told from chance after" not in said(page)  # by which they were picked
     assert f"{len(some)} of {len(answers)} pictures here" in said(page)
     assert "Of all pictures, and not of the slice" in said(page)
     pictures = ",".join(sorted({*(some["key"] + "." + some["style"])}))

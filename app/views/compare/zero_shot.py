@@ -12,6 +12,7 @@ from analysis.recipes import Recorded, record
 from app.parts import figures, messages
 from app.parts.glossary import TERMS, help_text
 from app.server import recorded
+from app.shell import slices
 from app.views.compare import answers, slicing
 from app.views.compare.sides import Side, Sides
 from app.views.compare.telling import summary
@@ -57,7 +58,8 @@ def show(both: Sides) -> None:
                 "difference.",
             )
         else:
-            st.markdown(summary(differences.value, first, second, percent=True))
+            if mine is of_all or not slices.say_if_picked(slices.active()):
+                st.markdown(summary(differences.value, first, second, percent=True))
             figures.show(
                 record(
                     drawn.differences_figure,

@@ -67,6 +67,7 @@ def show_accuracy(run: Run, task: str, step: int) -> None:
         return
     frame = recorded.measured(analysis.accuracy_of_answers, answers)
     st.header("In the slice", anchor=False, help=TERMS["slice"])
+    slices.say_if_picked(slices.active())
     first = frame.value.iloc[0]
     st.dataframe(
         frame.value[["language", "k", "accuracy", "low", "high"]],
