@@ -75,6 +75,8 @@ def on_roles(roles: pd.DataFrame) -> list[str]:
         counts = rows["role"].value_counts()
         told = ", ".join(f"{count} {role}" for role, count in counts.sort_index().items())
         found.append(f"Block {layer}: {told}.")
+    if roles["role_recurs"].isna().all():
+        return [*found, "How sure these roles are was not measured."]
     unsure = int((roles["role_recurs"] < _SURE).sum())
     found.append(
         f"{_of(unsure, len(roles), 'expert')} may have another role: theirs recurs in less than "
@@ -90,6 +92,8 @@ def on_agreement(agreement: pd.DataFrame) -> list[str]:
       agreement: `analysis.agreement_with_labels`.
     """
     asked = agreement.dropna(subset=["p"])
+    if asked.empty:
+        return ["Whether labels agree with the routing beyond chance was not measured."]
     beyond = (asked["ami"] > asked["null_high"]).any()
     if beyond and len(asked) * asked["p"].min() >= _LEVEL:
         return [
@@ -128,8 +132,8 @@ def on_onset(onset: pd.DataFrame) -> list[str]:
         change = f"NMI {row.baseline:.2f} at first, {row.last:.2f} at the end"
         if pd.isna(row.onset):
             found.append(
-                f"Block {row.layer}: no lasting rise beyond chance ({change}), so what is there at "
-                "the end was there before training, or nearly so."
+                f"Block {row.layer}: no lasting rise beyond chance ({change}), so nothing shows "
+                "that training brought what is there at the end."
             )
         else:
             interval = (
@@ -145,6 +149,8 @@ def on_causes(causal: pd.DataFrame) -> list[str]:
     Args:
       causal: `analysis.causal_specialisation` or `analysis.measured_causes`.
     """
+    if causal.empty:
+        return ["No expert was taken away, so nothing shows what any is for."]
     first = causal.iloc[0]
     start = (
         f"With all experts the loss of {int(first['pairs']):,} pairs is {first['baseline']:.2f} "
@@ -178,6 +184,8 @@ def on_purity_and_cause(purity: pd.Series, lean: pd.Series) -> list[str]:
       purity: of experts, as `image_purity` of `analysis.roles`.
       lean: of the same experts' effects, from -1 (on text alone) to 1 (on images alone).
     """
+    known = purity.notna().to_numpy() & lean.notna().to_numpy()  # else the correlation is NaN
+    purity, lean = purity[known], lean[known]
     count = len(purity)
     if count < 4 or purity.nunique() < 2 or lean.nunique() < 2:
         return [f"Of {count} experts with an effect, no correlation can be told."]
@@ -199,6 +207,8 @@ def on_words(words: pd.DataFrame, experts: int) -> list[str]:
       words: `analysis.words_of_experts`, all words of a layer.
       experts: of the layer.
     """
+    if words.empty or words["chance"].isna().all():
+        return ["Whether any word of an expert is beyond chance was not measured."]
     sure = words[words["weight"] > words["chance"]]
     having = sure["expert"].nunique()
     best = [
@@ -219,6 +229,8 @@ def on_places(maps: pd.DataFrame) -> list[str]:
       maps: `analysis.position_frame`.
     """
     found = places_beyond(maps)
+    if not found["cells"].any():
+        return ["Whether experts have places beyond chance was not measured."]
     more = found[found["more"]]
     return [
         f"{_of(len(more), len(found), 'expert')} {'has' if len(more) == 1 else 'have'} more places "
@@ -232,7 +244,7 @@ def on_places(maps: pd.DataFrame) -> list[str]:
             )
             + "."
             if len(more)
-            else ", so place says nothing."
+            else ", so nothing shows that place matters."
         )
     ]
 

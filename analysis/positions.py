@@ -3,6 +3,7 @@
 Neighbouring patches look alike and are routed alike, so places are not shuffled patch by patch,
 which would make a null far too narrow. Every picture's grid of decisions is moved as a whole, by an
 amount of its own and around the edges: what lies together stays together, and where is lost.
+Pictures of one concept have their things in the same place, so they are moved together.
 """
 
 from __future__ import annotations
@@ -48,7 +49,8 @@ def position_frame(
 
     Args:
       samples: resamples of pairs, or of concepts where several pairs show one, for the interval,
-        and as many random moves of every picture's decisions for the null; 0 for neither.
+        and as many random moves of every picture's decisions, those of a concept together, for
+        the null; 0 for neither.
 
     Returns: one row per expert and cell, with columns expert, row, column, share, low, high (its
       95 % interval), null_low, null_high (what 95 % of the shares at this cell lie between with
@@ -129,7 +131,8 @@ class _Grid(NamedTuple):
     cells: Cells
     of_image: np.ndarray
     """(T,) bool: patches."""
-    pair: Integer[np.ndarray, " T"]
+    unit: Integer[np.ndarray, " T"]
+    """The concept of each token where several pairs show one, else its pair."""
     rows: int
     columns: int
 
@@ -142,7 +145,7 @@ class _Grid(NamedTuple):
             found = np.unique(side[of_image])
             common = int(found[0]) if len(found) == 1 else min(_COMMON, *found, _COMMON)
             sides.append(int(common) if len(found) else max(trace.grid, 1))
-        return cls(cells, of_image, trace.pair.astype(np.int64), *sides)
+        return cls(cells, of_image, units(trace).of_pair[trace.pair], *sides)
 
     @property
     def size(self) -> int:
@@ -153,7 +156,7 @@ class _Grid(NamedTuple):
         """The cell of each patch, -1 for other tokens.
 
         Args:
-          rng: moves every pair's patches, around the edges of their own grids.
+          rng: moves every unit's patches, around the edges of their own grids.
         """
         at = []
         for place, side, common in (
@@ -162,7 +165,7 @@ class _Grid(NamedTuple):
         ):
             sides = np.maximum(side, 1)
             if rng is not None:
-                by = rng.random(int(self.pair.max(initial=-1)) + 1)[self.pair]
+                by = rng.random(int(self.unit.max(initial=-1)) + 1)[self.unit]
                 place = (place + (by * sides).astype(np.int64)) % sides
             at.append(place * common // sides)
         return np.where(self.of_image, at[0] * self.columns + at[1], -1)

@@ -1,7 +1,8 @@
 """Words of experts: those that go to an expert more than its base rate, and whether by chance.
 
 Of hundreds of words some stand out by chance alone, the more so as the best are picked. So each
-is compared with the best of all words when every pair has the words of another one.
+is compared with the best of all words when every pair has the words of another one. Pairs of one
+concept share words, and are routed alike, so where several show one, concepts exchange theirs.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from analysis.errors import AnalysisError
 from analysis.labels import layer_index, token_labels
 from analysis.nulls import labels_of_other_pairs, table
 from analysis.preferences import expert_preferences
+from analysis.resampling import units
 from limoe_core.trace import TEXT, RoutingTrace
 
 _COLUMNS = ["value", "share", "low", "high", "base", "lift", "tokens", "total", "pairs"]
@@ -41,14 +43,14 @@ def words_of_experts(
       by: "word", "piece", or another label of `analysis.token_labels` for text tokens.
       count: at most this many words per expert; None for all that have a lift over 1.
       min_tokens: leave out words with fewer tokens than this in all.
-      samples: resamples of pairs for intervals, and exchanges of words between pairs for the null;
-        0 for neither.
+      samples: resamples of pairs for intervals, and exchanges of words between pairs for the null,
+        or of and between concepts where several pairs show one; 0 for neither.
 
     Returns: one row per expert and word, best first, with columns expert, value, share, low, high,
       base, lift, tokens, total and pairs as in `analysis.expert_preferences`, and
       weight: tokens · ln(lift) in nats;
       chance: what 95 % of the largest weights of any word of this expert stay below when every pair
-        has the words of another one, as its tokens are many and the best are picked;
+        (or concept) has the words of another one, as its tokens are many and the best are picked;
       p: in which share of these exchanges some word has as large a weight, the words themselves
         counted in; so it is corrected for all words of the expert, and not for several experts.
       NaN in chance and p where `samples` is 0.
@@ -122,7 +124,9 @@ def _best_by_chance(
     values, value = np.unique(labels[mask], return_inverse=True)
     chosen, experts = trace.expert[layer, mask, 0].astype(np.int64), trace.num_experts
     base = np.bincount(chosen, minlength=experts) / max(1, len(chosen))
-    others = labels_of_other_pairs(value, trace.pair[mask], samples, seed)
+    # Three pairs of one concept are no three witnesses for its words.
+    unit = units(trace).of_pair[trace.pair[mask]]
+    others = labels_of_other_pairs(value, unit, samples, seed)
     found = [
         _weights(table(other, chosen, len(values), experts), base, min_tokens).max(axis=0)
         for other in others

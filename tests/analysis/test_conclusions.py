@@ -142,3 +142,30 @@ def test_roles_words_and_places_of_a_trace_without_structure(trace_of) -> None:
     assert said.startswith(tuple("01")) and "of 4 experts" in said
     (placed,) = conclusions.on_places(analysis.position_frame(trace, 2, samples=50))
     assert placed.startswith(tuple("01")) and "of 4 experts" in placed
+
+
+def test_what_was_not_measured_is_no_finding(trace_of) -> None:
+    trace = trace_of(3, pairs=8, grid=2)
+    (words,) = conclusions.on_words(analysis.words_of_experts(trace, 2, samples=0), 4)
+    (places,) = conclusions.on_places(analysis.position_frame(trace, 2, samples=0))
+    roles = pd.DataFrame({"layer": [2], "role": ["image"], "role_recurs": [np.nan]})
+    nothing = pd.DataFrame({"p": [np.nan], "ami": [0.1], "null_high": [np.nan]})
+    (agreement,) = conclusions.on_agreement(nothing)
+    for said in (words, places, conclusions.on_roles(roles)[-1], agreement):
+        assert said.endswith("not measured.")
+    assert conclusions.on_causes(causal([])) == [
+        "No expert was taken away, so nothing shows what any is for."
+    ]
+
+
+def test_a_missing_purity_is_no_correlation() -> None:
+    rising = pd.Series(np.arange(12.0))
+    (said,) = conclusions.on_purity_and_cause(rising, rising.where(rising != 3))
+    assert "over 11 experts" in said
+    assert said.endswith("so they go together.")
+
+
+def test_a_rise_within_the_noise_is_not_said_to_have_been_there_before() -> None:
+    row = {"layer": [2], "onset": [pd.NA], "low": [pd.NA], "high": [pd.NA]}
+    (said,) = conclusions.on_onset(pd.DataFrame({**row, "baseline": [0.1], "last": [0.5]}))
+    assert "before training" not in said

@@ -74,3 +74,19 @@ def test_shares_are_those_of_the_map_and_no_samples_give_no_null(trace_of) -> No
     for expert, mine in frame.groupby("expert"):
         wanted = analysis.position_map(trace, 2, int(str(expert)))
         assert mine["share"].to_numpy() == pytest.approx(wanted.reshape(-1))
+
+
+def test_drawings_of_one_concept_in_one_place_are_one_witness(trace_of) -> None:
+    more = []
+    for seed in range(4):
+        at = np.random.default_rng(seed).integers(GRID, size=(12, 2))
+
+        def choose(pair: int, row: int, column: int, at=at) -> int:
+            return int(((np.array([row, column]) - at[pair % 12]) % GRID < 3).all())
+
+        trace = trace_of(seed, pairs=48, layers=1, grid=GRID)
+        meta = {**trace.meta, "concept": (np.arange(48) % 12).astype(str)}
+        trace = routed(replace(trace, meta=meta), choose)
+        frame = analysis.position_frame(trace, 2, samples=40, seed=seed)
+        more += analysis.places_beyond(frame[frame["expert"] < 2])["more"].tolist()
+    assert sum(more) <= 2  # of 8; were each drawing moved by itself, most

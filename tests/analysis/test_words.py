@@ -58,3 +58,27 @@ def test_intervals_are_those_of_preferences_and_no_samples_give_none(trace_of) -
     bare = analysis.top_words(trace, 2, 1, by="piece", samples=0)
     assert bare[["chance", "p", "low", "high"]].isna().all(axis=None)
     assert bare["weight"].tolist() == frame["weight"].tolist()
+
+
+def test_pairs_of_one_concept_are_one_witness_for_its_words(trace_of) -> None:
+    """Three pairs each have a concept's words and its expert, which no word chose."""
+    lists = beyond = 0
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        of_concept = rng.integers(4, size=16)
+        trace = trace_of(seed, pairs=48, layers=1, grid=1)
+        concept = np.arange(48) % 16
+        words = np.array([f"▁w{word}" for word in rng.integers(25, size=(16, 3)).flat])
+        said = words.reshape(16, 3)[concept[trace.pair], trace.position]
+        trace = replace(
+            trace,
+            piece=np.where(trace.modality == 1, said, ""),
+            meta={**trace.meta, "concept": concept.astype(str)},
+        )
+        trace = routed_by(trace, lambda _, pair, at=of_concept[concept]: at[pair])
+        frame = analysis.words_of_experts(trace, 2, "word", None, samples=40, seed=seed)
+        for _, mine in frame.groupby("expert"):
+            lists += 1
+            beyond += bool((mine["weight"] > mine["chance"]).any())
+    assert lists >= 12
+    assert beyond <= 0.2 * lists
