@@ -100,7 +100,8 @@ def exchanged_units(
     """Whose labels are exchanged: of each token its concept, where concepts have labels, else pair.
 
     A concept has one where all its pairs share it, as a category. Where every concept has a label
-    of its own, an exchange between concepts would change nothing.
+    of its own, an exchange between concepts would change nothing. Concepts also have the labels
+    that differ within pairs, as words do: their pairs share most of these, and are routed alike.
 
     Args:
       tokens: those that are looked at.
@@ -113,9 +114,17 @@ def exchanged_units(
     names = [f"c{name}" if name else f"p{at}" for at, name in enumerate(trace.meta["concept"])]
     concept = np.unique(names, return_inverse=True)[1][pair]
     concepts = len(np.unique(concept))
-    of_concepts = len(np.unique(np.column_stack([concept, labels]), axis=0)) == concepts
-    alike = concepts in (len(np.unique(pair)), len(np.unique(labels)))
-    return concept if of_concepts and not alike else pair
+    pairs, each = len(np.unique(pair)), len(np.unique(labels))
+    if concepts in (1, pairs):
+        return pair
+    if _kinds(pair, labels) > pairs:
+        return concept
+    return concept if _kinds(concept, labels) == concepts != each else pair
+
+
+def _kinds(one: Integer[np.ndarray, " t"], other: Integer[np.ndarray, " t"]) -> int:
+    """How many different combinations there are."""
+    return len(np.unique(np.column_stack([one, other]), axis=0))
 
 
 class AdjustedInformation:

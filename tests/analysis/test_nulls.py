@@ -131,6 +131,8 @@ def test_labels_are_exchanged_between_those_that_have_them(trace_of):
     assert np.array_equal(exchanged_units(trace, every, concept % 2), concept)  # a category
     assert np.array_equal(exchanged_units(trace, every, trace.pair % 2), trace.pair)  # a language
     assert np.array_equal(exchanged_units(trace, every, concept), trace.pair)  # the concept itself
+    word = 3 * concept + np.arange(trace.num_tokens) % 3
+    assert np.array_equal(exchanged_units(trace, every, word), concept)  # several in a pair
     nameless = {"concept": np.where(np.arange(12) < 6, "", trace.meta["concept"])}
     units = exchanged_units(dataclasses.replace(trace, meta=nameless), every, concept % 2)
     assert len(np.unique(units)) == 6 + 2
