@@ -8,6 +8,8 @@ import plotly.graph_objects as go
 from analysis.figures.style import INK, escape, finish
 
 _BAR = "#2F7FD0"
+#: From the middle of a bar to the marks under it: the bar's number stays free.
+_UNDER = 0.47
 _REST = "rgba(128, 128, 128, 0.45)"
 _LONGEST = 34
 
@@ -20,8 +22,8 @@ def classification_figure(frame: pd.DataFrame, picture: int = 0, *, count: int =
       picture: its number in the frame.
       count: labels to draw at most; the last bar is the sum of the others.
 
-    A mark in each bar is what a model that knows nothing would give: one of n, and to the sum of m
-    others m of n.
+    A triangle under each bar is what a model that knows nothing would give: one of n, and to the
+    sum of m others m of n.
     """
     rows = frame[frame["picture"] == picture].sort_values("rank")
     if len(rows) == count + 1:  # one more label takes no more room than "1 other label"
@@ -51,9 +53,10 @@ def classification_figure(frame: pd.DataFrame, picture: int = 0, *, count: int =
     figure = _bars(names, values, colours, hover, written, "probability")
     return figure.add_scatter(
         x=chance,
-        y=list(range(len(names))),
+        y=[place + _UNDER for place in range(len(names))],
         mode="markers",
-        marker={"symbol": "line-ns-open", "size": 12, "color": INK},
+        cliponaxis=False,
+        marker={"symbol": "triangle-up", "size": 7, "color": INK},
         hoverinfo="skip",
         showlegend=False,
         name="by chance",

@@ -77,7 +77,7 @@ def show(run: Run, step: int) -> None:
     st.caption(
         f"Probability: softmax over {messages.counted(len(labels), 'class', 'classes')} "
         f"({classes.what}) of cosine similarity / τ, with the learned temperature τ = {tau:.4f}. "
-        f"Mark in each bar: what chance gives. Step {step:,}.",
+        f"Triangle under each bar: what chance gives. Step {step:,}.",
         help=TERMS["zero-shot"] + "\n\n" + TERMS["temperature"],
     )
     if len(labels) == 1:
