@@ -24,6 +24,8 @@ from limoe_core.trace import RoutingTrace
 FEW = 10
 _SLICE, _NAME = "slice", "called"
 _LONGEST_NAME = 60
+#: Longest slice that is read from an address; those that the app writes are shorter.
+_LONGEST_TYPED = 4_000
 
 
 # ---- the slice in use
@@ -171,6 +173,9 @@ def _named(label: str, value: str) -> str:
 
 
 def _readable(text: str) -> str:
+    # Anybody may write an address, and it is read with every answer.
+    if len(text) > _LONGEST_TYPED:
+        raise state.BadValue(f"a slice has at most {_LONGEST_TYPED:,} characters there")
     if text:
         Slice.parse(long_slices.unfolded(text))
     return text
