@@ -12,6 +12,8 @@ import tyro
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
+from limoe_core.files import replacing
+
 FOLDER = Path(__file__).resolve().parents[1] / "analysis" / "notebooks"
 
 
@@ -61,7 +63,8 @@ def keep(path: Path, *, clear: bool = False) -> None:
         if clear and cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
     notebook.metadata.get("language_info", {}).pop("version", None)
-    nbformat.write(notebook, path)
+    with replacing(path) as temporary:
+        nbformat.write(notebook, temporary)
 
 
 if __name__ == "__main__":

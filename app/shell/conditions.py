@@ -131,7 +131,7 @@ def _spread(parts: Iterable[str]) -> list[str]:
     found: list[str] = []
     for part in parts:
         ends = re.fullmatch(r"([0-9]{1,7})(?:-([0-9]{1,7}))?", part, re.ASCII)
-        if ends is None:
+        if ends is None or int(ends[2] or ends[1]) < int(ends[1]):
             raise state.BadValue(f"{part[:40]!r} is no number of a pair, and no range like 3-7")
         low, high = int(ends[1]), int(ends[2] or ends[1])
         # The address is read with every answer, and may come from anybody.

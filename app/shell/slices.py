@@ -25,6 +25,8 @@ FEW = 10
 _SLICE, _NAME = "slice", "called"
 _DRAWN = "slice.drawn"  # session: whether this run of the script has drawn the chip
 _LONGEST_NAME = 60
+#: Longest slice that is read from an address; those that the app writes are shorter.
+_LONGEST_TYPED = 4_000
 
 
 # ---- the slice in use
@@ -205,6 +207,9 @@ def _named(label: str, value: str) -> str:
 
 
 def _readable(text: str) -> str:
+    # Anybody may write an address, and it is read with every answer.
+    if len(text) > _LONGEST_TYPED:
+        raise state.BadValue(f"a slice has at most {_LONGEST_TYPED:,} characters there")
     if text:
         Slice.parse(long_slices.unfolded(text))
     return text

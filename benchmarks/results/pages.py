@@ -24,18 +24,19 @@ BLOCKS: dict[str, Callable[[Results], str]] = {
     "objections": accuracies.objections,
     "experts": experts.experts,
 }
-_BLOCK = re.compile(r"(<!-- results: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+_START = "<!-- results: "
+_BLOCK = re.compile(rf"({_START}([\w-]+) -->\n)(.*?)(<!-- end -->|\Z)", re.DOTALL)
 
 
 class UnknownBlock(ValueError):
-    """A page asks for a block that does not exist."""
+    """A page asks for a block that does not exist, or that has no end of its own."""
 
 
 def filled(text: str, results: Results) -> str:
     """A page with its blocks as they are now.
 
     Raises:
-      UnknownBlock: it names one that does not exist.
+      UnknownBlock: it names one that does not exist, or that has no end of its own.
     """
     made: dict[str, str] = {}
 
@@ -43,8 +44,10 @@ def filled(text: str, results: Results) -> str:
         name = found[2]
         if name not in BLOCKS:
             raise UnknownBlock(f"no block {name!r}; there are {', '.join(BLOCKS)}")
+        if _START in found[3] or not found[4]:  # what follows may be written by hand
+            raise UnknownBlock(f"the block {name!r} has no <!-- end --> of its own")
         made[name] = made.get(name) or BLOCKS[name](results)
-        return f"{found[1]}\n{made[name]}\n\n{found[3]}"
+        return f"{found[1]}\n{made[name]}\n\n{found[4]}"
 
     return _BLOCK.sub(block, text)
 

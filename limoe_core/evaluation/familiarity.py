@@ -8,6 +8,7 @@ word. Whoever asks what a model knows of new concepts wants the answer without t
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -71,9 +72,19 @@ def training_captions(pairs: PairSet) -> Iterator[str]:
 
 
 def words(text: str) -> Words:
-    """The words of a text in alphabetical order, without little words and the plural's s."""
-    found = re.findall(r"[^\W_]+", re.sub(r"[’']s\b", "", text.casefold()))
-    return tuple(sorted(_singular(word) for word in found if word not in _LITTLE))
+    """The words of a text in alphabetical order, without little words and the plural's s.
+
+    Of a text that has no others, the little words; of one that has no words, all of it.
+    """
+    plain = unicodedata.normalize("NFC", text.casefold())
+    # Vowels of many scripts are marks on the letters.
+    found = _words_and_marks(re.sub(r"[’']s\b", "", plain))
+    large = [_singular(word) for word in found if word not in _LITTLE]
+    return tuple(sorted(large or found or plain.split()))
+
+
+def _words_and_marks(text: str) -> list[str]:
+    return "".join(each if unicodedata.category(each)[0] in "LMN" else " " for each in text).split()
 
 
 def _singular(word: str) -> str:

@@ -58,8 +58,12 @@ def _clear(place: Path) -> None:
 
 def _is_abandoned(folder: Path, age: float) -> bool:
     try:
-        with (folder / _FILLING).open("rb") as file:
-            held = is_held(file.fileno())
+        # Not to wait for the other end of a FIFO, nor to ask about another's file.
+        descriptor = os.open(folder / _FILLING, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
     except FileNotFoundError:
         return True
+    try:
+        held = is_held(descriptor)
+    finally:
+        os.close(descriptor)
     return age > _DAY if held is None else not held

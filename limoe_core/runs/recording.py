@@ -10,18 +10,28 @@ Killed at any moment, the run is whole with the pairs so far, and the same lines
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from limoe_core import confined
 from limoe_core.files import replacing, write_json
 from limoe_core.locks import AlreadyLockedError, locked
 from limoe_core.runs import probes
 from limoe_core.runs.directory import Run, check_name
-from limoe_core.runs.files import CONFIG, MOST_ARRAYS, PROBES, RECORDING, RUN_FORMAT, RunError
+from limoe_core.runs.files import (
+    CONFIG,
+    MOST_ARRAYS,
+    PROBES,
+    RECORDING,
+    RUN_FORMAT,
+    RunError,
+    is_step,
+)
 from limoe_core.runs.making import made
 from limoe_core.runs.other_models import OtherModel
 from limoe_core.trace import RoutingTrace
@@ -29,6 +39,8 @@ from limoe_core.trace import RoutingTrace
 #: Gate values are kept in so many steps, at most 0.002 of the largest off.
 GATE_STEPS = 255
 _UNREADABLE = "these pairs could not be read again, and are not written"
+#: A part that was never whole, as `replacing` calls it.
+_LEFTOVER = re.compile(r"\.[0-9]{8}-[0-9]{8}\.[a-z0-9_]+\.npz")
 
 
 class TraceWriter:
@@ -160,9 +172,18 @@ class TraceWriter:
     def __enter__(self) -> Self:
         if self.run is not None:
             self._hold()
-            for leftover in (self.path / PROBES).glob("*/.*"):  # of a writer that was killed
-                leftover.unlink()
+            self._clear()
         return self
+
+    def _clear(self) -> None:
+        """Removes what writers that were killed left of parts; nothing else is theirs."""
+        probe_folder = self.path / PROBES
+        with suppress(OSError, confined.RefusedError):  # not there, or leads out of the run
+            for step in filter(is_step, confined.names(probe_folder, within=self.path)):
+                with suppress(OSError, confined.RefusedError):
+                    folder = confined.real(probe_folder / step, self.path)
+                    for name in filter(_LEFTOVER.fullmatch, confined.names(folder)):
+                        (folder / name).unlink()
 
     def __exit__(
         self,

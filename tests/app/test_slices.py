@@ -44,7 +44,19 @@ def test_neighbouring_pairs_are_a_range() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["category", "category:", ":x", "pair:a", "pair:3-", "<b>:x", "style:a;style:b", "@x"]
+    "text",
+    [
+        "category",
+        "category:",
+        ":x",
+        "pair:a",
+        "pair:3-",
+        "pair:5-3",
+        "<b>:x",
+        "style:a;style:b",
+        "@x",
+        "pair:" + "0," * 10_000 + "0",
+    ],
 )
 def test_what_is_no_slice(text: str) -> None:
     with pytest.raises(state.BadValue):

@@ -216,6 +216,17 @@ def test_an_unknown_block_and_runs_without_results_are_sentences(
         find(tmp_path)
 
 
+@pytest.mark.parametrize("behind", ["", "By hand.\n<!-- results: twin -->\n<!-- end -->\n"])
+def test_what_is_written_by_hand_behind_a_block_without_an_end_stays(
+    behind: str, results: Results, tmp_path: Path
+) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(before := f"<!-- results: runs -->\nBy hand.\n{behind}")
+    with pytest.raises(UnknownBlock, match="'runs' has no <!-- end --> of its own"):
+        fill(page, results)
+    assert page.read_text() == before
+
+
 def _with_usual_numbers(result: Any) -> Any:
     """A result with estimates as they are of many pictures; of few, they are wider in print."""
     if not isinstance(result, dict):

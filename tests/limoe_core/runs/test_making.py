@@ -49,3 +49,12 @@ def test_what_a_killed_maker_left_goes_and_nothing_else(tmp_path: Path, filling:
         Run.create(tmp_path / "run", DEBUG)
     assert not gone.exists()
     assert all(each.exists() for each in (*kept, busy))
+
+
+def test_a_fifo_in_the_place_of_the_lock_is_not_waited_for(tmp_path: Path) -> None:
+    left = leave(tmp_path, "run", age=0, filling=False)
+    os.mkfifo(left / ".filling")
+    os.utime(left, (time.time() - 3_600,) * 2)
+    with made(tmp_path / "run"):
+        pass
+    assert (tmp_path / "run").is_dir()

@@ -15,6 +15,9 @@ from limoe_core.runs.files import CONFIG
 from limoe_core.trace import RoutingTrace
 from tests.limoe_core.other_traces import other_trace
 
+#: A part that a writer which was killed left.
+_TORN = ".00000001-00000002.ab_d3fgh.npz"
+
 
 @pytest.fixture
 def trace() -> RoutingTrace:
@@ -54,11 +57,26 @@ def test_gates_are_kept_in_steps_unless_asked_otherwise(
 def test_what_was_cut_short_goes_on_where_it_ended(tmp_path: Path, trace: RoutingTrace) -> None:
     path = tmp_path / "other"
     _write(path, trace.select([0]))
-    (path / "probes" / "0" / ".torn.npz").write_bytes(b"of a killed writer")
+    (path / "probes" / "0" / _TORN).write_bytes(b"of a killed writer")
     with TraceWriter(path, gate_steps=None) as writer:
         assert writer.pairs == 1
         writer.add(trace.select([1, 2]))
+    assert not (path / "probes" / "0" / _TORN).exists()
     assert Run.open(path).probe(0) == trace
+
+
+def test_nothing_goes_that_no_writer_left(tmp_path: Path, trace: RoutingTrace) -> None:
+    path, home = tmp_path / "other", tmp_path / "home"
+    _write(path, trace.select([0]))
+    home.mkdir()
+    (path / "probes" / "7").symlink_to(home)
+    (path / "probes" / "0" / ".a-folder").mkdir()
+    kept = [home / ".profile", home / _TORN, path / "probes" / "0" / ".notes"]
+    for file in kept:
+        file.write_text("of a person")
+    with TraceWriter(path):
+        pass
+    assert all(file.exists() for file in kept)
 
 
 def test_steps_lie_beside_one_another(tmp_path: Path, trace: RoutingTrace) -> None:
