@@ -94,8 +94,8 @@ def test_captions_of_training_are_names_aliases_and_those_of_one_picture() -> No
 
 
 def test_names_of_signs_little_words_and_marks_are_told_apart() -> None:
-    captions = ["+", "at", "cafe\u0301", "हिन्दी"]
-    named = familiarity(["+", "at", "caf\u00e9", "हिन्दी"], captions)
+    captions = ["+", "at", "olive\u0301", "हिन्दी"]
+    named = familiarity(["+", "at", "oliv\u00e9", "हिन्दी"], captions)
     assert named.tolist() == [NAMED] * 4
-    new = familiarity(["\u2212", "to", "", "cafe", "हन्दा"], captions)
+    new = familiarity(["\u2212", "to", "", "olive", "हन्दा"], captions)
     assert new.tolist() == [NEW] * 5
