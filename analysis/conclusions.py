@@ -136,11 +136,19 @@ def on_onset(onset: pd.DataFrame) -> list[str]:
                 "that training brought what is there at the end."
             )
         else:
-            interval = (
-                "" if pd.isna(row.low) else f" (95 %: step {int(row.low):,} to {int(row.high):,})"
+            found.append(
+                f"Block {row.layer}: from step {int(row.onset):,}{_steps(row.low, row.high)} on; "
+                f"{change}."
             )
-            found.append(f"Block {row.layer}: from step {int(row.onset):,}{interval} on; {change}.")
     return found
+
+
+def _steps(low: Any, high: Any) -> str:
+    """The interval of an onset; an end is missing where too many resamples have none."""
+    if pd.isna(low):
+        return ""
+    end = "or not at all" if pd.isna(high) else f"to {int(high):,}"
+    return f" (95 %: step {int(low):,} {end})"
 
 
 def on_causes(causal: pd.DataFrame) -> list[str]:

@@ -165,6 +165,12 @@ def test_a_missing_purity_is_no_correlation() -> None:
     assert said.endswith("so they go together.")
 
 
+def test_an_onset_that_many_resamples_lack_has_an_open_end() -> None:
+    row = {"layer": [2], "onset": [20], "low": [10], "high": [pd.NA]}
+    (said,) = conclusions.on_onset(pd.DataFrame({**row, "baseline": [0.1], "last": [0.5]}))
+    assert said.startswith("Block 2: from step 20 (95 %: step 10 or not at all) on;")
+
+
 def test_a_rise_within_the_noise_is_not_said_to_have_been_there_before() -> None:
     row = {"layer": [2], "onset": [pd.NA], "low": [pd.NA], "high": [pd.NA]}
     (said,) = conclusions.on_onset(pd.DataFrame({**row, "baseline": [0.1], "last": [0.5]}))
