@@ -128,6 +128,7 @@ def test_the_picture_is_on_the_first_screen(page: Page) -> None:
     assert box["y"] + box["height"] <= 720
 
 
+@pytest.mark.long  # a time is no proof on a machine that does other things as well
 def test_the_first_picture_is_painted_soon(
     visit: Visit, serve: Serve, server: str, tmp_path: Path
 ) -> None:
