@@ -14,9 +14,10 @@ from analysis.recipes import Recorded, rows
 from app.parts import messages, splits
 from app.parts.export import take_away
 from app.parts.glossary import TERMS
-from app.parts.tasks import in_order, task_name
+from app.parts.tasks import in_order
 from app.server import recorded
 from app.shell import controls, slices
+from app.shell.tasks import choose_task
 from app.views.compare.sides import Sides
 from limoe_core.runs import Predictions
 
@@ -47,14 +48,7 @@ def show(
     st.header("The same pictures", anchor=False, help=TERMS["zero-shot"])
     left, right = st.columns([3, 1])
     with left:
-        task = controls.choice(
-            "task",
-            "Task",
-            tasks,
-            words=lambda task: task_name(task, own),
-            say=False,
-            help=TERMS["zero-shot"],
-        )
+        task = choose_task(tasks, own)
     languages = [str(language) for language in mine[task].value.languages]
     with right:
         language = controls.choice("language", "Names in", languages, noun="language", say=False)

@@ -19,8 +19,9 @@ from app.parts.twins import is_twin
 from app.server import recorded
 from app.server.runs import Runs
 from app.shell import controls
+from app.shell.tasks import choose_task
 from app.views.zero_shot import differences, slicing
-from app.views.zero_shot.tasks import accuracies, choose_task, evaluated_steps
+from app.views.zero_shot.tasks import accuracies, evaluated_steps
 from limoe_core.runs.directory import Run, RunError
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def show(run: Run, step: int) -> None:
     tasks = in_order(frame["task"], splits.asked_of(run))
     left, middle, right = st.columns([5, 3, 1])
     with left:
-        task = choose_task(run, tasks)
+        task = choose_task(tasks, splits.asked_of(run))
     with middle:
         group = _choose_group(frame, task)
     with right:

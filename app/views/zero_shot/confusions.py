@@ -18,8 +18,9 @@ from app.parts.glossary import TERMS
 from app.parts.tasks import in_order
 from app.server import recorded
 from app.shell import controls, state
+from app.shell.tasks import choose_task
 from app.views.zero_shot import pool, slicing
-from app.views.zero_shot.tasks import accuracies, choose_task
+from app.views.zero_shot.tasks import accuracies
 from limoe_core.config import ConfigError
 from limoe_core.runs.directory import Run, RunError
 from limoe_core.runs.predictions import Predictions
@@ -46,7 +47,7 @@ def show(run: Run, step: int) -> None:
         return
     left, right = st.columns([3, 1])
     with left:
-        task = choose_task(run, tasks)
+        task = choose_task(tasks, splits.asked_of(run))
     stored = slicing.sliced(run, recorded.predictions(run, task, step))
     predictions = stored.value
     with right:

@@ -6,11 +6,8 @@ from typing import TYPE_CHECKING
 
 import analysis
 from analysis.recipes import Recorded
-from app.parts import messages, splits
-from app.parts.glossary import TERMS
-from app.parts.tasks import task_name
+from app.parts import messages
 from app.server import recorded, runs
-from app.shell import controls
 from limoe_core.runs.directory import Run, RunError
 
 if TYPE_CHECKING:
@@ -46,16 +43,3 @@ def accuracies(run: Run, step: int) -> Recorded[pd.DataFrame]:
     """`analysis.accuracy_frame` of a step, read once while the file stays the same."""
     stamp = run.stamp("evaluations")
     return recorded.measured(analysis.accuracy_frame, recorded.opened(run, stamp), step)
-
-
-def choose_task(run: Run, tasks: list[str]) -> str:
-    """Draws the choice of a stored task."""
-    own = splits.asked_of(run)
-    return controls.choice(
-        "task",
-        "Task",
-        tasks,
-        words=lambda task: task_name(task, own),
-        say=False,
-        help=TERMS["zero-shot"],
-    )
