@@ -1,7 +1,7 @@
 """Calls that are made and written down at once, so that what is shown can be made again.
 
-    run = record(Run.open, "checkpoints/limoe-emoji")
-    trace = record(Run.probe, run, 4500)
+    run = record(Run.open, "checkpoints/limoe-joint")
+    trace = record(Run.probe, run, 3000)
     frame = record(analysis.roles, trace)
     figure = record(figures.shares_figure, frame)
 
@@ -138,7 +138,7 @@ def record(function: Callable[..., T], /, *arguments: Any, **options: Any) -> Re
 
     Args:
       function: a public function of a module, a class or its classmethod, or a method with what it
-        is called on as its first argument: `record(Run.probe, run, 4500)`.
+        is called on as its first argument: `record(Run.probe, run, 3000)`.
       arguments, options: plain values (None, numbers, strings, paths, and lists, tuples and dicts
         of them), or other records.
 

@@ -55,8 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description="Write one HTML file about a run, or about two and how they differ. It needs "
         "no server and no network.",
-        epilog="examples: %(prog)s checkpoints/limoe-emoji; "
-        "%(prog)s checkpoints/limoe-emoji checkpoints/dense-emoji --output report.html",
+        epilog="examples: %(prog)s checkpoints/limoe-joint; "
+        "%(prog)s checkpoints/limoe-joint checkpoints/dense-joint --output report.html",
     )
     parser.add_argument("run", type=Path, help="a run directory")
     parser.add_argument("other", type=Path, nargs="?", help="a second one, to compare with")

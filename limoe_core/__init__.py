@@ -1,7 +1,7 @@
 """LIMoE in JAX: one sparse Transformer for images and text (arXiv 2206.02770).
 
     import limoe_core
-    model = limoe_core.load("checkpoints/limoe-emoji")
+    model = limoe_core.load("checkpoints/limoe-joint")
     model.encode_texts(["a red apple"])
 
 Names are imported when first used, so that reading a trace or a run does not start JAX.

@@ -97,7 +97,7 @@ HELP = command.Help(
     # what the experts do, on 1,024 pairs of the run's splits; minutes
     {program} --run checkpoints/my-run --experts
     # the same again, in a run that ships with its results
-    {program} --run checkpoints/limoe-emoji --replace
+    {program} --run checkpoints/limoe-joint --replace
     # your own pairs, or those of the run where they lie now
     {program} --run checkpoints/my-run --data.path pictures/
     # leave the run as it is

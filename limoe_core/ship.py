@@ -30,7 +30,7 @@ HELP = command.Help(
     """
     # three steps and all probes
     {program} --run checkpoints/my-run --to checkpoints/small \\
-        --steps 500 1000 4500
+        --steps 500 1000 3000
     """,
 )
 

@@ -29,7 +29,7 @@ class Command:
     often things are logged, saved, probed and evaluated may be given; what would make another model
     is refused."""
     init_from: str | None = None
-    """Start from the parameters of a trained run: a folder such as checkpoints/limoe-emoji, or
+    """Start from the parameters of a trained run: a folder such as checkpoints/limoe-joint, or
     folder@step for another step than its newest. Settings that are not given are those of that
     run, or those of --preset. A mixture of experts may start from a dense run."""
     new_vocabulary: bool = False

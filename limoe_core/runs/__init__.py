@@ -1,7 +1,7 @@
 """The run directory, which is all that training, analysis and the dashboard share.
 
     from limoe_core.runs import Run
-    run = Run.open("checkpoints/limoe-emoji")
+    run = Run.open("checkpoints/limoe-joint")
 
 Reading a run starts neither JAX nor Orbax; both come when parameters are asked for.
 """
