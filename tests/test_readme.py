@@ -45,7 +45,7 @@ def test_python_runs_as_it_is(page: Path, tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr[-3000:]
     if page.name == "README.md":
-        assert done.stdout.startswith("mount fuji\n")
+        assert done.stdout.startswith("face with open mouth\n")
 
 
 def test_the_first_two_commands_open_the_dashboard_and_run_the_tests() -> None:
