@@ -19,6 +19,7 @@ import tyro
 from benchmarks.study import report, table
 from benchmarks.study.arms import ARMS
 from benchmarks.study.one_run import folder
+from limoe_core.devices.host import KEEPING_FREED_MEMORY
 from limoe_core.files import from_json
 
 #: Held while a line is added.
@@ -94,7 +95,8 @@ def run_one(arm: str, seed: int, options: Command, core: int) -> bool:
             command += ["--data-dir", options.data_dir]
         print(f"{arm} with seed {seed} on core {core}", flush=True)
         with Path(f"{place}.log").open("a", encoding="utf-8") as log:
-            done = subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, check=False)
+            settings = {**os.environ, **KEEPING_FREED_MEMORY}
+            done = subprocess.run(command, stdout=log, stderr=log, env=settings, check=False)
         if done.returncode or not out.is_file():
             return False
         with _ADDING:
