@@ -68,7 +68,7 @@ def show(run: Run, step: int) -> None:
     with wide:
         picked = _table(run, task, step, stored, language)
     if picked is not None:
-        slicing.offer_confusion(answers, *picked)
+        slicing.offer_confusion(answers, str(predictions.split), *picked)
         _pictures(run, answers, *picked)
 
 
