@@ -22,7 +22,7 @@ from app.parts.glossary import TERMS
 from app.shell import sidebar, slices, state
 from app.views.embeddings import fitted as maps
 from app.views.embeddings import gap, near, own
-from app.views.embeddings.source import PROBES, Source, choose
+from app.views.embeddings.source import PROBES, TOKENS, Source, choose
 from limoe_core.runs.directory import Run
 
 if TYPE_CHECKING:
@@ -159,7 +159,8 @@ def _table(frame: pd.DataFrame) -> None:
 def _circled(view: _View, places: list[int]) -> None:
     rows = view.points.value.known.iloc[places]
     if where := view.source.slice_of(rows[rows["pair"] >= 0]):
-        of = "the probe pairs" if view.source.of == PROBES else f"the split {view.source.of}"
+        of_probes = view.source.of in (PROBES, TOKENS)
+        of = "the probe pairs" if of_probes else f"the split {view.source.of}"
         slices.use(where, f"circled on the map of {of}")
 
 

@@ -173,8 +173,8 @@ def _wrong(mine: pd.DataFrame, pictures: Pool) -> None:
     if len(here) < len(rows):
         messages.say(
             "info",
-            f"{len(rows) - len(here)} of these {len(rows)} pictures are not on this machine: they "
-            "are of art styles that its data set lacks.",
+            f"{len(rows) - len(here)} of these {messages.counted(len(rows), 'picture')} are not "
+            f"among the {len(pictures):,} {pictures.title} that are here.",
         )
     if not here:
         return
