@@ -21,6 +21,7 @@ from benchmarks.study.arms import ARMS, RECIPE
 from benchmarks.study.claims import Table
 from benchmarks.study.one_run import TESTS, config_of, folder
 from limoe_core.config import ConfigError
+from limoe_core.devices.host import KEEPING_FREED_MEMORY
 from limoe_core.files import from_json
 from limoe_core.locks import AlreadyLockedError, locked
 
@@ -161,7 +162,8 @@ def run_one(arm: str, seed: int, options: Command, core: int) -> bool:
             command += ["--data-dir", options.data_dir]
         print(f"{arm} with seed {seed} on core {core}", flush=True)
         with Path(f"{place}.log").open("a", encoding="utf-8") as log:
-            process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+            settings = {**os.environ, **KEEPING_FREED_MEMORY}
+            process = subprocess.Popen(command, stdout=log, stderr=log, env=settings)
         _AT_WORK.add(process)
         failed = process.wait()
         _AT_WORK.discard(process)

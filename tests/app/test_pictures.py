@@ -43,7 +43,7 @@ def test_the_pool_holds_what_a_new_set_says_that_training_never_sees(
     drawn = first.pictures[0]
     white = np.where(drawn[..., 3:] > 0, drawn[..., :3], 255)
     np.testing.assert_array_equal(pool.pictures[0], white)
-    shown = pools.spread(pool, 4)
+    shown = pools.first_ones(pool, 4)
     assert [pool.categories[i] for i in shown] == ["bar", "frame", "square", "stripe"]
 
 

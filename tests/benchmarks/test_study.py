@@ -382,6 +382,22 @@ def test_the_page_is_made_of_the_table_alone(tmp_path: Path) -> None:
     assert "too few runs yet" in (tmp_path / "README.md").read_text(encoding="utf-8")
 
 
+def test_a_page_of_a_file_that_was_cut_short_counts_each_whole_run_once(tmp_path: Path) -> None:
+    path = tmp_path / "results.jsonl"
+    for arm, seed in itertools.product(("limoe", "dense"), range(3)):
+        table.add(line(arm, seed, 0.3), path)
+    table.add(line("limoe", 2, 0.4), path)  # made again
+    with path.open("rb+") as file:
+        whole = file.read()
+        file.write(whole.splitlines()[0][:200])  # the disk was full
+    found = table.read(path)
+    assert len(found) == 6
+    page = report.page(found, verdicts(found))
+    assert "6 runs of 19 arms" in page
+    assert "| `limoe` | 3 | 33.3 ± 5.8 |" in page
+    assert page.count("too few runs yet") == len(CLAIMS) - 3  # one of two arms, two of one
+
+
 def test_an_unknown_arm_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert command.main(["no-such-arm"]) == 2
     assert "there is no arm 'no-such-arm'; there are limoe, dense" in capsys.readouterr().err

@@ -15,7 +15,7 @@ from app.components.contact_sheet import Sheet, contact_sheet
 from app.components.gallery import Item, gallery
 from app.parts import messages, pictures, splits
 from app.shell import state
-from app.views.zero_shot.pool import Pool, spread, valid_id
+from app.views.zero_shot.pool import Pool, first_ones, some_of_all, valid_id
 
 #: Pictures in the gallery, and the most that are classified together.
 SHOWN, MOST = 160, 8
@@ -42,7 +42,11 @@ class Chosen:
 
 def of_pool(pool: Pool, index: int) -> Chosen:
     """A picture of the pool."""
-    about = [part for part in (pool.styles[index], splits.in_words(pool.splits[index])) if part]
+    about = [
+        part
+        for part in (pool.styles[index], splits.in_words(pool.splits[index], pool.split_words))
+        if part
+    ]
     return Chosen(
         name=pool.names[index],
         truth=pool.names[index],
@@ -67,7 +71,7 @@ def of_upload(upload: pictures.Upload, size: int) -> Chosen:
 
 def default_picks(pool: Pool, count: int) -> list[str]:
     """Names of the pictures shown before the reader selects any."""
-    return [pool.ids[index] for index in spread(pool, count)]
+    return [pool.ids[index] for index in first_ones(pool, count)]
 
 
 def picked(pool: Pool, name: str, default: Sequence[str]) -> list[str]:
@@ -123,7 +127,7 @@ def show_gallery(
 
 @st.cache_data(max_entries=16, show_spinner=False)
 def _in_gallery(title: str, count: int, _pool: Pool) -> list[int]:
-    return spread(_pool, SHOWN)
+    return some_of_all(_pool, SHOWN)
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
