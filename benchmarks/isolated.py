@@ -8,6 +8,7 @@ from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 from benchmarks import machine, report
+from benchmarks.version import version
 
 
 def measured(part: str) -> list[dict[str, Any]]:
@@ -22,4 +23,4 @@ def measured(part: str) -> list[dict[str, Any]]:
 
 def _measure(part: str) -> list[dict[str, Any]]:
     lines = importlib.import_module(f"benchmarks.{part}").run()
-    return report.records(lines, part, machine.describe())
+    return report.records(lines, part, machine.describe(), version())
