@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from limoe_core.devices.host import keep_freed_memory
+
+keep_freed_memory()  # here, since NumPy, which all that follows imports, starts threads
+
 import sys
 from dataclasses import dataclass
 from pathlib import Path
