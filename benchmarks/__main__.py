@@ -25,6 +25,7 @@ Part = Literal[
     "memory",
     "compile_time",
     "listing",
+    "dashboard",
     "accelerator",
 ]
 PARTS: tuple[Part, ...] = get_args(Part)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
@@ -96,6 +97,15 @@ class Client:
         """Fill in the text field with this key on the open page; seconds as in `open`."""
         return self._ask("", {self.widget("text_input", key): text})
 
+    def pick(self, key: str, value: str) -> float:
+        """Pick something in the component with this key on the open page; seconds as in `open`."""
+        message = self._question("")
+        picked = message.rerun_script.widget_states.widgets.add()
+        component = self.widget("bidi_component", f"-{key}")
+        picked.id = f"$$STREAMLIT_INTERNAL_KEY_{component}__events"
+        picked.json_trigger_value = json.dumps([{"event": "pick", "value": value}])
+        return self._answer(message)
+
     def widget(self, kind: str, key: str) -> str:
         """Streamlit's name for a widget of the last answer."""
         for element in self.elements:
@@ -139,6 +149,9 @@ class Client:
             changed = message.rerun_script.widget_states.widgets.add()
             changed.id = name
             changed.string_value = value
+        return self._answer(message)
+
+    def _answer(self, message: BackMsg) -> float:
         started = time.perf_counter()
         self._socket.send(message.SerializeToString())
         self._read(started)
