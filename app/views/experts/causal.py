@@ -150,7 +150,7 @@ def _choose_pairs(source: Source) -> str:
 
 def _pairs(run: Run, measured_on: str) -> Recorded[Pairs]:
     if measured_on == _PROBES:
-        return record(analysis.probe_pairs, recorded.opened(run))
+        return recorded.probe_pairs(run)
     return recorded.worked(record(analysis.data_pairs, recorded.opened(run)), "Reading the pairs")
 
 
