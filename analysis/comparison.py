@@ -53,17 +53,19 @@ def compare_accuracies(
       mine, others: answers of each run by task, as `run.predictions(task, step)` gives them. Tasks
         that were not asked of both, or on other pictures, are left out.
       samples: random exchanges for p at most: of each concept, whether the runs change places.
+        None with 0, and no p: it says nothing of pictures that were picked by these answers.
 
     Returns: one row per task, k (1 and 5) and names ("first language" or "all languages"), with
       columns task, split, names, k, value and other (the accuracies), difference, low, high (95 %,
       over concepts, for this difference alone), p (that so large a difference comes of runs that
       are alike), p_holm (the same for the whole table, by Holm's correction: below 0.05 for some
-      row in one of twenty tables where no difference is real), n, concepts.
+      row in one of twenty tables where no difference is real), n, concepts. Without p and p_holm
+      if `samples` is 0.
 
     Raises:
-      AnalysisError: the runs have no task in common, or `samples` is below 1.
+      AnalysisError: the runs have no task in common, or `samples` is below 0.
     """
-    check_count(samples, "samples")
+    check_count(samples, "samples", least=0)
     rows = []
     for task in sorted(mine.keys() & others.keys()):
         one, other = mine[task], others[task]
@@ -89,7 +91,9 @@ def compare_accuracies(
                         "difference": found.value,
                         "low": found.low,
                         "high": found.high,
-                        "p": _exchanged(hits[0] - hits[1], one.concept, samples, seed),
+                        "p": _exchanged(hits[0] - hits[1], one.concept, samples, seed)
+                        if samples
+                        else np.nan,
                         "n": len(one.picture),
                         "concepts": len(np.unique(one.concept)),
                     }
@@ -97,7 +101,8 @@ def compare_accuracies(
     if not rows:
         raise AnalysisError("the two runs have no zero-shot task in common; evaluate both")
     frame = pd.DataFrame(rows)
-    return frame.assign(p_holm=holm(frame["p"].to_numpy()))[_COLUMNS]
+    frame = frame.assign(p_holm=holm(frame["p"].to_numpy()))[_COLUMNS]
+    return frame if samples else frame.drop(columns=["p", "p_holm"])
 
 
 def paired_answers(

@@ -25,6 +25,8 @@ _LEVEL = 0.05
 def on_separation(specialisation: pd.DataFrame, baselines: pd.DataFrame) -> list[str]:
     """Whether routers separate the modalities more than what needs no learning does.
 
+    What has no interval, as where it was not resampled, is told apart from nothing.
+
     Args:
       specialisation: `analysis.modality_specialisation` of the trained routers.
       baselines: columns layer, router, nmi, low, high, as of `analysis.specialisation_baselines`
@@ -33,11 +35,14 @@ def on_separation(specialisation: pd.DataFrame, baselines: pd.DataFrame) -> list
     found, beyond = [], []
     for row in _rows(specialisation):
         mine = baselines[baselines["layer"] == row.layer]
-        value, low, high = (
-            (row.nmi,) * 3 if np.isnan(row.low) else (row.corrected, row.low, row.high)
+        measured = not np.isnan(row.low)
+        value = (
+            f"{row.corrected:.2f} ({row.low:.2f} to {row.high:.2f})"
+            if measured
+            else (f"{row.nmi:.2f}, without an interval")
         )
-        above = mine[mine["high"] < low]
-        below = mine[mine["low"] > high]
+        above = mine[mine["high"] < row.low]
+        below = mine[mine["low"] > row.high]
         alike = mine.drop(above.index).drop(below.index)
         said = [
             f"{words} {_values(rows)}"
@@ -49,7 +54,7 @@ def on_separation(specialisation: pd.DataFrame, baselines: pd.DataFrame) -> list
             if len(rows)
         ]
         found.append(
-            f"Block {row.layer}: NMI {value:.2f} ({low:.2f} to {high:.2f})"
+            f"Block {row.layer}: NMI {value}"
             + (f", {'; '.join(said)}." if said else ", with no baseline to compare it with.")
         )
         if len(mine) and len(above) == len(mine):

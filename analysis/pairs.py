@@ -10,6 +10,7 @@ from analysis.arguments import check_count
 from analysis.errors import AnalysisError
 
 if TYPE_CHECKING:
+    from limoe_core.config import DataConfig
     from limoe_core.runs.directory import Run
 
 #: Pictures, their texts, and what else is known of each pair, by name.
@@ -66,6 +67,13 @@ def with_pair(pairs: Pairs, picture: Any, text: str, concept: str | None = None)
     )
 
 
+def held_out_split(config: DataConfig) -> str:
+    """The first split of a data set that training never sees; see `data_pairs`."""
+    from limoe_core.data.registry import data_set
+
+    return next(iter(data_set(config).unseen), "validation")
+
+
 def data_pairs(
     run: Run,
     split: str | None = None,
@@ -90,11 +98,9 @@ def data_pairs(
       limoe_core.config.ConfigError: the data set is not on this machine; it is not built here.
     """
     check_count(count, "count")
-    from limoe_core.data.registry import data_set
     from limoe_core.data.source import load_pairs
 
-    if split is None:
-        split = next(iter(data_set(run.config.data).unseen), "validation")
+    split = held_out_split(run.config.data) if split is None else split
     pairs = load_pairs(run.config.data, split, build=False, progress=False)
     table = pairs.concepts
     images: list[np.ndarray] = []

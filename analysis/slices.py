@@ -9,7 +9,7 @@ expert (from 0) that most patches of the picture, or most pieces of the text, ch
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -171,6 +171,15 @@ def slice_answers(predictions: Predictions, where: Where) -> list[int]:
         dtype=object,
     )
     return np.flatnonzero(_matching(known, where)).tolist()
+
+
+def answer_labels(answers: Iterable[Predictions]) -> dict[str, list[str]]:
+    """What answers can be sliced by that comes of no reader's choice: values by label."""
+    found: dict[str, set[str]] = {}
+    for each in answers:
+        for label in ("category", "style", *_OF_SOME_ANSWERS):
+            found.setdefault(label, set()).update(map(str, getattr(each, label)))
+    return {label: sorted(values) for label, values in found.items()}
 
 
 def _first_mode(column: pd.Series) -> int:

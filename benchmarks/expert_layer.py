@@ -17,7 +17,6 @@ from benchmarks.dispatch.ours import ours
 from benchmarks.dispatch.ragged import ragged_dispatch
 from benchmarks.machine import Product, copy_run, product_runs, seconds_of, with_gradients
 from benchmarks.measure import Line, Run, medians
-from limoe_core.devices.host import keep_freed_memory
 from limoe_core.presets import preset
 
 _GROUPS = 8
@@ -55,7 +54,6 @@ _LARGE = Case(8192, 512, 32, 2048, slow_repeats=3, index_goal=1.15)
 
 def run(cases: Sequence[Case] | None = None) -> list[Line]:
     """Lines for both sizes, and for the small one at the capacity factor of `emoji-tiny`."""
-    keep_freed_memory()
     if cases is None:
         own = preset("emoji-tiny").model.capacity_factor
         cases = [_SMALL, _LARGE]

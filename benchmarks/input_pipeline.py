@@ -12,7 +12,6 @@ from benchmarks.training import one_device, stepper
 from limoe_core.config import Config, ConfigError
 from limoe_core.data.batches import BatchSource, training_batches
 from limoe_core.data.source import PairSet, load_pairs
-from limoe_core.devices.host import keep_freed_memory
 from limoe_core.presets import preset
 from limoe_core.tokenizer import Tokenizer
 from limoe_core.training.placement import Placer
@@ -24,7 +23,6 @@ _GOAL = 0.02
 
 def run(name: str = "emoji-tiny", warm_up: int = _WARM_UP, steps: int = _STEPS) -> list[Line]:
     """Share of time spent waiting, and a batch's own cost; needs the data on disk."""
-    keep_freed_memory()
     config = preset(name)
     try:
         pairs = load_pairs(config.data, "train", build=False, progress=False)

@@ -10,7 +10,6 @@ from benchmarks.flops import linear_products, muon_flops, total, training_flops
 from benchmarks.machine import product_runs, seconds_of, with_gradients
 from benchmarks.measure import Line, Run, medians
 from benchmarks.training import Tokens, random_batch, stepper, tokens_of
-from limoe_core.devices.host import keep_freed_memory
 from limoe_core.presets import preset
 
 _REPEATS = 9
@@ -18,7 +17,6 @@ _REPEATS = 9
 
 def run(name: str = "emoji-tiny", repeats: int = _REPEATS) -> list[Line]:
     """The share and the two rates behind it."""
-    keep_freed_memory()
     config = preset(name)
     batch = random_batch(config)
     tokens = tokens_of(batch, config)

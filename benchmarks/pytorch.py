@@ -18,7 +18,6 @@ import numpy as np
 from benchmarks.measure import Line, medians
 from benchmarks.training import first_state, patches_seen, random_batch, step_function
 from limoe_core.config import Config
-from limoe_core.devices.host import keep_freed_memory
 from limoe_core.model.functional import Params
 from limoe_core.presets import dense_twin, preset
 from limoe_core.training.step import Batch, model_inputs
@@ -33,7 +32,6 @@ def run(name: str = "emoji-tiny", repeats: int = _REPEATS) -> list[Line]:
     if importlib.util.find_spec("torch") is None:
         print("PyTorch is not installed (pip install torch), so nothing is compared with it")
         return []
-    keep_freed_memory()
     config = dense_twin(preset(name))
     # AdamW in both: PyTorch's Muon takes no stacked matrices and scales its steps differently.
     config = dataclasses.replace(

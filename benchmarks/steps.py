@@ -6,7 +6,6 @@ from benchmarks.flops import muon_flops, training_flops
 from benchmarks.measure import Line, medians
 from benchmarks.training import random_batch, stepper, tokens_of
 from limoe_core.config import Config
-from limoe_core.devices.host import keep_freed_memory
 from limoe_core.presets import dense_twin, preset
 
 _REPEATS = 9
@@ -14,7 +13,6 @@ _REPEATS = 9
 
 def run(name: str = "emoji-tiny", repeats: int = _REPEATS) -> list[Line]:
     """The ratio of the two steps, both with augmentation and optimizer."""
-    keep_freed_memory()
     config = preset(name)
     twin = dense_twin(config)
     batch = random_batch(config)

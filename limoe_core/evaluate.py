@@ -297,12 +297,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         say(str(error), "red")
         status = 2
     finally:  # whatever is done is told before it is stored, and both even if the rest fails
-        if evaluation.results or evaluation.experts is not None or not status:
-            _print(evaluation.report(), as_json=arguments.json)
-        for sentence in evaluation.notes[len(known) :]:
-            say(f"note: {sentence}", "yellow")
-        for sentence in evaluation.store():
-            say(f"warning: {sentence}", "yellow")
+        try:
+            if evaluation.results or evaluation.experts is not None or not status:
+                _print(evaluation.report(), as_json=arguments.json)
+            for sentence in evaluation.notes[len(known) :]:
+                say(f"note: {sentence}", "yellow")
+        finally:  # results that cannot be shown, as when stdout is closed, must not be asked again
+            for sentence in evaluation.store():
+                say(f"warning: {sentence}", "yellow")
     return status
 
 

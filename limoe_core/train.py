@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from limoe_core.devices.host import keep_freed_memory
+
+keep_freed_memory()  # here, since NumPy, which all that follows imports, starts threads
+
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import tyro
 
 from limoe_core import command
 from limoe_core.config import Config, ConfigError
+from limoe_core.devices.aside import end
 from limoe_core.runs import RunError
 from limoe_core.training.errors import TrainingError, without_library_noise
 
@@ -113,5 +118,10 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
+def command_line() -> NoReturn:
+    """The process of the command, which does not wait for what is compiled in vain at its end."""
+    end(main())
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    command_line()

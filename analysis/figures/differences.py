@@ -21,7 +21,8 @@ def differences_figure(
 ) -> go.Figure:
     """Differences with 95 % intervals around a line at zero.
 
-    A full mark: p below 0.05 after Holm's correction for all rows. A hollow one: it is not.
+    A full mark: p below 0.05 after Holm's correction for all rows. A hollow one: it is not, or the
+    frame has no p.
 
     Args:
       frame: `analysis.routing_differences` or `analysis.compare_accuracies`, or some rows of it.
@@ -39,7 +40,8 @@ def differences_figure(
         for row in frame.to_dict("records")
     ]
     times = 100 if percent else 1
-    told = (frame["p_holm"] < TOLD).to_numpy()
+    tested = "p_holm" in frame
+    told = (frame["p_holm"] < TOLD).to_numpy() if tested else np.zeros(len(frame), bool)
     value = frame["difference"].to_numpy(float) * times
     figure = go.Figure(
         go.Scatter(
@@ -59,9 +61,12 @@ def differences_figure(
                 "arrayminus": value - frame["low"].to_numpy(float) * times,
                 "color": _COLOUR,
             },
-            customdata=frame[["value", "other", "p", "p_holm"]].to_numpy(float),
-            hovertemplate="%{y}: %{x:+.3g}<br>%{customdata[0]:.3g} and %{customdata[1]:.3g}, "
-            "p %{customdata[2]:.2g}, corrected %{customdata[3]:.2g}<extra></extra>",
+            customdata=frame[["value", "other", *(["p", "p_holm"] if tested else [])]].to_numpy(
+                float
+            ),
+            hovertemplate="%{y}: %{x:+.3g}<br>%{customdata[0]:.3g} and %{customdata[1]:.3g}"
+            + (", p %{customdata[2]:.2g}, corrected %{customdata[3]:.2g}" if tested else "")
+            + "<extra></extra>",
             showlegend=False,
         )
     )

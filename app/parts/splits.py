@@ -1,42 +1,54 @@
-"""What the splits of the built-in data sets are, in plain words."""
+"""What the splits of a data set are, in plain words."""
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from analysis.pairs import held_out_split
 from limoe_core.data.registry import data_set
 from limoe_core.runs import Run
 
-#: What training knew of the pictures of a split.
-_IN_WORDS = {
-    "test_style": "a trained concept in an art style that training left out",
-    "test_set": "a trained concept drawn by a set that training left out",
-    "test_concept": "a concept that training never saw",
-    "test_both": "a concept and a style that training never saw",
-    "validation_style": "a trained concept in an art style that training left out",
-    "validation": "a concept that training never saw",
-}
-#: A split as such, or of one of the sets that are shown together, as `emoji_test_style`.
-_SPLIT = re.compile(rf"(?:([a-z]+)_)?({'|'.join(_IN_WORDS)})")
+
+def words_of(run: Run) -> Mapping[str, str]:
+    """What training knew of the splits of the run's data set, where the set tells; by split."""
+    return data_set(run.config.data).split_words
 
 
-def in_words(split: str) -> str:
-    """What the split is; its name where that is all that is known."""
-    found = _SPLIT.fullmatch(split)
-    if found is None:
-        return f"split {split}"
-    words = _IN_WORDS[found[2]]
-    return f"{found[1]}: {words}" if found[1] else words
+def in_words(split: str, words: Mapping[str, str]) -> str:
+    """What the split is; its name where that is all that is known.
+
+    Args:
+      words: `words_of` the run.
+    """
+    return words.get(split, f"split {split}")
 
 
-def summary(splits: Sequence[str]) -> str:
-    """How many pictures are of what, as in "36: a trained concept …; 12: a concept …"."""
-    counts = Counter(map(in_words, splits))
-    return "; ".join(f"{count:,}: {words}" for words, count in counts.items())
+def summary(splits: Sequence[str], words: Mapping[str, str]) -> str:
+    """How many pictures are of what, as in "36: a trained concept …; 12: a concept …".
+
+    Args:
+      words: `words_of` the run.
+    """
+    counts = Counter(in_words(split, words) for split in splits)
+    return "; ".join(f"{count:,}: {what}" for what, count in counts.items())
 
 
-def asked_of(run: Run) -> tuple[str, ...]:
-    """Splits of the run's own data set that an evaluation asks, those of learned concepts first."""
-    return tuple(data_set(run.config.data).tasks)
+def asked_of(run: Run) -> dict[str, str]:
+    """Splits of the run's own data set that an evaluation asks, with what they are in words.
+
+    Those of learned concepts come first.
+    """
+    words = words_of(run)
+    return {split: in_words(split, words) for split in data_set(run.config.data).tasks}
+
+
+def of_data_pairs(run: Run) -> str:
+    """What `analysis.data_pairs` takes unless told otherwise, in words."""
+    split = held_out_split(run.config.data)
+    return ": ".join(dict.fromkeys((f"split {split}", in_words(split, words_of(run)))))
+
+
+def of_probes(run: Run) -> str:
+    """What the probe pairs are, in words."""
+    return f"probe pairs: {in_words('validation', words_of(run))}"

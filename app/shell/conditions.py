@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
@@ -52,7 +52,11 @@ class Slice:
                     "pair:0-7,12"
                 )
             found = [unquote(value) for value in values.split(",")]
-            where[label] = _spread(found) if label == "pair" else found
+            if label == "pair":
+                found = _spread(found)
+            elif label.startswith("block "):
+                found = _experts(found)
+            where[label] = found
         return cls.of(where)
 
     @property
@@ -125,6 +129,15 @@ def _ranges(values: Iterable[str]) -> Iterable[str]:
         else:
             runs.append([number, number])
     return [f"{low}-{high}" if high > low else str(low) for low, high in runs]
+
+
+def _experts(values: Sequence[str]) -> list[str]:
+    for value in values:
+        if not re.fullmatch(r"[0-9]{1,7}", value, re.ASCII):
+            raise state.BadValue(
+                f"{value[:40]!r} is no number of an expert; a slice by experts is like block 4:0,3"
+            )
+    return [str(int(value)) for value in values]
 
 
 def _spread(parts: Iterable[str]) -> list[str]:

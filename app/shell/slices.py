@@ -8,17 +8,20 @@ with a sentence, and everything is shown.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sized
+from typing import TypeVar
 
 import streamlit as st
 
 from analysis.errors import AnalysisError
-from analysis.slices import Where, slice_pairs
+from analysis.slices import slice_pairs
 from app.parts import messages
 from app.parts.glossary import TERMS
 from app.shell import controls, long_slices, state
 from app.shell.conditions import Slice
 from limoe_core.trace import RoutingTrace
+
+Some = TypeVar("Some", bound=Sized)
 
 #: Fewer pairs than this are said to be few.
 FEW = 10
@@ -38,11 +41,15 @@ def active() -> Slice | None:
     return Slice.parse(long_slices.unfolded(text)) if text else None
 
 
-def use(where: Mapping[str, Iterable[object]]) -> None:
-    """Puts the reader into a slice; for callbacks of widgets."""
+def use(where: Mapping[str, Iterable[object]], called: str = "") -> None:
+    """Puts the reader into a slice; for callbacks of widgets.
+
+    Args:
+      called: its name, where the conditions do not say what was picked, and how.
+    """
     text = Slice.of(where).text
     state.put(_SLICE, text if len(text) <= state.LONGEST_IN_ADDRESS else long_slices.keep(text))
-    state.put(_NAME, None)
+    state.put(_NAME, messages.visible(called, _LONGEST_NAME) or None)
 
 
 def leave() -> None:
@@ -51,21 +58,43 @@ def leave() -> None:
     state.put(_NAME, None)
 
 
-def show(chosen: Slice | None, count: int, of: int, noun: str = "pair") -> None:
+def within(
+    chosen: Slice,
+    find: Callable[[], Some],
+    of: int,
+    noun: str = "pair",
+    *,
+    count: Callable[[Some], int] = len,
+) -> Some | None:
     """Draws the chip of the slice in the sidebar: its name, how many it holds, and the way out.
 
+    Where nothing of the page is in the slice, or nothing is known of the labels that it is of, a
+    sentence says so, and the page is of everything.
+
     Args:
-      count, of: how many of how many things on this page are in it.
+      find: finds what is in it; raises AnalysisError with the reason where it cannot.
+      of: how many things there are on this page.
+      count: of what was found, how many of these they are.
+
+    Returns: what was found; None if the page is of everything.
     """
-    if chosen is None:
-        return
-    _chip(chosen, f"{count:,} of {messages.counted(of, noun)} here")
-    if 0 < count < FEW:
+    try:
+        found = find()
+        if not len(found):
+            raise AnalysisError(f"no {noun} here is in the slice")
+    except AnalysisError as error:
+        _chip(chosen, f"not used: all {messages.counted(of, noun)} are shown")
+        messages.say("info", f"All {noun}s are shown: {error}.")
+        return None
+    number = count(found)
+    _chip(chosen, f"{number:,} of {messages.counted(of, noun)} here")
+    if number < FEW:
         messages.say(
             "warning",
-            f"The slice holds {messages.counted(count, noun)} here: too few to say much, whatever "
+            f"The slice holds {messages.counted(number, noun)} here: too few to say much, whatever "
             "the intervals.",
         )
+    return found
 
 
 def does_not_apply(why: str) -> None:
@@ -79,12 +108,13 @@ def does_not_apply(why: str) -> None:
         messages.say("info", f"{why} What follows is of all pairs, and not of the slice.")
 
 
-def say_if_picked(chosen: Slice | None) -> bool:
+def say_if_picked() -> bool:
     """Says what accuracies in a slice of single pictures are not; whether it is such a slice.
 
     One from Compare or Confusions was picked by the answers, and the address does not tell it from
     one that was picked on a map.
     """
+    chosen = active()
     picked = chosen is not None and "picture" in chosen.where
     if picked:
         messages.say(
@@ -118,6 +148,11 @@ def _chip(chosen: Slice, here: str) -> None:
         st.markdown(f"**Slice: {messages.plain(called, _LONGEST_NAME)}**", help=TERMS["slice"])
         what = "" if called == chosen.words else f"{messages.plain(chosen.words, 200)}: "
         st.caption(f"{what}{here}")
+        if (trouble := long_slices.why_not_kept(chosen.text)) is not None:
+            st.caption(
+                f"It could not be kept on this machine ({messages.plain(trouble)}): it stays for "
+                "this visit, and a link to it will show all pairs."
+            )
         left, right = st.columns(2)
         with left, st.popover("Name"):
             controls.text(
@@ -153,6 +188,23 @@ def choose(offered: Mapping[str, Iterable[object]]) -> None:
         st.button("Use this slice", key="slice.use", on_click=take, width="stretch")
 
 
+def offer(label: str, where: Mapping[str, Iterable[object]], called: str, *, key: str) -> None:
+    """Draws a button that puts the reader into a slice, unless that is where the reader is.
+
+    Args:
+      called: see `use`.
+    """
+    if Slice.of(where) != active():
+        st.button(
+            label,
+            icon=":material/filter_alt:",
+            key=key,
+            on_click=use,
+            args=(where, called),
+            help=TERMS["slice"],
+        )
+
+
 def labels_of(trace: RoutingTrace) -> dict[str, list[str]]:
     """What the pairs of a trace can be sliced by, for `choose`."""
     known: dict[str, list[str]] = {
@@ -165,38 +217,22 @@ def labels_of(trace: RoutingTrace) -> dict[str, list[str]]:
 
 
 def pairs_of(
-    trace: RoutingTrace, conditions: Callable[[Slice], Where] = lambda chosen: chosen.where
+    trace: RoutingTrace | None, find: Callable[[Slice], list[int]] | None = None
 ) -> list[int] | None:
     """Draws the slice of a trace's pairs, or the choice of one; their numbers, None for all.
 
     Args:
-      conditions: those of the slice on these pairs, where they are not the probe pairs.
+      find: the numbers of the pairs in a slice, where these are not the probe pairs, or where the
+        page asks more of them than to be in it.
     """
+    if trace is None:
+        return None
     chosen = active()
     if chosen is None:
         choose(labels_of(trace))
         return None
-    pairs = found(lambda: slice_pairs(trace, conditions(chosen)))
-    show(chosen, len(pairs), trace.num_pairs)
-    return pairs
-
-
-def examples_of(trace: RoutingTrace | None) -> list[int] | None:
-    """`pairs_of` as examples to choose from: None, with a sentence, also where none is in it."""
-    pairs = None if trace is None else pairs_of(trace)
-    if pairs == []:
-        messages.say("info", "No example of this run is in the slice, so all are shown.")
-        return None
-    return pairs
-
-
-def found(find: Callable[[], list[int]]) -> list[int]:
-    """What is in a slice; nothing, with a message, where the labels that it is of are not known."""
-    try:
-        return find()
-    except AnalysisError as error:
-        messages.say("info", f"{error}. Leave it in the sidebar.")
-        return []
+    look = find or (lambda it: slice_pairs(trace, it.where))
+    return within(chosen, lambda: look(chosen), trace.num_pairs)
 
 
 # ---- text

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from app.parts.glossary import TERMS
 from app.parts.tasks import task_name
 from app.shell import controls
 
 
-def choose_task(tasks: Sequence[str], own: Sequence[str]) -> str:
+def choose_task(tasks: Sequence[str], own: Mapping[str, str]) -> str:
     """Draws the choice of a stored task.
 
     Args:

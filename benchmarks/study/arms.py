@@ -17,8 +17,23 @@ from limoe_core.config import (
 from limoe_core.presets import dense_twin
 
 STEPS = 800
+#: A run is saved after each of so many parts.
+PARTS = 8
 
-RECIPE = Config(
+
+def with_steps(config: Config, steps: int) -> Config:
+    """A recipe of so many steps.
+
+    Raises:
+      ValueError: it has no middle that is saved, which another run could start from.
+    """
+    if steps <= 0 or steps % PARTS:
+        raise ValueError(f"a run of the study has a multiple of {PARTS} steps, not {steps}")
+    train = replace(config.train, steps=steps, checkpoint_every=steps // PARTS, probe_every=steps)
+    return replace(config, train=train)
+
+
+_ANY_LENGTH = Config(
     model=ModelConfig(
         image_size=32,
         patch_size=4,
@@ -37,16 +52,9 @@ RECIPE = Config(
     data=DataConfig(
         name="emoji", config="full", batch_size=128, captions_per_image=1, english_share=0.5
     ),
-    train=TrainConfig(
-        steps=STEPS,
-        log_every=10,
-        evaluate_every=0,
-        checkpoint_every=STEPS // 8,
-        keep_checkpoints=1,
-        probe_pairs=12,
-        probe_every=STEPS,
-    ),
+    train=TrainConfig(log_every=10, evaluate_every=0, keep_checkpoints=1, probe_pairs=12),
 )
+RECIPE = with_steps(_ANY_LENGTH, STEPS)
 
 #: Auxiliary losses of the paper, by what they are for.
 _BALANCE = ("importance", "load")
@@ -62,12 +70,17 @@ class Arm:
     start: str = ""
     """The arm whose run of the same seed, at half its steps, it starts from; "" for none."""
 
-    def config(self, seed: int) -> Config:
+    def config(self, seed: int, recipe: Config = RECIPE) -> Config:
         """The settings of the run with that seed."""
-        config = self.change(RECIPE)
+        config = self.change(recipe)
         # Pictures of a second half come in another order than those of the first.
         own = seed + 10_000 if self.start else seed
         return replace(config, train=replace(config.train, seed=own))
+
+
+def middle(recipe: Config) -> int:
+    """The step that a second half starts from."""
+    return recipe.train.steps // 2
 
 
 def _model(**settings: Any) -> Callable[[Config], Config]:
@@ -91,7 +104,7 @@ def _unbalanced(**settings: Any) -> Callable[[Config], Config]:
 def _dense(config: Config) -> Config:
     twin = dense_twin(config)
     # Its middle is what `upcycled` starts from.
-    return replace(twin, train=replace(twin.train, keep_period=STEPS // 2))
+    return replace(twin, train=replace(twin.train, keep_period=middle(config)))
 
 
 def _dense_wide(config: Config) -> Config:
@@ -101,7 +114,7 @@ def _dense_wide(config: Config) -> Config:
 
 
 def _second_half(config: Config) -> Config:
-    return replace(config, train=replace(config.train, steps=STEPS // 2))
+    return replace(config, train=replace(config.train, steps=middle(config)))
 
 
 _ALL = (

@@ -75,7 +75,8 @@ Made by `make study` from `results.jsonl`, which has a line for each run; [plan.
 what was asked and what decides it.
 
 {len(lines)} runs of {len(ARMS)} arms, {hours:.1f} hours of training in all. Every arm has
-{complete} seeds or more; a comparison needs {LEAST_SEEDS}. Code: {commits}. Machine: {machines}.
+{complete} seeds or more; a comparison needs {LEAST_SEEDS}. {_diverged(table)}
+Code: {commits}. Machine: {machines}.
 
 ## Claims
 
@@ -96,6 +97,15 @@ Numbers are means over seeds, zero-shot with its standard deviation. *Collapsed*
 collapsed layer, *dead* experts of both layers, *needed* the share of experts without which the loss
 is higher.
 """
+
+
+def _diverged(table: Table) -> str:
+    found = [
+        f"`{arm}` with seed {seed} after step {line['training']['last_step']}"
+        for (arm, seed), line in sorted(table.items())
+        if line["training"]["diverged"]
+    ]
+    return f"Diverged: {', '.join(found)}." if found else "None diverged."
 
 
 def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

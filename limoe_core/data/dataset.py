@@ -41,6 +41,8 @@ class DataSet(ABC):
     unseen: tuple[str, ...] = ()
     """Splits that training never sees and whose pictures fit in memory, best to look at first; the
     dashboard shows them."""
+    split_words: Mapping[str, str] = {}
+    """What training knew of a picture of a split, in words, where the set's splits tell."""
     templates: tuple[str, ...] = ("{}", "a picture of {}", "a photo of a {}.", "a photo of the {}.")
     """Prompt templates of the ensemble, each with a place for the class name."""
     languages: tuple[str, ...] = ("en",)

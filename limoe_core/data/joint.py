@@ -64,6 +64,15 @@ class JointSet(DataSet):
         self.unseen = tuple(
             name for name, (n, split) in self._splits.items() if split in self.parts[n].unseen
         )
+        self.split_words = {
+            **{
+                name: f"{self.parts[n].name}: {self.parts[n].split_words[split]}"
+                for name, (n, split) in self._splits.items()
+                if split in self.parts[n].split_words
+            },
+            "validation": "a concept that training never saw",
+            "validation_style": "a trained concept in an art style that training left out",
+        }
         self.templates = first.templates
         self.languages = tuple(dict.fromkeys((*first.languages, *second.languages)))
 

@@ -7,7 +7,7 @@ model that stays below it knows less of pictures than their outlines and colours
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from limoe_core.data.pairs import PairSet, PictureStore
 
 #: Labelled pictures, at most; of more, equally many of each concept are taken, and at least one.
-MOST_LABELLED = 20_000
+MOST_LABELLED = 200_000
 _PIXELS, _OUTLINES, _COLOURS = 32, 64, 8  # sides of the pictures that features are made of
 _ORIENTATIONS, _CELL, _BLOCK = 9, 8, 2
-_AT_ONCE = 256
+_AT_ONCE = 512
 
 Features = Callable[[Float[np.ndarray, "n s s 3"]], Float[np.ndarray, "n f"]]
 
@@ -51,15 +51,21 @@ def nearest_pictures(
     """
     places = some_of_each(labelled.concept, MOST_LABELLED, seed)
     classes, of_class = np.unique(labelled.concept[places], return_inverse=True)
+    order = np.argsort(of_class, kind="stable")
+    places, of_class = places[order], of_class[order]
     names = np.asarray(pairs.concepts.names_in(language))
     label_of_class, label_of_picture = labels_of(classes, names[classes], pairs.concept)
     found = {}
     for name, features in FEATURES.items():
-        known = _features(labelled.pictures, places, features, f"{name} of training", progress)
-        asked = _features(
-            pairs.pictures, np.arange(len(pairs)), features, f"{name} of {pairs.split}", progress
+        everything = np.arange(len(pairs))
+        of_asked = _features(
+            pairs.pictures, everything, features, f"{name} of {pairs.split}", progress
         )
-        nearness = _nearness(asked, known, of_class, len(classes))
+        asked = np.concatenate([part for _, part in of_asked])
+        of_known = _features(labelled.pictures, places, features, f"{name} of training", progress)
+        nearness = np.full((len(pairs), len(classes)), -np.inf, np.float32)
+        for start, known in of_known:
+            _draw_near(nearness, asked, known, of_class[start : start + len(known)])
         ranks = target_ranks(nearness, label_of_picture[:, None] == label_of_class)
         found[name] = accuracies(ranks, pairs.concept, seed=seed)
     return found
@@ -89,33 +95,32 @@ def _features(
     features: Features,
     label: str,
     progress: Progress,
-) -> Float[np.ndarray, "n f"]:
-    starts = range(0, len(places), _AT_ONCE)
-    return np.concatenate(
-        [
-            features(_on_white(pictures.batch(places[start : start + _AT_ONCE])))
-            for start in progress(label, starts)
-        ]
-    ).astype(np.float32)
+) -> Iterator[tuple[int, Float[np.ndarray, "m f"]]]:
+    """Features of some pictures after others, each time with the number of those before."""
+    for start in progress(label, range(0, len(places), _AT_ONCE)):
+        some = _on_white(pictures.batch(places[start : start + _AT_ONCE]))
+        yield start, features(some).astype(np.float32)
 
 
-def _nearness(
+def _draw_near(
+    nearness: Float[np.ndarray, "n c"],
     asked: Float[np.ndarray, "n f"],
     known: Float[np.ndarray, "m f"],
     of_class: Integer[np.ndarray, " m"],
-    classes: int,
-) -> Float[np.ndarray, "n c"]:
-    """Minus the squared distance to the nearest picture of each class."""
-    order = np.argsort(of_class, kind="stable")
-    starts = np.searchsorted(of_class[order], np.arange(classes))
-    sorted_known = known[order]
-    size = np.sum(sorted_known**2, axis=1)
-    found = []
+) -> None:
+    """Raises minus the squared distance to each class's nearest picture, by some more of them.
+
+    Args:
+      of_class: classes of the pictures, in rising order.
+    """
+    classes, starts = np.unique(of_class, return_index=True)
+    size = np.sum(known**2, axis=1)
     for start in range(0, len(asked), _AT_ONCE):
-        some = asked[start : start + _AT_ONCE]
-        distance = size - 2 * some @ sorted_known.T + np.sum(some**2, axis=1, keepdims=True)
-        found.append(-np.minimum.reduceat(distance, starts, axis=1))
-    return np.concatenate(found)
+        rows = slice(start, start + _AT_ONCE)
+        some = asked[rows]
+        distance = size - 2 * some @ known.T + np.sum(some**2, axis=1, keepdims=True)
+        nearest = -np.minimum.reduceat(distance, starts, axis=1)
+        nearness[rows, classes] = np.maximum(nearness[rows, classes], nearest)
 
 
 def _on_white(pictures: UInt8[np.ndarray, "n s s 4"]) -> Float[np.ndarray, "n s s 3"]:

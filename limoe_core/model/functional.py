@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
+import numpy as np
 from flax import nnx
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, UInt32
 
 from limoe_core.config import Config, LossConfig, ModelConfig
 from limoe_core.model.limoe import LIMoE, Output
@@ -141,8 +142,17 @@ class _OneKey(nnx.Rngs):
 def initial_params(config: Config, seed: int, shardings: Params | None = None) -> Params:
     """Fresh parameters, the same ones wherever `shardings` puts them."""
 
-    def make() -> Params:
-        model = LIMoE(config.model, config.loss, rngs=nnx.Rngs(seed))
+    def make(numbers: UInt32[Array, " words"]) -> Params:
+        rngs = nnx.Rngs(jax.random.wrap_key_data(numbers))
+        model = LIMoE(config.model, config.loss, rngs=rngs)
         return nnx.to_pure_dict(nnx.split(model)[1])
 
-    return jax.jit(make, out_shardings=shardings)()
+    return jax.jit(make, out_shardings=shardings)(key_numbers(seed))
+
+
+def key_numbers(seed: int) -> UInt32[np.ndarray, " words"]:
+    """A seed's random key as numbers, which every process of a run may hand over.
+
+    As an argument of what is compiled it lets all seeds share one program.
+    """
+    return np.asarray(jax.random.key_data(jax.random.key(seed)))

@@ -8,25 +8,22 @@ are listed in `limoe_core.runs.files`.
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
-import platform
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import NoneType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from limoe_core import confined, places
-from limoe_core.config import Config, ConfigError
+from limoe_core.config import Config
 from limoe_core.confined import ANYWHERE
 from limoe_core.files import replacing, write_json
 from limoe_core.locks import AlreadyLockedError, is_held, locked
 from limoe_core.runs import (
+    description,
     effects,
     evaluations,
     examples,
@@ -40,23 +37,14 @@ from limoe_core.runs.files import (
     CAUSAL,
     CONFIG,
     EVALUATING,
-    EVALUATIONS,
-    EVENTS,
-    EXAMPLES,
     EXPERTS,
-    METRICS,
     MOST_CONFIG,
     MOST_TOKENIZER,
     OPTIMIZER,
-    PARAMS,
-    PICTURES,
     PREDICTIONS,
     PROBES,
-    PROGRESS,
-    RUN_FORMAT,
     STEPS,
     TOKENIZER,
-    TRAINED_FORMAT,
     TRAINING,
     RunError,
     as_damage,
@@ -64,9 +52,9 @@ from limoe_core.runs.files import (
     is_there,
     opened,
     read_json,
-    stamp_of,
     whole_steps,
 )
+from limoe_core.runs.layout import Part, Stamp, place_of, stamp_of_part
 from limoe_core.runs.making import made
 from limoe_core.runs.origin import Origin
 from limoe_core.runs.other_models import OtherModel
@@ -83,36 +71,6 @@ if TYPE_CHECKING:
     from limoe_core.trace import RoutingTrace
 
 __all__ = ["Part", "Run", "RunError", "Stamp"]
-
-#: A part of a run that lies in a file or a folder of its own.
-Part = Literal[
-    "config",
-    "tokenizer",
-    "metrics",
-    "progress",
-    "evaluations",
-    "predictions",
-    "parameters",
-    "probe",
-    "probe pictures",
-    "examples",
-    "experts",
-    "causal",
-    "events",
-]
-#: Time of the last change in ns, and size in bytes; of parameters a digest of both of all files.
-Stamp = tuple[int, int]
-
-_PACKAGES = (
-    "jax",
-    "jaxlib",
-    "flax",
-    "optax",
-    "orbax-checkpoint",
-    "grain",
-    "sentencepiece",
-    "numpy",
-)
 
 
 @dataclass(frozen=True)
@@ -228,16 +186,7 @@ class Run:
             if there.config != config:
                 raise RunError(f"{place} was started with other settings; choose another name")
             return there
-        info = {
-            "format": TRAINED_FORMAT,
-            "config": config.to_dict(),
-            "data": dict(data or {}),
-            "versions": _versions(),
-            "seed": config.train.seed,
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            "parameters": parameters,
-            **_told_of(origin),
-        }
+        info = description.describe(config, data=data, parameters=parameters, origin=origin)
         try:  # no reader ever meets a run without its config
             with made(place) as temporary:
                 write_json(temporary / CONFIG, info)
@@ -255,7 +204,7 @@ class Run:
           RunError: the name is unusable, or something other than a run is there.
         """
         place = Path(os.path.abspath(path))
-        check_name(place.name)
+        description.check_name(place.name)
         if not place.exists() or (place.is_dir() and not any(place.iterdir())):
             return None
         if not (place / CONFIG).is_file():
@@ -271,9 +220,9 @@ class Run:
         origin: Origin | None = None,
     ) -> Run:
         """Writes other settings to config.json, for training that goes on with them."""
-        changed = {"data": dict(data), "seed": config.train.seed, "parameters": parameters}
-        kept = {name: value for name, value in self.info.items() if name != "init_from"}
-        info = {**kept, **changed, **_told_of(origin), "config": config.to_dict()}
+        info = description.describe_anew(
+            self.info, config, data=data, parameters=parameters, origin=origin
+        )
         write_json(self.path_of("config"), info)
         return Run.open(self.path)
 
@@ -289,32 +238,8 @@ class Run:
           RunError: it is missing, foreign, damaged, out of `within`, or written by a newer version.
         """
         place = Path(os.path.abspath(path))
-        if not os.path.lexists(place):
-            raise RunError(f"there is no run at {place}")
-        if os.path.isfile(place):
-            raise RunError(f"{place} is a file; a run is a folder with a config.json")
-        if os.path.isdir(place) and not is_there(place / CONFIG):
-            raise RunError(f"{place} is not a run: it has no config.json")
-        info = read_json(place / CONFIG, MOST_CONFIG, within)
-        form = info.get("format")
-        if type(form) is not int or not {"config", "recorded"} & info.keys():
-            raise RunError(f"{place}/config.json is not that of a LIMoE Lens run")
-        if form > RUN_FORMAT:
-            raise RunError(
-                f"{place} was written by a newer version (format {form}, this one reads up to "
-                f"{RUN_FORMAT}); update LIMoE Lens to open it"
-            )
-        if "config" not in info:
-            _require_info(place, info)
-            return cls(place, None, info, within=within, other=_other(place, info["recorded"]))
-        try:
-            config = Config.from_dict(info["config"])
-        except ConfigError as error:
-            raise RunError(f"{place}/config.json: {error}") from error
-        followed, unfollowed = _without_strange_places(config)
-        rest = {key: value for key, value in info.items() if key != "config"}
-        _require_info(place, rest)
-        return cls(place, followed, rest, unfollowed, within)
+        said = description.read(place, within)
+        return cls(place, said.settings, said.info, said.unfollowed, within, said.other)
 
     # ---- where things are
 
@@ -330,33 +255,7 @@ class Run:
           step: for `parameters`, `probe`, `experts` and `predictions`, which are kept by step.
           task: for `predictions`, which are kept by task as well.
         """
-        match part:
-            case "config":
-                return self.path / CONFIG
-            case "tokenizer":
-                return self.path / TOKENIZER
-            case "metrics":
-                return self.path / METRICS
-            case "progress":
-                return self.path / PROGRESS
-            case "evaluations":
-                return self.path / EVALUATIONS
-            case "predictions":
-                return predictions.predictions_path(self.path, task, _given(step, part))
-            case "parameters":
-                return self.path / STEPS / str(_given(step, part))
-            case "probe":
-                return probes.path(self.path / PROBES, _given(step, part))
-            case "probe pictures":
-                return self.path / PROBES / PICTURES
-            case "examples":
-                return self.path / EXAMPLES
-            case "experts":
-                return experts.path(self.path / EXPERTS, _given(step, part))
-            case "causal":
-                return self.path / CAUSAL
-            case "events":
-                return self.path / EVENTS
+        return place_of(self.path, part, step, task)
 
     def has(self, part: Part, step: int | None = None, task: str = "") -> bool:
         """Whether a part is there; see `path_of`."""
@@ -364,8 +263,7 @@ class Run:
 
     def stamp(self, part: Part, step: int | None = None, task: str = "") -> Stamp:
         """A value that changes when a part does, for caches; (0, 0) while it is not there."""
-        place = self.path_of(part, step, task)
-        return stamp_of(place / PARAMS if part == "parameters" else place)
+        return stamp_of_part(self.path, part, step, task)
 
     # ---- parameters
 
@@ -732,65 +630,3 @@ class Run:
         """Writes the tokenizer beside the model."""
         with replacing(self.path_of("tokenizer")) as temporary:
             tokenizer.save(temporary)
-
-
-def _other(place: Path, said: Any) -> OtherModel:
-    try:
-        return OtherModel.read(said)
-    except ValueError as error:
-        raise RunError(f"{place}/config.json: {error}") from error
-
-
-def _told_of(origin: Origin | None) -> dict[str, Any]:
-    return {} if origin is None else {"init_from": origin.to_dict()}
-
-
-def _without_strange_places(config: Config) -> tuple[Config, dict[str, str]]:
-    """The settings without the places that the user never named, and those places by option."""
-    strange = {
-        setting: place
-        for setting, place in config.data.places.items()
-        if not places.is_named(place)
-    }
-    if strange:
-        config = replace(config, data=config.data.without_places(*strange))
-    return config, {f"data.{setting}": place for setting, place in strange.items()}
-
-
-def check_name(name: str) -> None:
-    """Refuses what is no plain folder name.
-
-    Raises:
-      RunError: it is none.
-    """
-    if not name or name.startswith(".") or any(c in "/\\" or not c.isprintable() for c in name):
-        raise RunError(f"{name!r} is no name for a run: use a plain folder name such as 'my-run'")
-
-
-def _require_info(place: Path, info: Mapping[str, Any]) -> None:
-    """Refuses what config.json says of a run besides its settings, where it is of another type.
-
-    Raises:
-      RunError: it is.
-    """
-    kinds = {"data": dict, "versions": dict, "created": str, "seed": int, "parameters": int}
-    kinds |= {"init_from": dict}
-    for name, kind in kinds.items():
-        if type(info.get(name)) not in (kind, NoneType):
-            raise RunError(f"{place}/config.json: {name} is a {type(info[name]).__name__}")
-    if not isinstance((info.get("data") or {}).get("name", ""), str):
-        raise RunError(f"{place}/config.json: the name of the data is no text")
-
-
-def _given(step: int | None, part: str) -> int:
-    if step is None:
-        raise ValueError(f"{part} is kept by step: say which")
-    return int(step)
-
-
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for package in _PACKAGES:
-        with suppress(importlib.metadata.PackageNotFoundError):
-            found[package] = importlib.metadata.version(package)
-    return found

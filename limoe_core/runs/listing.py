@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from limoe_core.confined import ANYWHERE
-from limoe_core.runs.directory import Run, check_name
+from limoe_core.runs.description import check_name
+from limoe_core.runs.directory import Run
 from limoe_core.runs.files import RunError, brief
 
 _LOG = logging.getLogger(__name__)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,7 +25,11 @@ _ANY_SIZE = 2**62
 
 
 def append(path: Path, values: Mapping[str, Any]) -> None:
-    """Adds one line in one write; a NaN is written as null. One writer at a time."""
+    """Adds one line in one write; a NaN is written as null. One writer at a time.
+
+    Raises:
+      OSError: it cannot be written whole; what was written of it is skipped by `read`.
+    """
     line = to_json(values) + "\n"
     # A run may be a stranger's: what a link in the log's place leads to is none of it.
     flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)
@@ -33,7 +38,9 @@ def append(path: Path, values: Mapping[str, Any]) -> None:
         size = os.fstat(descriptor).st_size
         if size and os.pread(descriptor, 1, size - 1) != b"\n":
             line = "\n" + line  # leaves a line torn by a killed writer on its own
-        os.write(descriptor, line.encode())
+        whole = line.encode()
+        if os.write(descriptor, whole) < len(whole):  # where a disk is nearly full
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), os.fspath(path))
     finally:
         os.close(descriptor)
 

@@ -22,7 +22,8 @@ from limoe_core import confined
 from limoe_core.files import replacing, write_json
 from limoe_core.locks import AlreadyLockedError, locked
 from limoe_core.runs import probes
-from limoe_core.runs.directory import Run, check_name
+from limoe_core.runs.description import check_name
+from limoe_core.runs.directory import Run
 from limoe_core.runs.files import (
     CONFIG,
     MOST_ARRAYS,

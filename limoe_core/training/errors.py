@@ -19,6 +19,10 @@ class TrainingError(RuntimeError):
     """Training cannot go on, and why."""
 
 
+class DivergedError(TrainingError):
+    """The loss is no number, or far from where it began. To go on would come to the same."""
+
+
 def last_good(run: Run) -> str:
     """A sentence about the newest step that is whole on disk."""
     saved = run.steps()

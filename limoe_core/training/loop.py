@@ -23,12 +23,12 @@ from limoe_core.training.announcer import Announcer
 from limoe_core.training.compile_times import CompileTimes
 from limoe_core.training.errors import explained_loss_of_workers, explained_write_errors
 from limoe_core.training.observer import Observer
-from limoe_core.training.optimizer import make_optimizer
 from limoe_core.training.placement import Placer
 from limoe_core.training.prepare import Start, has_ended
 from limoe_core.training.progress import TrainProgress
 from limoe_core.training.start import start_or_restore
-from limoe_core.training.step import TrainState, TrainStep, make_train_step
+from limoe_core.training.step import TrainState
+from limoe_core.training.step_functions import StepFunctions
 from limoe_core.training.termination import Termination
 
 
@@ -138,10 +138,13 @@ def loop(
         termination.begin_steps()
         for step, batch in zip(range(start + 1, steps + 1), batches, strict=False):
             patches, new = step_of.patches(step), step_of.is_new(step)
-            if new:
+            waits = new or step_of.is_awaited(step)
+            if waits:
                 progress.compiling(step, times.last(patches))
-            with jax.set_mesh(mesh), termination.compiling(new), times.timed(patches, new):
-                state, metrics = step_of(step)(state, placer(batch))
+            placed = placer(batch)
+            with jax.set_mesh(mesh), termination.compiling(waits), times.timed(patches, new):
+                state, metrics = step_of(step)(state, placed)
+            step_of.compile_ahead(state, placed, mesh)
             store.check()
             leaving = step < steps and termination.agreed(step % config.train.log_every == 0)
             due = step % config.train.checkpoint_every == 0 or step == steps or leaving
@@ -156,32 +159,3 @@ def loop(
             if leaving:
                 return
     termination.too_late = True
-
-
-class StepFunctions:
-    """The step function for each step: with some of the patches, or at the end with all."""
-
-    def __init__(self, functional: FunctionalModel, config: Config) -> None:
-        self._functional = functional
-        self._config = config
-        self._optimizer = make_optimizer(config.optimizer, config.train.steps, functional.roles)
-        self._made: dict[int, TrainStep] = {}
-
-    def is_new(self, step: int) -> bool:
-        """Whether the function of this step was never asked for, so that it is yet to compile."""
-        return self.patches(step) not in self._made
-
-    def __call__(self, step: int) -> TrainStep:
-        patches = self.patches(step)
-        if patches not in self._made:
-            self._made[patches] = make_train_step(
-                self._functional, self._optimizer, self._config, patches=patches
-            )
-        return self._made[patches]
-
-    def patches(self, step: int) -> int:
-        """How many patches of each picture the step shows."""
-        model, settings = self._config.model, self._config.train
-        if step > settings.steps - settings.full_patch_steps:
-            return model.patches
-        return max(1, round(settings.patch_keep * model.patches))

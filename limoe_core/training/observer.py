@@ -17,7 +17,7 @@ from limoe_core.model.functional import FunctionalModel
 from limoe_core.runs import Run
 from limoe_core.tokenizer import Tokenizer
 from limoe_core.training.alarms import Watch
-from limoe_core.training.errors import TrainingError, last_good
+from limoe_core.training.errors import DivergedError, last_good
 from limoe_core.training.optimizer import learning_rate
 from limoe_core.training.probes import Probe, probe_steps
 from limoe_core.training.progress import TrainProgress
@@ -69,7 +69,7 @@ class Observer:
         """Write one line of metrics.
 
         Raises:
-          TrainingError: if the loss is no number, or far from where it began.
+          DivergedError: if the loss is no number, or far from where it began.
         """
         metrics = jax.device_get(metrics)
         loss = float(metrics["loss"])
@@ -98,10 +98,10 @@ class Observer:
     def check(self, step: int, loss: float) -> None:
         """
         Raises:
-          TrainingError: if the loss is no number, or far from where it began.
+          DivergedError: if the loss is no number, or far from where it began.
         """
         if self._watch.diverged(loss):
-            raise TrainingError(
+            raise DivergedError(
                 f"the loss of {self.run.name} is {loss:g} at step {step}, so training has "
                 f"{'diverged' if math.isfinite(loss) else 'failed'}. {last_good(self.run)} A lower "
                 "--optimizer.learning-rate or a longer --optimizer.warmup-steps may help."

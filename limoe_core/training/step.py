@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from jaxtyping import Array, Float, Int, UInt8, UInt32
 
@@ -25,7 +24,7 @@ from limoe_core.devices.mesh import WHOLE, constrain, in_place
 from limoe_core.losses.router import AUXILIARY_SUMS
 from limoe_core.losses.sums import RoutedTokens, RouterSums, choices
 from limoe_core.model.dispatch import works_in_segments
-from limoe_core.model.functional import FunctionalModel, Params
+from limoe_core.model.functional import FunctionalModel, Params, key_numbers
 from limoe_core.training.router_metrics import STATISTIC_SUMS, router_statistics
 
 #: What a step needs of every router: for the losses, the log and the balancing of experts.
@@ -100,7 +99,7 @@ def make_train_step(
         )
         return after, jax.tree.map(lambda x: constrain(x, WHOLE), metrics)
 
-    return functools.partial(train_step, seed=_seed(config))
+    return functools.partial(train_step, seed=key_numbers(config.train.seed))
 
 
 def lowered(step: TrainStep, state: Any, batch: Any) -> Any:
@@ -113,11 +112,6 @@ def lowered(step: TrainStep, state: Any, batch: Any) -> Any:
     assert isinstance(step, functools.partial)
     jitted: Any = step.func
     return jitted.lower(state, batch, **step.keywords)
-
-
-def _seed(config: Config) -> UInt32[np.ndarray, " words"]:
-    """The run's random key as numbers, which every process of a run may hand over."""
-    return np.asarray(jax.random.key_data(jax.random.key(config.train.seed)))
 
 
 def loss_and_gradients(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import analysis
+from analysis import figures
 from analysis.comparison import holm
 from analysis.errors import AnalysisError
 from limoe_core.runs import Predictions
@@ -56,6 +58,18 @@ def test_runs_that_are_alike_are_seldom_told_apart() -> None:
         pair = [{"t": answers(2 * i + place, 0.5)} for place in range(2)]
         smallest.append(analysis.compare_accuracies(*pair, samples=200)["p_holm"].min())
     assert np.mean(np.array(smallest) < 0.05) < 0.15  # 5 % is expected at most
+
+
+def test_there_is_no_p_where_none_is_asked_for() -> None:
+    frame = analysis.compare_accuracies({"a": answers(0, 0.6)}, {"a": answers(1, 0.3)}, samples=0)
+    assert not {"p", "p_holm"} & {*frame}
+    whole = analysis.compare_accuracies({"a": answers(0, 0.6)}, {"a": answers(1, 0.3)}, samples=9)
+    pd.testing.assert_frame_equal(frame, whole[list(frame)])
+    (dots,) = figures.differences_figure(frame, "one", "other", ["task", "names", "k"]).data
+    assert {*dots.marker.symbol} == {"circle-open"}
+    assert "corrected" not in dots.hovertemplate
+    with pytest.raises(AnalysisError, match="samples must be a whole number of at least 0"):
+        analysis.compare_accuracies({"a": answers(0, 0.6)}, {"a": answers(1, 0.3)}, samples=-1)
 
 
 def test_other_pictures_are_not_compared() -> None:

@@ -38,7 +38,10 @@ def test_separation_is_claimed_over_every_baseline_or_not_at_all() -> None:
 
 def test_separation_without_interval_or_baseline_claims_nothing() -> None:
     (only,) = conclusions.on_separation(separation(1.0, np.nan, np.nan), baselines())
-    assert only.endswith("with no baseline to compare it with.")
+    assert only == ("Block 2: NMI 1.00, without an interval, with no baseline to compare it with.")
+    alike, so = conclusions.on_separation(separation(1.0, np.nan, np.nan), baselines(start=0.1))
+    assert "not told apart from start (0.10)" in alike
+    assert so.startswith("So in no block")
     alike, so = conclusions.on_separation(separation(0.5, 0.4, 0.6), baselines(start=np.nan))
     assert "not told apart from start" in alike
     assert so.startswith("So in no block")

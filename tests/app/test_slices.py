@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+import errno
+import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +18,7 @@ from app.shell import long_slices, slices, state
 from app.shell.conditions import Slice
 from limoe_core.runs import Run
 from tests.app.evaluated_runs import make_evaluated
-from tests.app.one_page import component, open_page, said
+from tests.app.one_page import component, figures, open_page, said
 from tests.shipped import FOLDER, LIMOE
 
 _VALUES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
@@ -22,15 +26,19 @@ _VALUES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size
 
 @given(
     st.dictionaries(
-        st.sampled_from(["category", "style", "picture", "block 4"]),
+        st.sampled_from(["category", "style", "picture", "stratum"]),
         st.lists(_VALUES, min_size=1, max_size=4),
         min_size=1,
     ),
-    st.lists(st.integers(0, 300), max_size=20),
+    st.dictionaries(
+        st.sampled_from(["pair", "block 4", "block 12"]),
+        st.lists(st.integers(0, 300).map(str), min_size=1, max_size=20),
+    ),
 )
-def test_what_is_written_is_read_again(where: dict[str, list[str]], pairs: list[int]) -> None:
-    if pairs:
-        where = {**where, "pair": [str(pair) for pair in pairs]}
+def test_what_is_written_is_read_again(
+    where: dict[str, list[str]], numbers: dict[str, list[str]]
+) -> None:
+    where = {**where, **numbers}
     written = Slice.of(where)
     assert Slice.parse(written.text) == written
     assert written.where == {label: list(values) for label, values in written.conditions}
@@ -52,6 +60,9 @@ def test_neighbouring_pairs_are_a_range() -> None:
         "pair:a",
         "pair:3-",
         "pair:5-3",
+        "block_1:abc",
+        "block_1:0,-1",
+        "block_1:٣",
         "<b>:x",
         "style:a;style:b",
         "@x",
@@ -82,6 +93,37 @@ def test_a_long_slice_is_kept_and_read_where_it_was_made(cache: Path) -> None:
         long_slices.unfolded(digest)
     with pytest.raises(state.BadValue, match="on the machine where it was made"):
         long_slices.unfolded("@" + "0" * 20)
+
+
+def test_a_number_of_an_expert_is_one_however_it_is_written() -> None:
+    assert Slice.parse("block_4:03,3,1") == Slice.of({"block 4": [1, 3]})
+
+
+@pytest.mark.parametrize("trouble", ["full disk", "no folder", "too long"])
+def test_a_slice_that_cannot_be_kept_is_not_lost(
+    runs_folder: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, trouble: str
+) -> None:
+    def full(path: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(state, "LONGEST_IN_ADDRESS", 25)
+    match trouble:
+        case "full disk":
+            monkeypatch.setattr(long_slices, "replacing", full)
+        case "no folder":
+            monkeypatch.setattr("limoe_core.places.cache", lambda *parts: None)
+        case "too long":
+            monkeypatch.setattr(long_slices, "_LONGEST_FILE", 5)
+    page = open_page("routing", runs_folder, run="small")
+    (values,) = (each for each in page.multiselect if each.label == "with one of")
+    values.set_value(["Food", "Animals", "Symbols"])
+    page = next(each for each in page.button if each.key == "slice.use").click().run()
+    assert not page.exception and not page.error
+    assert "6 of 6 pairs here" in said(page)
+    assert "could not be kept on this machine" in said(page)
+    page = page.run()
+    assert "6 of 6 pairs here" in said(page)
+    assert list(cache.iterdir()) == []
 
 
 ADDRESS = {"run": LIMOE.name, "slice": "pair:0-15", "called": "the first ones"}
@@ -134,9 +176,32 @@ def test_too_few_pairs_are_said_to_be_few() -> None:
     assert "n \\= 3 pairs" in said(page)
 
 
-def test_a_slice_without_pairs_can_be_left() -> None:
-    page = open_page("experts", FOLDER, run=LIMOE.name, slice="category:Nothing")
-    assert "No pair of this view is in the slice" in said(page)
+@pytest.mark.parametrize(
+    "module",
+    [
+        "emergence",
+        "embeddings",
+        "experts",
+        "routing",
+        pytest.param("interventions", marks=pytest.mark.training),
+    ],
+)
+@pytest.mark.parametrize(
+    ("wanted", "why"),
+    [
+        ("category:Nothing", "no pair here is in the slice"),
+        ("stratum:siblings", "the slice is of stratum, of which nothing is known here"),
+    ],
+)
+def test_a_slice_without_pairs_leaves_all_on_every_page(
+    runs_folder: Path, module: str, wanted: str, why: str
+) -> None:
+    page = open_page(module, runs_folder, run="small", slice=wanted)
+    assert not page.exception and not page.error
+    words = said(page).replace("\\", "")
+    assert words.count(f"All pairs are shown: {why}.") == 1
+    assert "not used: all 6 pairs are shown" in words
+    assert "in the slice, of 6" not in words
     assert any(each.label == "Leave" for each in page.button)
 
 
@@ -198,7 +263,8 @@ def test_experts_of_two_steps_are_compared_on_the_slice(runs_folder: Path) -> No
     assert "n = 4 and 4 validation pairs in the slice, the same ones: paired" in said(page)
     page = open_page("compare", runs_folder, slice="pair:1", **address)
     assert not page.error
-    assert "needs at least two pairs" in said(page)
+    assert "All pairs are shown: a difference with an interval needs at least two" in said(page)
+    assert "n = 6 and 6 validation pairs, the same ones" in said(page)
 
 
 def test_pictures_that_one_run_alone_knows_are_a_slice(runs_folder: Path, tmp_path: Path) -> None:
@@ -210,11 +276,17 @@ def test_pictures_that_one_run_alone_knows_are_a_slice(runs_folder: Path, tmp_pa
     some = answers[answers["answered"] == "second alone"]
     assert len(some)
     page = open_page("compare", folder, answered="second", **address)
+    assert any("corrected" in json.dumps(each) for each in figures(page))
     assert f"{len(some)} of n = {len(answers)} pictures" in said(page).replace("\\", "")
     page = next(each for each in page.button if each.key == "compare.slice").click().run()
     assert not page.exception and not page.error
     assert "intervals and p-values mean nothing" in said(page).replace("\\", "")
     assert "told from chance after" not in said(page)  # by which they were picked
+    assert "corrected for all rows" not in said(page)
+    assert not any("corrected" in json.dumps(each) for each in figures(page))
+    words = said(page).replace("\\", "")
+    assert "Slice: test_style, names in en: Only dense is right" in words
+    assert "compare.slice" not in [each.key for each in page.button]  # it is on
     assert f"{len(some)} of {len(answers)} pictures here" in said(page)
     assert "Of all pictures, and not of the slice" in said(page)
     pictures = ",".join(sorted({*(some["key"] + "." + some["style"])}))
@@ -222,9 +294,29 @@ def test_pictures_that_one_run_alone_knows_are_a_slice(runs_folder: Path, tmp_pa
     assert f"{len(some)} of n = {len(some)} pictures" in said(page).replace("\\", "")
 
 
+@pytest.mark.parametrize(
+    ("module", "address"),
+    [("zero_shot", {"show": "confusions"}), ("compare", {"show": "zero-shot"})],
+)
+def test_slices_are_offered_by_all_that_answers_know(
+    runs_folder: Path, tmp_path: Path, module: str, address: dict[str, str]
+) -> None:
+    folder = make_evaluated(runs_folder, tmp_path / "runs")
+    for name in ("small", "dense"):
+        run = Run.open(folder / name)
+        answers = run.predictions("zero_shot_test_style", 20)
+        strata = np.array(["siblings", "rest"] * 6)
+        known = dataclasses.replace(answers, stratum=strata, familiarity=strata)
+        known.save(run.path, "zero_shot_test_style", 20)
+    page = open_page(module, folder, run="small", **address)
+    (by,) = [each for each in page.selectbox if each.label == "Pairs by"]
+    assert by.options == ["category", "style", "stratum", "familiarity"]
+    page = open_page(module, folder, run="small", slice="stratum:siblings", **address)
+    assert not page.exception and not page.error
+    assert "6 of 12 pictures here" in said(page)
+
+
 def test_a_slice_without_pictures_leaves_all(runs_folder: Path, tmp_path: Path) -> None:
     folder = make_evaluated(runs_folder, tmp_path / "runs")
     page = open_page("compare", folder, run="small", show="zero-shot", slice="style:none")
-    assert "All pictures are shown: no picture of these answers is in the slice" in said(
-        page
-    ).replace("\\", "")
+    assert "All pictures are shown: no picture here is in the slice" in said(page)

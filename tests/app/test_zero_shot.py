@@ -14,6 +14,7 @@ import analysis
 from analysis.classification import classify
 from analysis.picture_sets import picture_set
 from analysis.recipes import constant, record
+from app.parts import splits
 from app.parts.messages import plain
 from app.parts.splits import in_words
 from app.parts.tasks import in_order, task_name
@@ -29,6 +30,7 @@ from limoe_core.presets import dense_twin, preset
 from limoe_core.runs.directory import Run
 from limoe_core.runs.predictions import Predictions
 from tests.app.evaluated_runs import make_evaluated, some_pairs
+from tests.app.example_runs import small_config
 from tests.app.one_page import component, figures, frames, open_page, said, told
 
 
@@ -51,15 +53,28 @@ def test_results_of_another_set_come_after_the_run_s_own() -> None:
 
 
 def test_splits_of_sets_that_are_shown_together_are_in_words() -> None:
-    own = tuple(data_set(DataConfig(name="emoji+icons")).tasks)
-    for split in own:
-        assert not in_words(split).startswith("split ")
+    chosen = data_set(DataConfig(name="emoji+icons"))
+    own = {split: in_words(split, chosen.split_words) for split in chosen.tasks}
+    for split, words in own.items():
+        assert not words.startswith("split ")
         assert task_name(f"zero_shot_{split}", own).startswith(split.replace("_", " "))
     assert task_name("zero_shot_emoji_test_concept_all", own) == (
         "emoji test concept: emoji: a concept that training never saw, among all names"
     )
-    assert task_name("zero_shot_emoji_test_concept", ("test_concept",)) == "emoji_test_concept"
+    assert task_name("zero_shot_emoji_test_concept", {"test_concept": ""}) == "emoji_test_concept"
     assert valid_id("emoji_test_style.12")
+
+
+def test_nothing_is_claimed_of_the_splits_of_other_sets(tmp_path: Path) -> None:
+    config = small_config()
+    data = dataclasses.replace(config.data, name="imported", dir=str(tmp_path))
+    own = dataclasses.replace(config, data=data)
+    run = Run.create(tmp_path / "own", own)
+    assert splits.of_data_pairs(run) == "split test"
+    assert splits.of_probes(run) == "probe pairs: split validation"
+    assert splits.asked_of(run) == {"test": "split test"}
+    known = Run.create(tmp_path / "known", config)
+    assert splits.of_data_pairs(known).startswith("split test_style: a trained concept in an art")
 
 
 # ---- labels
@@ -149,9 +164,9 @@ def test_the_gallery_has_every_category_before_any_has_a_second() -> None:
 
 
 def test_the_gallery_begins_with_the_first_split() -> None:
-    for splits in (("test_style", "validation"), ("validation", "test_style")):
-        pool = of_pairs([some_pairs(split) for split in splits])
-        assert {pool.splits[i] for i in spread(pool, 8)} == {splits[0]}
+    for order in (("test_style", "validation"), ("validation", "test_style")):
+        pool = of_pairs([some_pairs(split) for split in order])
+        assert {pool.splits[i] for i in spread(pool, 8)} == {order[0]}
 
 
 @pytest.mark.parametrize("text", ["../../etc", "1F34E", "a.b.c", "<b>.x", "1F34E.open moji", ""])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 
-from benchmarks.study import arms, one_run, outcomes
+from benchmarks.study import one_run, outcomes
 from limoe_core.config import Config
 from limoe_core.presets import preset
 
@@ -25,8 +25,7 @@ def small(config: Config) -> Config:
 
 def main() -> int:
     """`one_run` with the small recipe."""
-    arms.STEPS = STEPS
-    arms.RECIPE = small(arms.RECIPE)
+    one_run.RECIPE = small(one_run.RECIPE)
     outcomes.PAIRS, outcomes.STARTS = 40, 2
     return one_run.main()
 

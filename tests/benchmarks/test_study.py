@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import json
 import xml.etree.ElementTree as ET
@@ -13,10 +14,14 @@ import pytest
 
 from benchmarks.study import __main__ as command
 from benchmarks.study import outcomes, report, table
-from benchmarks.study.arms import ARMS, RECIPE, STEPS
+from benchmarks.study.arms import ARMS, RECIPE, STEPS, with_steps
 from benchmarks.study.claims import CLAIMS, Table, verdicts
+from benchmarks.study.one_run import check_settings, config_of
 from benchmarks.study.statistics import holm, moderated, paired, slope
+from limoe_core.config import ConfigError
+from limoe_core.locks import locked
 from limoe_core.model.functional import FunctionalModel
+from limoe_core.runs import Run, RunError
 
 # ---- statistics
 
@@ -129,6 +134,15 @@ def test_dense_arms_have_equal_flops_or_equal_parameters() -> None:
     assert models["dense"].model.active_hidden == models["limoe"].model.active_hidden
 
 
+def test_a_recipe_has_a_middle_that_is_saved() -> None:
+    longer = ARMS["dense"].config(0, with_steps(RECIPE, 1200))
+    assert longer.train.keep_period == 600
+    assert 600 % longer.train.checkpoint_every == 0
+    assert ARMS["upcycled"].config(0, with_steps(RECIPE, 1200)).train.steps == 600
+    with pytest.raises(ValueError, match="multiple of 8 steps, not 1500"):
+        with_steps(RECIPE, 1500)
+
+
 def test_an_upcycled_run_may_start_from_the_middle_of_a_dense_one() -> None:
     """Both halves together are as long as a whole run, and that step is kept."""
     start = ARMS[ARMS["upcycled"].start].config(0)
@@ -160,9 +174,12 @@ def line(arm: str, seed: int, accuracy: float, **layer: float) -> dict[str, Any]
         "layers": [] if arm.startswith("dense") else [numbers, {**numbers, "layer": 4}],
         "training": {
             "seconds": 90.0,
+            "last_step": 800,
+            "diverged": False,
             "dropped": {"image": 0.01, "text": 0.2},
             "collapsed": {"image": {}, "text": {"2": 300} if seed == 0 else {}},
         },
+        "data": {"name": "emoji/full:2.0.0", "digests": {"train": "aa", "test_style": "bb"}},
         "parameters": 1_000_000,
         "machine": "x86_64, 2 cores",
         "code": "a" * 40 + "+",
@@ -297,6 +314,52 @@ def test_what_starts_from_a_failed_run_is_not_begun(
     assert sorted(begun) == ["dense", "limoe"]
 
 
+def test_where_a_line_cannot_be_written_no_other_run_is_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    begun = []
+
+    def run_one(arm: str, seed: int, options: command.Command, core: int) -> bool:
+        begun.append(arm)
+        raise OSError(errno.ENOSPC, "No space left on device", "results.jsonl")
+
+    monkeypatch.setattr(command, "run_one", run_one)
+    monkeypatch.setattr(command, "digests", lambda _: {})
+    monkeypatch.setattr(table, "read", dict)
+    assert command.main(["--runs", str(tmp_path), "--jobs", "1"]) == 1
+    assert "results.jsonl: No space left on device; the same" in capsys.readouterr().err
+    assert len(begun) <= 2  # one more may be taken up before the first one's end is seen
+
+
+def test_a_second_study_in_one_folder_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with locked(tmp_path / ".study"):
+        assert command.main(["--runs", str(tmp_path)]) == 2
+    assert f"another `make study` is at work in {tmp_path}" in capsys.readouterr().err
+
+
+def test_runs_of_other_data_are_refused_before_they_are_made() -> None:
+    found = {("limoe", 0): line("limoe", 0, 0.3)}
+    command.check_data(found, {"train": "aa", "test_style": "bb", "validation": "cc"})
+    with pytest.raises(ConfigError, match="limoe with seed 0 was made of another test_style"):
+        command.check_data(found, {"train": "aa", "test_style": "dd"})
+
+
+def test_a_run_of_another_recipe_does_not_go_on(tmp_path: Path) -> None:
+    run = Run.create(tmp_path / "limoe-0", ARMS["limoe"].config(0, with_steps(RECIPE, 8)))
+    check_settings(run, config_of(ARMS["limoe"], 0, "elsewhere", with_steps(RECIPE, 8)))
+    with pytest.raises(RunError, match=r"other settings \(.*train.steps 8 and not 800"):
+        check_settings(run, config_of(ARMS["limoe"], 0, None))
+
+
+def test_the_page_says_which_runs_diverged() -> None:
+    found = {("limoe", seed): line("limoe", seed, 0.3) for seed in range(3)}
+    assert "None diverged." in report.page(found, [])
+    found["limoe", 1]["training"] |= {"diverged": True, "last_step": 40}
+    assert "Diverged: `limoe` with seed 1 after step 40." in report.page(found, [])
+
+
 def test_the_page_is_made_of_the_table_alone(tmp_path: Path) -> None:
     report.write({}, tmp_path)
     assert not list(tmp_path.iterdir())
@@ -317,6 +380,22 @@ def test_the_page_is_made_of_the_table_alone(tmp_path: Path) -> None:
         assert len(dots) >= 3 * 10
     report.write({key: each for key, each in found.items() if key[1] == 0}, tmp_path)
     assert "too few runs yet" in (tmp_path / "README.md").read_text(encoding="utf-8")
+
+
+def test_a_page_of_a_file_that_was_cut_short_counts_each_whole_run_once(tmp_path: Path) -> None:
+    path = tmp_path / "results.jsonl"
+    for arm, seed in itertools.product(("limoe", "dense"), range(3)):
+        table.add(line(arm, seed, 0.3), path)
+    table.add(line("limoe", 2, 0.4), path)  # made again
+    with path.open("rb+") as file:
+        whole = file.read()
+        file.write(whole.splitlines()[0][:200])  # the disk was full
+    found = table.read(path)
+    assert len(found) == 6
+    page = report.page(found, verdicts(found))
+    assert "6 runs of 19 arms" in page
+    assert "| `limoe` | 3 | 33.3 ± 5.8 |" in page
+    assert page.count("too few runs yet") == len(CLAIMS) - 3  # one of two arms, two of one
 
 
 def test_an_unknown_arm_is_named(capsys: pytest.CaptureFixture[str]) -> None:

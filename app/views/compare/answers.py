@@ -65,12 +65,13 @@ def show(
         say=False,
     )
     some = rows(frame, f"answered == {_CHOICES[chosen]!r}")
-    _slice(some.value)
+    split = str(mine[task].value.split)
+    _offer_slice(some.value, f"{split}, names in {language}: {words[chosen]}")
     _table(some.value, *both.names)
     st.caption(
         messages.plain(
             f"{len(some.value):,} of n = {len(frame.value):,} pictures of the split "
-            f"{mine[task].value.split}, names in {language}. Confusions on Zero-shot shows the "
+            f"{split}, names in {language}. Confusions on Zero-shot shows the "
             "pictures of a slice.",
             400,
         )
@@ -102,19 +103,17 @@ def _words(first: str, second: str) -> dict[str, str]:
     }
 
 
-def _slice(frame: pd.DataFrame) -> None:
+def _offer_slice(frame: pd.DataFrame, called: str) -> None:
     """Draws the button that makes a slice of these pictures."""
     pictures = sorted({*(frame["key"] + "." + frame["style"])})
     if not pictures:
         return
-    st.button(
+    slices.offer(
         f"Slice of {'this' if len(pictures) == 1 else 'these'} "
         f"{messages.counted(len(pictures), 'picture')}",
-        icon=":material/filter_alt:",
+        {"picture": pictures},
+        called,
         key="compare.slice",
-        on_click=slices.use,
-        args=({"picture": pictures},),
-        help=TERMS["slice"],
     )
 
 

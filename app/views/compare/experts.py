@@ -24,10 +24,7 @@ def show(both: Sides) -> None:
     traces = [_trace(side) for side in (both.one, both.other)]
     if traces[0] is None or traces[1] is None:
         return
-    sliced = slicing.traces(traces[0], traces[1])
-    if sliced is None:
-        return
-    one, other = sliced
+    one, other = slicing.traces(traces[0], traces[1])
     first, second = both.names
     common = [int(block) for block in one.value.layers if block in other.value.layers]
     if not common:
@@ -56,7 +53,7 @@ def show(both: Sides) -> None:
             )
     st.caption(
         f"n = {one.value.num_pairs:,} and {other.value.num_pairs:,} validation pairs"
-        + (" in the slice, " if sliced != (traces[0], traces[1]) else ", ")
+        + (" in the slice, " if one is not traces[0] else ", ")
         + ("the same ones: paired. " if paired else "not the same ones: unpaired. ")
         + "95 % intervals: jackknife over pairs. Full mark: p below 0.05 after Holm's correction "
         f"for all {len(differences.value):,} rows; hollow: not."

@@ -28,7 +28,7 @@ def show(both: Sides) -> None:
     """Draws the view."""
     one, other = both.one, both.other
     probe, shown = _examples(one)
-    example = choose_example(one.run, probe, shown, slices.examples_of(probe))
+    example = choose_example(one.run, probe, shown, slices.pairs_of(probe))
     caption = "" if probe is None or example is None else str(probe.captions[example])
     pair = choose_parts(example, caption, one.run.config.model.image_size)
     common = {n: name for n, name in one.run.routers.items() if n in other.run.routers}

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import analysis
 from analysis.errors import AnalysisError
 from analysis.recipes import Recorded, record
-from analysis.slices import slice_answers, slice_elsewhere
-from app.parts import messages
+from analysis.slices import answer_labels, slice_answers, slice_elsewhere, slice_pairs
 from app.server import recorded
 from app.shell import slices
+from app.shell.conditions import Slice
 from limoe_core.runs import Predictions, Run
 from limoe_core.trace import RoutingTrace
 
@@ -20,27 +18,31 @@ Answers = dict[str, Recorded[Predictions]]
 
 def traces(
     one: Recorded[RoutingTrace], other: Recorded[RoutingTrace]
-) -> tuple[Recorded[RoutingTrace], Recorded[RoutingTrace]] | None:
+) -> tuple[Recorded[RoutingTrace], Recorded[RoutingTrace]]:
     """Draws the slice of the first trace's pairs, or the choice of one; both traces in it.
 
-    None, with a message, where a side has no pair in it.
+    Both of all pairs, with a message, where a side has too few of it.
     """
-    pairs = slices.pairs_of(one.value)
+
+    def pairs_on_both(chosen: Slice) -> list[int]:
+        pairs = slice_pairs(one.value, chosen.where)
+        if pairs and min(len(pairs), len(slice_pairs(other.value, there(chosen)))) < 2:
+            raise AnalysisError(
+                "a difference with an interval needs at least two pairs of the slice on each side"
+            )
+        return pairs
+
+    def there(chosen: Slice) -> dict[str, list[str | int]]:
+        return slice_elsewhere(one.value, chosen.where, other.value)
+
+    pairs = slices.pairs_of(one.value, pairs_on_both)
     chosen = slices.active()
     if pairs is None or chosen is None:
         return one, other
-    try:
-        there = slice_elsewhere(one.value, chosen.where, other.value)
-        both = (
-            record(analysis.slice_trace, one, chosen.where),
-            record(analysis.slice_trace, other, there),
-        )
-        if min(each.value.num_pairs for each in both) < 2:
-            raise AnalysisError("a difference with an interval needs at least two pairs")
-    except AnalysisError as error:
-        messages.say("info", f"The slice cannot be compared: {error}. Leave it in the sidebar.")
-        return None
-    return both
+    return (
+        record(analysis.slice_trace, one, chosen.where),
+        record(analysis.slice_trace, other, there(chosen)),
+    )
 
 
 def answers(run: Run, mine: Answers, others: Answers) -> tuple[Answers, Answers]:
@@ -57,35 +59,29 @@ def answers(run: Run, mine: Answers, others: Answers) -> tuple[Answers, Answers]
     if not whole:
         return mine, others
     if chosen is None:
-        slices.choose(
-            {
-                label: sorted({str(x) for each in whole.values() for x in getattr(each, label)})
-                for label in ("category", "style")
-            }
-        )
+        slices.choose(answer_labels(whole.values()))
         return mine, others
-    count = sum(_by_split(whole).values())
-    try:
+
+    def pictures() -> list[tuple[str, int]]:
         where = chosen.of_pictures(run)
-        parts = [
-            {
-                task: recorded.kept(record(analysis.slice_predictions, side[task], where))
-                for task, each in whole.items()
-                if slice_answers(each, where)
-            }
-            for side in (mine, others)
+        return [
+            (split, place)
+            for split, each in by_split.items()
+            for place in slice_answers(each, where)
         ]
-        if not parts[0]:
-            raise AnalysisError("no picture of these answers is in the slice")
-    except AnalysisError as error:
-        slices.show(chosen, 0, count, "picture")
-        messages.say("info", f"All pictures are shown: {error}.")
+
+    # Several tasks ask about the same pictures.
+    by_split = {str(each.split): each for each in whole.values()}
+    count = sum(len(each.picture) for each in by_split.values())
+    if slices.within(chosen, pictures, count, "picture") is None:
         return mine, others
-    inside = sum(_by_split({task: each.value for task, each in parts[0].items()}).values())
-    slices.show(chosen, inside, count, "picture")
+    where = chosen.of_pictures(run)
+    some = [task for task, each in whole.items() if slice_answers(each, where)]
+    parts = [
+        {
+            task: recorded.kept(record(analysis.slice_predictions, side[task], where))
+            for task in some
+        }
+        for side in (mine, others)
+    ]
     return parts[0], parts[1]
-
-
-def _by_split(by_task: Mapping[str, Predictions]) -> dict[str, int]:
-    """Pictures by split: several tasks ask about the same ones."""
-    return {str(each.split): len(each.picture) for each in by_task.values()}

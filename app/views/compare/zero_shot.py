@@ -43,7 +43,8 @@ def show(both: Sides) -> None:
     mine, others = (recorded.answers(side.run, side.step) for side in (one, other))
     of_all = mine
     mine, others = slicing.answers(one.run, mine, others)
-    differences = _differences(mine, others)
+    picked = mine is not of_all and slices.say_if_picked()
+    differences = _differences(mine, others, picked=picked)
     wide, narrow = st.columns([3, 2])
     with wide:
         st.header(
@@ -58,7 +59,7 @@ def show(both: Sides) -> None:
                 "difference.",
             )
         else:
-            if mine is of_all or not slices.say_if_picked(slices.active()):
+            if not picked:
                 st.markdown(summary(differences.value, first, second, percent=True))
             figures.show(
                 record(
@@ -72,8 +73,13 @@ def show(both: Sides) -> None:
                 differences,
                 file=f"accuracy-differences-{both.file}",
                 note=f"{len(differences.value):,} differences on the same pictures. 95 % "
-                "intervals resample concepts. Full mark: p below 0.05 after Holm's correction for "
-                "all rows; hollow: not.",
+                "intervals resample concepts."
+                + (
+                    ""
+                    if picked
+                    else " Full mark: p below 0.05 after Holm's correction for all rows; hollow: "
+                    "not."
+                ),
             )
     with narrow:
         st.header("All tasks", anchor=False, help=TERMS["zero-shot"])
@@ -88,9 +94,16 @@ def show(both: Sides) -> None:
     answers.show(both, mine, others)
 
 
-def _differences(mine: slicing.Answers, others: slicing.Answers) -> Recorded[pd.DataFrame] | None:
-    """All differences in accuracy; None where no task was asked of both about the same pictures."""
-    found = recorded.measured(analysis.compare_accuracies, mine, others)
+def _differences(
+    mine: slicing.Answers, others: slicing.Answers, *, picked: bool
+) -> Recorded[pd.DataFrame] | None:
+    """All differences in accuracy; None where no task was asked of both about the same pictures.
+
+    Args:
+      picked: the pictures may have been picked by these answers, and then p would say nothing.
+    """
+    options = {"samples": 0} if picked else {}
+    found = recorded.measured(analysis.compare_accuracies, mine, others, **options)
     try:
         _ = found.value
     except analysis.AnalysisError:

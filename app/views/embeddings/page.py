@@ -22,7 +22,7 @@ from app.parts.glossary import TERMS
 from app.shell import sidebar, slices, state
 from app.views.embeddings import fitted as maps
 from app.views.embeddings import gap, near, own
-from app.views.embeddings.source import Source, choose
+from app.views.embeddings.source import PROBES, TOKENS, Source, choose
 from limoe_core.runs.directory import Run
 
 if TYPE_CHECKING:
@@ -82,9 +82,13 @@ def show(run: Run) -> None:
             {label: sorted({*known[label]} - {"", -1}) for label in plain.value.labels[1:]}
         )
     else:
-        inside = slices.found(lambda: slice_points(points.value, source.conditions(chosen)))
         pairs = points.value.known["pair"]
-        slices.show(chosen, pairs.iloc[inside].nunique(), pairs[pairs >= 0].nunique())
+        inside = slices.within(
+            chosen,
+            lambda: slice_points(points.value, source.conditions(chosen)),
+            pairs[pairs >= 0].nunique(),
+            count=lambda places: pairs.iloc[places].nunique(),
+        )
     view = _View(source, step, fitted, points, maps.placed(fitted, points), inside)
     _map_and_neighbours(view)
     _trust(view, plain)
@@ -155,7 +159,9 @@ def _table(frame: pd.DataFrame) -> None:
 def _circled(view: _View, places: list[int]) -> None:
     rows = view.points.value.known.iloc[places]
     if where := view.source.slice_of(rows[rows["pair"] >= 0]):
-        slices.use(where)
+        of_probes = view.source.of in (PROBES, TOKENS)
+        of = "the probe pairs" if of_probes else f"the split {view.source.of}"
+        slices.use(where, f"circled on the map of {of}")
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)

@@ -30,9 +30,6 @@ def of_each(drawn: Sequence[Run]) -> list[tuple[Run, Slice | None]]:
     chosen = slices.active()
     if pairs is None or chosen is None:
         return [(run, None) for run in drawn]
-    if not pairs:
-        messages.say("info", "No pair of this page is in the slice: leave it in the sidebar.")
-        return []
     return [
         (drawn[0], chosen),
         *((run, there) for run in drawn[1:] if (there := _elsewhere(whole, chosen, run))),

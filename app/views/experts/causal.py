@@ -14,7 +14,7 @@ from analysis.causal import Variant
 from analysis.pairs import Pairs
 from analysis.recipes import Recorded, record
 from app.causes import recorded as recorded_causes
-from app.parts import figures, messages
+from app.parts import figures, messages, splits
 from app.parts.glossary import TERMS
 from app.server import jobs, recorded
 from app.server.datasets import is_built, other_data
@@ -29,12 +29,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _KEPT, _DATA, _PROBES = "measured", "data", "probes"
-#: Sets of pairs to measure the loss on, by name in the address bar.
-_MEASURED_ON = {
-    _KEPT: "held-out pairs, by evaluate --experts",
-    _DATA: "known concepts in art styles held out from training",
-    _PROBES: "probe pairs: concepts held out from training",
-}
 _VARIANTS = {
     "next best": "its tokens go to their next-best expert",
     "none": "its tokens get no output from the layer",
@@ -63,7 +57,7 @@ def show(source: Source) -> None:
         if made is None:
             return
         frame, measured = made, call.through(lambda _: made)
-        which = f"({_MEASURED_ON[measured_on]})"
+        which = f"({_measured_on(source.run)[measured_on]})"
     pairs, baseline = int(frame["pairs"].iloc[0]), float(frame["baseline"].iloc[0])
     st.header(
         "Loss increase when an expert is off", anchor=False, help=TERMS["causal specialisation"]
@@ -141,11 +135,20 @@ def _choose_pairs(source: Source) -> str:
         "Measured on",
         offered,
         noun="set of pairs",
-        words=_MEASURED_ON,
+        words=_measured_on(source.run),
         look="buttons",
         say=False,  # a link may come from a machine that has the data set
         shown=len(offered) > 1,
     )
+
+
+def _measured_on(run: Run) -> dict[str, str]:
+    """Sets of pairs to measure the loss on, by name in the address bar."""
+    return {
+        _KEPT: "held-out pairs, by evaluate --experts",
+        _DATA: splits.of_data_pairs(run),
+        _PROBES: splits.of_probes(run),
+    }
 
 
 def _pairs(run: Run, measured_on: str) -> Recorded[Pairs]:

@@ -52,12 +52,10 @@ def show(run: Run) -> None:
     _, module = _VIEWS[view]
     if view in _OF_PROBES and source.step in run.probe_steps():
         source = source.on_probes
-    pairs = slices.pairs_of(source.whole, lambda _: source.where)
-    if pairs == []:
-        messages.say("info", "No pair of this view is in the slice: leave it in the sidebar.")
-        return
-    if pairs and view in _OF_ALL:
+    pairs = slices.pairs_of(source.whole, lambda _: source.pairs)
+    if pairs is not None and view in _OF_ALL:
         messages.say("info", "This view is of all pairs, and not of the slice.")
+    if pairs is None or view in _OF_ALL:
         source = source.of_all
     st.caption(messages.plain(source.sentence, longest=600))
     importlib.import_module(f"app.views.experts.{module}").show(source)

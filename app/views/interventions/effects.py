@@ -9,7 +9,7 @@ import streamlit as st
 import analysis
 from analysis import figures as drawn
 from analysis.recipes import Recorded, record
-from app.parts import figures, messages
+from app.parts import figures, messages, splits
 from app.parts.glossary import TERMS
 from app.server import jobs, recorded
 from app.server.datasets import is_built, other_data
@@ -21,10 +21,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _DATA, _PROBES = "data", "probes"
-_WORDS = {
-    _DATA: "known concepts in art styles held out from training",
-    _PROBES: "this pair and the probe pairs",
-}
 #: Other changes of the same kind that are tried, at most.
 _OTHERS = 20
 
@@ -32,13 +28,14 @@ _OTHERS = 20
 def show(asked: Asked, setting: Setting, name: str) -> None:
     """Draws the effects, once they are asked for."""
     st.header("Over many pairs", anchor=False, help=TERMS["intervention"])
+    words = {_DATA: splits.of_data_pairs(asked.run), _PROBES: "this pair and the probe pairs"}
     offered = [_DATA, _PROBES] if is_built(asked.run.config.data) else [_PROBES]
     measured_on = controls.choice(
         "effects",
         "Measured on",
         offered,
         noun="set of pairs",
-        words=_WORDS,
+        words=words,
         look="buttons",
         say=False,
         shown=len(offered) > 1,
@@ -81,7 +78,7 @@ def show(asked: Asked, setting: Setting, name: str) -> None:
         made,
         file=f"effects-{measured_on}-{name}",
         note=f"Change by the intervention ({messages.plain(setting.words)}), on n = {pairs:,} "
-        f"pairs ({_WORDS[measured_on]}), routed as one group; 95 % intervals over pairs, each with "
+        f"pairs ({words[measured_on]}), routed as one group; 95 % intervals over pairs, each with "
         f"its negatives held fixed.{beside}",
     )
     _table(frame)

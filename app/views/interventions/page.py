@@ -52,7 +52,7 @@ def show(run: Run) -> None:
     step = sidebar.choose_step(steps)
     layer = sidebar.choose_layer(run.routers)
     probe, pictures = runs.probe(run, probed[-1]), runs.probe_pictures(run)
-    example = choose_example(run, probe, pictures, slices.examples_of(probe))
+    example = choose_example(run, probe, pictures, slices.pairs_of(probe))
     caption = "" if example is None else str(probe.captions[example])
     pair = choose_parts(example, caption, model.image_size)
     if not pair.with_picture or not pair.text.strip():

@@ -54,7 +54,7 @@ def show(run: Run) -> None:
     step = sidebar.choose_step(steps)
     layer = sidebar.choose_layer(run.routers, shown=False)
     examples = Examples.of(run, step)
-    pairs = slices.examples_of(examples.trace)
+    pairs = slices.pairs_of(examples.trace)
     example = choose_example(run, examples.trace, examples.pictures, pairs)
     pair = choose_parts(example, examples.caption(example), model.image_size)
     pinned = pins.pinned(examples.trace)

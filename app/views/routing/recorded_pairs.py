@@ -27,7 +27,7 @@ def show(run: Run) -> None:
     step = sidebar.choose_step(steps)
     layer = sidebar.choose_layer(run.routers, shown=False)
     trace = runs.probe(run, step)
-    example = choose_example(run, trace, _examples(run, trace), slices.examples_of(trace))
+    example = choose_example(run, trace, _examples(run, trace), slices.pairs_of(trace))
     if example is None:
         messages.say("info", f"{run.name} has no pairs yet.")
         return

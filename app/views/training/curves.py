@@ -87,7 +87,7 @@ def draw(run: Run, logs: Mapping[str, Logged], look: Look) -> None:
     frames = {name: _of(log.scalars, sorted(wanted), look.layer) for name, log in logs.items()}
     frames = {name: frame for name, frame in frames.items() if len(frame.value)}
     if not frames:
-        messages.say("info", f"Nothing of this is logged yet: {title.lower()}.")
+        messages.say("info", f"No line of the log has any of this: {title.lower()}.")
         return
     if look.axis == "hours" and not any(f.value["hours"].notna().any() for f in frames.values()):
         messages.say("info", "These runs logged no throughput, so their hours are not known.")

@@ -253,7 +253,7 @@ def _choose_pictures(run: Run, pictures: Pool) -> list[Chosen]:
         )
     sample = f"{selection.SHOWN} of " if len(pictures) > selection.SHOWN else ""
     others = "; Search finds the others" if sample else ""
-    of_what = splits.summary(pictures.splits)
+    of_what = splits.summary(pictures.splits, pictures.split_words)
     st.caption(
         messages.plain(f"{sample}{len(pictures):,} {pictures.title}{others}. {of_what}.", 500)
     )

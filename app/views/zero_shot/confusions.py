@@ -68,7 +68,7 @@ def show(run: Run, step: int) -> None:
     with wide:
         picked = _table(run, task, step, stored, language)
     if picked is not None:
-        slicing.offer_confusion(answers, *picked)
+        slicing.offer_confusion(answers, str(predictions.split), *picked)
         _pictures(run, answers, *picked)
 
 
@@ -173,8 +173,8 @@ def _wrong(mine: pd.DataFrame, pictures: Pool) -> None:
     if len(here) < len(rows):
         messages.say(
             "info",
-            f"{len(rows) - len(here)} of these {len(rows)} pictures are not on this machine: they "
-            "are of art styles that its data set lacks.",
+            f"{len(rows) - len(here)} of these {messages.counted(len(rows), 'picture')} are not "
+            f"among the {len(pictures):,} {pictures.title} that are here.",
         )
     if not here:
         return

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 
@@ -19,7 +19,7 @@ from jaxtyping import UInt8
 import analysis
 from analysis.picture_sets import PROBE_SPLIT, PictureSet
 from analysis.recipes import Recorded, record
-from app.parts import messages
+from app.parts import messages, splits
 from app.server import jobs, recorded
 from app.server.datasets import another_would_be_built, can_build, is_built, other_data
 from limoe_core.config import ConfigError, DataConfig
@@ -48,6 +48,8 @@ class Pool:
     """On white, as they are shown."""
     texts: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Names of all concepts of the data set by language, where it is at hand."""
+    split_words: Mapping[str, str] = field(default_factory=dict)
+    """What the splits are in words, see `app.parts.splits.words_of`."""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -82,7 +84,11 @@ def of_run(run: Run) -> Pool:
         key = source.key
     try:
         _ = source.value  # here and not below: nobody else waits for a job within a cache
-        return replace(_pool(key, source), source=source.named("pictures"))
+        return replace(
+            _pool(key, source),
+            source=source.named("pictures"),
+            split_words=splits.words_of(run),
+        )
     except analysis.AnalysisError as error:
         raise RunError(f"{error}, and its data set is not on this machine") from error
 

@@ -92,7 +92,7 @@ def _pictures_by_text(run: Run, step: int, pictures: Pool) -> None:
                 caption=pictures.names[i],
                 detail=f"{value:.3f}",
                 hint=f"{pictures.categories[i]} · {pictures.styles[i]} · "
-                f"{splits.in_words(pictures.splits[i])}",
+                f"{splits.in_words(pictures.splits[i], pictures.split_words)}",
             )
             for i, value in zip(best, frame.value["similarity"], strict=True)
         ],

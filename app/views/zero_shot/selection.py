@@ -42,7 +42,11 @@ class Chosen:
 
 def of_pool(pool: Pool, index: int) -> Chosen:
     """A picture of the pool."""
-    about = [part for part in (pool.styles[index], splits.in_words(pool.splits[index])) if part]
+    about = [
+        part
+        for part in (pool.styles[index], splits.in_words(pool.splits[index], pool.split_words))
+        if part
+    ]
     return Chosen(
         name=pool.names[index],
         truth=pool.names[index],

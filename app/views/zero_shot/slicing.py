@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 import analysis
-from analysis.errors import AnalysisError
 from analysis.recipes import Recorded, record
+from analysis.slices import answer_labels, slice_answers
 from app.parts import messages
 from app.parts.export import take_away
 from app.parts.glossary import TERMS
@@ -26,32 +26,31 @@ def sliced(run: Run, stored: Recorded[Predictions]) -> Recorded[Predictions]:
     chosen = slices.active()
     whole = stored.value
     if chosen is None:
-        labels = {"category": whole.category, "style": whole.style}
-        slices.choose({label: sorted({*map(str, each)}) for label, each in labels.items()})
+        slices.choose(answer_labels([whole]))
         return stored
-    try:
-        call = record(analysis.slice_predictions, stored, chosen.of_pictures(run))
-        count = len(recorded.kept(call).value.picture)
-    except AnalysisError as error:
-        slices.show(chosen, 0, len(whole.picture), "picture")
-        messages.say("info", f"All pictures are shown: {error}.")
+    some = slices.within(
+        chosen,
+        lambda: slice_answers(whole, chosen.of_pictures(run)),
+        len(whole.picture),
+        "picture",
+    )
+    if some is None:
         return stored
-    slices.show(chosen, count, len(whole.picture), "picture")
-    return recorded.kept(call)
+    return recorded.kept(record(analysis.slice_predictions, stored, chosen.of_pictures(run)))
 
 
-def offer_confusion(answers: pd.DataFrame, key: str, answer: str) -> None:
+def offer_confusion(answers: pd.DataFrame, split: str, key: str, answer: str) -> None:
     """Draws the button that makes a slice of the pictures of one confusion."""
     mine = answers[(answers["key"] == key) & (answers["answer_key"] == answer) & ~answers["right"]]
     if mine.empty:
         return
     pictures = sorted({*(mine["key"] + "." + mine["style"])})
-    st.button(
+    first = mine.iloc[0]
+    slices.offer(
         f"Slice of {messages.counted(len(pictures), 'picture')} confused so",
-        icon=":material/filter_alt:",
+        {"picture": pictures},
+        f"{split}: {first['concept']} taken for {first['answer']}",
         key="zero_shot.slice",
-        on_click=slices.use,
-        args=({"picture": pictures},),
     )
 
 
@@ -67,7 +66,7 @@ def show_accuracy(run: Run, task: str, step: int) -> None:
         return
     frame = recorded.measured(analysis.accuracy_of_answers, answers)
     st.header("In the slice", anchor=False, help=TERMS["slice"])
-    slices.say_if_picked(slices.active())
+    slices.say_if_picked()
     first = frame.value.iloc[0]
     st.dataframe(
         frame.value[["language", "k", "accuracy", "low", "high"]],

@@ -39,6 +39,11 @@ class EmojiSet(DataSet):
         "validation": ("split", "all"),
     }
     unseen = ("test_style", "test_concept", "validation")
+    split_words: Mapping[str, str] = {
+        "test_style": "a trained concept in an art style that training left out",
+        "test_concept": "a concept that training never saw",
+        "validation": "a concept that training never saw",
+    }
     templates = ("{}", "a picture of {}", "an emoji of {}", "a drawing of {}", "{} icon")
     languages = LANGUAGES
     can_build = True

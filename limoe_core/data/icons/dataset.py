@@ -36,6 +36,12 @@ class IconsSet(DataSet):
         "validation": ("split", "all"),
     }
     unseen = ("test_concept", "test_both", "validation")
+    split_words: Mapping[str, str] = {
+        "test_set": "a trained concept drawn by a set that training left out",
+        "test_concept": "a concept that training never saw",
+        "test_both": "a concept and a style that training never saw",
+        "validation": "a concept that training never saw",
+    }
     templates = ("{}", "a picture of {}", "an icon of {}", "a drawing of {}", "{} icon")
     can_build = True
     sources = "one package of all icon sets, 104 MB"

@@ -82,6 +82,13 @@ def test_each_picture_has_the_name_of_the_nearest(splits) -> None:
     assert found["hog_colour"]["top1"]["value"] > 0.6
 
 
+def test_part_by_part_finds_what_all_at_once_does(splits, monkeypatch) -> None:
+    asked, known = splits["new_hand"], splits["train"]
+    whole = nearest_pictures(asked, known, "en")
+    monkeypatch.setattr("limoe_core.evaluation.neighbours._AT_ONCE", 2)
+    assert nearest_pictures(asked, known, "en") == whole
+
+
 def test_of_many_pictures_every_concept_keeps_some() -> None:
     concept = np.repeat([4, 7, 9], [50, 3, 1])
     np.testing.assert_array_equal(some_of_each(concept, 54, 0), np.arange(54))

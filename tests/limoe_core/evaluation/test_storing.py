@@ -237,6 +237,18 @@ def test_what_was_found_is_printed_and_stored_even_if_a_later_task_fails(
     assert evaluated.stored_evaluation("zero_shot_validation", 20)
 
 
+def test_what_cannot_be_printed_is_stored_all_the_same(
+    evaluated: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def closed(*_: Any, **__: Any) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr(evaluate, "_print", closed)
+    with pytest.raises(BrokenPipeError):
+        evaluate.main(["--run", str(evaluated.path)])
+    assert evaluated.stored_evaluation("zero_shot_validation", 20)
+
+
 def test_the_function_warns_of_what_it_could_not_store(
     evaluated: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

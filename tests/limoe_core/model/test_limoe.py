@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -65,6 +66,26 @@ def forward(
     **options: object,
 ) -> Output:
     return FUNCTIONAL.bind(params)(pixels, ids, capacity_factor=capacity_factor, **options)
+
+
+def test_seeds_share_one_program_and_are_what_it_is_given(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    programs, given = [], []
+    jit = jax.jit
+
+    def looked_at(function: Any, **options: Any) -> Any:
+        def call(numbers: np.ndarray) -> None:
+            programs.append(jit(function, **options).lower(numbers).as_text())
+            given.append(numbers.tolist())
+
+        return call
+
+    monkeypatch.setattr(jax, "jit", looked_at)
+    for seed in (0, 1):
+        initial_params(CONFIG, seed)
+    assert programs[0] == programs[1]
+    assert given[0] != given[1]
 
 
 def test_embeddings_have_unit_length(params: Params, pairs: tuple) -> None:
