@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from benchmarks import machine, report
+from benchmarks.version import version
 from limoe_core.devices.host import KEEPING_FREED_MEMORY
 
 #: Parts that measure training, whose process keeps what it freed.
@@ -45,4 +46,4 @@ def _environment(settings: Mapping[str, str]) -> Iterator[None]:
 
 def _measure(part: str) -> list[dict[str, Any]]:
     lines = importlib.import_module(f"benchmarks.{part}").run()
-    return report.records(lines, part, machine.describe())
+    return report.records(lines, part, machine.describe(), version())

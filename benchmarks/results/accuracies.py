@@ -9,6 +9,7 @@ import numpy as np
 import analysis
 from benchmarks.results import markdown
 from benchmarks.results.gathered import Results, Row, split_of
+from limoe_core.evaluation.familiarity import NEW
 from limoe_core.evaluation.neighbours import MOST_LABELLED
 from limoe_core.runs import Predictions
 
@@ -224,9 +225,15 @@ def _against_new(results: Results, task: str) -> Iterator[str]:
         ("one word from a name in training", "one word from a name that training read"),
     ):
         share = _share_of_right(answers, kind)
-        if share is not None:
+        if share is not None and share[1] > share[0]:
             pictures, right = share
             yield f"{right:.0%} of the right answers are to the {pictures:.0%} that are {what}."
+    new = results.accuracy(results.limoe, task, "familiarity", 1, NEW)
+    if new is not None:
+        yield (
+            f"of the {new['n']:,} whose name has a word that training never read, it is "
+            f"{markdown.estimate(new)}, where guessing has {markdown.share(top1['chance'])}."
+        )
     wider = task + "_all"
     if wider in results.tasks:
         found = results.accuracy(results.limoe, wider, "headline", 1)

@@ -43,8 +43,10 @@ def test_the_pool_holds_what_a_new_set_says_that_training_never_sees(
     drawn = first.pictures[0]
     white = np.where(drawn[..., 3:] > 0, drawn[..., :3], 255)
     np.testing.assert_array_equal(pool.pictures[0], white)
-    shown = pools.spread(pool, 4)
-    assert [pool.categories[i] for i in shown] == ["bar", "frame", "square", "stripe"]
+    shown = pools.first_ones(pool, 4)
+    assert [pool.categories[i] for i in shown] == ["bar", "square", "stripe", "bar"]
+    assert {pool.splits[i] for i in shown} == {"new_hand"}
+    assert "frame" in {pool.categories[i] for i in pools.some_of_all(pool, 8)}
 
 
 def test_data_of_another_content_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

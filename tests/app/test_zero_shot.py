@@ -21,7 +21,7 @@ from app.parts.tasks import in_order, task_name
 from app.parts.texts import change_note
 from app.parts.twins import is_twin
 from app.views.zero_shot.labels import MOST, Labels, cut_note, read_template
-from app.views.zero_shot.pool import Pool, of_set, on_white, spread, valid_id
+from app.views.zero_shot.pool import Pool, first_ones, of_set, on_white, some_of_all, valid_id
 from limoe_core.config import DataConfig
 from limoe_core.data.pairs import PairSet
 from limoe_core.data.registry import data_set
@@ -158,15 +158,24 @@ def test_a_pool_knows_each_picture_by_concept_and_style() -> None:
 
 def test_the_gallery_has_every_category_before_any_has_a_second() -> None:
     pool = of_pairs([some_pairs()])
-    shown = spread(pool, 4)
+    shown = first_ones(pool, 4)
     assert {pool.categories[i] for i in shown} == {"Food", "Animals", "Symbols", "Travel"}
-    assert len(set(spread(pool, 100))) == len(pool)
+    assert len(set(first_ones(pool, 100))) == len(set(some_of_all(pool, 100))) == len(pool)
 
 
-def test_the_gallery_begins_with_the_first_split() -> None:
+def test_a_page_opens_with_the_first_split_whatever_categories_the_others_have() -> None:
+    known, new = some_pairs("test_style"), some_pairs("test_concept")
+    pool = of_pairs([known, dataclasses.replace(new, category=np.full(len(new), ""))])
+    assert {pool.splits[i] for i in first_ones(pool, len(known))} == {"test_style"}
+    assert {pool.splits[i] for i in first_ones(pool, 24)} == {"test_style", "test_concept"}
+
+
+def test_the_gallery_begins_with_the_first_split_and_has_as_many_of_the_others() -> None:
     for order in (("test_style", "validation"), ("validation", "test_style")):
         pool = of_pairs([some_pairs(split) for split in order])
-        assert {pool.splits[i] for i in spread(pool, 8)} == {order[0]}
+        shown = [pool.splits[i] for i in some_of_all(pool, 8)]
+        assert shown == [order[0]] * 4 + [order[1]] * 4
+        assert [pool.splits[i] for i in some_of_all(pool, 20)].count(order[0]) == 10
 
 
 @pytest.mark.parametrize("text", ["../../etc", "1F34E", "a.b.c", "<b>.x", "1F34E.open moji", ""])

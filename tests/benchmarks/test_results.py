@@ -18,7 +18,7 @@ from benchmarks.results.gathered import Results, find, split_of
 from benchmarks.results.pages import BLOCKS, UnknownBlock, fill, filled, names, pages
 from limoe_core.config import Config, DataConfig, ModelConfig
 from limoe_core.data.registry import data_set
-from limoe_core.evaluation.familiarity import KINDS, NAMED
+from limoe_core.evaluation.familiarity import KINDS, NAMED, NEW
 from limoe_core.evaluation.table import percent, tables
 from limoe_core.evaluation.zero_shot import NameEmbeddings, classify
 from limoe_core.presets import dense_twin
@@ -135,11 +135,16 @@ def test_each_number_has_what_speaks_against_it(results: Results, text: str) -> 
     text = " ".join(_block(text, "objections").split())
     for task in results.tasks:
         assert f"`{split_of(task)}` among " in text
-    assert "The nearest of up to 20,000 pictures of training in pixels" in text
+    assert "The nearest of up to 200,000 pictures of training in pixels" in text
     known = next(task for task in results.tasks if "test_concept" in task)
     unnamed = results.accuracy(results.limoe, known, "not named in training", 1)
     assert unnamed is not None
     assert f"without them it is {100 * unnamed['value']:.1f} %" in text
+    new = results.accuracy(results.limoe, known, "familiarity", 1, NEW)
+    assert new is not None
+    assert f"a word that training never read, it is {100 * new['value']:.1f} % (" in text
+    for right, pictures in re.findall(r"(\d+)% of the right answers are to the (\d+)%", text):
+        assert int(right) >= int(pictures), "only what is easier than the rest speaks against it"
     assert "no test" in text  # of validation
 
 

@@ -194,24 +194,33 @@ def on_white(pictures: UInt8[np.ndarray, "n h w c"]) -> UInt8[np.ndarray, "n h w
     return ((mixed + 127) // 255).astype(np.uint8)
 
 
-def spread(pool: Pool, count: int) -> list[int]:
-    """Pictures for a gallery: from each category in turn, in a fixed random order.
+def first_ones(pool: Pool, count: int) -> list[int]:
+    """Pictures to open with: of the pool's first split, of the others only if it has too few.
 
-    Pictures of the pool's first split go first.
+    Of each split from each category in turn, in a fixed random order.
     """
-    rng = np.random.default_rng(0)
-    shuffled = rng.permutation(len(pool))
+    return _one_after_the_other(pool)[:count]
+
+
+def some_of_all(pool: Pool, count: int) -> list[int]:
+    """Pictures for a gallery, as those to open with; of many, half are of the other splits."""
+    order = _one_after_the_other(pool)
+    first = [i for i in order if pool.splits[i] == pool.splits[order[0]]]
+    others = order[len(first) :]
+    some = min(len(others), max(count // 2, count - len(first)))
+    return [*first[: max(0, count - some)], *others[:some]]
+
+
+def _one_after_the_other(pool: Pool) -> list[int]:
+    """All pictures, split by split, each from its categories in turn."""
+    turn: Counter[tuple[str, str]] = Counter()
     rank = {split: place for place, split in enumerate(dict.fromkeys(pool.splits))}
-    order = sorted(shuffled, key=lambda i: rank[pool.splits[i]])
-    queues: dict[str, list[int]] = {}
-    for i in order:
-        queues.setdefault(pool.categories[i], []).append(int(i))
-    chosen: list[int] = []
-    while len(chosen) < min(count, len(pool)):
-        for category in sorted(queues):
-            if queues[category] and len(chosen) < count:
-                chosen.append(queues[category].pop(0))
-    return chosen
+    keys: dict[int, tuple[int, int, str]] = {}
+    for i in np.random.default_rng(0).permutation(len(pool)).tolist():
+        split, category = pool.splits[i], pool.categories[i]
+        keys[i] = (rank[split], turn[split, category], category)
+        turn[split, category] += 1
+    return sorted(keys, key=keys.__getitem__)
 
 
 def valid_id(text: str) -> bool:

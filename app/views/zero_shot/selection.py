@@ -15,7 +15,7 @@ from app.components.contact_sheet import Sheet, contact_sheet
 from app.components.gallery import Item, gallery
 from app.parts import messages, pictures, splits
 from app.shell import state
-from app.views.zero_shot.pool import Pool, spread, valid_id
+from app.views.zero_shot.pool import Pool, first_ones, some_of_all, valid_id
 
 #: Pictures in the gallery, and the most that are classified together.
 SHOWN, MOST = 160, 8
@@ -71,7 +71,7 @@ def of_upload(upload: pictures.Upload, size: int) -> Chosen:
 
 def default_picks(pool: Pool, count: int) -> list[str]:
     """Names of the pictures shown before the reader selects any."""
-    return [pool.ids[index] for index in spread(pool, count)]
+    return [pool.ids[index] for index in first_ones(pool, count)]
 
 
 def picked(pool: Pool, name: str, default: Sequence[str]) -> list[str]:
@@ -127,7 +127,7 @@ def show_gallery(
 
 @st.cache_data(max_entries=16, show_spinner=False)
 def _in_gallery(title: str, count: int, _pool: Pool) -> list[int]:
-    return spread(_pool, SHOWN)
+    return some_of_all(_pool, SHOWN)
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
