@@ -104,10 +104,12 @@ class _Ahead:
             return self._step
 
         def step(state: TrainState, batch: Batch) -> tuple[TrainState, dict[str, Any]]:
-            # Captions that need more windows than usual make a program of their own.
-            if jax.tree.map(_shape, batch) != self._shapes[1]:
+            try:
+                return program(state, batch, **self._step.keywords)
+            except (TypeError, ValueError):
+                # Before anything is computed, JAX refuses arrays of other shapes, as of captions
+                # that need more windows than usual. Those have a program of their own.
                 return self._step(state, batch)
-            return program(state, batch, **self._step.keywords)
 
         return step
 
