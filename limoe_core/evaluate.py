@@ -203,11 +203,11 @@ class Evaluation:
 
         if not self._arguments.store:
             return []
-        self._keep_examples()
         replace = self._arguments.replace
         told = store(self.run, self.model.step, self.results, self._answers, replace=replace)
         if self.experts is not None:
             told += store_experts(self.run, self.experts, replace=replace)
+        self._keep_examples()  # last, as what fails here must not cost what was asked
         return told
 
     def _keep_examples(self) -> None:

@@ -22,6 +22,8 @@ from limoe_core.tokenizer import Tokenizer
 _CAPTION = 0xCA97
 #: Batches whose captions are looked at, to know how many windows they need.
 _SAMPLES = 8
+#: Seed of these batches: runs that differ in theirs alone share what is compiled.
+_SAMPLED = 0
 _ENDLESS = 2**40
 
 
@@ -40,12 +42,13 @@ class BatchSource:
         self._data = config.data
         self._seed = config.train.seed
         _check(pairs, config.data.batch_size)
-        self._chosen = _order(pairs, config)
+        self._chosen = _order(pairs, config, self._seed)
         self._captions = CaptionTable(
             pairs.concepts, tokenizer, config.model.text_length, pairs.caption
         )
         self._groups = config.train.groups
-        samples = [self._in_groups(self._draw(self._chosen[at], at)) for at in range(_SAMPLES)]
+        sampled = _order(pairs, config, _SAMPLED)
+        samples = [self._in_groups(self._draw(sampled[at], at, _SAMPLED)) for at in range(_SAMPLES)]
         self.windows = window_numbers(samples)
         """Numbers of windows that the captions of a routing group may have."""
 
@@ -56,7 +59,7 @@ class BatchSource:
         """The batch at a place in the endless sequence of batches, from 0."""
         chosen = self._chosen[int(position)]
         concepts = self._pairs.concept[chosen]
-        texts = self._draw(chosen, int(position))
+        texts = self._draw(chosen, int(position), self._seed)
         copies = chosen if self._pairs.copy is None else self._pairs.copy[chosen]
         return {
             "image": self._pairs.pictures.batch(
@@ -69,10 +72,10 @@ class BatchSource:
         }
 
     def _draw(
-        self, chosen: Int32[np.ndarray, " b"], position: int
+        self, chosen: Int32[np.ndarray, " b"], position: int, seed: int
     ) -> Int32[np.ndarray, "b captions length"]:
         """Captions of a batch."""
-        rng = np.random.default_rng((self._seed, _CAPTION, position))
+        rng = np.random.default_rng((seed, _CAPTION, position))
         settings = self._data
         return self._captions.draw(
             self._pairs.concept[chosen],
@@ -106,12 +109,12 @@ def _check(pairs: PairSet, batch: int) -> None:
         )
 
 
-def _order(pairs: PairSet, config: Config) -> Shuffles | MixedShuffles:
+def _order(pairs: PairSet, config: Config, seed: int) -> Shuffles | MixedShuffles:
     """
     Raises:
       ConfigError: one of two parts cannot have its share of a batch.
     """
-    size, seed, share = config.data.batch_size, config.train.seed, config.data.first_share
+    size, share = config.data.batch_size, config.data.first_share
     if not share:
         return Shuffles(len(pairs), size, seed)
     if pairs.part is None:

@@ -184,9 +184,11 @@ class RoutingTrace:
 
     def __repr__(self) -> str:
         counts = [f"{int(np.sum(self.token_kinds == kind)):,} {kind} tokens" for kind in self.kinds]
+        blocks = tuple(f"block {layer}" for layer in self.layers)
+        usual = self.routers is None or (self.routers.names == blocks and self.scoring == "softmax")
         called = (
             f"blocks {', '.join(map(str, self.layers)) or 'none'}"
-            if self.routers is None
+            if usual
             else f"{self.num_layers} routers, {self.scoring}"
         )
         if self.pictures is not None:

@@ -80,6 +80,17 @@ def test_a_new_reader_starts_at_the_beginning_and_seeds_differ(
     assert not np.array_equal(first["concept"], changed["concept"])
 
 
+def test_seeds_have_batches_of_one_shape(splits: dict[str, PairSet], tokenizer: Tokenizer) -> None:
+    config = settings(batch_size=64)
+    sources = [
+        BatchSource(
+            splits["train"], tokenizer, replace(config, train=replace(config.train, seed=seed))
+        )
+        for seed in range(4)
+    ]
+    assert len({source.windows for source in sources}) == 1
+
+
 def test_an_epoch_shows_every_picture_once(
     splits: dict[str, PairSet], tokenizer: Tokenizer
 ) -> None:
