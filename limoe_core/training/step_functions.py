@@ -1,8 +1,9 @@
 """The step function of each step, and the one that comes next, compiled while steps are made.
 
 Most steps show some patches of each picture, and the last ones all of them. Each number of patches
-has a program of its own, which may take minutes to compile; for the second one nobody waits. XLA compiles
-in threads of its own at the usual priority, so on a CPU the first steps are slower meanwhile.
+has a program of its own, which may take minutes to compile; for the second one nobody waits. XLA
+compiles in threads of its own at the usual priority, so on a CPU the first steps are slower
+meanwhile.
 """
 
 from __future__ import annotations
