@@ -7,14 +7,16 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmarks.study.one_run import folder
+from benchmarks.study.arms import ARMS, RECIPE
+from benchmarks.study.one_run import folder, measured
 from limoe_core.runs import Run, RunError
-from tests.benchmarks.small_study import STEPS
+from tests.benchmarks.small_study import STEPS, small
 
 pytestmark = [pytest.mark.training, pytest.mark.processes]
 ROOT = Path(__file__).resolve().parents[2]
@@ -76,3 +78,14 @@ def test_a_dense_run_and_one_that_starts_from_its_middle(tmp_path: Path, data_di
     origin = Run.open(folder(tmp_path, "upcycled", 0)).origin
     assert origin is not None
     assert f"step {STEPS // 2}" in str(origin)
+
+
+def test_a_run_that_diverges_counts_with_its_last_parameters(
+    tmp_path: Path, data_dir: Path
+) -> None:
+    recipe = small(RECIPE)
+    recipe = replace(recipe, optimizer=replace(recipe.optimizer, learning_rate=1e6))
+    line = measured(ARMS["dense"], 0, tmp_path, str(data_dir), recipe)
+    assert line["training"]["diverged"]
+    assert line["training"]["last_step"] < STEPS
+    assert 0 <= line["zero_shot"]["test_concept"]["top5_mean"] < 0.2
