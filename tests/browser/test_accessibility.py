@@ -1,4 +1,4 @@
-"""axe-core on every page and tab, light and dark: no violation."""
+"""axe-core on every page and tab, and on what opens there, light and dark: no violation."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import pytest
 pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 
 import axe_playwright_python as axe
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
-from app.views import PAGES
+from app.views import PAGES, Entry
 from tests.browser.conftest import PATIENCE, Visit
 from tests.browser.page_runs import page_runs, page_server, settled
 
@@ -22,7 +22,7 @@ SCRIPT = (Path(axe.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
 #: Rules beyond the default ones. What a control says must be part of its name: people say it to it.
 RULES = {"label-content-name-mismatch": {"enabled": True}}
 #: How the address bar names a page's tab, where it is not "view".
-TAB = {"zero_shot": "show"}
+TAB = {"zero_shot": "show", "compare": "show"}
 #: Views with something in them that a page does not open with.
 FURTHER = [
     "?run=small&token=t1",  # a followed token, and the others dimmed
@@ -30,7 +30,15 @@ FURTHER = [
     "emergence?run=small&versus=sparse",
     "experts?run=small&view=preferences&tokens=text&by=language",
     "zero-shot?run=small&show=search&find=texts",
+    "?run=small&slice=category:Food&called=mine",
+    "interventions?run=small&slice=category:Food",
+    "embeddings?run=small&point=i1",
+    "compare?run=small&show=zero-shot&slice=picture:1F34E.openmoji,1F415.twemoji",
+    "experts?run=dense",
+    "training?run=dense",
 ]
+#: What opens when it is clicked, over the page and within it.
+POPOVER, BOX = '[data-testid="stPopover"] button', '[data-testid="stExpander"] summary'
 
 
 #: Parts of Streamlit are fetched when they are first needed, our rules of style among them.
@@ -38,15 +46,22 @@ ALL_THERE = """() => document.querySelector('[data-testid=stHtml] style') !== nu
   && document.querySelectorAll('[data-testid=stSkeleton]').length === 0"""
 
 
-def addresses() -> list[str]:
-    """Every page with every tab that it has."""
-    found = []
+def tabs() -> dict[str, str]:
+    """The title of every tab by its address."""
+    found = {}
     for entry in PAGES:
-        tabs = getattr(importlib.import_module(f"app.views.{entry.module}.page"), "_VIEWS", {})
-        name = TAB.get(entry.module, "view")
-        path = "" if entry is PAGES[0] else entry.path
-        found += [f"{path}?run=small&{name}={tab}" for tab in tabs] or [f"{path}?run=small"]
-    return [*found, *FURTHER]
+        views = getattr(importlib.import_module(f"app.views.{entry.module}.page"), "_VIEWS", {})
+        for name, title in views.items():
+            address = f"{entry.path}?run=small&{TAB.get(entry.module, 'view')}={name}"
+            found[address] = title if isinstance(title, str) else title[0]
+    return found
+
+
+def addresses() -> list[str]:
+    """Every page with every tab that it has, and more of what is on it."""
+    paths = ["" if entry is PAGES[0] else entry.path for entry in PAGES]
+    whole = [path for path in paths if not any(tab.startswith(f"{path}?") for tab in tabs())]
+    return [*(f"{path}?run=small" for path in whole), *tabs(), *FURTHER]
 
 
 def violations(page: Page) -> list[str]:
@@ -61,13 +76,46 @@ def violations(page: Page) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("address", addresses())
-def test_axe_finds_nothing_light_or_dark(visit: Visit, page_server: str, address: str) -> None:
-    page = settled(visit(f"{page_server}/{address}"))
+def there(page: Page) -> Page:
+    """Waits until all of a page is there, and axe in it."""
     page.wait_for_function(ALL_THERE, timeout=PATIENCE)
     page.wait_for_timeout(500)
     page.evaluate(SCRIPT)
-    assert violations(page) == []
+    return page
+
+
+def dark(page: Page) -> None:
     page.emulate_media(color_scheme="dark")
     page.wait_for_timeout(1000)
+
+
+@pytest.mark.parametrize("address", addresses())
+def test_axe_finds_nothing_light_or_dark(visit: Visit, page_server: str, address: str) -> None:
+    page = there(settled(visit(f"{page_server}/{address}")))
+    if title := tabs().get(address):
+        chosen = page.get_by_role("radio", name=title, exact=True, checked=True)
+        expect(chosen.first).to_be_visible()
     assert violations(page) == []
+    dark(page)
+    assert violations(page) == []
+
+
+@pytest.mark.parametrize("entry", PAGES, ids=[entry.module for entry in PAGES])
+def test_axe_finds_nothing_in_what_opens_on_a_page(
+    visit: Visit, page_server: str, entry: Entry
+) -> None:
+    path = "" if entry is PAGES[0] else entry.path
+    page = there(settled(visit(f"{page_server}/{path}?run=small")))
+    for box in page.locator(BOX).all():
+        box.click()
+        settled(page)
+    assert violations(page) == []
+    dark(page)
+    assert violations(page) == []
+    for button in page.locator(POPOVER).all():
+        if button.is_enabled():
+            button.click()
+            expect(page.get_by_test_id("stPopoverBody")).to_be_visible()
+            assert violations(page) == []
+            page.keyboard.press("Escape")
+            expect(page.get_by_test_id("stPopoverBody")).to_have_count(0)
