@@ -47,6 +47,7 @@ def _forward(config: Config, name: str) -> Line:
         name="compiling the dashboard's forward pass",
         value=traced + compiled,
         unit="s",
+        goal=3.0,
         how=f"{name}, one pair: {traced:.3g} s tracing, {compiled:.3g} s XLA",
     )
 
@@ -67,6 +68,7 @@ def _forward_again(config: Config, name: str, cold: Line) -> Line:
         name="the dashboard's forward pass, compiled by an earlier start",
         value=total,
         unit="s",
+        goal=1.0,
         how=f"{name}, one pair: {traced:.3g} s tracing, {loaded:.3g} s loading; "
         f"{total / (cold.value or total):.2f} of compiling",
     )

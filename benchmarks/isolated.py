@@ -5,12 +5,12 @@ from __future__ import annotations
 import importlib
 import multiprocessing
 import os
-from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from typing import Any
+from unittest.mock import patch
 
 from benchmarks import machine, report
+from benchmarks.version import version
 from limoe_core.devices.host import KEEPING_FREED_MEMORY
 
 #: Parts that measure training, whose process keeps what it freed.
@@ -24,25 +24,12 @@ def measured(part: str) -> list[dict[str, Any]]:
     """
     fresh = multiprocessing.get_context("spawn")
     with (
-        _environment(KEEPING_FREED_MEMORY if part in _TRAINING else {}),
+        patch.dict(os.environ, KEEPING_FREED_MEMORY if part in _TRAINING else {}),
         ProcessPoolExecutor(max_workers=1, mp_context=fresh) as pool,
     ):
         return pool.submit(_measure, part).result()
 
 
-@contextmanager
-def _environment(settings: Mapping[str, str]) -> Iterator[None]:
-    """Has these settings in the environment of processes that start meanwhile."""
-    before = dict(os.environ)
-    os.environ.update(settings)
-    try:
-        yield
-    finally:
-        for name in settings.keys() - before.keys():
-            del os.environ[name]
-        os.environ.update({name: before[name] for name in settings.keys() & before.keys()})
-
-
 def _measure(part: str) -> list[dict[str, Any]]:
     lines = importlib.import_module(f"benchmarks.{part}").run()
-    return report.records(lines, part, machine.describe())
+    return report.records(lines, part, machine.describe(), version())

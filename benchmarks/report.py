@@ -12,12 +12,15 @@ from typing import Any
 from rich.table import Table
 
 from benchmarks.measure import Line
+from benchmarks.version import UNKNOWN, Version
 
 _COLUMNS = ("what", "value", "goal", "holds", "limit", "how")
 
 
-def records(lines: Iterable[Line], part: str, machine: str) -> list[dict[str, Any]]:
-    """Lines as plain values for `results.json`, with machine and date.
+def records(
+    lines: Iterable[Line], part: str, machine: str, code: Version = UNKNOWN
+) -> list[dict[str, Any]]:
+    """Lines as plain values for `results.json`, with machine, date and the code's version.
 
     Numbers keep four digits, more than any of these timings can reproduce.
     """
@@ -35,6 +38,8 @@ def records(lines: Iterable[Line], part: str, machine: str) -> list[dict[str, An
             "how": line.how,
             "date": today,
             "machine": machine,
+            "commit": code.commit,
+            "committed": code.committed,
         }
         for line in lines
     ]
@@ -74,7 +79,10 @@ def screen(found: Iterable[dict[str, Any]]) -> Table:
 
 
 def page(found: Sequence[dict[str, Any]], command: str) -> str:
-    """`RESULTS.md`: one table per machine and day."""
+    """`RESULTS.md`: one table per machine, day and version of the code.
+
+    Tables of another version than the newest that was measured say that they are older.
+    """
     text = [
         "# Measured speed and memory",
         f"Written by `{command}` from `results.json`; no number here is typed by hand.",
@@ -82,11 +90,20 @@ def page(found: Sequence[dict[str, Any]], command: str) -> str:
         "The *limit* is what the value would be if nothing but the work that cannot be left out "
         "took time: its FLOPs at the matrix rate, and its bytes at the bandwidth, that were "
         "measured in the same process. Parts may be measured at different hours, between which the "
-        "seconds of one kind of machine can nearly double: compare ratios.",
+        "seconds of one kind of machine can nearly double: compare ratios. Each table names the "
+        "commit that was measured; what is older than others here was not measured again since.",
     ]
-    place = lambda record: (record["machine"], record["date"])  # noqa: E731
-    for (machine, date), group in itertools.groupby(sorted(found, key=place), key=place):
-        text += [f"## {machine}\n\n{date}", _markdown(list(group))]
+    newest = max((record["committed"] for record in found), default="")
+
+    def table(record: dict[str, Any]) -> tuple[str, ...]:
+        return record["machine"], record["date"], record["committed"], record["commit"]
+
+    for (machine, date, committed, commit), group in itertools.groupby(
+        sorted(found, key=table), key=table
+    ):
+        code = f"commit {Version(commit, committed).short}" if commit else "an unknown commit"
+        older = ", older than others here" if committed < newest else ""
+        text += [f"## {machine}\n\n{date}, {code}{older}", _markdown(list(group))]
     return "\n\n".join(text) + "\n"
 
 

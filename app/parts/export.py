@@ -77,7 +77,8 @@ def _folded(
             on_click="ignore",
             icon=":material/table:",
         )
-        st.code(code(frame, *figures), language="python")
+        # Wrapped: a keyboard does not reach what is scrolled within a page.
+        st.code(code(frame, *figures), language="python", wrap_lines=True)
         if more:
             st.caption(more)
 

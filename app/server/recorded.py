@@ -15,14 +15,19 @@ import streamlit as st
 import analysis
 from analysis.recipes import Recorded, record
 from app.server import jobs, runs
+from app.server.kept import Kept
 from limoe_core.runs import Predictions, Run
 
 if TYPE_CHECKING:
+    from analysis.pairs import Pairs
     from limoe_core.inference import LoadedModel
     from limoe_core.runs.experts import ExpertRecord
     from limoe_core.trace import RoutingTrace
 
 T = TypeVar("T")
+
+#: Bytes of pictures of pairs that the server keeps.
+_MOST_PAIRS = 2**28
 
 
 # ---- what is read of a run
@@ -82,6 +87,19 @@ def predictions(run: Run, task: str, step: int) -> Recorded[Predictions]:
     return kept(call.through(lambda _: run.predictions(task, step), stamp))
 
 
+def probe_pairs(run: Run) -> Recorded[Pairs]:
+    """The pairs of the run's newest probe trace; all readers get one and the same.
+
+    Raises:
+      RunError: its traces cannot be listed.
+    """
+    newest = run.probe_steps()[-1:]
+    mark = run.stamp("probe pictures"), *(run.stamp("probe", step) for step in newest)
+    call = record(analysis.probe_pairs, opened(run))
+    key = (*call.key, *mark)
+    return call.through(lambda compute: _PAIRS.get(key, compute), *mark)
+
+
 def answers(run: Run, step: int) -> dict[str, Recorded[Predictions]]:
     """The single answers of every evaluation of a step, by task.
 
@@ -123,6 +141,9 @@ def worked_with_progress(call: Recorded[T], label: str) -> Recorded[T]:
     return call.through(
         lambda compute: jobs.result(call.key, lambda progress: compute(progress=progress), label)
     )
+
+
+_PAIRS: Kept[Pairs] = Kept(_MOST_PAIRS, lambda pairs: sum(image.nbytes for image in pairs[0]))
 
 
 @st.cache_data(max_entries=4096, show_spinner=False)

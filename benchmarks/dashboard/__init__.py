@@ -51,6 +51,7 @@ def run(amount: Amount | None = None) -> list[Line]:
         with browser.chromium() as chromium:
             found = [
                 *opening.lines(chromium, folders, amount.openings, about),
+                opening.interventions_line(chromium, SHIPPED_RUNS),
                 *clicks.lines(chromium, SHIPPED_RUNS, amount.rounds),
                 *frames.hover_lines(chromium, large, amount.moves, about),
                 *frames.points_lines(chromium, points, amount.frames, amount.points),

@@ -18,7 +18,6 @@ PATIENCE = 180
 _EXECUTABLES = ("chromium", "chromium-browser", "google-chrome")
 #: Streamlit's own frontend, which every app of it sends.
 _FRONTEND = ("/static/", "/_stcore/", "/vendor/")
-_WINDOW = {"width": 1280, "height": 860}
 
 # From the first key or press of the pointer to the second frame after the script has ended: what it
 # sent is painted then. A script that begins another run within a moment has not ended.
@@ -82,7 +81,7 @@ def chromium() -> Iterator[Browser]:
 @contextmanager
 def reader(browser: Browser) -> Iterator[Page]:
     """A page of somebody who was never here: nothing is in the browser's caches."""
-    context = browser.new_context(viewport=_WINDOW)
+    context = browser.new_context(viewport={"width": 1280, "height": 860})
     context.set_default_timeout(1000 * PATIENCE)
     try:
         yield context.new_page()

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 _EMPTY = "an empty rerun"
 #: At most so many times an empty rerun.
 _GOALS = {"a new text": 3.0, "another example": 2.0, "another tab": 4.0, "another page": 6.0}
-#: Whose tabs are turned.
-_TABS = "experts"
+#: The tabs of Experts.
+_VIEWS = "[data-testid=stButtonGroup] [aria-label=View] button"
 
 
 def lines(browser: Browser, folder: Path, rounds: int) -> list[Line]:
@@ -63,7 +63,7 @@ def _seconds(browser: Browser, folder: Path, rounds: int) -> dict[str, list[floa
         server = stack.enter_context(dashboard(folder, Path(logs) / "log"))
         routing, tabs, pages = (stack.enter_context(reader(browser)) for _ in range(3))
         open_page(routing, server.address, READY)
-        open_page(tabs, f"{server.address}/{_TABS}", "[data-testid=stButtonGroup]")
+        open_page(tabs, f"{server.address}/experts", _VIEWS)
         open_page(pages, server.address, READY)
         for page in (routing, tabs, pages):
             settle(page)
@@ -97,7 +97,7 @@ def _pick(page: Page, number: int) -> None:
 
 
 def _tab(page: Page, number: int) -> None:
-    buttons = page.locator("[data-testid=stButtonGroup]").first.get_by_role("radio")
+    buttons = page.locator(_VIEWS)
     buttons.nth(number % buttons.count()).click()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from benchmarks.dashboard.browser import open_page, reader, settle
 from benchmarks.dashboard.opening import READY
@@ -18,8 +18,12 @@ if TYPE_CHECKING:
 _FRAME = 1000 / 60
 """Milliseconds of a frame, 60 a second."""
 _POINTS_READY = ".scatter[data-ready]"
-_GRAPHICS = "() => document.createElement('canvas').getContext('webgl2')?.getParameter(7937)"
-"""What draws; the number is that of RENDERER."""
+#: What draws; the number is that of UNMASKED_RENDERER_WEBGL.
+_GRAPHICS = """() => {
+  const gl = document.createElement("canvas").getContext("webgl2");
+  gl?.getExtension("WEBGL_debug_renderer_info");
+  return gl?.getParameter(37446) ?? "a canvas without WebGL";
+}"""
 
 # From the event, by the browser's clock of input, to the end of the frame in which it is shown: a
 # message that is sent in a frame comes after it was painted.
@@ -35,6 +39,12 @@ _HOVER = """() => {
     window.limoeLensHover.push(performance.now() - event.timeStamp);
   });
 }"""
+
+# Of those that lie within the window: a pointer cannot go elsewhere.
+_CENTRES = """(nodes) => nodes
+  .map((node) => node.getBoundingClientRect())
+  .map((box) => [box.left + box.width / 2, box.top + box.height / 2])
+  .filter(([x, y]) => x > 0 && y > 0 && x < innerWidth && y < innerHeight)"""
 
 # One event a frame: the map is moved in a circle, or brought nearer and back.
 _MOVE = """(map, { frames, zoom }) => new Promise((done) => {
@@ -74,13 +84,14 @@ def hover_lines(browser: Browser, folder: Path, moves: int, about: str) -> list[
 
 def _hovered(page: Page, what: str, selector: str, moves: int, about: str) -> Line:
     nodes = page.locator(selector)
-    # Every seventh, so that each move leads to another one.
-    boxes = [nodes.nth(7 * n % nodes.count()).bounding_box() for n in range(moves)]
+    nodes.first.scroll_into_view_if_needed()
+    centres: list[list[float]] = nodes.evaluate_all(_CENTRES)
     page.evaluate("() => void (window.limoeLensHover = [])")
-    for box in filter(None, boxes):
-        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    for number in range(moves):
+        x, y = centres[7 * number % len(centres)]  # so that each move leads to another one
+        page.mouse.move(x, y)
         page.wait_for_timeout(50)
-    page.wait_for_function(f"() => window.limoeLensHover.length >= {moves}")
+    page.wait_for_function("() => window.limoeLensHover.length > 0")
     found: list[float] = page.evaluate("() => window.limoeLensHover")
     slow = sorted(found)[int(0.95 * (len(found) - 1))]
     return Line(
@@ -100,7 +111,7 @@ def points_lines(browser: Browser, folder: Path, frames: int, points: int) -> li
             open_page(page, f"{server.address}/embeddings", _POINTS_READY)
             settle(page)
             session = page.context.new_cdp_session(page)
-            session.send("Performance.enable")
+            session.send("Performance.enable", {"timeDomain": "threadTicks"})
             map_ = page.locator(".scatter .map")
             map_.scroll_into_view_if_needed()
             box = map_.bounding_box()
@@ -119,7 +130,7 @@ def points_lines(browser: Browser, folder: Path, frames: int, points: int) -> li
             return [line for pair in found for line in pair]
 
 
-def _frames(what: str, gaps: list[float], busy: float, points: int, graphics: Any) -> list[Line]:
+def _frames(what: str, gaps: list[float], busy: float, points: int, graphics: str) -> list[Line]:
     name = f"Embeddings, {points:,} points {what}"
     how = f"made-up points; {len(gaps)} frames, an event in each"
     return [
@@ -136,13 +147,13 @@ def _frames(what: str, gaps: list[float], busy: float, points: int, graphics: An
             value=busy,
             unit="ms",
             goal=_FRAME,
-            how=f"{how}; time of the page's main thread, scripts, layout and painting, which a "
+            how=f"{how}; processor time of the page's main thread, for scripts and layout, which a "
             "graphics card does not shorten",
         ),
     ]
 
 
 def _busy(session: CDPSession) -> float:
-    """Milliseconds that the page's main thread has worked."""
+    """Milliseconds of a processor that the page's main thread has taken."""
     metrics = session.send("Performance.getMetrics")["metrics"]
     return 1000 * next(float(each["value"]) for each in metrics if each["name"] == "TaskDuration")

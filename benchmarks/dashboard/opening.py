@@ -72,6 +72,28 @@ def lines(browser: Browser, folders: Mapping[str, Path], repeats: int, about: st
 _FIRST = "the first routing picture"
 
 
+def interventions_line(browser: Browser, folder: Path) -> Line:
+    """Seconds until Interventions shows what its first change does, of a fresh server.
+
+    Whoever asks a model for the first time waits for imports, parameters and a program of JAX.
+    """
+    with tempfile.TemporaryDirectory() as logs, dashboard(folder, Path(logs) / "log") as server:
+        before = server.processor_seconds()
+        with reader(browser) as page:
+            seconds = open_page(page, f"{server.address}/interventions", _CHANGED)
+            taken = server.processor_seconds() - before
+    return Line(
+        name="Interventions' first picture of a fresh server",
+        value=seconds,
+        unit="s",
+        how=f"{SHIPPED} run; {taken:.3g} s of a processor in the server, with programs as earlier "
+        "starts of this user left them on disk",
+    )
+
+
+_CHANGED = "h2:has-text('Routing before and after')"
+
+
 def _ratio(whose: str, large: list[float], shipped: list[float], how: str) -> Line:
     mine, theirs = statistics.median(large), statistics.median(shipped)
     return Line(

@@ -35,6 +35,12 @@ class Server:
         assert found is not None
         return found
 
+    def processor_seconds(self) -> float:
+        """Seconds of a processor that it has taken so far, as Linux counts them."""
+        stat = Path(f"/proc/{self.process}/stat").read_text()
+        own, system = stat.rpartition(")")[2].split()[11:13]  # utime and stime
+        return (int(own) + int(system)) / os.sysconf("SC_CLK_TCK")
+
     def complaints(self) -> list[str]:
         """Lines of the log that name an exception."""
         lines = self.log.read_text(errors="replace").splitlines()

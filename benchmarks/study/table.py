@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from benchmarks.study.arms import ARMS
 from benchmarks.study.claims import Table
+from benchmarks.version import version
 from limoe_core.runs import metrics
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "study"
@@ -30,7 +30,9 @@ def read(path: Path = RESULTS) -> Table:
 def add(line: dict[str, Any], path: Path = RESULTS) -> None:
     """Adds a line, with when it was and with which code; one process at a time."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    metrics.append(path, {**line, "code": commit(), "time": datetime.now(UTC).isoformat()})
+    metrics.append(
+        path, {**line, "code": version(_CODE).commit, "time": datetime.now(UTC).isoformat()}
+    )
 
 
 def missing(table: Table, arms: Iterable[str], seeds: int) -> list[tuple[str, int]]:
@@ -48,14 +50,3 @@ def missing(table: Table, arms: Iterable[str], seeds: int) -> list[tuple[str, in
         for arm in ARMS
         if arm in wanted and (arm, seed) not in table
     ]
-
-
-def commit() -> str:
-    """The commit of the code, with "+" where it was changed since; "" outside of a clone."""
-    root = FOLDER.parents[1]
-
-    def git(*words: str) -> str:
-        found = subprocess.run(["git", *words], cwd=root, capture_output=True, text=True)
-        return found.stdout.strip() if not found.returncode else ""
-
-    return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "--", *_CODE) else "")

@@ -6,11 +6,14 @@ rate and needs no gather per pixel.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, UInt8
+import numpy as np
+from jaxtyping import Array, Bool, Float, Key, UInt8
 
 from limoe_core.precision import exact_float32
 
@@ -74,21 +77,44 @@ def augment(
     background. Never flipped or rotated: an arrow or a letter would no longer match its name.
     """
     batch = pictures.shape[0]
-    keys = jax.random.split(key, 8)
-    scale = jax.random.uniform(keys[0], (batch,), minval=_SCALE[0], maxval=_SCALE[1])
-    stretch = _STRETCH ** jax.random.uniform(keys[1], (batch,), minval=-0.5, maxval=0.5)
-    shift = jax.random.uniform(keys[2], (2, batch), minval=-_SHIFT, maxval=_SHIFT)
-    bend = jax.random.uniform(keys[6], (batch, 2, 2)) * jnp.array([_WARP, 2 * jnp.pi])
-    blurred, width = jax.random.uniform(keys[7], (2, batch))
-    blur = jnp.where(blurred < _BLURRED, _BLUR**width, 1.0)
+    one, two, three = (batch,), (2, batch), (batch, 3)
+    sizes, widths, shifts, kinds, colour, hues, bends, blurs = drawn(
+        jax.random.split(key, 8), (one, one, two, three, three, (batch, 7), (batch, 2, 2), two)
+    )
+    scale = _between(*_SCALE, sizes)
+    stretch = _STRETCH ** (widths - 0.5)
+    shift = _between(-_SHIFT, _SHIFT, shifts)
+    bend = bends * jnp.array([_WARP, 2 * jnp.pi])
+    blur = jnp.where(blurs[0] < _BLURRED, _BLUR ** blurs[1], 1.0)
     placement = _Placement(scale * stretch, scale / stretch, shift[0], shift[1], bend, blur)
 
-    draw = jax.random.uniform(keys[3], (batch, 3))
-    colour = jax.random.uniform(keys[4], (batch, 3))
-    background = jnp.where(draw[:, :1] < _COLOURED_BACKGROUND, colour, 1.0)
-    matrix, offset = _recolouring(keys[5], grey=draw[:, 1] < _GREY, negative=draw[:, 2] < _NEGATIVE)
+    background = jnp.where(kinds[:, :1] < _COLOURED_BACKGROUND, colour, 1.0)
+    matrix, offset = _recolouring(hues, grey=kinds[:, 1] < _GREY, negative=kinds[:, 2] < _NEGATIVE)
     colours = _Colours(background, matrix, offset)
     return _draw(pictures, size, placement, colours)
+
+
+def drawn(keys: Key[Array, " k"], shapes: Sequence[tuple[int, ...]]) -> list[Float[Array, ...]]:
+    """Numbers in [0, 1) of each key, the same that `jax.random.uniform` gives for its shape.
+
+    Drawn all at once: the generator is a long program, which would be compiled for every shape.
+    """
+    sizes = [math.prod(shape) for shape in shapes]
+    # A key's number depends on its place alone, and not on how many there are.
+    numbers = jax.vmap(lambda key: jax.random.uniform(key, (max(sizes),)))(keys)
+    return [
+        own[:size].reshape(shape) for own, size, shape in zip(numbers, sizes, shapes, strict=True)
+    ]
+
+
+def normal(uniform: Float[Array, "*n"]) -> Float[Array, "*n"]:
+    """Numbers in [0, 1) as those of the normal distribution that `jax.random.normal` gives."""
+    lowest = float(np.nextafter(np.float32(-1), np.float32(0)))
+    return math.sqrt(2) * jax.lax.erf_inv(jnp.maximum(_between(lowest, 1.0, uniform), lowest))
+
+
+def _between(low: float, high: float, share: Float[Array, "*n"]) -> Float[Array, "*n"]:
+    return share * (high - low) + low
 
 
 @exact_float32()
@@ -151,13 +177,16 @@ def _weights(
 
 @exact_float32()
 def _recolouring(
-    key: jax.Array, grey: Bool[Array, " B"], negative: Bool[Array, " B"]
+    uniform: Float[Array, "B 7"], grey: Bool[Array, " B"], negative: Bool[Array, " B"]
 ) -> tuple[Float[Array, "B 3 3"], Float[Array, "B 1"]]:
     """Brightness, contrast, saturation, tint, a small turn of hues, sometimes grey or a negative.
 
     All linear in the colours, so it is one 3×3 matrix and an offset per picture.
+
+    Args:
+      uniform: in [0, 1).
     """
-    draws = jax.random.normal(key, (len(grey), 7)).clip(-2, 2)
+    draws = normal(uniform).clip(-2, 2)
     luma = jnp.array([0.299, 0.587, 0.114])
     saturation = jnp.where(grey, 0.0, jnp.exp(0.2 * draws[:, 0]))[:, None, None]
     saturate = saturation * jnp.eye(3) + (1 - saturation) * luma[:, None]

@@ -12,8 +12,6 @@ from typing import Generic, NoReturn, TypeVar
 Result = TypeVar("Result")
 
 _NAME = "aside: "
-_LOWEST = 19
-"""Of the priorities that Linux knows."""
 
 
 class Aside(Generic[Result]):
@@ -42,17 +40,6 @@ class Aside(Generic[Result]):
         """What came of it, once it is done; None if it failed."""
         self._thread.join()
         return self._result
-
-
-def give_way() -> None:
-    """Let this thread run where others leave a core idle, from now on.
-
-    Only for work that does not hold Python's lock, which all others would then wait for. Elsewhere
-    than on Linux, where a thread has a priority of its own, nothing is done.
-    """
-    if sys.platform == "linux":
-        with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LOWEST)
 
 
 def end(code: int) -> NoReturn:

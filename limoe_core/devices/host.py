@@ -5,15 +5,16 @@ from __future__ import annotations
 import ctypes
 import platform
 
-_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -2, -4, -8
+#: Settings of glibc's malloc: name in the environment, number for mallopt, and value.
+_SETTINGS = (
+    ("MALLOC_MMAP_MAX_", -4, 0),
+    ("MALLOC_TRIM_THRESHOLD_", -1, -1),
+    ("MALLOC_TOP_PAD_", -2, 64 << 20),
+    ("MALLOC_ARENA_MAX", -8, 1),
+)
 
 #: The same as `keep_freed_memory`, for the environment of a process that is yet to start.
-KEEPING_FREED_MEMORY = {
-    "MALLOC_ARENA_MAX": "1",
-    "MALLOC_MMAP_MAX_": "0",
-    "MALLOC_TRIM_THRESHOLD_": "-1",
-    "MALLOC_TOP_PAD_": str(64 << 20),
-}
+KEEPING_FREED_MEMORY = {name: str(value) for name, _, value in _SETTINGS}
 
 
 def keep_freed_memory() -> bool:
@@ -33,5 +34,4 @@ def keep_freed_memory() -> bool:
     if platform.libc_ver()[0] != "glibc":
         return False
     libc = ctypes.CDLL("libc.so.6")
-    wanted = {_M_MMAP_MAX: 0, _M_TRIM_THRESHOLD: -1, _M_TOP_PAD: 64 << 20, _M_ARENA_MAX: 1}
-    return all(libc.mallopt(option, value) for option, value in wanted.items())
+    return all(libc.mallopt(option, value) for _, option, value in _SETTINGS)

@@ -155,4 +155,5 @@ def key_numbers(seed: int) -> UInt32[np.ndarray, " words"]:
 
     As an argument of what is compiled it lets all seeds share one program.
     """
-    return np.asarray(jax.random.key_data(jax.random.key(seed)))
+    with jax.ensure_compile_time_eval():  # also where a caller is being traced
+        return np.asarray(jax.random.key_data(jax.random.key(seed)))

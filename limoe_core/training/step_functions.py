@@ -1,7 +1,9 @@
 """The step function of each step, and the one that comes next, compiled while steps are made.
 
 Most steps show some patches of each picture, and the last ones all of them. Each number of patches
-has a program of its own, which may take minutes to compile; for the second one nobody waits.
+has a program of its own, which may take minutes to compile; for the second one nobody waits. XLA
+compiles in threads of its own at the usual priority, so on a CPU the first steps are slower
+meanwhile.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import jax
 from jax.sharding import Mesh
 
 from limoe_core.config import Config
-from limoe_core.devices.aside import Aside, give_way
+from limoe_core.devices.aside import Aside
 from limoe_core.model.functional import FunctionalModel
 from limoe_core.training.optimizer import make_optimizer
 from limoe_core.training.step import Batch, TrainState, TrainStep, lowered, make_train_step
@@ -89,9 +91,7 @@ class _Ahead:
 
     def _compile(self) -> _Program:
         with jax.set_mesh(self._mesh):
-            program = lowered(self._step, *self._shapes)
-        give_way()  # Python's lock is not held by what follows
-        return program.compile()
+            return lowered(self._step, *self._shapes).compile()
 
     @property
     def is_compiling(self) -> bool:
@@ -104,10 +104,12 @@ class _Ahead:
             return self._step
 
         def step(state: TrainState, batch: Batch) -> tuple[TrainState, dict[str, Any]]:
-            # Captions that need more windows than usual make a program of their own.
-            if jax.tree.map(_shape, batch) != self._shapes[1]:
+            try:
+                return program(state, batch, **self._step.keywords)
+            except (TypeError, ValueError):
+                # Before anything is computed, JAX refuses arrays of other shapes, as of captions
+                # that need more windows than usual. Those have a program of their own.
                 return self._step(state, batch)
-            return program(state, batch, **self._step.keywords)
 
         return step
 

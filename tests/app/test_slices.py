@@ -263,8 +263,9 @@ def test_experts_of_two_steps_are_compared_on_the_slice(runs_folder: Path) -> No
     assert "n = 4 and 4 validation pairs in the slice, the same ones: paired" in said(page)
     page = open_page("compare", runs_folder, slice="pair:1", **address)
     assert not page.error
-    assert "All pairs are shown: a difference with an interval needs at least two" in said(page)
-    assert "n = 6 and 6 validation pairs, the same ones" in said(page)
+    words = said(page).replace("\\", "")
+    assert "All pairs are shown: a difference with an interval needs at least two" in words
+    assert "n = 6 and 6 validation pairs, the same ones" in words
 
 
 def test_pictures_that_one_run_alone_knows_are_a_slice(runs_folder: Path, tmp_path: Path) -> None:
@@ -319,4 +320,5 @@ def test_slices_are_offered_by_all_that_answers_know(
 def test_a_slice_without_pictures_leaves_all(runs_folder: Path, tmp_path: Path) -> None:
     folder = make_evaluated(runs_folder, tmp_path / "runs")
     page = open_page("compare", folder, run="small", show="zero-shot", slice="style:none")
-    assert "All pictures are shown: no picture here is in the slice" in said(page)
+    words = said(page).replace("\\", "")
+    assert "All pictures are shown: no picture here is in the slice." in words

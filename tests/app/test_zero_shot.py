@@ -373,7 +373,7 @@ def test_pictures_that_are_not_on_this_machine_are_said(
     monkeypatch.setattr("app.views.zero_shot.pool.of_run", lambda run: _without(some_pairs()))
     page = open_page("zero_shot", evaluated, show="confusions", run="small")
     assert not page.exception
-    assert "not on this machine" in said(page)
+    assert "cannot be shown" in said(page)
 
 
 def test_a_run_that_was_never_evaluated_says_how(runs_folder: Path) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import functools
 import itertools
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from benchmarks import report
 from benchmarks.measure import Line, medians
+from benchmarks.version import UNKNOWN, Version, version
 
 ORDER = ("steps", "memory")
 
@@ -93,3 +96,37 @@ def test_medians_take_turns_after_a_warm_up_in_an_order_of_each_round() -> None:
     after = {(one, other) for each in rounds[1:] for one, other in itertools.pairwise(each)}
     assert len(after) == 6, "everyone follows everyone else"
     assert set(found) == set("abc") and min(found.values()) >= 0
+
+
+def test_the_page_says_which_commit_was_measured_and_which_is_older() -> None:
+    codes = [Version("a" * 40, "2026-01-02"), Version("b" * 40 + "+", "2026-01-03"), UNKNOWN]
+    parts = [report.records([line("x")], "steps", "here", code)[0] for code in codes]
+    page = report.page([{**part, "date": "today"} for part in parts], "python -m benchmarks")
+    assert "today, commit aaaaaaa, older than others here\n" in page
+    assert "today, commit bbbbbbb+\n" in page
+    assert "today, an unknown commit, older than others here\n" in page
+
+
+def test_the_version_is_that_of_the_clone_and_knows_changes(tmp_path: Path) -> None:
+    def git(*words: str) -> str:
+        by = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_COMMITTER_DATE": "2026-01-02T03:04:05+01:00"}
+        for role in ("AUTHOR", "COMMITTER"):
+            by |= {f"GIT_{role}_NAME": "A", f"GIT_{role}_EMAIL": "a@example.org"}
+        done = subprocess.run(
+            ["git", *words], cwd=tmp_path, env={**os.environ, **by}, capture_output=True, text=True
+        )
+        assert not done.returncode, done.stderr
+        return done.stdout.strip()
+
+    code = tmp_path / "code.py"
+    assert version(["code.py"], tmp_path) == UNKNOWN
+    git("init")
+    code.write_text("1")
+    git("add", "code.py")
+    git("commit", "--message", "one")
+    head = git("rev-parse", "HEAD")
+    assert version(["code.py"], tmp_path) == (head, "2026-01-02T02:04:05Z")
+    (tmp_path / "other").write_text("2")
+    assert version(["code.py"], tmp_path).short == head[:7]
+    code.write_text("2")
+    assert version(["code.py"], tmp_path).short == head[:7] + "+"

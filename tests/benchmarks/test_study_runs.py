@@ -84,7 +84,7 @@ def test_a_run_that_diverges_counts_with_its_last_parameters(
     tmp_path: Path, data_dir: Path
 ) -> None:
     recipe = small(RECIPE)
-    recipe = replace(recipe, optimizer=replace(recipe.optimizer, learning_rate=1e30))
+    recipe = replace(recipe, optimizer=replace(recipe.optimizer, learning_rate=1e6))
     line = measured(ARMS["dense"], 0, tmp_path, str(data_dir), recipe)
     assert line["training"]["diverged"]
     assert line["training"]["last_step"] < STEPS

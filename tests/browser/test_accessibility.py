@@ -21,6 +21,11 @@ __all__ = ["page_runs", "page_server"]  # fixtures
 SCRIPT = (Path(axe.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
 #: Rules beyond the default ones. What a control says must be part of its name: people say it to it.
 RULES = {"label-content-name-mismatch": {"enabled": True}}
+#: Faults in parts that Streamlit draws, out of reach of our pages: by rule, and what the part has.
+STREAMLITS = [
+    ("presentation-role-conflict", 'data-testid="stFileUploaderDropzone"'),
+    ("empty-table-header", 'role="columnheader"'),  # above the boxes that select rows
+]
 #: How the address bar names a page's tab, where it is not "view".
 TAB = {"zero_shot": "show", "compare": "show"}
 #: Views with something in them that a page does not open with.
@@ -73,6 +78,7 @@ def violations(page: Page) -> list[str]:
         f"{rule['id']}: {node['html'][:200]}: {node['failureSummary'][:300]}"
         for rule in found["violations"]
         for node in rule["nodes"]
+        if not any(rule["id"] == theirs and part in node["html"] for theirs, part in STREAMLITS)
     ]
 
 
@@ -93,8 +99,8 @@ def dark(page: Page) -> None:
 def test_axe_finds_nothing_light_or_dark(visit: Visit, page_server: str, address: str) -> None:
     page = there(settled(visit(f"{page_server}/{address}")))
     if title := tabs().get(address):
-        chosen = page.get_by_test_id("stBaseButton-segmented_controlActive")
-        expect(chosen.filter(has_text=title).first).to_be_visible()
+        chosen = page.get_by_role("radio", name=title, exact=True, checked=True)
+        expect(chosen.first).to_be_visible()
     assert violations(page) == []
     dark(page)
     assert violations(page) == []

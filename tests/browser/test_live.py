@@ -85,6 +85,8 @@ def sidebar(page: Page) -> Locator:
     return page.get_by_test_id("stSidebar")
 
 
+# Not in `make test-all` until it has passed three times in a row on a busy machine.
+@pytest.mark.long
 def test_training_is_seen_from_before_its_first_step_to_its_end(
     visit: Visit, serve: Serve, training: Training
 ) -> None:

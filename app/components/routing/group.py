@@ -31,10 +31,11 @@ class Group:
     def of(cls, trace: RoutingTrace, factor: float | None, step: int) -> Group:
         """The group that consists of all tokens of `trace`."""
         layers, _, choices = trace.expert.shape
+        kept = ~trace.dropped & trace.chose
         load = np.zeros((layers, trace.num_experts), np.int64)
         for layer in range(layers):
-            kept = trace.expert[layer][~trace.dropped[layer] & trace.chose[layer]]
-            load[layer] = np.bincount(kept, minlength=trace.num_experts)
+            chosen = trace.expert[layer][kept[layer]]
+            load[layer] = np.bincount(chosen, minlength=trace.num_experts)
         pairs, tokens = trace.num_pairs, trace.num_tokens
         return cls(pairs, tokens, choices, trace.num_experts, factor, load, step)
 

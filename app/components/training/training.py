@@ -98,14 +98,16 @@ def strip_of(traces: Mapping[int, RoutingTrace], layer: int) -> dict[str, Any]:
 
 def _counts(trace: RoutingTrace) -> Integer[np.ndarray, "L 4"]:
     """Of each layer: experts that patches chose, and pieces, choices dropped, and choices."""
-    return np.array(
-        [
-            [
-                *(len(np.unique(chosen[trace.modality == modality])) for modality in (IMAGE, TEXT)),
-                int(dropped.sum()),
-                dropped.size,
-            ]
-            for chosen, dropped in zip(trace.expert, trace.dropped, strict=True)
-        ],
-        np.int64,
-    ).reshape(-1, 4)
+    layers = trace.num_layers
+    dropped = trace.dropped.reshape(layers, -1)
+    counts = [_used(trace, IMAGE), _used(trace, TEXT), dropped.sum(axis=1)]
+    return np.stack([*counts, np.full(layers, dropped.shape[1])], axis=1).astype(np.int64)
+
+
+def _used(trace: RoutingTrace, modality: int) -> Integer[np.ndarray, " L"]:
+    """How many experts the tokens of a modality chose in each layer."""
+    chosen = trace.expert[:, trace.modality == modality].reshape(trace.num_layers, -1)
+    # One column more, the first, for tokens that a router left alone (-1).
+    used = np.zeros((trace.num_layers, trace.num_experts + 1), bool)
+    np.put_along_axis(used, chosen.astype(np.int64) + 1, True, axis=1)
+    return used[:, 1:].sum(axis=1)

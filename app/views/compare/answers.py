@@ -122,7 +122,6 @@ def _table(frame: pd.DataFrame, first: str, second: str) -> None:
     st.dataframe(
         frame[["concept", "style", "category", "answer", "other_answer"]],
         hide_index=True,
-        height=300,
         column_config={
             "concept": text("picture of"),
             "answer": text(f"answer of {messages.visible(first, 60)}"),

@@ -85,9 +85,9 @@ class Source:
 
     @cached_property
     def _pairs(self) -> Recorded[Any]:
-        opened = recorded.opened(self.run)
         if self.of_tokens:
-            return record(analysis.probe_pairs, opened)
+            return recorded.probe_pairs(self.run)
+        opened = recorded.opened(self.run)
         call = record(analysis.data_pairs, opened, self.of, self.count, every=True)
         return recorded.worked(call, "Reading the pairs")
 

@@ -153,7 +153,7 @@ def _measured_on(run: Run) -> dict[str, str]:
 
 def _pairs(run: Run, measured_on: str) -> Recorded[Pairs]:
     if measured_on == _PROBES:
-        return record(analysis.probe_pairs, recorded.opened(run))
+        return recorded.probe_pairs(run)
     return recorded.worked(record(analysis.data_pairs, recorded.opened(run)), "Reading the pairs")
 
 

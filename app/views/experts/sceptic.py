@@ -99,7 +99,7 @@ def _trace(run: Run, step: int) -> tuple[Recorded[RoutingTrace], int]:
     from limoe_core.inference import LoadedModel  # here, since it imports JAX
 
     model = recorded.model(run, step)
-    pairs = record(analysis.probe_pairs, recorded.opened(run))
+    pairs = recorded.probe_pairs(run)
     images, texts, meta = pairs.unpacked("images", "texts", "meta")
     trace = record(LoadedModel.trace, model, images, texts, hidden=True, meta=meta)
     return trace, len(texts.value)

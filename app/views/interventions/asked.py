@@ -63,7 +63,7 @@ def ask(run: Run, step: int, seen: pair_routing.Shown, text: str, concept: str |
     """
     model = recorded.model(run, step)
     try:
-        pool = record(analysis.probe_pairs, recorded.opened(run))
+        pool = recorded.probe_pairs(run)
         pairs: Recorded[Pairs] = record(analysis.with_pair, pool, seen.picture, text, concept)
         images, texts, _ = pairs.unpacked("images", "texts", "meta")
         unchanged = Setting((), 0.0, run.config.model.batch_priority)

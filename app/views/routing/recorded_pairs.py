@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
-import streamlit as st
 
 from analysis.recipes import record
-from app.components.routing import Group, Shown
+from app.components.routing import Shown
 from app.pair.chosen import choose_example
 from app.parts import messages, squares
 from app.server import recorded, runs
 from app.shell import sidebar, slices
 from app.views.routing.drawing import View, draw, explain
-from app.views.routing.routed import Routed
+from app.views.routing.routed import Routed, group_of
 from limoe_core.runs.directory import Run, RunError
 from limoe_core.trace import RoutingTrace
 
@@ -38,18 +37,9 @@ def show(run: Run) -> None:
     )
     one = record(RoutingTrace.select, recorded.probe(run, step), [example])
     factor = None if trace.routers is None else trace.routers.capacity_factor
-    stamp = run.stamp("probe", step)
-    group = _group(str(run.path), step, stamp, trace, factor)
-    routed = Routed(one, group, pictures=_pictures(one.value))
+    routed = Routed(one, group_of(run, step, trace, factor), pictures=_pictures(one.value))
     draw(run, routed, View.of(layer))
     explain(run, routed)
-
-
-@st.cache_resource(max_entries=64, show_spinner=False)
-def _group(
-    path: str, step: int, changed: tuple[int, int], _trace: RoutingTrace, _factor: float | None
-) -> Group:
-    return Group.of(_trace, _factor, step)
 
 
 def _examples(run: Run, trace: RoutingTrace) -> np.ndarray | None:

@@ -141,10 +141,26 @@ def _recorded(examples: Examples, pair: Pair) -> Routed:
     assert probe is not None and example is not None
     return Routed(
         recorded=record(RoutingTrace.select, recorded.probe(run, step), [example]),
-        group=Group.of(probe, run.config.model.capacity_factor, step),
+        group=group_of(run, step, probe, run.config.model.capacity_factor),
         picture=_blank(probe) if shown is None else pictures.data_address(shown[example]),
         sharp=None,
     )
+
+
+def group_of(run: Run, step: int, probe: RoutingTrace, factor: float | None) -> Group:
+    """All pairs of a probe trace as one group, counted once per server.
+
+    Args:
+      factor: capacity factor; see `Group`.
+    """
+    return _group(str(run.path), step, run.stamp("probe", step), factor, probe)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _group(
+    path: str, step: int, changed: tuple[int, int], factor: float | None, _trace: RoutingTrace
+) -> Group:
+    return Group.of(_trace, factor, step)
 
 
 def _computed(examples: Examples, pair: Pair, *, training: bool) -> Routed:

@@ -173,8 +173,8 @@ def _wrong(mine: pd.DataFrame, pictures: Pool) -> None:
     if len(here) < len(rows):
         messages.say(
             "info",
-            f"{len(rows) - len(here)} of these {messages.counted(len(rows), 'picture')} are not "
-            f"among the {len(pictures):,} {pictures.title} that are here.",
+            f"{len(rows) - len(here)} of {messages.counted(len(rows), 'picture')} cannot be shown: "
+            f"here are {len(pictures):,} {pictures.title} alone.",
         )
     if not here:
         return

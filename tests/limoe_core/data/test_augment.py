@@ -156,3 +156,13 @@ def test_turned_hues_leave_greys_and_brightness() -> None:
     np.testing.assert_allclose(turn.sum(1), 1, atol=1e-6)
     np.testing.assert_allclose(turn.sum(2), 1, atol=1e-6)
     np.testing.assert_allclose(np.abs(turn[2]).round(5).sum(), 3)  # channels change places
+
+
+def test_numbers_that_are_drawn_at_once_are_those_that_jax_draws_one_by_one() -> None:
+    keys = jax.random.split(jax.random.key(3), 4)
+    shapes = [(5,), (2, 5), (5, 7), (5, 2, 2)]
+    drawn = data_augment.drawn(keys, shapes)
+    for key, shape, found in zip(keys, shapes, drawn, strict=True):
+        np.testing.assert_array_equal(found, jax.random.uniform(key, shape))
+    expected = jax.random.normal(keys[2], shapes[2])
+    np.testing.assert_allclose(data_augment.normal(drawn[2]), expected, rtol=1e-6, atol=1e-7)

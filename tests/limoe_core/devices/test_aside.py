@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import threading
 
 import pytest
 
-from limoe_core.devices.aside import Aside, give_way
+from limoe_core.devices.aside import Aside
 from tests.conftest import ROOT
 
 
@@ -25,20 +24,6 @@ def test_the_result_is_waited_for() -> None:
 def test_a_failure_has_no_result_and_is_not_told(capfd: pytest.CaptureFixture[str]) -> None:
     assert Aside("division", lambda: 1 / 0).result() is None
     assert capfd.readouterr() == ("", "")
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has priorities of threads")
-def test_only_the_thread_that_asks_for_it_gives_way() -> None:
-    def priority() -> int:
-        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
-
-    def work() -> int:
-        give_way()
-        return priority()
-
-    before = priority()
-    assert Aside("priority", work).result() == 19
-    assert priority() == before
 
 
 #: Compiled code that cannot be called off, for many minutes or not at all.
