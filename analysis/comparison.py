@@ -55,12 +55,12 @@ def compare_accuracies(
       samples: random exchanges for p at most: of each concept, whether the runs change places.
         None with 0, and no p: it says nothing of pictures that were picked by these answers.
 
-    Returns: one row per task, k (1 and 5) and names ("first language" or "all languages"), with
-      columns task, split, names, k, value and other (the accuracies), difference, low, high (95 %,
-      over concepts, for this difference alone), p (that so large a difference comes of runs that
-      are alike), p_holm (the same for the whole table, by Holm's correction: below 0.05 for some
-      row in one of twenty tables where no difference is real), n, concepts. Without p and p_holm
-      if `samples` is 0.
+    Returns: one row per task, k (1 and 5) and names ("first language", or "all languages" where
+      there are several), with columns task, split, names, k, value and other (the accuracies),
+      difference, low, high (95 %, over concepts, for this difference alone), p (that so large a
+      difference comes of runs that are alike), p_holm (the same for the whole table, by Holm's
+      correction: below 0.05 for some row in one of twenty tables where no difference is real), n,
+      concepts. Without p and p_holm if `samples` is 0.
 
     Raises:
       AnalysisError: the runs have no task in common, or `samples` is below 0.
@@ -69,10 +69,10 @@ def compare_accuracies(
     rows = []
     for task in sorted(mine.keys() & others.keys()):
         one, other = mine[task], others[task]
-        for names, language in (
-            ("first language", str(one.languages[0])),
-            ("all languages", None),
-        ):
+        asked = {"first language": str(one.languages[0]), "all languages": None}
+        if len(one.languages) == 1:  # the same difference, which would be counted twice
+            del asked["all languages"]
+        for names, language in asked.items():
             for k in _KS:
                 try:
                     found = accuracy_difference(one, other, language, k)

@@ -22,6 +22,7 @@ BLOCKS: dict[str, Callable[[Results], str]] = {
     "comparison": accuracies.comparison,
     "strata": accuracies.strata,
     "objections": accuracies.objections,
+    "test-objections": accuracies.objections_to_tests,
     "experts": experts.experts,
 }
 _START = "<!-- results: "
