@@ -60,6 +60,10 @@ def keep(path: Path, *, clear: bool = False) -> None:
         ).execute()
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
+        if cell.cell_type == "code":  # warnings name folders of this machine
+            cell.outputs = [each for each in cell.outputs if each.get("name") != "stderr"]
+        if cell.cell_type == "code":  # warnings name folders of this machine
+            cell.outputs = [each for each in cell.outputs if each.get("name") != "stderr"]
         if clear and cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
     notebook.metadata.get("language_info", {}).pop("version", None)

@@ -45,6 +45,7 @@ def export_params(
     _copy(run, shipped, run.path_of("tokenizer"))
     with shipped.checkpoints(keep=0) as store:
         store.save(step, params)
+    _forget_place(shipped.path / STEPS / str(step))
     return shipped
 
 
@@ -70,6 +71,13 @@ def _copy(run: Run, shipped: Run, file: Path) -> None:
     target.parent.mkdir(exist_ok=True)
     with replacing(target) as temporary:
         shutil.copyfile(file, temporary)
+
+
+def _forget_place(step: Path) -> None:
+    """Takes out where Orbax wrote each folder; of its note only that it is there counts."""
+    for note in step.rglob("commit_success.txt"):
+        with replacing(note) as temporary:
+            temporary.write_text("Checkpoint commit was successful\n", encoding="utf-8")
 
 
 def _cast(tree: Any, dtype: np.dtype) -> Any:

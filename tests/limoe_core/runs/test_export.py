@@ -78,13 +78,17 @@ def test_a_disk_that_takes_no_more_is_a_sentence(
     assert ship(Options(run.path, target)).probe_steps() == [1]
 
 
-def test_where_data_lay_does_not_go_along(run: Run) -> None:
+def test_where_data_and_the_run_lay_does_not_go_along(run: Run) -> None:
     with run.checkpoints() as store:
         store.save(1, params_at(1))
     known = {"name": "emoji/base:1.0.0", "directory": "/home/me/data", "train_pictures": 3}
     run = run.with_settings(run.config, data=known)
     shipped = export_params(run, 1, run.path.parent / "small")
     assert shipped.info["data"] == {"name": "emoji/base:1.0.0", "train_pictures": 3}
+    place = str(run.path.parent).encode()
+    assert not [
+        file for file in shipped.path.rglob("*") if file.is_file() and place in file.read_bytes()
+    ]
 
 
 def test_export_never_mixes_runs(run: Run) -> None:
