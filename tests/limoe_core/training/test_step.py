@@ -10,12 +10,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.sharding import NamedSharding
 
 from limoe_core import losses
 from limoe_core.config import Config, ConfigError, DataConfig, TrainConfig
 from limoe_core.data.negatives import pair_labels
 from limoe_core.data.packing import pack_groups
-from limoe_core.devices.mesh import MeshShape, make_mesh
+from limoe_core.devices.mesh import WHOLE, MeshShape, make_mesh
 from limoe_core.losses.router import AUXILIARY_SUMS
 from limoe_core.losses.sums import RoutedTokens, RouterSums
 from limoe_core.model.functional import FunctionalModel, Params, initial_params
@@ -287,9 +288,12 @@ def test_a_step_moves_the_bias_by_its_counts_and_no_frozen_router(
     optimizer = make_optimizer(config.optimizer, 10, functional.roles)
     start = initial_params(config, 0)
     batch = placed(config, loaded)
-    # As a copy: the step gives the memory of its state away.
     _, told = gradients_of_step(functional, config, start, batch)
+    # As a copy: the step gives the memory of its state away. And where the state after it will be:
+    # elsewhere, the second step would compile anew.
     state = TrainState(jax.tree.map(jnp.copy, start), optimizer.init(start), jnp.int32(0))
+    mesh = make_mesh(MeshShape(1, 1), jax.devices()[:1])
+    state = jax.device_put(state, NamedSharding(mesh, WHOLE))
     step = make_train_step(functional, optimizer, config, patches=8)
     after, metrics = step(state, batch)
     assert "choices" not in metrics, "which are not for the log"
