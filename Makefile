@@ -2,7 +2,7 @@
 #   make app           the dashboard            (RUNS=folder for runs of your own)
 #   make test          every test that is not slow, in minutes  (ARGS='tests/limoe_core -k moe')
 #   make test-all      the slow ones too: meshes, processes, browser, notebooks, benchmarks
-#   make test-long     a thousand cases of each property, and more meshes: long
+#   make test-long     a thousand cases of each property, more meshes, whole benchmarks: long
 #   make test-pythons  some tests on every other Python that is on this machine
 #   make lint          ruff, mypy, spelling, and which way imports go
 #   make train         train emoji-tiny         (ARGS='--run checkpoints/other --train.steps 100')

@@ -63,6 +63,8 @@ LONGEST = (
     "test_known_sets.py",
     "test_optimizer.py",
     "test_source.py",
+    "test_own_pairs.py",
+    "test_termination.py",
 )
 
 

@@ -6,11 +6,13 @@ without it a protocol or a forward reference need not be made for a check at run
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import operator
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import UnionType
+from types import CodeType, UnionType
 from typing import Any, TypeVar, get_args
 
 import jaxtyping
@@ -23,8 +25,52 @@ PACKAGES = ("limoe_core", "analysis")
 
 
 def check_from_now_on() -> None:
-    """Check what the modules of `PACKAGES` declare, in each that is imported after this."""
+    """Check what the modules of `PACKAGES` declare, in each that is imported after this.
+
+    The hook decorates every function, at its definition, and binds its arguments anew in every
+    call: most functions declare no shape, and small ones would take many times as long.
+    """
+    jaxtyping.jaxtyped = where_declared(jaxtyping.jaxtyped)
     jaxtyping.install_import_hook(PACKAGES, f"{__name__}.check")
+
+
+def where_declared(decorator: Callable[..., Any]) -> Callable[..., Any]:
+    """`jaxtyping.jaxtyped` for functions and dataclasses that declare a shape; others stay."""
+
+    def decorate(thing: Any = None, **options: Any) -> Any:
+        if thing is None:
+            return functools.partial(decorate, **options)
+        return decorator(thing, **options) if declares_a_shape(thing) else thing
+
+    return decorate
+
+
+_declaring: dict[tuple[str, CodeType], bool] = {}
+"""Functions that were defined before: those within others are at every call of these."""
+
+
+def declares_a_shape(thing: Any) -> bool:
+    """Whether a function names an array in its signature, or a dataclass among its fields."""
+    if isinstance(thing, type):
+        if not dataclasses.is_dataclass(thing):
+            return False
+        names = vars(sys.modules[thing.__module__])
+        return any(names_an_array(read(field.type, names)) for field in dataclasses.fields(thing))
+    key = thing.__module__, thing.__code__
+    if key not in _declaring:
+        hints = thing.__annotations__.values()
+        _declaring[key] = any(names_an_array(read(hint, thing.__globals__)) for hint in hints)
+    return _declaring[key]
+
+
+def read(hint: Any, names: dict[str, Any]) -> Any:
+    """What an annotation stands for; Any if a name in it exists for mypy alone, as for the hook."""
+    if not isinstance(hint, str):
+        return hint
+    try:
+        return eval(hint, names)
+    except Exception:
+        return Any
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import jax
@@ -61,6 +62,31 @@ def test_axes_of_one_name_have_one_length() -> None:
     ):
         with pytest.raises(TypeCheckError):
             wrong()
+
+
+def test_what_declares_no_shape_is_left_as_it_is() -> None:
+    decorate = shapes.where_declared(jaxtyped)(typechecker=shapes.check)
+
+    def plain(x: int, model: LoadedModel | None = None) -> tuple[int, ...]:
+        return (x,)
+
+    def declared(x: int, y: list[Float[Array, " n"]] | None = None) -> int:
+        return x
+
+    @dataclass
+    class Plain:
+        x: int
+
+    @dataclass
+    class Declared:
+        x: Float[Array, " n"]
+
+    init = Plain.__init__
+    assert decorate(plain) is plain
+    assert decorate(Plain).__init__ is init
+    assert decorate(declared) is not declared
+    with pytest.raises(TypeCheckError):
+        decorate(Declared)(jnp.ones((2, 2)))
 
 
 def test_nothing_but_arrays_is_checked() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import time
 from collections import Counter
+from collections.abc import Callable
 
 import numpy as np
 
@@ -24,12 +25,9 @@ SIZE = 64
 MOST_SECONDS, MOST_MEMORY = 10.0, 700.0
 
 
-def run(count: int = 2000, seed: int = 0, *, with_bombs: bool = True) -> list[Record]:
+def run(count: int = 2000, seed: int = 0) -> list[Record]:
     """Try `count` mutated pictures, and the bombs."""
-    records = [_mutated(count, seed)]
-    if with_bombs:
-        records.append(_bombs())
-    return records
+    return [mutated(count, seed), bombed()]
 
 
 def trial(content: bytes) -> tuple[str, str | None]:
@@ -53,7 +51,8 @@ def trial(content: bytes) -> tuple[str, str | None]:
     return "read", None
 
 
-def _mutated(count: int, seed: int) -> Record:
+def mutated(count: int, seed: int) -> Record:
+    """Try `count` pictures, each damaged in one way or two."""
     whole = seeds.seeds(seed)
     names = list(whole)
     rng = np.random.default_rng(seed)
@@ -90,10 +89,16 @@ def _mutated(count: int, seed: int) -> Record:
     )
 
 
-def _bombs() -> Record:
+def bombed(chosen: Callable[[str], bool] = lambda name: True) -> Record:
+    """Try the bombs.
+
+    Args:
+      chosen: whether to try the one of a name; all by default.
+    """
     failures, slowest, most = [], (0.0, ""), (0.0, "")
-    files = bombs.bombs()
-    for name, content in files.items():
+    files = {name: make for name, make in bombs.bombs().items() if chosen(name)}
+    for name, make in files.items():
+        content = make()
         gc.collect()
         started = time.process_time()
         with peak_mib() as peak:

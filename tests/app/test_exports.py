@@ -145,7 +145,6 @@ VIEWS: dict[str, list[dict[str, str]]] = {
     ],
     "experts": [
         *({"view": view} for view in EXPERTS if view not in ("causal", "sceptic")),
-        {"view": "sceptic", "check": "asked"},
         {"view": "modalities", "step": EARLIER, "layer": "2"},
         {"view": "closely", "expert": "5"},
         {"view": "preferences", "tokens": "text", "by": "script"},
@@ -196,7 +195,7 @@ def test_every_page_is_among_the_views() -> None:
             address,
             marks=[pytest.mark.training]
             if module == "interventions"
-            or {"sceptic", "umap", "tokens", "texts", "block_6:4"} & {*address.values()}
+            or {"umap", "tokens", "texts", "block_6:4"} & {*address.values()}
             else [],
         )
         for module, addresses in VIEWS.items()
@@ -208,6 +207,12 @@ def test_what_a_view_hands_out_makes_what_it_shows(
     module: str, address: dict[str, str], exports: list[Export]
 ) -> None:
     check(open_page(module, FOLDER, run=LIMOE.name, **address), exports)
+
+
+@pytest.mark.training
+def test_the_sceptics_check(runs_folder: Path, exports: list[Export]) -> None:
+    """Of a small run, since page and lines measure it anew."""
+    check(open_page("experts", runs_folder, run="small", view="sceptic", check="asked"), exports)
 
 
 def test_confusions_of_one_category(exports: list[Export]) -> None:

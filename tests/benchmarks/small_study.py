@@ -10,6 +10,8 @@ from limoe_core.config import Config
 from limoe_core.presets import preset
 
 STEPS = 60
+#: Pairs that experts are looked at on, and starts of k-means.
+PAIRS, STARTS = 40, 2
 
 
 def small(config: Config) -> Config:
@@ -26,7 +28,7 @@ def small(config: Config) -> Config:
 def main() -> int:
     """`one_run` with the small recipe."""
     one_run.RECIPE = small(one_run.RECIPE)
-    outcomes.PAIRS, outcomes.STARTS = 40, 2
+    outcomes.PAIRS, outcomes.STARTS = PAIRS, STARTS
     return one_run.main()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 
 from app.components.routing import MOST_CHOICES
 from benchmarks import dashboard
-from benchmarks.dashboard import browser
+from benchmarks.dashboard import browser, frames
 from benchmarks.dashboard.made_up import Size, large_run, points_run
 from benchmarks.measure import Line
 
@@ -20,16 +21,30 @@ pytestmark = pytest.mark.benchmark
 SMALL = Size(layers=3, experts=4, top_k=2, side=4, pairs=3, steps=(0, 10))
 
 
-def measured(amount: dashboard.Amount) -> list[Line]:
+def measured(what: Callable[..., list[Line]], *given: object) -> list[Line]:
     """In a process of its own: Playwright takes one browser driver a process."""
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(dashboard.run, amount).result()
-
-
-def test_every_promise_about_the_dashboard_has_a_line() -> None:
     if (missing := browser.missing()) is not None:
         pytest.skip(missing)
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(what, *given).result()
+
+
+def hovered(folder: Path) -> list[Line]:
+    with browser.chromium() as chromium:
+        return frames.hover_lines(chromium, folder, 3, "made up")
+
+
+def test_a_picture_is_opened_and_measured_in_a_browser(tmp_path: Path) -> None:
+    large_run(tmp_path / "runs" / "made-up", SMALL)
+    lines = measured(hovered, tmp_path / "runs")
+    assert [(line.unit, line.goal) for line in lines] == [("ms", 1000 / 60)] * 2
+    assert all(line.value is not None and line.value > 0 for line in lines)
+
+
+@pytest.mark.long  # six servers, one after another
+def test_every_promise_about_the_dashboard_has_a_line() -> None:
     lines = measured(
+        dashboard.run,
         dashboard.Amount(
             large=SMALL,
             points=200,
@@ -40,7 +55,7 @@ def test_every_promise_about_the_dashboard_has_a_line() -> None:
             readers=2,
             changes=4,
             more=4,
-        )
+        ),
     )
     found = {line.name: line for line in lines}
     assert len(found) == len(lines), "two lines have one name"

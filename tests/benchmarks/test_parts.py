@@ -125,6 +125,7 @@ def test_without_pytorch_its_earlier_line_stays(
     assert report.merge(old, [], command.PARTS) == old
 
 
+@pytest.mark.long  # one of its cases is below
 def test_an_accelerator_is_rehearsed_where_there_is_none(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -13,10 +13,12 @@ from typing import Any
 
 import pytest
 
+from benchmarks.study import outcomes
 from benchmarks.study.arms import ARMS, RECIPE
 from benchmarks.study.one_run import folder, measured
+from limoe_core.files import to_json
 from limoe_core.runs import Run, RunError
-from tests.benchmarks.small_study import STEPS, small
+from tests.benchmarks.small_study import PAIRS, STARTS, STEPS, small
 
 pytestmark = [pytest.mark.training, pytest.mark.processes]
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,10 +30,17 @@ def start(arm: str, runs: Path, out: Path, data_dir: Path) -> subprocess.Popen[b
     return subprocess.Popen(command, cwd=ROOT)
 
 
+@pytest.fixture(autouse=True)
+def as_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is measured here is as little as in the command."""
+    monkeypatch.setattr(outcomes, "PAIRS", PAIRS)
+    monkeypatch.setattr(outcomes, "STARTS", STARTS)
+
+
 def finished(arm: str, runs: Path, data_dir: Path) -> dict[str, Any]:
-    out = runs / f"{arm}.json"
-    assert start(arm, runs, out, data_dir).wait(timeout=600) == 0
-    return json.loads(out.read_text())
+    """The line of a run, by the command's function in this process."""
+    line = measured(ARMS[arm], 0, runs, str(data_dir), small(RECIPE))
+    return json.loads(to_json(line))
 
 
 def saved(path: Path) -> int:
@@ -53,7 +62,9 @@ def test_a_killed_run_goes_on_to_the_same_line(tmp_path: Path, data_dir: Path) -
     process.kill()
     assert process.wait() == -signal.SIGKILL
     assert not (killed / "none.json").exists()
-    found = finished("limoe", killed, data_dir)
+    out = killed / "line.json"
+    assert start("limoe", killed, out, data_dir).wait(timeout=600) == 0
+    found = json.loads(out.read_text())
     for one in (found, wanted):
         one["training"].pop("seconds")
     assert found == wanted

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -14,6 +17,9 @@ from tests.app.evaluated_runs import make_evaluated
 from tests.browser.conftest import PATIENCE, Serve
 
 expect.set_options(timeout=PATIENCE)
+
+#: How the frontend says whether the script runs: "initial" before it ran at all.
+_STATE, _AT_REST = "data-test-script-state", "notRunning"
 
 _made: dict[Path, Path] = {}
 
@@ -50,15 +56,27 @@ def figures(page: Page) -> Locator:
 
 
 def settled(page: Page) -> Page:
-    """Waits until the server has nothing more to say."""
-    expect(page.locator('[data-testid="stApp"]')).to_be_visible()
-    page.wait_for_timeout(300)
-    page.wait_for_function(
-        "() => document.querySelector('[data-testid=stApp]')?.dataset.testScriptState"
-        " === 'notRunning'",
-        timeout=PATIENCE,
-    )
+    """Waits until the server has nothing more to say.
+
+    Figures may be drawn a moment later than that: what is read of them must `becomes`.
+    """
+    app = page.get_by_test_id("stApp")
+    if app.get_attribute(_STATE, timeout=PATIENCE) == _AT_REST:
+        page.wait_for_timeout(300)  # what was asked for just now may not have begun
+    expect(app).to_have_attribute(_STATE, _AT_REST)
     return page
+
+
+def becomes(read: Callable[[], Any], wanted: Any) -> None:
+    """Reads something of a page until it is what is wanted.
+
+    A page says a change in words before its figures have it, and draws some of them after the
+    script's end: what is read at once may be that of before.
+    """
+    end = time.monotonic() + PATIENCE / 1000
+    while (found := read()) != wanted and time.monotonic() < end:
+        time.sleep(0.05)
+    assert found == wanted
 
 
 def choose(page: Page, label: str, option: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -65,9 +66,12 @@ def type_text(page: Page, text: str) -> None:
 
 
 def upload(page: Page, name: str, content: bytes) -> None:
-    page.get_by_role("button", name=re.compile("picture", re.IGNORECASE)).first.click()
+    """Brings a picture, in exchange for an earlier one, through the field that the button opens."""
+    field = page.locator('input[type="file"]')
+    if not field.count():
+        page.get_by_role("button", name=re.compile("picture", re.IGNORECASE)).first.click()
     file = {"name": name, "mimeType": "application/octet-stream", "buffer": content}
-    page.locator('input[type="file"]').set_input_files([file])  # type: ignore[list-item]
+    field.set_input_files([file])  # type: ignore[list-item]
 
 
 def shown_picture(page: Page) -> np.ndarray:
@@ -75,3 +79,10 @@ def shown_picture(page: Page) -> np.ndarray:
     address = page.locator(".grid image").get_attribute("href") or ""
     content = base64.b64decode(address.split(",")[1])
     return np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))
+
+
+def shows(page: Page, colour: Sequence[int], tolerance: int = 0) -> bool:
+    """Whether the middle of the picture beneath the patches has a colour."""
+    shown = shown_picture(page).astype(int)
+    middle = shown[shown.shape[0] // 2, shown.shape[1] // 2]
+    return bool(np.abs(middle - colour).max() <= tolerance)

@@ -1,9 +1,10 @@
-"""axe-core on every page and tab, and on what opens there, light and dark: no violation."""
+"""axe-core on every page and tab, and what opens there: no violation; and all fits its window."""
 
 from __future__ import annotations
 
 import importlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,13 +15,22 @@ from playwright.sync_api import Page, expect
 
 from app.views import PAGES, Entry
 from tests.browser.conftest import PATIENCE, Visit
-from tests.browser.page_runs import page_runs, page_server, settled
+from tests.browser.page_runs import (
+    becomes,
+    no_error,
+    no_sideways,
+    page_runs,
+    page_server,
+    settled,
+)
 
 __all__ = ["page_runs", "page_server"]  # fixtures
 
 SCRIPT = (Path(axe.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
 #: Rules beyond the default ones. What a control says must be part of its name: people say it to it.
-RULES = {"label-content-name-mismatch": {"enabled": True}}
+RULES = {"rules": {"label-content-name-mismatch": {"enabled": True}}}
+#: Rules about colours: the others see the same page in the dark.
+OF_COLOURS = {"runOnly": ["color-contrast", "link-in-text-block"]}
 #: Faults in parts that Streamlit draws, out of reach of our pages: by rule, and what the part has.
 STREAMLITS = [
     ("presentation-role-conflict", 'data-testid="stFileUploaderDropzone"'),
@@ -49,6 +59,22 @@ POPOVER, BOX = '[data-testid="stPopover"] button', '[data-testid="stExpander"] s
 #: Parts of Streamlit are fetched when they are first needed, our rules of style among them.
 ALL_THERE = """() => document.querySelector('[data-testid=stHtml] style') !== null
   && document.querySelectorAll('[data-testid=stSkeleton]').length === 0"""
+#: Until nothing has changed for a while and no colour is on its way to another.
+STILL = """() => new Promise((done) => {
+  const end = performance.now() + 20000;
+  let changed = performance.now();
+  const watch = new MutationObserver(() => (changed = performance.now()));
+  watch.observe(document, { subtree: true, childList: true, attributes: true });
+  const look = setInterval(() => {
+    const moving = document.getAnimations().some((each) => each instanceof CSSTransition);
+    const still = performance.now() - changed > 250 && !moving;
+    if (!still && performance.now() < end) return;
+    clearInterval(look);
+    watch.disconnect();
+    done();
+  }, 50);
+})"""
+GROUND = "() => getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor"
 
 
 def tabs() -> dict[str, str]:
@@ -69,10 +95,10 @@ def addresses() -> list[str]:
     return [*(f"{path}?run=small" for path in whole), *tabs(), *FURTHER]
 
 
-def violations(page: Page) -> list[str]:
+def violations(page: Page, rules: dict[str, Any] = RULES) -> list[str]:
     """What axe finds, each with the element and what is wrong with it."""
     found = page.evaluate(
-        "rules => axe.run(document, { resultTypes: ['violations'], rules })", RULES
+        "rules => axe.run(document, { resultTypes: ['violations'], ...rules })", rules
     )
     return [
         f"{rule['id']}: {node['html'][:200]}: {node['failureSummary'][:300]}"
@@ -85,25 +111,35 @@ def violations(page: Page) -> list[str]:
 def there(page: Page) -> Page:
     """Waits until all of a page is there, and axe in it."""
     page.wait_for_function(ALL_THERE, timeout=PATIENCE)
-    page.wait_for_timeout(500)
+    page.evaluate(STILL)
     page.evaluate(SCRIPT)
     return page
 
 
 def dark(page: Page) -> None:
+    light = page.evaluate(GROUND)
     page.emulate_media(color_scheme="dark")
-    page.wait_for_timeout(1000)
+    becomes(lambda: page.evaluate(GROUND) == light, False)
+    page.evaluate(STILL)
 
 
 @pytest.mark.parametrize("address", addresses())
-def test_axe_finds_nothing_light_or_dark(visit: Visit, page_server: str, address: str) -> None:
+def test_axe_finds_nothing_light_or_dark_and_all_fits_its_window(
+    visit: Visit, page_server: str, address: str
+) -> None:
+    """In one opening of each page, which takes longer than all that is asked of it."""
     page = there(settled(visit(f"{page_server}/{address}")))
     if title := tabs().get(address):
         chosen = page.get_by_role("radio", name=title, exact=True, checked=True)
         expect(chosen.first).to_be_visible()
+    no_error(page)
+    no_sideways(page)
     assert violations(page) == []
     dark(page)
-    assert violations(page) == []
+    assert violations(page, OF_COLOURS) == []
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.evaluate(STILL)
+    no_sideways(page)
 
 
 @pytest.mark.parametrize("entry", PAGES, ids=[entry.module for entry in PAGES])
@@ -117,7 +153,7 @@ def test_axe_finds_nothing_in_what_opens_on_a_page(
         settled(page)
     assert violations(page) == []
     dark(page)
-    assert violations(page) == []
+    assert violations(page, OF_COLOURS) == []
     for button in page.locator(POPOVER).all():
         if button.is_enabled():
             button.click()

@@ -17,10 +17,10 @@ from limoe_core.runs.directory import Run
 from tests.browser.asking import no_question
 from tests.browser.conftest import Visit
 from tests.browser.page_runs import (
+    becomes,
     choose,
     figures,
     no_error,
-    no_sideways,
     page_runs,
     page_server,
     settled,
@@ -98,13 +98,5 @@ def test_two_runs_stand_side_by_side_in_step(visit: Visit, page_server: str) -> 
 def test_a_link_with_a_linear_axis(visit: Visit, page_server: str) -> None:
     page = drawn(visit, f"{page_server}/emergence?run=small&axis=linear&layer=1")
     timeline = page.locator(".js-plotly-plot").first
-    assert timeline.evaluate("plot => plot._fullLayout.xaxis.type") == "linear"
+    becomes(lambda: timeline.evaluate("plot => plot._fullLayout.xaxis.type"), "linear")
     expect(page.get_by_text("Loss and router metrics of block 1")).to_be_visible()
-
-
-@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
-def test_the_page_fits_its_window(visit: Visit, page_server: str, width: int, scheme: str) -> None:
-    address = f"{page_server}/emergence?run=small&versus=sparse"
-    page = drawn(visit, address, width=width, scheme=scheme)
-    no_error(page)
-    no_sideways(page)

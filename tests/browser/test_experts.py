@@ -18,9 +18,9 @@ from limoe_core.runs.directory import Run
 from tests.browser.asking import no_question
 from tests.browser.conftest import Visit
 from tests.browser.page_runs import (
+    becomes,
     choose,
     no_error,
-    no_sideways,
     page_runs,
     page_server,
     settled,
@@ -43,18 +43,6 @@ def test_the_first_thing_to_see_is_who_takes_what(visit: Visit, page_server: str
     box = chart.bounding_box()
     assert box is not None
     assert box["y"] < 400  # in sight without scrolling, at 1280 by 720
-
-
-@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
-def test_every_view_fits_its_window(
-    visit: Visit, page_server: str, width: int, scheme: str
-) -> None:
-    for view in ("modalities", "closely", "preferences", "paths"):
-        page = settled(
-            visit(f"{page_server}/experts?run=small&view={view}", width=width, scheme=scheme)
-        )
-        no_error(page)
-        no_sideways(page)
 
 
 def test_the_layer_is_chosen_in_the_sidebar_and_kept_in_the_address(
@@ -164,6 +152,7 @@ def test_a_figure_leaves_as_svg_png_and_csv(
     assert ElementTree.parse(tmp_path / "figure.svg").getroot().tag.endswith("svg")
 
     page.locator('[data-testid="stSidebar"]').get_by_text("PNG").click()
+    becomes(lambda: plot.evaluate("plot => plot._context.toImageButtonOptions.format"), "png")
     settled(page)
     plot.hover()
     with page.expect_download() as download:

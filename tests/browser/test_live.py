@@ -17,6 +17,7 @@ pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 
 from playwright.sync_api import Locator, Page, expect
 
+from app.shell import live
 from limoe_core.runs import Run
 from tests.browser.conftest import ROOT, Serve, Visit
 from tests.browser.page_runs import figures, no_error, settled
@@ -128,14 +129,14 @@ def test_training_is_seen_from_before_its_first_step_to_its_end(
 def test_pages_opened_before_the_first_probe_trace_fill_by_themselves(
     visit: Visit, serve: Serve, runs_folder: Path, tmp_path: Path
 ) -> None:
-    """Some times over: whether the page is drawn again as it is on its way is a matter of luck."""
+    """Twice over: whether the page is drawn again as it is on its way is a matter of luck."""
     run = Run.open(shutil.copytree(runs_folder / "small", tmp_path / "runs" / "live"))
     address = serve(run.path.parent)
     come = [run.path_of("metrics"), run.path_of("probe", 0).parent]
     for part in come:
         part.rename(tmp_path / part.name)
     with run.held_for_training():
-        for _ in range(3):
+        for _ in range(2):
             emergence = visit(f"{address}/emergence?run=live")
             curves = visit(f"{address}/training?run=live")
             expect(sidebar(emergence)).to_contain_text("In training")
@@ -170,6 +171,6 @@ def test_a_page_is_left_alone_while_nothing_changes(
         "() => { window.drawn = 0; const plot = document.querySelector('.js-plotly-plot');"
         " plot.on('plotly_afterplot', () => { window.drawn += 1 }) }"
     )
-    page.wait_for_timeout(10_000)
+    page.wait_for_timeout(1000 * live.EVERY + 2000)
     assert page.evaluate("() => window.drawn") == 0
     no_error(page)

@@ -18,6 +18,7 @@ from limoe_core.runs.directory import Run
 from tests.app.example_runs import PAIRS, make_small
 from tests.browser import pictures
 from tests.browser.conftest import PATIENCE, Serve, Visit
+from tests.browser.page_runs import becomes, settled
 from tests.browser.routing_page import (
     drawn,
     experts_of,
@@ -25,7 +26,7 @@ from tests.browser.routing_page import (
     page,
     patches,
     run,
-    shown_picture,
+    shows,
     type_text,
     upload,
 )
@@ -100,7 +101,7 @@ def test_two_readers_do_not_disturb_each_other(visit: Visit, server: str) -> Non
 def test_who_picks_faster_than_the_server_answers_gets_the_last_pick(page: Page) -> None:
     page.locator(".item").nth(3).click()
     page.locator(".item").nth(0).click()
-    page.wait_for_timeout(500)
+    settled(page)
     expect(page.locator(".item.waiting")).to_have_count(0)
     expect(page.locator(".item[aria-selected=true]")).to_have_attribute("data-id", "0")
     expect(page.locator(".side .caption")).to_have_text(PAIRS[0][0])
@@ -112,15 +113,10 @@ def test_who_picks_faster_than_the_server_answers_gets_the_last_pick(page: Page)
 def test_a_picture_can_be_exchanged_for_another(page: Page) -> None:
     upload(page, "first.png", pictures.encoded(pictures.plain()))
     expect(page.get_by_text("In use: first.png")).to_be_visible()
-    file = {
-        "name": "second.png",
-        "mimeType": "image/png",
-        "buffer": pictures.encoded(Image.new("RGB", (64, 64), "#0000FF")),
-    }
-    page.locator('input[type="file"]').set_input_files([file])  # type: ignore[list-item]
+    upload(page, "second.png", pictures.encoded(Image.new("RGB", (64, 64), "#0000FF")))
     expect(page.get_by_text("In use: second.png")).to_be_visible()
+    becomes(lambda: shows(page, (0, 0, 255)), True)
     expect(page.locator(".foot")).to_contain_text("Routed alone")
-    assert shown_picture(page)[32, 32].tolist() == [0, 0, 255]
 
 
 def test_a_tap_on_a_link_after_a_tap_on_the_figure_opens_the_page(
@@ -148,20 +144,42 @@ def test_two_pairs_stand_side_by_side_in_one_layer(page: Page, run: Run) -> None
     page.locator(".item").nth(2).click()
     expect(page.locator(".lens")).to_have_count(2)
     page.get_by_role("radio", name="block 1").first.click()
-    seen = page.locator(".lens").nth(1).locator(".patch .label").all_text_contents()
-    assert [int(text) for text in seen] == experts_of(run.probe(20).select([0]), 0)
+    seen = page.locator(".lens").nth(1).locator(".patch .label")
+    expect(seen).to_have_text([str(e) for e in experts_of(run.probe(20).select([0]), 0)])
     expect(page.get_by_text("Rank of the text")).to_have_count(2)
-    left, right = (page.locator(".lens").nth(i).bounding_box() for i in (0, 1))
-    assert left is not None
-    assert right is not None
-    assert left["x"] < right["x"]
+
+    def apart() -> tuple[bool, bool]:
+        """Whether the pinned pair stands to the right of the other, and below it."""
+        one, other = (page.locator(".lens").nth(i).bounding_box() for i in (0, 1))
+        assert one is not None and other is not None
+        return other["x"] > one["x"] + 5, other["y"] > one["y"] + 5
+
+    becomes(apart, (True, False))
     page.set_viewport_size({"width": 390, "height": 844})
-    page.wait_for_timeout(500)
-    above, below = (page.locator(".lens").nth(i).bounding_box() for i in (0, 1))
-    assert above is not None
-    assert below is not None
-    assert above["y"] < below["y"]
-    assert abs(above["x"] - below["x"]) < 5
+    becomes(apart, (False, True))
+
+
+#: The data of the pinned pair are on their way until "come" is set.
+HELD = """window.limoeLensChannels = new class extends Map {
+  has(name) { return (window.come || name !== "routing.pinned") && super.has(name); }
+}"""
+COME = """() => {
+  window.come = true;
+  window.dispatchEvent(new CustomEvent("limoe-lens-channel", { detail: "routing.pinned" }));
+}"""
+
+
+def test_a_pinned_pair_that_comes_late_is_shown_in_the_layer_beside_it(
+    visit: Visit, server: str, run: Run
+) -> None:
+    page = visit("about:blank")
+    page.add_init_script(HELD)
+    page.goto(f"{server}/?pin=2")
+    settled(drawn(page))
+    page.get_by_role("radio", name="block 1").click()
+    page.evaluate(COME)
+    seen = page.locator(".lens").nth(1).locator(".patch .label")
+    expect(seen).to_have_text([str(e) for e in experts_of(run.probe(20).select([2]), 0)])
 
 
 def test_a_second_choice_is_on_the_followed_path(

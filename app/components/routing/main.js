@@ -34,7 +34,9 @@ class View {
     const { ui } = this;
     const tokens = await Tokens.of(data, before);
     if (turn !== this.turn || this.listeners.signal.aborted) return; // something newer came meanwhile
-    const block = opened ? data.view.layer : before.data.layers[this.wanted ?? ui.layer];
+    let block = opened ? data.view.layer : before.data.layers[this.wanted ?? ui.layer];
+    // A pinned pair may come after the reader has changed the layer of the pair beside it.
+    if (data.view.pinned) block = window.limoeLensView?.layer ?? block;
     const followed = opened ? data.view.token : ui.selected === null ? null : before.key(ui.selected);
     this.opened = data.view.opened;
     this.tokens = tokens;

@@ -15,9 +15,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import NamedSharding
 
 from limoe_core.config import Config
-from limoe_core.devices.mesh import MeshShape, fetch, make_mesh, placed_shapes, shardings
+from limoe_core.devices.mesh import WHOLE, MeshShape, fetch, make_mesh, placed_shapes, shardings
 from limoe_core.model.functional import FunctionalModel, initial_params
 from limoe_core.runs.checkpoints import StepStore
 from limoe_core.training.optimizer import make_optimizer
@@ -57,6 +58,10 @@ class Walker:
             optimizer.init, out_shardings=shardings(states, self.mesh, roles, **cut)
         )(self.params)
 
+    def everywhere(self, step: int) -> jax.Array:
+        """A step's number where the next step's is: elsewhere, the second step compiles anew."""
+        return jax.device_put(np.int32(step), NamedSharding(self.mesh, WHOLE))
+
     def walk(self, state: TrainState, steps: range) -> tuple[TrainState, float]:
         """The state after some more steps, and the last loss."""
         loss = 0.0
@@ -82,12 +87,12 @@ def main(out: str, *walks: str) -> None:
     for walk in walks:
         first, second = (walkers[name] for name in walk.split(":"))
         start = jax.tree.map(jnp.copy, (first.params, first.opt_state))  # steps donate it
-        state, _ = first.walk(TrainState(*start, jnp.int32(0)), range(2))
+        state, _ = first.walk(TrainState(*start, first.everywhere(0)), range(2))
         with StepStore(Path(out) / walk, keep=0, keep_period=0) as store:
             store.save(2, state.params, state.opt_state, {})
             back = store.restore_all(2, second.targets)
         state, loss = second.walk(
-            TrainState(back["params"], back["opt_state"], jnp.int32(2)), range(2, 3)
+            TrainState(back["params"], back["opt_state"], second.everywhere(2)), range(2, 3)
         )
         found = {"share.params": shares(state.params), "share.opt_state": shares(state.opt_state)}
         for path, leaf in jax.tree_util.tree_leaves_with_path(

@@ -38,12 +38,12 @@ class Walks(NamedTuple):
 ALONE = {groups: Walks(1, 1, (f"{groups}:",)) for groups in (1, 8)}
 SHORT = [
     Walks(1, 8, ("8:data=8", "8:expert=8", "8:data=4,expert=2")),
-    Walks(2, 2, ("8:data=4", "8:expert=4", "8:data=2,expert=2")),
-    Walks(4, 1, ("8:data=2,expert=2",)),
+    Walks(2, 2, ("8:data=2,expert=2",)),
 ]
 LONG = [
     Walks(1, 8, ("1:data=2,expert=4",)),
-    Walks(4, 1, ("8:data=4", "8:expert=4")),
+    Walks(2, 2, ("8:data=4", "8:expert=4")),
+    Walks(4, 1, ("8:data=4", "8:expert=4", "8:data=2,expert=2")),
 ]
 
 Found = dict[str, np.ndarray]

@@ -12,6 +12,8 @@ import torch
 import transformers as t
 from PIL import Image
 
+torch.set_num_threads(1)  # more would wait for one another: all of this is tiny
+
 SPECIAL = (
     "<pad>", "<s>", "</s>", "<unk>",
     "<|im_start|>", "<|im_end|>",

@@ -10,12 +10,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.sharding import NamedSharding
 
 from limoe_core import losses
 from limoe_core.config import Config, ConfigError, DataConfig, TrainConfig
 from limoe_core.data.negatives import pair_labels
 from limoe_core.data.packing import pack_groups
-from limoe_core.devices.mesh import MeshShape, make_mesh
+from limoe_core.devices.mesh import WHOLE, MeshShape, make_mesh
 from limoe_core.losses.router import AUXILIARY_SUMS
 from limoe_core.losses.sums import RoutedTokens, RouterSums
 from limoe_core.model.functional import FunctionalModel, Params, initial_params
@@ -36,11 +37,14 @@ from limoe_core.training.step import (
 PICTURES, CAPTIONS, LENGTH = 16, 2, 16
 
 
-def settings(groups: int, micro_batches: int = 1, block: int = 0, experts: int = 4) -> Config:
+def settings(
+    groups: int, micro_batches: int = 1, block: int = 0, experts: int = 4, layers: int = 1
+) -> Config:
+    """The debug preset, with the fewest layers since most of these tests do nothing but compile."""
     base = preset("debug")
     return dataclasses.replace(
         base,
-        model=dataclasses.replace(base.model, experts=experts, text_length=LENGTH),
+        model=dataclasses.replace(base.model, experts=experts, text_length=LENGTH, layers=layers),
         loss=dataclasses.replace(
             base.loss, auxiliary=5.0, min_experts_text=1.0, contrastive_block=block
         ),
@@ -49,12 +53,16 @@ def settings(groups: int, micro_batches: int = 1, block: int = 0, experts: int =
     )
 
 
-@pytest.fixture(scope="module")
-def params() -> Params:
-    # Larger than at the start, so that every part of the loss has a slope.
-    values = initial_params(settings(1), 0)
+def larger(config: Config) -> Params:
+    """Larger parameters than at the start, so that every part of the loss has a slope."""
+    values = initial_params(config, 0)
     keys = iter(jax.random.split(jax.random.key(1), len(jax.tree.leaves(values))))
     return jax.tree.map(lambda x: x + 0.1 * jax.random.normal(next(keys), x.shape), values)
+
+
+@pytest.fixture(scope="module")
+def params() -> Params:
+    return larger(settings(1))
 
 
 @pytest.fixture(scope="module")
@@ -136,11 +144,11 @@ def test_a_dense_twin_may_be_cut_as_well(loaded: dict[str, np.ndarray]) -> None:
 
 @pytest.mark.training
 def test_the_losses_are_of_the_whole_batch_and_not_means_over_groups(
-    params: Params, loaded: dict[str, np.ndarray]
+    loaded: dict[str, np.ndarray],
 ) -> None:
-    config = dataclasses.replace(
-        settings(4), data=dataclasses.replace(settings(4).data, augment=False)
-    )
+    config = settings(4, layers=2)
+    params = larger(config)
+    config = dataclasses.replace(config, data=dataclasses.replace(config.data, augment=False))
     config = dataclasses.replace(config, model=dataclasses.replace(config.model, router_noise=0.0))
     batch = placed(config, loaded)
     patches = config.model.patches
@@ -257,7 +265,7 @@ def test_beyond_its_bounds_the_gradient_brings_the_temperature_back(
 def test_an_update_leaves_the_temperature_within_its_bounds(start: float, kept: float) -> None:
     functional = FunctionalModel.of(settings(1))
     params = {**initial_params(settings(1), 0), "log_temperature": jnp.log(jnp.float32(start))}
-    choices = [jnp.zeros((2, 4))] * 2
+    choices = [jnp.zeros((2, 4))]
     after = functional.after_update(params, choices)
     np.testing.assert_allclose(np.exp(after["log_temperature"]), kept, rtol=1e-5)
     same = {name: value for name, value in params.items() if name != "log_temperature"}
@@ -280,9 +288,12 @@ def test_a_step_moves_the_bias_by_its_counts_and_no_frozen_router(
     optimizer = make_optimizer(config.optimizer, 10, functional.roles)
     start = initial_params(config, 0)
     batch = placed(config, loaded)
-    # As a copy: the step gives the memory of its state away.
     _, told = gradients_of_step(functional, config, start, batch)
+    # As a copy: the step gives the memory of its state away. And where the state after it will be:
+    # elsewhere, the second step would compile anew.
     state = TrainState(jax.tree.map(jnp.copy, start), optimizer.init(start), jnp.int32(0))
+    mesh = make_mesh(MeshShape(1, 1), jax.devices()[:1])
+    state = jax.device_put(state, NamedSharding(mesh, WHOLE))
     step = make_train_step(functional, optimizer, config, patches=8)
     after, metrics = step(state, batch)
     assert "choices" not in metrics, "which are not for the log"
@@ -299,7 +310,7 @@ def test_a_step_moves_the_bias_by_its_counts_and_no_frozen_router(
 
     # The learning rate of the first update is 0.
     later, _ = step(jax.tree.map(jnp.copy, after), batch)
-    for index in range(2):
+    for index in range(config.model.layers):
         mlp, old = later.params["blocks"][index]["mlp"], start["blocks"][index]["mlp"]
         np.testing.assert_array_equal(mlp["router"], old["router"])
         assert np.any(mlp["w_in"] != old["w_in"])
@@ -341,7 +352,7 @@ def test_a_bias_and_a_frozen_router_are_saved_and_resumed(tmp_path: Path) -> Non
     with run.checkpoints(keep=0) as store:
         start = start_or_restore(run, store, functional, NoInput(), mesh)
         assert int(start.step) == 0
-        choices = [jnp.arange(8.0).reshape(2, 4)] * 2
+        choices = [jnp.arange(8.0).reshape(2, 4)]
         params = functional.after_update(start.params, choices)
         store.save(3, params, start.opt_state, NoInput().get_state())
         store.wait()
