@@ -170,6 +170,15 @@ def test_a_slice_can_be_left_where_nothing_is_made_of_it(
     assert "Slice:" not in said(page)
 
 
+def test_a_slice_of_probe_pairs_is_of_those_where_others_were_measured() -> None:
+    assert LIMOE.has("experts", LIMOE.expert_steps()[-1])
+    page = open_page("experts", FOLDER, run=LIMOE.name, slice="pair:0-15")
+    assert "holds none of the pairs that evaluate" in said(page)
+    assert "n \\= 16 pairs in the slice" in said(page)
+    page = open_page("experts", FOLDER, run=LIMOE.name)
+    assert "n \\= 1,024 pairs" in said(page)
+
+
 def test_too_few_pairs_are_said_to_be_few() -> None:
     page = open_page("experts", FOLDER, run=LIMOE.name, slice="pair:0-2")
     assert "holds 3 pairs here\\: too few" in said(page)

@@ -52,6 +52,13 @@ def show(run: Run) -> None:
     _, module = _VIEWS[view]
     if view in _OF_PROBES and source.step in run.probe_steps():
         source = source.on_probes
+    elif source.is_of_probes_alone:
+        source = source.on_probes
+        messages.say(
+            "info",
+            "The slice holds none of the pairs that evaluate --experts measured, so this is of the "
+            "probe pairs, which are fewer.",
+        )
     pairs = slices.pairs_of(source.whole, lambda _: source.pairs)
     if pairs is not None and view in _OF_ALL:
         messages.say("info", "This view is of all pairs, and not of the slice.")

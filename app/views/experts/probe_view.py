@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
 import analysis
+from analysis.errors import AnalysisError
 from analysis.recipes import Recorded, record
 from analysis.slices import slice_pairs
 from app.components.routing import Group
@@ -115,6 +116,22 @@ class Source:
         found = Source(self.run, self.step, self.layer, self.slice)
         found.__dict__["measured"] = None
         return found
+
+    @property
+    def is_of_probes_alone(self) -> bool:
+        """Whether the slice holds none of the pairs that were measured, and some of the probes."""
+        if self.measured is None or self.slice is None:
+            return False
+        if self.step not in self.run.probe_steps():
+            return False
+        return not self._holds_any and self.on_probes._holds_any
+
+    @property
+    def _holds_any(self) -> bool:
+        try:
+            return bool(self.pairs)
+        except AnalysisError:
+            return False
 
     @cached_property
     def of_all(self) -> Source:
