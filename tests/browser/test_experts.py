@@ -152,7 +152,7 @@ def test_a_figure_leaves_as_svg_png_and_csv(
     assert ElementTree.parse(tmp_path / "figure.svg").getroot().tag.endswith("svg")
 
     page.locator('[data-testid="stSidebar"]').get_by_text("PNG").click()
-    becomes(lambda: plot.evaluate("plot => plot._context.toImageButtonOptions.format"), "png")
+    becomes(lambda: plot.evaluate("plot => plot._context?.toImageButtonOptions.format"), "png")
     settled(page)
     plot.hover()
     with page.expect_download() as download:
