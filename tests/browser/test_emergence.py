@@ -98,5 +98,5 @@ def test_two_runs_stand_side_by_side_in_step(visit: Visit, page_server: str) -> 
 def test_a_link_with_a_linear_axis(visit: Visit, page_server: str) -> None:
     page = drawn(visit, f"{page_server}/emergence?run=small&axis=linear&layer=1")
     timeline = page.locator(".js-plotly-plot").first
-    becomes(lambda: timeline.evaluate("plot => plot._fullLayout.xaxis.type"), "linear")
+    becomes(lambda: timeline.evaluate("plot => plot._fullLayout?.xaxis.type"), "linear")
     expect(page.get_by_text("Loss and router metrics of block 1")).to_be_visible()
