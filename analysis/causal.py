@@ -97,10 +97,11 @@ def causal_specialisation(
       delta_text (rise of the loss in nats when the expert is off for that modality, with _low and
       _high ends of a 95 % interval over pairs, the negatives of each held fixed); effect_image and
       effect_text ("needed" where that interval lies above 0, "harmful" where it lies below, so that
-      the loss is lower without the expert, "" where it holds 0; of a hundred experts without any
-      effect five have one); index (|δ_image − δ_text| / (|δ_image| + |δ_text|): 0 if both δ are
-      equal, 1 if one is 0 or their signs differ, with _low and _high; NaN for an
-      expert without effect, of which it would tell noise, and 1 by itself where the other
+      the loss is lower without the expert, "" where it holds 0, and where with K = 1 no token of
+      the modality chooses the expert, so that only the other gates are scaled; of a hundred experts
+      without any effect five have one); index (|δ_image − δ_text| / (|δ_image| + |δ_text|): 0 if
+      both δ are equal, 1 if one is 0 or their signs differ, with _low and _high; NaN for an expert
+      without effect, of which it would tell noise, and 1 by itself where the other
       modality never chooses the expert);
       image_tokens, text_tokens (tokens that choose it first); baseline (the loss with nothing
       changed); chance (the loss of guessing among the pairs, ln n: near it no rise means anything);
@@ -113,7 +114,8 @@ def causal_specialisation(
     return _told(
         _measured(
             model, images, texts, variant, layers, samples=samples, seed=seed, progress=progress
-        )
+        ),
+        model.config.model.top_k,
     )
 
 
@@ -198,17 +200,20 @@ def measured_causes(measured: ExpertRecord, *, samples: int = 1000, seed: int = 
     ]
     blocks, baseline = measured.trace.layers.tolist(), float(causal.losses.mean())
     return _told(
-        _frame(blocks, found, causal.tokens, baseline, "next best", samples=samples, seed=seed)
+        _frame(blocks, found, causal.tokens, baseline, "next best", samples=samples, seed=seed),
+        measured.trace.top_k,
     )
 
 
-def _told(measured: pd.DataFrame) -> pd.DataFrame:
+def _told(measured: pd.DataFrame, top_k: int) -> pd.DataFrame:
     """With effects and chance, and without the index of experts that have no effect."""
     frame = measured.copy()
     for place, modality in zip((6, 10), MODALITIES, strict=True):
         delta = f"delta_{modality}"
         above, below = frame[f"{delta}_low"] > _ROUNDING, frame[f"{delta}_high"] < -_ROUNDING
-        effect = np.select([above, below], ["needed", "harmful"], "")
+        # Without a first choice of it, another gate is scaled a little, if it is no second one.
+        asked = (frame[f"{modality}_tokens"] > 0) | (top_k > 1)
+        effect = np.select([asked & above, asked & below], ["needed", "harmful"], "")
         frame.insert(place, f"effect_{modality}", effect)
     without = (frame["effect_image"] == "") & (frame["effect_text"] == "")
     frame.loc[without, ["index", "index_low", "index_high"]] = np.nan
@@ -275,7 +280,7 @@ def cached_causal_specialisation(
                 temporary.write_text(json.dumps({"step": model.step, "data": rows}))
         except OSError as error:
             warnings.warn(f"{path} cannot be kept: {error.strerror}", stacklevel=2)
-    return _told(found)
+    return _told(found, model.config.model.top_k)
 
 
 def stored_causal_specialisation(
@@ -295,7 +300,7 @@ def stored_causal_specialisation(
       within: folder that the result must lie in, links followed.
     """
     found = _read(_path(model, images, texts, folder, variant, samples, seed), within)
-    return None if found is None else _told(found)
+    return None if found is None else _told(found, model.config.model.top_k)
 
 
 def _path(

@@ -184,10 +184,16 @@ def on_causes(causal: pd.DataFrame) -> list[str]:
             f"{'does' if harmful == 1 else 'do'} harm."
         )
     found.append(
-        f"Some {_LEVEL:.0%} of these {2 * len(causal)} answers would say needed or harmful if no "
+        f"Of {2 * len(causal)} experts and modalities, in {questions(causal)} a token of the "
+        f"modality chooses the expert; some {_LEVEL:.0%} of these would be needed or harmful if no "
         "expert did anything."
     )
     return found
+
+
+def questions(causal: pd.DataFrame) -> int:
+    """How many experts are switched off for a modality of which some token chooses them."""
+    return sum(int((causal[f"{modality}_tokens"] > 0).sum()) for modality in ("image", "text"))
 
 
 def on_purity_and_cause(purity: pd.Series, lean: pd.Series) -> list[str]:

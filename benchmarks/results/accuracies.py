@@ -10,7 +10,7 @@ import analysis
 from benchmarks.results import markdown
 from benchmarks.results.gathered import Results, Row, split_of
 from limoe_core.evaluation.familiarity import NEW
-from limoe_core.evaluation.neighbours import MOST_LABELLED
+from limoe_core.evaluation.intervals import cluster_estimate
 from limoe_core.runs import Predictions
 
 #: Groups of pictures that are unlike in difficulty, with the field of the answers that has them.
@@ -95,6 +95,7 @@ def _nearest(results: Results, task: str, k: int) -> Row | None:
 def comparison(results: Results) -> str:
     """What all differences between the two runs amount to, none picked."""
     frame = results.differences
+    tests = frame["task"].str.contains(_TESTS)
     above, below = int((frame["low"] > 0).sum()), int((frame["high"] < 0).sum())
     count, standing = len(frame), frame[frame["p_holm"] < 0.05]
     if standing.empty:
@@ -109,7 +110,8 @@ def comparison(results: Results) -> str:
             f"Corrected for looking {count} times (`analysis.compare_accuracies`, Holm), "
             f"{len(standing)} {'stands' if len(standing) == 1 else 'stand'}: "
             f"{ahead} in favour of {results.limoe.name}, {len(standing) - ahead} of "
-            f"{results.twin.name}."
+            f"{results.twin.name}. {_on_tests(int(tests[standing.index].sum()))}; the smallest p "
+            f"of a test is {markdown.p_value(frame['p_holm'][tests].min())}."
         )
     return markdown.prose(
         f"Of {count} differences, the intervals of {count - above - below} include zero, {above} "
@@ -117,6 +119,12 @@ def comparison(results: Results) -> str:
         f"one another. {verdict} With one seed of each, another seed would move both numbers by an "
         "amount that no interval here knows; the study in docs/study is about that."
     )
+
+
+def _on_tests(count: int) -> str:
+    if not count:
+        return "None of these is of a test: they are of splits that were looked at in training"
+    return f"{count} of these {'is' if count == 1 else 'are'} of tests"
 
 
 # ---- strata
@@ -194,7 +202,7 @@ def _against(results: Results, task: str) -> Iterator[str]:
     else:
         said += _against_new(results, task)
     if "validation" in split:
-        said.append("settings were chosen by what models reach on it, so it is no test.")
+        said.append("it was looked at in training and is there to choose settings by: no test.")
     if said:
         yield f"{head} {' '.join(_sentence(each) for each in said)}"
 
@@ -213,9 +221,16 @@ def _against_known(results: Results, task: str, top1: Row) -> Iterator[str]:
     else:
         verdict = f"which its interval includes ({ahead:+.1f} points)"
     yield (
-        f"the nearest of up to {MOST_LABELLED:,} pictures of training in {nearest['name']} has "
-        f"the right name for {100 * nearest['value']:.1f} % without any model, {verdict}. It "
-        "needs labelled pictures of every concept, the model texts alone."
+        f"the nearest of the set's pictures in training in {nearest['name']} has the right name "
+        f"for {100 * nearest['value']:.1f} % without any model, {verdict}. Both were given these "
+        "pictures with their names; it needs them when it is asked, the model texts alone."
+    )
+    answers = _answers(results, task)
+    styles = len(np.unique(answers.style))
+    found = cluster_estimate(answers.ranks[0] == 0, answers.style)
+    yield (
+        f"it is of {markdown.counted(styles, 'style')}; resampling these and not concepts, its "
+        f"interval is {100 * found.low:.0f}–{100 * found.high:.0f} %."
     )
 
 
@@ -229,8 +244,15 @@ def _against_new(results: Results, task: str) -> Iterator[str]:
         count = top1["concepts"] - unnamed["concepts"]
         yield (
             f"{markdown.counted(count, 'concept')} of {top1['concepts']:,} "
-            f"{'is' if count == 1 else 'are'} named in training in the same words, by another "
-            f"picture set or as an alias; without them it is {markdown.estimate(unnamed)}."
+            f"{'is' if count == 1 else 'are'} named in training in the same words: by another "
+            "picture set, as an alias, or in plural or another order, and then often drawn there "
+            f"as well; without them it is {markdown.estimate(unnamed)}."
+        )
+    alike = _mean_of_concepts(answers)
+    if abs(alike - top1["value"]) > 0.01:
+        yield (
+            "some concepts have many pictures; with every concept weighted alike it is "
+            f"{100 * alike:.1f} %."
         )
     for kind, what in (
         ("siblings", "variants of one another, whose names differ in a word"),
@@ -253,6 +275,13 @@ def _against_new(results: Results, task: str) -> Iterator[str]:
             "it is asked among the split's own names, which no user knows; among all names it is "
             f"{markdown.estimate(found)}."
         )
+
+
+def _mean_of_concepts(answers: Predictions) -> float:
+    """Top-1 accuracy in the first language, where every concept counts alike."""
+    _, concept = np.unique(answers.concept, return_inverse=True)
+    right = np.bincount(concept, weights=answers.ranks[0] == 0)
+    return float((right / np.bincount(concept)).mean())
 
 
 def _share_of_right(answers: Predictions, kind: str) -> tuple[float, float] | None:

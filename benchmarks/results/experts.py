@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 import analysis
+from analysis.conclusions import questions
 from benchmarks.results import markdown
 from benchmarks.results.gathered import Results
 from limoe_core.runs.experts import ExpertRecord
@@ -19,6 +20,8 @@ _BASELINES = {
     "k-means, by token": "k-means, by token",
     "random": "random",
 }
+#: The trained routers on what the others were given.
+_SAME = "trained, same pairs"
 #: Roles in the order of the table, by the beginning of their names.
 _ROLES = ("image", "text", "mixed", "leaning", "dead")
 #: A role that comes again in fewer resamples of the pairs is uncertain.
@@ -62,11 +65,13 @@ def _specialisation(measured: ExpertRecord, baselines: pd.DataFrame) -> str:
             str(row["layer"]),
             f"{markdown.nmi(row['corrected'])} "
             f"({markdown.nmi(row['low'])}–{markdown.nmi(row['high'])})",
+            markdown.nmi(value[row["layer"], _SAME]),
             *(markdown.nmi(value[row["layer"], name]) for name in there),
         ]
         for row in found.to_dict("records")
     ]
-    return markdown.table(["block", "NMI", *(_BASELINES[name] for name in there)], rows)
+    same = f"NMI of the {measured.others.pairs:,} pairs"
+    return markdown.table(["block", "NMI", same, *(_BASELINES[name] for name in there)], rows)
 
 
 def _roles(measured: ExpertRecord, roles: pd.DataFrame, causes: pd.DataFrame) -> str:
@@ -107,7 +112,7 @@ def _against(
 ) -> Iterator[str]:
     value = baselines.pivot(index="layer", columns="router", values="nmi")
     high = baselines.pivot(index="layer", columns="router", values="high")
-    trained = value["trained, same pairs"]
+    trained = value[_SAME]
     layers = len(trained)
     reached = []
     for name, words in _BASELINES.items():
@@ -131,8 +136,9 @@ def _against(
     yield (
         f"Needed: the loss of {int(row['pairs']):,} pairs of `{measured.causal.split}` rises "
         "without the expert, its tokens going to the next best, by more than chance (95 % over "
-        f"pairs; of {2 * len(causes)} questions, some 5 % answer so by chance). The loss with all "
-        f"experts is {row['baseline']:.2f} nats where guessing has {row['chance']:.2f}"
+        f"pairs). Of {2 * len(causes)} experts and modalities, in {questions(causes)} a "
+        "token of the modality chooses the expert; some 5 % of these answer so by chance. The loss "
+        f"with all experts is {row['baseline']:.2f} nats where guessing has {row['chance']:.2f}"
         + (
             "."
             if better

@@ -85,11 +85,14 @@ def test_next_best_leaves_those_alone_that_never_chose_the_expert(model, picture
     assert one["delta_text"].tolist() == frame.query("layer == 2")["delta_text"].tolist()
 
 
-def rises(image: list[float], text: list[float]) -> pd.DataFrame:
+def rises(
+    image: list[float], text: list[float], text_tokens: int = 1, top_k: int = 1
+) -> pd.DataFrame:
     """What is told of an expert whose loss rises so, pair by pair."""
     found = causal._summary(np.array([image, text]), samples=200, seed=0)
     kept = {name: [found.get(name, 1)] for name in causal._COLUMNS}
-    return causal._told(pd.DataFrame(kept).assign(pairs=len(image)))
+    frame = pd.DataFrame(kept).assign(pairs=len(image), text_tokens=text_tokens)
+    return causal._told(frame, top_k)
 
 
 def test_an_expert_without_effect_has_no_index():
@@ -112,6 +115,18 @@ def test_effects_have_a_direction_and_a_modality_that_never_comes_has_none():
     row = rises(0.1 * rng.normal(size=64), -0.5 + 0.1 * rng.normal(size=64)).iloc[0]
     assert row["effect_text"] == "harmful"
     assert row["chance"] == pytest.approx(np.log(64))
+
+
+def test_an_expert_that_no_token_chooses_is_not_needed_for_that_modality():
+    """Without it the other gates are scaled a little, in every pair the same way."""
+    rng = np.random.default_rng(0)
+    tiny = 1e-3 + 1e-5 * rng.normal(size=64)
+    assert rises(np.zeros(64), tiny).iloc[0]["effect_text"] == "needed"
+    row = rises(np.zeros(64), tiny, text_tokens=0).iloc[0]
+    assert row["effect_text"] == ""
+    assert np.isnan(row["index"])
+    # As a second choice it may be needed all the same.
+    assert rises(np.zeros(64), tiny, text_tokens=0, top_k=2).iloc[0]["effect_text"] == "needed"
 
 
 def test_the_losses_of_pairs_average_to_the_contrastive_loss(model):

@@ -62,6 +62,8 @@ def causal(rises: list[tuple[str, str]], baseline: float = 1.0) -> pd.DataFrame:
         {
             "effect_image": [image for image, _ in rises],
             "effect_text": [text for _, text in rises],
+            "image_tokens": 3,
+            "text_tokens": ([3] + [0] * len(rises))[: len(rises)],
             "baseline": baseline,
             "chance": 3.0,
             "pairs": 20,
@@ -76,7 +78,7 @@ def test_causes_are_counted_by_modality_with_what_chance_would_say() -> None:
         in (found[1])
     )
     assert found[2].startswith("1 of 3 experts is needed for text tokens")
-    assert "5% of these 6 answers" in found[3]
+    assert found[3].startswith("Of 6 experts and modalities, in 4 a token")
 
 
 def test_a_model_that_does_no_better_than_guessing_has_no_causes() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from rich.console import Console
 
@@ -135,11 +136,19 @@ def test_each_number_has_what_speaks_against_it(results: Results, text: str) -> 
     text = " ".join(_block(text, "objections").split())
     for task in results.tasks:
         assert f"`{split_of(task)}` among " in text
-    assert "The nearest of up to 200,000 pictures of training in pixels" in text
+    assert "The nearest of the set's pictures in training in pixels" in text
+    style = next(task for task in results.tasks if "test_style" in task)
+    answers = results.answers[style][0]
+    assert f"It is of {len(set(answers.style))} style" in text
+    assert "resampling these and not concepts, its interval is" in text
     known = next(task for task in results.tasks if "test_concept" in task)
     unnamed = results.accuracy(results.limoe, known, "not named in training", 1)
     assert unnamed is not None
     assert f"without them it is {100 * unnamed['value']:.1f} %" in text
+    answers = results.answers[known][0]
+    right = pd.Series(answers.ranks[0] == 0).groupby(answers.concept).mean()
+    for alike in re.findall(r"every concept weighted alike it is ([\d.]+) %", text)[:1]:
+        assert alike == f"{100 * right.mean():.1f}"
     new = results.accuracy(results.limoe, known, "familiarity", 1, NEW)
     assert new is not None
     assert f"a word that training never read, it is {100 * new['value']:.1f} % (" in text

@@ -254,6 +254,7 @@ def _table(source: Source, frame: pd.DataFrame) -> None:
     st.caption(
         "Role: correlational, from the tokens routed to the expert. For images and for text: "
         "needed where the interval of δ lies above 0, harmful where it lies below, so that the "
-        "loss is lower without the expert. Causal index: 0 if δ is the same for both "
-        "modalities, 1 if it is 0 for one of them or of opposite signs; empty without an effect."
+        "loss is lower without the expert; with one expert a token, empty where no such token "
+        "chooses it. Causal index: 0 if δ is the same for both modalities, 1 if it is 0 for one of "
+        "them or of opposite signs; empty without an effect."
     )
