@@ -16,14 +16,11 @@ INK = "#737373"
 GRID = "rgba(128, 128, 128, 0.25)"
 CLEAR = "rgba(0, 0, 0, 0)"
 
-#: Dark to light with even steps for every kind of colour vision; 0 is nearly clear on any page.
-INTENSITY = [
-    [0.0, "rgba(47, 127, 208, 0.04)"],
-    [0.5, "rgba(47, 127, 208, 0.55)"],
-    [1.0, "rgba(29, 78, 140, 1.0)"],
-]
-#: Above these strengths, white text has the better WCAG contrast.
-INTENSITY_DARK, DIVERGING_DARK = 0.78, 0.9
+#: From nearly clear to one blue, so that it darkens on a light page and brightens on a dark one,
+#: evenly for every kind of colour vision.
+INTENSITY = [[0.0, "rgba(36, 107, 190, 0.04)"], [1.0, "rgba(36, 107, 190, 1.0)"]]
+#: Above these strengths, white text has the better WCAG contrast on a light page.
+INTENSITY_DARK, DIVERGING_DARK = 0.84, 0.9
 
 #: Orange below and blue above a nearly clear middle.
 DIVERGING = [

@@ -23,7 +23,8 @@ _RULES = """
   }
   /* Words of figures, also where the page turns dark or light while it is open. */
   [data-testid="stPlotlyChart"]
-    :is(.infolayer, .xaxislayer-above, .yaxislayer-above, .heatmap-label) text {
+    :is(:is(.infolayer, .xaxislayer-above, .yaxislayer-above, .heatmap-label, .textpoint) text,
+    text.bartext-outside) {
     fill: currentColor !important;
   }
   /* What is said of one expert stays beside the cards, however far these are scrolled; on a phone,

@@ -183,7 +183,7 @@ def _offered(run: Run) -> dict[str, str]:
     offered = {}
     probes = run.probe_steps()
     if probes and runs.probe(run, probes[-1]).image_embeddings.size:
-        offered[PROBES] = "probe pairs: one validation set at every probe step"
+        offered[PROBES] = "probe pairs: the same ones at every probe step"
     if run.steps():
         if is_built(run.config.data):
             for split in data_set(run.config.data).unseen:

@@ -8,7 +8,7 @@ import streamlit as st
 import analysis
 from analysis import figures as drawn
 from analysis.recipes import Recorded, record, rows
-from app.parts import facts, figures
+from app.parts import facts, figures, tables
 from app.parts.export import take_away
 from app.parts.facts import Fact
 from app.parts.glossary import TERMS
@@ -212,7 +212,7 @@ def _roles_table(roles: pd.DataFrame) -> None:
     share = st.column_config.ProgressColumn
     designed = ["by_design"] if "by_design" in roles else []
     table = roles.assign(expert=[analysis.expert_label(int(e)) for e in roles["expert"]])
-    st.dataframe(
+    tables.show(
         table[
             [
                 "layer",
@@ -255,7 +255,7 @@ def _roles_table(roles: pd.DataFrame) -> None:
 def _health_table(health: pd.DataFrame) -> None:
     st.caption("Entropies and drops", help=TERMS["router entropies"])
     nats = st.column_config.NumberColumn
-    st.dataframe(
+    tables.show(
         health[
             [
                 "layer",

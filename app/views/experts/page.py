@@ -57,7 +57,10 @@ def show(run: Run) -> None:
         messages.say("info", "This view is of all pairs, and not of the slice.")
     if pairs is None or view in _OF_ALL:
         source = source.of_all
-    st.caption(messages.plain(source.sentence, longest=600))
+    sentence = source.sentence
+    if view == "causal" and run.other is None:
+        sentence += " The roles below are of these pairs, and the losses of those named with them."
+    st.caption(messages.plain(sentence, longest=600))
     importlib.import_module(f"app.views.experts.{module}").show(source)
 
 

@@ -7,7 +7,7 @@ import streamlit as st
 import analysis
 from analysis import figures as drawn
 from analysis.recipes import record, rows
-from app.parts import figures, messages
+from app.parts import figures, messages, tables
 from app.parts.export import take_away
 from app.parts.glossary import TERMS
 from app.views.experts.probe_view import Source, choose_modality
@@ -71,7 +71,7 @@ def _table(source: Source, modality: str) -> None:
     paths = source.measure(analysis.expert_paths, modality)
     frame = paths.value
     st.header("Whole paths", anchor=False, help=TERMS["path"])
-    st.dataframe(
+    tables.show(
         frame[["path", "share", "independent", "tokens", "pairs"]],
         hide_index=True,
         height=400,

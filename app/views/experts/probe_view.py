@@ -40,6 +40,8 @@ class Source:
     layer: int
     slice: Slice | None = None
     """What the page is of; None for all pairs."""
+    apart: bool = False
+    """Whether the other views of the page are of more pairs, those of `evaluate --experts`."""
 
     @cached_property
     def measured(self) -> Recorded[ExpertRecord] | None:
@@ -112,14 +114,14 @@ class Source:
     @cached_property
     def on_probes(self) -> Source:
         """The same step, layer and run on the probe pairs, whose pictures the run keeps."""
-        found = Source(self.run, self.step, self.layer, self.slice)
+        found = Source(self.run, self.step, self.layer, self.slice, self.measured is not None)
         found.__dict__["measured"] = None
         return found
 
     @cached_property
     def of_all(self) -> Source:
         """The same on all pairs, whatever the slice."""
-        found = Source(self.run, self.step, self.layer)
+        found = Source(self.run, self.step, self.layer, apart=self.apart)
         found.__dict__["measured"] = self.measured
         return found
 
@@ -202,7 +204,12 @@ class Source:
         return (
             f"Step {self.step:,}. n = {pairs} of the validation split"
             f"{f' of {name}' if name else ''}, {tokens}, routed as one group at training "
-            f"capacity{room}. Few pairs: evaluate --experts measures a step on 1,024."
+            f"capacity{room}. Few pairs: "
+            + (
+                "the other views are of those that evaluate --experts measured."
+                if self.apart
+                else "evaluate --experts measures a step on 1,024."
+            )
         )
 
 

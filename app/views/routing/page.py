@@ -19,7 +19,7 @@ from app.parts.glossary import TERMS
 from app.server import runs
 from app.shell import sidebar, slices, state
 from app.views.routing import recorded_pairs
-from app.views.routing.drawing import View, draw, explain
+from app.views.routing.drawing import View, draw, explain, explain_drops
 from app.views.routing.routed import Examples, Routed, choose_way, route, similarity
 from limoe_core.runs.directory import Run, RunError
 from limoe_core.trace import RoutingTrace
@@ -86,6 +86,7 @@ def _draw(examples: Examples, pair: Pair, way: str, view: View) -> Routed | None
     if routed is None:
         return None
     draw(run, routed, view, name=_name_of_picture(pair, examples.trace))
+    explain_drops(run, routed)
     _similarity(examples, pair, routed, view)
     return routed
 
