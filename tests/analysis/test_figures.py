@@ -8,7 +8,7 @@ import pytest
 
 import analysis
 from analysis import figures
-from analysis.figures.style import INTENSITY, step_axis
+from analysis.figures.style import INTENSITY, INTENSITY_DARK, step_axis
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_words_in_dark_cells_are_white(trace):
     frame = analysis.expert_preferences(trace, 2, "category", "image", samples=20)
     heat = figures.preference_figure(frame, measure="share").data[0]
     for words, strength in zip(np.ravel(heat.text), np.ravel(heat.z) / heat.z.max(), strict=True):
-        assert ("#FFFFFF" in words) == (strength > 0.78)
+        assert ("#FFFFFF" in words) == (strength > INTENSITY_DARK)
 
 
 def test_every_figure_lies_on_no_background_and_says_nothing_in_colour_alone(trace, traces):

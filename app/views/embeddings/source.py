@@ -17,7 +17,7 @@ from app.parts import messages, pictures
 from app.parts.glossary import TERMS
 from app.server import recorded, runs
 from app.server.datasets import is_built, other_data
-from app.shell import controls, sidebar
+from app.shell import controls, live, sidebar
 from app.shell.conditions import Slice
 from limoe_core.runs.directory import Run, RunError
 
@@ -147,8 +147,7 @@ def choose(run: Run) -> Source | None:
         messages.say(
             "info",
             f"{run.name} has neither probe traces with embeddings nor a checkpoint with its data "
-            "set on this machine, so there is nothing to put on a map. If it is being trained, "
-            "come back in a moment.",
+            "set on this machine, so there is nothing to put on a map. " + live.BY_ITSELF,
         )
         return None
     of = controls.choice(
