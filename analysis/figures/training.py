@@ -183,7 +183,11 @@ def loads_figure(
         coloraxis={
             "colorscale": INTENSITY,
             "cmin": 0,
-            "colorbar": {"title": {"text": "share"}, "tickformat": ".0%"},
+            "colorbar": {
+                "title": {"text": "share"},
+                "tickformat": ".0%",
+                "nticks": max(3, min(6, len(experts) // 2 + 1)),  # as many as there is room for
+            },
         }
     )
     return finish(figure, height=min(900, 130 + 22 * len(experts)))

@@ -27,6 +27,10 @@ _RULES = """
     text.bartext-outside) {
     fill: currentColor !important;
   }
+  [data-testid="stPlotlyChart"] .sankey .node-label {
+    fill: currentColor !important;
+    text-shadow: 0 0 3px light-dark(#FFFFFF, #12161C) !important;
+  }
   /* What is said of one expert stays beside the cards, however far these are scrolled; on a phone,
      where nothing is beside anything, it comes before them. */
   .st-key-expert-detail {

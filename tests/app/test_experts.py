@@ -198,7 +198,7 @@ def test_a_measured_step_is_shown_and_said_with_its_baselines(measured: Path) ->
     assert {"step 0", "k-means", "random, centred"} <= marks
     other = open_page("experts", measured, step="10")
     assert "6 pairs of the validation split" in said(other)
-    assert "evaluate --experts measures a step on 1,024" in said(other).replace("\\", "")
+    assert "evaluate --experts measures a step on up to 1,024" in said(other).replace("\\", "")
     assert "6 pairs" in said(open_page("experts", measured, step="20", view="closely"))
 
 

@@ -85,7 +85,8 @@ def _one_expert(source: Source, expert: int) -> None:
     _positions(source, expert)
     _words(source, expert)
     for modality, by, heading in _ASKED:
-        _labels(source, expert, modality, by, heading)
+        if source.has_label(by):
+            _labels(source, expert, modality, by, heading)
 
 
 def _positions(source: Source, expert: int) -> None:

@@ -29,7 +29,7 @@ def show(source: Source) -> None:
         flows = source.measure(analysis.transitions)
         st.header("From layer to layer", anchor=False, help=TERMS["path"])
         figures.show(
-            record(drawn.paths_figure, flows, modality),
+            source.named(record(drawn.paths_figure, flows, modality)),
             flows,
             file=source.file(f"paths-{modality}"),
             note="First choices; the width is the number of tokens. The same colour in two layers "

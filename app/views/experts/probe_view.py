@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
 import analysis
+from analysis import figures as drawn
 from analysis.recipes import Recorded, record
 from analysis.slices import slice_pairs
 from app.components.routing import Group
@@ -21,10 +22,14 @@ from limoe_core.trace import IMAGE, TEXT, RoutingTrace
 
 if TYPE_CHECKING:
     import pandas as pd
+    import plotly.graph_objects as go
 
     from limoe_core.runs.experts import ExpertRecord
 
 T = TypeVar("T")
+
+#: Labels of a pair, which not every data set has.
+PAIR_LABELS = ("category", "style", "language")
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,6 +167,27 @@ class Source:
         """What the chosen layer is called: "block 4"."""
         return messages.visible(self.run.routers[self.layer], 60)
 
+    def has_label(self, label: str) -> bool:
+        """Whether the pairs say anything under a label, as own pictures without categories do not.
+
+        Position, script, word and piece are of the tokens themselves, and always known.
+        """
+        if label not in PAIR_LABELS:
+            return True
+        return label in self.trace.meta and bool((self.trace.meta[label].astype(str) != "").any())
+
+    def named(self, figure: Recorded[go.Figure]) -> Recorded[go.Figure]:
+        """The figure with its layers called by the names of their routers."""
+        if self.run.other is None:
+            return figure
+        return record(drawn.name_layers, figure, recorded.opened(self.run).attribute("routers"))
+
+    def with_names(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """The frame with names of routers for their numbers, where these are not of blocks."""
+        if self.run.other is None:
+            return frame
+        return frame.assign(layer=frame["layer"].map(self.run.routers).map(messages.visible))
+
     def _of_another_model(self, patches: int, pieces: int) -> str:
         trace, run = self.trace, self.run
         assert run.other is not None
@@ -208,7 +234,7 @@ class Source:
             + (
                 "the other views are of those that evaluate --experts measured."
                 if self.apart
-                else "evaluate --experts measures a step on 1,024."
+                else "evaluate --experts measures a step on up to 1,024."
             )
         )
 

@@ -85,14 +85,14 @@ def explain_drops(run: Run, routed: Routed) -> None:
     if not routed.group.factor or not routed.trace.dropped.any():
         return
     model = run.config.model
-    group = "The probe pairs were" if routed.group.pairs > 1 else "This pair was"
+    group = "the probe pairs were" if routed.group.pairs > 1 else "this pair was"
     kept = "with the highest gate" if model.batch_priority else "that came first"
     way = ways(model)[ALONE]
     st.caption(
-        f"Why tokens are dropped (hatched): {group} routed at the capacity of training, where an "
-        "expert has room for so many tokens only. Where many tokens choose the same one, it is "
-        f"soon full: it keeps those {kept}, and adds nothing to the others. With “{way}”, under "
-        "Routed in the sidebar, this pair is shown as the model in use routes it"
+        f"Why tokens are dropped (hatched): {group} routed at the capacity of training, which "
+        "limits how many tokens an expert takes. Where more tokens choose the same expert, it "
+        f"keeps those {kept} and adds nothing to the others. With “{way}”, under Routed in the "
+        "sidebar, this pair is shown as the model in use routes it"
         + ("." if model.eval_capacity_factor else ", where no token is dropped.")
     )
 
