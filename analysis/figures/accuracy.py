@@ -14,7 +14,6 @@ from analysis.figures.style import (
     INK,
     INTENSITY,
     INTENSITY_DARK,
-    ROWS_LEGEND,
     cell_label,
     error_bars,
     escape,
@@ -154,8 +153,7 @@ def tasks_figure(frames: Mapping[str, pd.DataFrame], *, k: int = 1) -> go.Figure
         autorange="reversed",
         tickfont={"size": 11},
     )
-    figure = finish(figure, height=110 + 20 * bars + max(34, 14 * bars) * len(labels))
-    return figure.update_layout(legend=ROWS_LEGEND, margin={"t": 20 * bars + 20})
+    return finish(figure, height=110 + 20 * bars + max(34, 14 * bars) * len(labels))
 
 
 def _task_label(task: str, ways: int) -> str:

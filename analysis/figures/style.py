@@ -31,7 +31,6 @@ DIVERGING = [
 
 #: For a figure of titled rows: the legend lies at its top edge, above the first row's title.
 ROWS_MARGIN = {"t": 70, "b": 50}
-ROWS_LEGEND = {"xref": "container", "x": 0, "yref": "container", "y": 1, "yanchor": "top"}
 
 #: Dashes for a second, third, … run in one figure.
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
@@ -42,11 +41,15 @@ pio.templates["limoe"] = go.layout.Template(
         "plot_bgcolor": CLEAR,
         "font": {"color": INK, "size": 13},
         "margin": {"l": 60, "r": 20, "t": 40, "b": 50},
+        # At the figure's own edge, for which Plotly makes room. Beside the axes, its place is not
+        # found anew where the figure becomes wider, and it covers them.
         "legend": {
             "orientation": "h",
-            "y": 1.02,
-            "yanchor": "bottom",
-            "x": -0.04,  # into the margin: on a phone, buttons take the other side
+            "xref": "container",
+            "x": 0,  # on a phone, buttons take the other side
+            "yref": "container",
+            "y": 1,
+            "yanchor": "top",
             "title": {"text": ""},
         },
         "hoverlabel": {"align": "left"},
