@@ -135,23 +135,28 @@ def data_pictures(
 
 def picture_set(sets: Sequence[PairSet]) -> PictureSet:
     """The pictures of several splits of one data set, in their order."""
-    languages = list(sets[0].concepts.names)
     shown = [(pairs, pairs.concepts, int(c)) for pairs in sets for c in pairs.concept]
     known = {
         "key": [str(table.keys[c]) for _, table, c in shown],
-        "name": [str(table.names[languages[0]][c]) for _, table, c in shown],
+        "name": [str(table.names[table.first_language][c]) for _, table, c in shown],
         "category": [str(category) for pairs in sets for category in pairs.category],
         "style": [str(style) for pairs in sets for style in pairs.style],
         "split": [pairs.split for pairs, _, _ in shown],
     }
     # Where every picture has captions of its own, each split has concepts of its own.
     tables = {tuple(pairs.concepts.keys.tolist()): pairs.concepts for pairs in sets}.values()
+    # Where a set is of several, not all of them have names in every language.
+    languages = dict.fromkeys(language for table in tables for language in table.names)
     return PictureSet(
         sets[0].name,
         np.concatenate([pairs.pictures.batch(np.arange(len(pairs))) for pairs in sets]),
         pd.DataFrame(known, dtype=object),
         {
-            language: tuple(str(name) for table in tables for name in table.names[language])
+            language: tuple(
+                str(name)
+                for table in tables
+                for name in table.names.get(language, [""] * len(table.keys))
+            )
             for language in languages
         },
     )

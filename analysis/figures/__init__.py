@@ -7,6 +7,7 @@ from analysis.figures.classification import classification_figure, similarity_fi
 from analysis.figures.differences import differences_figure
 from analysis.figures.embeddings import embedding_figure, gap_figure
 from analysis.figures.interventions import effects_figure, routes_figure
+from analysis.figures.layers import name_layers
 from analysis.figures.preferences import paths_figure, position_figure, preference_figure
 from analysis.figures.recorded_causes import recorded_causes_figure
 from analysis.figures.routes import (
@@ -50,6 +51,7 @@ __all__ = [
     "gap_figure",
     "gate_swap_figure",
     "loads_figure",
+    "name_layers",
     "overlap_figure",
     "paths_figure",
     "position_figure",

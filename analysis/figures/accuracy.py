@@ -15,6 +15,7 @@ from analysis.figures.style import (
     INTENSITY,
     INTENSITY_DARK,
     cell_label,
+    error_bars,
     escape,
     finish,
 )
@@ -75,7 +76,7 @@ def accuracy_figure(
             figure.add_scatter(
                 x=ceilings["ceiling"],
                 y=[escape(name) for name in ceilings["name"]],
-                name="ceiling if the exact concept had to be named",
+                name="ceiling",
                 mode="markers",
                 orientation="h",
                 offsetgroup=str(place),
@@ -102,50 +103,62 @@ def accuracy_figure(
 
 
 def tasks_figure(frames: Mapping[str, pd.DataFrame], *, k: int = 1) -> go.Figure:
-    """Top-k accuracy of every task and run: headline language and mean over languages.
+    """Top-k accuracy of every task and run: in the first language, and the mean over languages.
+
+    A row for each task, in the frames' order. Of a task that was asked in one language alone, the
+    mean would be the same bar again, and is left out.
 
     Args:
       frames: `analysis.accuracy_frame` of each run at one step, by the run's name.
     """
     figure = go.Figure()
+    labels: list[str] = []
+    bars = 0
     for place, (run, frame) in enumerate(frames.items()):
         colour, _ = _LOOKS[place % len(_LOOKS)]
+        languages = frame[frame["group"] == "language"].groupby("task")["name"].nunique()
+        several = frame["task"].map(languages).fillna(0) > 1
         for group, shape in (("headline", ""), ("mean over languages", "/")):
             rows = frame[(frame["group"] == group) & (frame["k"] == k)]
+            if shape:
+                rows = rows[several.reindex(rows.index)]
+            if rows.empty:
+                continue
+            bars += 1
+            names = [_task_label(t, w) for t, w in zip(rows["task"], rows["ways"], strict=True)]
+            labels += [name for name in names if name not in labels]
             figure.add_bar(
-                x=[_task_label(t, w) for t, w in zip(rows["task"], rows["ways"], strict=True)],
-                y=rows["value"],
+                x=rows["value"],
+                y=names,
+                orientation="h",
                 name=f"{escape(run)}, {group}",
                 marker={
                     "color": colour,
                     "opacity": 0.7,
                     "pattern": {"shape": shape, "fgcolor": "#FFFFFF", "fillmode": "overlay"},
                 },
-                error_y={
-                    "type": "data",
-                    "symmetric": False,
-                    "array": rows["high"] - rows["value"],
-                    "arrayminus": rows["value"] - rows["low"],
-                    "color": INK,
-                    "thickness": 1.2,
-                    "width": 3,
-                },
+                error_x=error_bars(rows, "value", "low", "high"),
                 customdata=rows[["low", "high", "n", "ways", "chance"]],
                 hovertemplate=(
-                    "%{fullData.name}: %{y:.1%} (%{customdata[0]:.1%} to %{customdata[1]:.1%})"
+                    "%{fullData.name}: %{x:.1%} (%{customdata[0]:.1%} to %{customdata[1]:.1%})"
                     "<br>%{customdata[2]} pictures, %{customdata[3]} classes, "
                     "chance %{customdata[4]:.2%}<extra></extra>"
                 ),
             )
-    figure.update_layout(barmode="group")
-    figure.update_xaxes(tickangle=0, tickfont={"size": 11})
-    figure.update_yaxes(tickformat=".0%", rangemode="tozero", title={"text": f"top-{k} accuracy"})
-    return finish(figure, height=380)
+    figure.update_layout(barmode="group", bargap=0.25)
+    figure.update_xaxes(tickformat=".0%", rangemode="tozero", title={"text": f"top-{k} accuracy"})
+    figure.update_yaxes(
+        categoryorder="array",
+        categoryarray=labels,
+        autorange="reversed",
+        tickfont={"size": 11},
+    )
+    return finish(figure, height=110 + 20 * bars + max(34, 14 * bars) * len(labels))
 
 
 def _task_label(task: str, ways: int) -> str:
     name = task.removeprefix("zero_shot_").removesuffix("_all").removesuffix("_split")
-    return f"{name.replace('_', '<br>')}<br>{ways:,} ways"  # narrow, to stay upright
+    return f"{escape(name.replace('_', ' '))}<br>{ways:,} names"
 
 
 def confusion_figure(frame: pd.DataFrame) -> go.Figure:

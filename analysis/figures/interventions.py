@@ -159,6 +159,4 @@ def routes_figure(frame: pd.DataFrame) -> go.Figure:
         yaxis2={"autorange": "reversed"},
     )
     figure.update_annotations(font={"size": 13})
-    return finish(figure, height=max(300, 150 + 34 * len(blocks))).update_layout(
-        margin={"t": 90}, legend={"y": 1.16}
-    )
+    return finish(figure, height=max(300, 150 + 34 * len(blocks))).update_layout(margin={"t": 90})

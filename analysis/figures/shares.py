@@ -22,7 +22,6 @@ from analysis.figures.style import (
     GRID,
     INK,
     INTENSITY,
-    ROWS_LEGEND,
     ROWS_MARGIN,
     block_label,
     finish,
@@ -70,7 +69,7 @@ def shares_figure(frame: pd.DataFrame) -> go.Figure:
     _share_axes(figure, float(frame[["image_share", "text_share"]].to_numpy().max(initial=0.0)))
     if len(layers) < 2:
         return finish(figure, height=320)
-    return finish(figure, height=height).update_layout(margin=ROWS_MARGIN, legend=ROWS_LEGEND)
+    return finish(figure, height=height).update_layout(margin=ROWS_MARGIN)
 
 
 def roles_figure(frame: pd.DataFrame) -> go.Figure:

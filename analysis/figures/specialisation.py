@@ -14,7 +14,6 @@ from analysis.figures.style import (
     INK,
     INTENSITY,
     INTENSITY_DARK,
-    ROWS_LEGEND,
     ROWS_MARGIN,
     block_label,
     cell_label,
@@ -99,7 +98,7 @@ def specialisation_figure(
         ],
     )
     figure.update_yaxes(range=[0, 1.05], title={"text": "NMI of modality and expert"})
-    return finish(figure, height=300)
+    return finish(figure, height=300 if baselines is None else 340)
 
 
 def _add_marks(figure: go.Figure, frame: pd.DataFrame, router: str, mark: str) -> None:
@@ -164,7 +163,7 @@ def causal_figure(frame: pd.DataFrame) -> go.Figure:
             )
     figure.update_yaxes(title={"text": "rise of loss, nats"}, zeroline=True, zerolinecolor=INK)
     figure.update_layout(barmode="group")
-    return finish(figure, height=height).update_layout(margin=ROWS_MARGIN, legend=ROWS_LEGEND)
+    return finish(figure, height=height).update_layout(margin=ROWS_MARGIN)
 
 
 def sceptic_figure(frame: pd.DataFrame, measure: str = "modality NMI") -> go.Figure:

@@ -16,14 +16,11 @@ INK = "#737373"
 GRID = "rgba(128, 128, 128, 0.25)"
 CLEAR = "rgba(0, 0, 0, 0)"
 
-#: Dark to light with even steps for every kind of colour vision; 0 is nearly clear on any page.
-INTENSITY = [
-    [0.0, "rgba(47, 127, 208, 0.04)"],
-    [0.5, "rgba(47, 127, 208, 0.55)"],
-    [1.0, "rgba(29, 78, 140, 1.0)"],
-]
-#: Above these strengths, white text has the better WCAG contrast.
-INTENSITY_DARK, DIVERGING_DARK = 0.78, 0.9
+#: From nearly clear to one blue, so that it darkens on a light page and brightens on a dark one,
+#: evenly for every kind of colour vision.
+INTENSITY = [[0.0, "rgba(36, 107, 190, 0.04)"], [1.0, "rgba(36, 107, 190, 1.0)"]]
+#: Above these strengths, white text has the better WCAG contrast on a light page.
+INTENSITY_DARK, DIVERGING_DARK = 0.84, 0.9
 
 #: Orange below and blue above a nearly clear middle.
 DIVERGING = [
@@ -34,7 +31,6 @@ DIVERGING = [
 
 #: For a figure of titled rows: the legend lies at its top edge, above the first row's title.
 ROWS_MARGIN = {"t": 70, "b": 50}
-ROWS_LEGEND = {"xref": "container", "x": 0, "yref": "container", "y": 1, "yanchor": "top"}
 
 #: Dashes for a second, third, … run in one figure.
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
@@ -45,11 +41,15 @@ pio.templates["limoe"] = go.layout.Template(
         "plot_bgcolor": CLEAR,
         "font": {"color": INK, "size": 13},
         "margin": {"l": 60, "r": 20, "t": 40, "b": 50},
+        # At the figure's own edge, for which Plotly makes room. Beside the axes, its place is not
+        # found anew where the figure becomes wider, and it covers them.
         "legend": {
             "orientation": "h",
-            "y": 1.02,
-            "yanchor": "bottom",
-            "x": -0.04,  # into the margin: on a phone, buttons take the other side
+            "xref": "container",
+            "x": 0,  # on a phone, buttons take the other side
+            "yref": "container",
+            "y": 1,
+            "yanchor": "top",
             "title": {"text": ""},
         },
         "hoverlabel": {"align": "left"},

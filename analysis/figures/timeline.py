@@ -10,7 +10,7 @@ from plotly.subplots import make_subplots
 
 from analysis.colours import MODALITY_COLOURS
 from analysis.errors import AnalysisError
-from analysis.figures.style import DASHES, INK, ROWS_LEGEND, escape, finish, step_axis
+from analysis.figures.style import DASHES, INK, escape, finish, step_axis
 from analysis.timeline import MEASURES
 
 _SYMBOLS = {"image": "circle", "text": "diamond"}
@@ -71,7 +71,7 @@ def timeline_figure(
     figure.update_xaxes({key: value for key, value in axis.items() if key != "title"})
     figure.update_xaxes(title=axis["title"], row=len(shown), col=1)
     # From the window's edge, since the axes' titles leave a phone no room beside the buttons.
-    figure.update_layout(hovermode="x", legend=ROWS_LEGEND)
+    figure.update_layout(hovermode="x")
     return finish(figure, height=90 + 125 * len(shown))
 
 

@@ -11,7 +11,7 @@ from plotly.subplots import make_subplots
 
 from analysis.colours import MODALITY_COLOURS
 from analysis.errors import AnalysisError
-from analysis.figures.style import DASHES, INTENSITY, ROWS_LEGEND, escape, finish
+from analysis.figures.style import DASHES, INTENSITY, escape, finish
 from analysis.smoothing import smoothed, thinned
 from analysis.training import MEASURES, measure
 
@@ -97,7 +97,7 @@ def training_figure(
     figure.update_xaxes(type="log" if log_x else "linear")
     title = _TITLES[x] + (" (log scale)" if log_x else "")
     figure.update_xaxes(title={"text": title}, row=len(shown), col=1)
-    figure.update_layout(hovermode="x", legend=ROWS_LEGEND)
+    figure.update_layout(hovermode="x")
     return finish(figure, height=90 + 150 * len(shown))
 
 
@@ -183,7 +183,11 @@ def loads_figure(
         coloraxis={
             "colorscale": INTENSITY,
             "cmin": 0,
-            "colorbar": {"title": {"text": "share"}, "tickformat": ".0%"},
+            "colorbar": {
+                "title": {"text": "share"},
+                "tickformat": ".0%",
+                "nticks": max(3, min(6, len(experts) // 2 + 1)),  # as many as there is room for
+            },
         }
     )
     return finish(figure, height=min(900, 130 + 22 * len(experts)))

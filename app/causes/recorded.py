@@ -9,7 +9,7 @@ import streamlit as st
 import analysis
 from analysis import figures as drawn
 from analysis.recipes import record
-from app.parts import figures, messages
+from app.parts import figures, messages, tables
 from app.server import recorded
 from app.shell import controls
 from limoe_core.runs.directory import Run
@@ -76,7 +76,7 @@ def show(run: Run, layer: int) -> None:
             "says little.",
         )
     number = st.column_config.NumberColumn
-    st.dataframe(
+    tables.show(
         frame.drop(columns=["layer", "baseline", "chance", "pairs"]).assign(
             expert=[analysis.expert_label(int(expert)) for expert in frame["expert"]]
         ),

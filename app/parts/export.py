@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from analysis.recipes import Recorded, python
+from app.parts import tables
 from app.parts.fragments import alone
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def _folded(
         return
     with box:
         table = frame.value
-        st.dataframe(table.head(_MOST_ROWS), hide_index=True, height=240)
+        tables.show(table.head(_MOST_ROWS), hide_index=True, height=240)
         if len(table) > _MOST_ROWS:
             st.caption(f"The first {_MOST_ROWS:,} of {len(table):,} rows; the file has all.")
         st.download_button(

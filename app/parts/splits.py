@@ -25,13 +25,13 @@ def in_words(split: str, words: Mapping[str, str]) -> str:
 
 
 def summary(splits: Sequence[str], words: Mapping[str, str]) -> str:
-    """How many pictures are of what, as in "36: a trained concept …; 12: a concept …".
+    """How many pictures are of what, as in "36 (a trained concept …), 12 (a concept …)".
 
     Args:
       words: `words_of` the run.
     """
     counts = Counter(in_words(split, words) for split in splits)
-    return "; ".join(f"{count:,}: {what}" for what, count in counts.items())
+    return ", ".join(f"{count:,} ({what})" for what, count in counts.items())
 
 
 def asked_of(run: Run) -> dict[str, str]:

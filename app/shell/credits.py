@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
+import pandas as pd
 import streamlit as st
 
+from app.parts import tables
 from limoe_core.data.identity import attributions_of
 from limoe_core.runs import Run
+
+#: Columns of the table, with their headings.
+_COLUMNS = {
+    "title": "what",
+    "author": "author",
+    "licence": "licence",
+    "change": "change",
+    "url": "source",
+    "licence_url": "text of the licence",
+}
 
 
 def show(run: Run) -> None:
@@ -14,5 +28,6 @@ def show(run: Run) -> None:
     if not found:
         return
     with st.expander("Authors and licences of the pictures and names"):
-        # As plain text, since a run may come from anywhere.
-        st.text("\n".join(one.sentence() for one in found))
+        # A table, since icons are of some 170 sets; no links, since a run may come from anywhere.
+        frame = pd.DataFrame([asdict(one) for one in found])
+        tables.show(frame[list(_COLUMNS)].rename(columns=_COLUMNS), hide_index=True)

@@ -20,6 +20,8 @@ from app.server.runs import Run, RunError, Runs
 from app.server.status import Status, may_be_growing
 from app.shell import controls
 
+#: What a page says that has nothing to show yet.
+BY_ITSELF = "If it is being trained, this page shows it by itself when it comes."
 #: Seconds between two looks.
 EVERY = 4.0
 #: Runs in training that are named besides the one in view.

@@ -23,8 +23,13 @@ _RULES = """
   }
   /* Words of figures, also where the page turns dark or light while it is open. */
   [data-testid="stPlotlyChart"]
-    :is(.infolayer, .xaxislayer-above, .yaxislayer-above, .heatmap-label) text {
+    :is(:is(.infolayer, .xaxislayer-above, .yaxislayer-above, .heatmap-label, .textpoint) text,
+    text.bartext-outside) {
     fill: currentColor !important;
+  }
+  [data-testid="stPlotlyChart"] .sankey .node-label {
+    fill: currentColor !important;
+    text-shadow: 0 0 3px light-dark(#FFFFFF, #12161C) !important;
   }
   /* What is said of one expert stays beside the cards, however far these are scrolled; on a phone,
      where nothing is beside anything, it comes before them. */

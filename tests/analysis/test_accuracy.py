@@ -190,7 +190,15 @@ def test_accuracy_figures_show_a_run_beside_its_twin(answered):
     mine = frame.query("group == 'category' and k == 1").set_index("name")["value"]
     assert dict(zip(shown["limoe"].y, shown["limoe"].x, strict=True)) == mine.to_dict()
     assert shown["limoe"].marker.symbol != shown["&lt;dense&gt;"].marker.symbol
-    assert len(figures.tasks_figure(runs).data) == 4
+    tasks = figures.tasks_figure(runs)
+    assert [bars.name for bars in tasks.data] == [
+        f"{run}, {group}"
+        for run in ("limoe", "&lt;dense&gt;")
+        for group in ("headline", "mean over languages")
+    ]
+    assert all(bars.orientation == "h" for bars in tasks.data)  # names of many tasks have room
+    english = {"limoe": frame[(frame["group"] != "language") | (frame["name"] == "en")]}
+    assert [bars.name for bars in figures.tasks_figure(english).data] == ["limoe, headline"]
     with pytest.raises(analysis.AnalysisError, match="zero_shot_none"):
         figures.accuracy_figure(runs, "zero_shot_none")
     empty = EvaluatedRun({})

@@ -8,7 +8,7 @@ import pytest
 
 import analysis
 from analysis import figures
-from analysis.figures.style import step_axis
+from analysis.figures.style import INTENSITY, INTENSITY_DARK, step_axis
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_words_in_dark_cells_are_white(trace):
     frame = analysis.expert_preferences(trace, 2, "category", "image", samples=20)
     heat = figures.preference_figure(frame, measure="share").data[0]
     for words, strength in zip(np.ravel(heat.text), np.ravel(heat.z) / heat.z.max(), strict=True):
-        assert ("#FFFFFF" in words) == (strength > 0.78)
+        assert ("#FFFFFF" in words) == (strength > INTENSITY_DARK)
 
 
 def test_every_figure_lies_on_no_background_and_says_nothing_in_colour_alone(trace, traces):
@@ -237,3 +237,19 @@ def test_experts_are_counted_by_role(trace_of):
     counted = figures.roles_figure(roles).data
     assert np.sum([bar.y for bar in counted], axis=0).tolist() == [32, 32, 32]
     assert len({bar.marker.pattern.shape for bar in counted}) == len(counted)
+
+
+@pytest.mark.parametrize("page", [255, 18], ids=["light", "dark"])
+def test_a_stronger_cell_differs_more_from_the_page_whatever_its_theme(page: int) -> None:
+    ends = [
+        [float(part) for part in colour.removeprefix("rgba(").rstrip(")").split(",")]
+        for _, colour in INTENSITY
+    ]
+    places = [place for place, _ in INTENSITY]
+    strength = np.linspace(0, 1, 21)
+    colours = zip(*ends, strict=True)
+    red, green, blue, alpha = (np.interp(strength, places, each) for each in colours)
+    seen = np.stack([red, green, blue]) * alpha + page * (1 - alpha)
+    brightness = np.array([0.2126, 0.7152, 0.0722]) @ (seen / 255) ** 2.2
+    steps = np.diff(brightness ** (1 / 3)) * (1 if page < 128 else -1)  # as the eye sees them
+    assert (steps > 0.3 * steps.mean()).all()

@@ -61,6 +61,20 @@ def test_splits_may_have_concepts_of_their_own() -> None:
     assert found.texts["en"] == ("red apple", "dog", "heart", "a", "b")
 
 
+def test_splits_may_have_names_in_other_languages() -> None:
+    emoji, icons = pairs_of("emoji_test", 1), pairs_of("icons_test", 2)
+    keys, none = np.array(["x", "y", "z"]), np.array(["", "", ""])
+    english = ConceptTable(
+        keys=keys, names={"en": np.array(["a", "b", "c"])}, aliases=[()] * 3, category=none
+    )
+    icons = replace(icons, concepts=english)
+    for sets, first in (([emoji, icons], 0), ([icons, emoji], 3)):
+        found = picture_set(sets)
+        assert len(found.texts["en"]) == len(found.texts["ar"]) == 6
+        assert found.texts["ar"][first : first + 3] == tuple(NAMES["ar"])
+        assert found.names(["ar"])["text"].tolist() == [*NAMES["ar"]]
+
+
 def test_splits_follow_each_other_picture_by_picture() -> None:
     sets = [pairs_of("test_style", 1), pairs_of("validation", 2)]
     found = picture_set(sets)

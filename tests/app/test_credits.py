@@ -36,10 +36,11 @@ def shown(said: Any) -> AppTest:
 def test_authors_licences_and_changes_are_shown_as_plain_text() -> None:
     page = shown([_LUCIDE, {**_LUCIDE, "title": "<b>*Bold*</b>"}])
     assert page.expander[0].label == "Authors and licences of the pictures and names"
-    first, second = page.text[0].value.splitlines()
-    assert first.startswith("Lucide by Lucide Contributors (https://example.org), ISC (")
-    assert first.endswith("; drawn at 72×72 pixels.")
-    assert second.startswith("<b>*Bold*</b> by")
+    table = page.dataframe[0].value
+    first, second = table.to_dict("records")
+    assert set(_LUCIDE.values()) - {"lucide"} == set(first.values())
+    assert second["what"] == "<b>*Bold*</b>"
+    assert not page.dataframe[0].proto.columns or "link" not in page.dataframe[0].proto.columns
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import analysis
@@ -198,8 +200,21 @@ def test_a_measured_step_is_shown_and_said_with_its_baselines(measured: Path) ->
     assert {"step 0", "k-means", "random, centred"} <= marks
     other = open_page("experts", measured, step="10")
     assert "6 pairs of the validation split" in said(other)
-    assert "evaluate --experts measures a step on 1,024" in said(other).replace("\\", "")
-    assert "6 pairs" in said(open_page("experts", measured, step="20", view="closely"))
+    assert "evaluate --experts measures a step on up to 1,024" in said(other).replace("\\", "")
+    closely = said(open_page("experts", measured, step="20", view="closely"))
+    assert "6 pairs" in closely and "the other views are of those" in closely
+    assert "the losses of those named" in said(
+        open_page("experts", measured, step="20", view="causal")
+    )
+
+
+def test_labels_that_no_pair_has_are_not_offered(measured: Path) -> None:
+    run = Run.open(measured / "small")
+    trace = run.probe(10)
+    none = np.full(trace.num_pairs, "")
+    run.save_probe(10, dataclasses.replace(trace, meta={**trace.meta, "category": none}))
+    page = open_page("experts", measured, step="10", view="preferences")
+    assert not page.exception and not page.error
 
 
 def test_causes_and_removal_of_a_measured_step_need_no_model(measured: Path) -> None:

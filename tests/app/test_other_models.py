@@ -56,6 +56,9 @@ def test_experts_show_what_the_traces_hold(folder: Path, run: str, view: str) ->
     assert "9 tokens of other kinds are not counted" in words
     if view == "modalities":
         assert "by design" in words
+        names = {name for table in page.dataframe for name in table.value.get("layer", ())}
+        assert {"block 1, attention", "block 2, mlp"} <= names
+        assert "block 2, mlp" in page.get("plotly_chart")[1].proto.spec
     if view == "closely":
         assert ("no weights" in words) == (run == "bare")
     if view == "sceptic":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import io
 import json
 import math
@@ -25,6 +26,7 @@ from app.components.training.training import strip_of
 from app.pair.chosen import first_example
 from app.parts import pictures
 from app.views.routing.page import _spread
+from app.views.routing.routed import ALONE, ways
 from limoe_core.model.assignment import capacity
 from limoe_core.runs.directory import Run
 from limoe_core.trace import RoutingTrace
@@ -167,7 +169,7 @@ def test_the_sentence_names_the_group_and_the_capacity(probe: RoutingTrace) -> N
     together = Group.of(probe, 1.25, 20)
     expected = math.ceil(probe.num_tokens * 1.25 / 4)
     assert "one group of 6 pairs" in together.sentence
-    assert f"= {expected:,} tokens" in together.sentence
+    assert f"at most {expected:,} tokens" in together.sentence
     alone = Group.of(probe.select([0]), 0.0, 20)
     assert "Routed alone" in alone.sentence
     assert "unlimited" in alone.sentence
@@ -301,6 +303,27 @@ def test_routed_alone_as_in_training_there_is_a_limit(opened: Opened, runs_folde
     assert data["group"]["capacity"] == capacity(tokens, 1, factor, 4)
     kept = np.array(data["expert"])[np.array(data["dropped"]) == 0]
     assert len(kept)
+
+
+def test_a_page_with_dropped_tokens_says_why_and_where_none_is(
+    opened: Opened, runs_folder: Path, probe: RoutingTrace
+) -> None:
+    lost = [probe.select([pair]).dropped.any() for pair in range(probe.num_pairs)]
+    assert any(lost)
+    page = opened(runs_folder, example=str(lost.index(True)))
+    why = [caption.value for caption in page.caption if "Why tokens are dropped" in caption.value]
+    assert np.any(figure(page)["dropped"]) and len(why) == 1
+    assert f"“{ways(small_config().model)[ALONE]}”" in why[0]
+    page.selectbox(key="routed").set_value(ALONE).run()
+    assert not np.any(figure(page)["dropped"])
+    assert not any("Why tokens are dropped" in caption.value for caption in page.caption)
+
+
+def test_the_way_of_inference_is_called_what_it_is() -> None:
+    model = small_config().model
+    assert "unlimited capacity" in ways(model)[ALONE]
+    limited = dataclasses.replace(model, eval_capacity_factor=2.0)
+    assert "capacity factor 2" in ways(limited)[ALONE]
 
 
 def test_an_empty_text_leaves_the_picture_alone(opened: Opened, runs_folder: Path) -> None:

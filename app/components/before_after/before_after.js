@@ -1,5 +1,5 @@
 // A pair's tokens as squares with the number of their expert, before above after, for each layer.
-// A token that is routed otherwise than before has a dark edge; the others are pale.
+// A token that is routed otherwise than before has a thick edge; the others are pale.
 
 const UNIT = 10; // side of a square in the drawing's own units
 
@@ -77,7 +77,7 @@ class BeforeAfter {
       this.marks.get(t).push(mark);
       drawing.append(mark);
       if (wide <= 16) {
-        const ink = lost ? "currentColor" : expert.ink;
+        const ink = lost || !moved ? "currentColor" : expert.ink; // a pale square is nearly the page
         drawing.append(svg("text", { x: (column + 0.5) * UNIT, y: y + UNIT / 2 + 0.3, "font-size": expert.number.length > 1 ? 4.4 : 5.4, fill: ink, text: expert.number, "aria-hidden": "true" }));
       }
     });

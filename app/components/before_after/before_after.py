@@ -45,7 +45,7 @@ def before_after(
     moved = (np.sort(before.expert, axis=-1) != np.sort(after.expert, axis=-1)).any(axis=-1)
     data: dict[str, Any] = {
         "key": "Each square is a patch or, below, a piece of the text, with the number of its "
-        "first-choice expert. A dark edge: routed otherwise than before. A dashed one: dropped. "
+        "first-choice expert. A thick edge: routed otherwise than before. A dashed one: dropped. "
         "Click a token to try its other routes.",
         "columns": before.grid,
         "direction": direction(str(before.captions[0])),

@@ -44,7 +44,8 @@ def gallery(
       items: in the order of the sheet's pictures.
       sheet: the pictures; None to show captions alone.
       selected: id of the item to mark.
-      filters: what to filter by: name of a tag to its label. Filtering happens in the browser.
+      filters: what to filter by, where items differ in it: name of a tag to its label. Filtering
+        happens in the browser.
       on_pick: called with the id that was clicked, before the script runs again.
       noun: what the items are.
     """
@@ -61,7 +62,11 @@ def gallery(
             "sheet": None if sheet is None else asdict(hosted(sheet, key)),
             "label": label,
             "channel": key,
-            "filters": dict(filters),
+            "filters": {
+                tag: name
+                for tag, name in filters.items()
+                if len({item.tags.get(tag) for item in items}) > 1
+            },
             "noun": noun,
         },
         on_pick_change=picked,

@@ -62,14 +62,15 @@ class Group:
         else:
             who = (
                 f"Routed as one group of {self.pairs} pairs: {tokens}, images and text together, "
-                "competed for the same slots"
+                "competed for the same slots of the experts"
             )
         if self.capacity is None:
             room = "Capacity is unlimited, as when the model is used, so no token is dropped"
         else:
             room = (
-                f"Capacity C = ⌈K · n · factor / E⌉ = ⌈{self.top_k} · {self.tokens:,} · "
-                f"{self.factor:g} / {self.experts}⌉ = {self.capacity:,} tokens per expert and layer"
+                f"In each layer an expert takes at most {counted(self.capacity, 'token')}: its "
+                f"capacity C = ⌈K · n · factor / E⌉ = ⌈{self.top_k} · {self.tokens:,} · "
+                f"{self.factor:g} / {self.experts}⌉"
             )
         return (
             f"Step {self.step:,}. {who}. {room}. Bars below the experts: slots "

@@ -119,9 +119,11 @@ class Strip {
     this.root.querySelector(".heading").textContent = `This pair over training, block ${view.layer}`;
     this.stages = data.steps.map((step, s) => this.stage(step, parts.drawn(l, s, view.token), parts.said(l, s)));
     const place = this.strip.scrollLeft;
+    const first = !this.strip.childElementCount;
     this.strip.replaceChildren(...this.stages);
     this.strip.scrollLeft = place;
     this.mark();
+    if (first) requestAnimationFrame(() => this.bring());
   }
 
   stage(step, drawing, [image, text, drops, choices]) {
@@ -140,6 +142,12 @@ class Strip {
       stage.classList.toggle("waiting", Number(stage.dataset.step) === this.picked);
     }
     if (this.stages && !this.stages.some((stage) => stage.tabIndex === 0)) this.stages[0]?.setAttribute("tabindex", "0");
+  }
+
+  // The step in view comes into sight, once the page is laid out; only the strip moves.
+  bring() {
+    const stage = this.strip.querySelector('[aria-selected="true"]');
+    if (stage) this.strip.scrollLeft = stage.offsetLeft - (this.strip.clientWidth - stage.offsetWidth) / 2;
   }
 
   pick(stage) {

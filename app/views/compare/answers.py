@@ -11,7 +11,7 @@ import analysis
 from analysis.accuracy import require_same_questions
 from analysis.errors import AnalysisError
 from analysis.recipes import Recorded, rows
-from app.parts import messages, splits
+from app.parts import messages, splits, tables
 from app.parts.export import take_away
 from app.parts.glossary import TERMS
 from app.parts.tasks import in_order
@@ -119,7 +119,7 @@ def _offer_slice(frame: pd.DataFrame, called: str) -> None:
 
 def _table(frame: pd.DataFrame, first: str, second: str) -> None:
     text = st.column_config.TextColumn
-    st.dataframe(
+    tables.show(
         frame[["concept", "style", "category", "answer", "other_answer"]],
         hide_index=True,
         column_config={

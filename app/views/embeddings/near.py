@@ -12,7 +12,7 @@ import analysis
 from analysis.points import Points
 from analysis.recipes import Recorded
 from app.components.tiles import Tile, tiles
-from app.parts import messages
+from app.parts import messages, tables
 from app.parts.export import take_away
 from app.server import recorded
 from app.shell import state
@@ -83,7 +83,7 @@ def _table(rows: pd.DataFrame, title: str) -> None:
     st.caption(title)
     columns = ["rank", "label", "similarity"]
     columns += [name for name in ("language", "category") if name in rows]
-    st.dataframe(
+    tables.show(
         rows[columns],
         hide_index=True,
         height=200,

@@ -15,7 +15,7 @@ from analysis.recipes import Recorded
 from analysis.slices import slice_points
 from app.components.scatter import Cloud, Packed, packed, scatter
 from app.components.scatter.payload import corners
-from app.parts import figures, messages
+from app.parts import figures, messages, tables
 from app.parts.export import file_name, take_away
 from app.parts.fragments import alone
 from app.parts.glossary import TERMS
@@ -151,7 +151,7 @@ def _table(frame: pd.DataFrame) -> None:
     if not box.open:
         return
     with box:
-        st.dataframe(frame.head(_MOST_ROWS), height=320)
+        tables.show(frame.head(_MOST_ROWS), height=320)
         if len(frame) > _MOST_ROWS:
             st.caption(f"The first {_MOST_ROWS:,} of {len(frame):,} points; the export has all.")
 

@@ -17,7 +17,7 @@ from app.parts import messages, pictures
 from app.parts.glossary import TERMS
 from app.server import recorded, runs
 from app.server.datasets import is_built, other_data
-from app.shell import controls, sidebar
+from app.shell import controls, live, sidebar
 from app.shell.conditions import Slice
 from limoe_core.runs.directory import Run, RunError
 
@@ -147,8 +147,7 @@ def choose(run: Run) -> Source | None:
         messages.say(
             "info",
             f"{run.name} has neither probe traces with embeddings nor a checkpoint with its data "
-            "set on this machine, so there is nothing to put on a map. If it is being trained, "
-            "come back in a moment.",
+            "set on this machine, so there is nothing to put on a map. " + live.BY_ITSELF,
         )
         return None
     of = controls.choice(
@@ -183,7 +182,7 @@ def _offered(run: Run) -> dict[str, str]:
     offered = {}
     probes = run.probe_steps()
     if probes and runs.probe(run, probes[-1]).image_embeddings.size:
-        offered[PROBES] = "probe pairs: one validation set at every probe step"
+        offered[PROBES] = "probe pairs: the same ones at every probe step"
     if run.steps():
         if is_built(run.config.data):
             for split in data_set(run.config.data).unseen:

@@ -14,7 +14,7 @@ from analysis.causal import Variant
 from analysis.pairs import Pairs
 from analysis.recipes import Recorded, record
 from app.causes import recorded as recorded_causes
-from app.parts import figures, messages, splits
+from app.parts import figures, messages, splits, tables
 from app.parts.glossary import TERMS
 from app.server import jobs, recorded
 from app.server.datasets import is_built, other_data
@@ -218,7 +218,7 @@ def _table(source: Source, frame: pd.DataFrame) -> None:
     table = frame.merge(roles, on=["layer", "expert"], how="left")
     table["expert"] = [analysis.expert_label(int(e)) for e in table["expert"]]
     number = st.column_config.NumberColumn
-    st.dataframe(
+    tables.show(
         table[
             [
                 "layer",

@@ -19,7 +19,7 @@ from analysis.words import words_of_experts
 from app.components.contact_sheet import Sheet, contact_sheet, hosted
 from app.components.experts import expert_cards
 from app.components.experts.payload import payload
-from app.parts import figures, messages, squares
+from app.parts import figures, messages, squares, tables
 from app.parts.export import take_away
 from app.parts.glossary import TERMS
 from app.server import runs
@@ -85,7 +85,8 @@ def _one_expert(source: Source, expert: int) -> None:
     _positions(source, expert)
     _words(source, expert)
     for modality, by, heading in _ASKED:
-        _labels(source, expert, modality, by, heading)
+        if source.has_label(by):
+            _labels(source, expert, modality, by, heading)
 
 
 def _positions(source: Source, expert: int) -> None:
@@ -116,7 +117,7 @@ def _words(source: Source, expert: int) -> None:
     if mine.empty:
         st.caption("No word has a lift above 1.")
         return
-    st.dataframe(
+    tables.show(
         mine.assign(interval=_intervals(mine))[
             ["value", "lift", "share", "interval", "base", "tokens", "total", "weight", "p"]
         ],
@@ -151,7 +152,7 @@ def _labels(source: Source, expert: int, modality: str, by: str, heading: str) -
         st.caption(messages.plain(error))
         return
     mine = frame[frame["expert"] == expert].sort_values("lift", ascending=False)
-    st.dataframe(
+    tables.show(
         mine.assign(interval=_intervals(mine))[
             ["value", "lift", "share", "interval", "tokens", "total"]
         ],

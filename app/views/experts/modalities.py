@@ -8,7 +8,7 @@ import streamlit as st
 import analysis
 from analysis import figures as drawn
 from analysis.recipes import Recorded, record, rows
-from app.parts import facts, figures
+from app.parts import facts, figures, tables
 from app.parts.export import take_away
 from app.parts.facts import Fact
 from app.parts.glossary import TERMS
@@ -70,7 +70,7 @@ def show(source: Source) -> None:
         if count < len(mine.value):
             mine = record(analysis.top_experts, mine, count)
         figures.show(
-            record(drawn.shares_figure, mine),
+            source.named(record(drawn.shares_figure, mine)),
             mine,
             file=source.file("shares", layer=True),
             note="Share of all image tokens (up) and of all text tokens (down, hatched) that "
@@ -87,14 +87,14 @@ def show(source: Source) -> None:
     st.header("All layers", anchor=False, help=TERMS["layer"])
     if len(roles.value) > _MOST_BARS:
         figures.show(
-            record(drawn.roles_figure, roles),
+            source.named(record(drawn.roles_figure, roles)),
             roles,
             file=source.file("roles"),
             note="Experts of each MoE layer by role.",
         )
     else:
         figures.show(
-            record(drawn.shares_figure, roles),
+            source.named(record(drawn.shares_figure, roles)),
             roles,
             file=source.file("shares"),
             note="As above, one row per MoE layer. Experts of different layers are unrelated, even "
@@ -102,9 +102,9 @@ def show(source: Source) -> None:
         )
     left, right = st.columns([3, 2])
     with left:
-        _roles_table(roles.value)
+        _roles_table(source.with_names(roles.value))
     with right:
-        _health_table(health.value)
+        _health_table(source.with_names(health.value))
     take_away(
         health,
         file=source.file("router-health"),
@@ -116,7 +116,9 @@ def _specialisation(source: Source, nmi: Recorded[pd.DataFrame]) -> None:
     untrained = source.untrained(analysis.modality_specialisation)
     baselines = source.baselines
     figures.show(
-        record(drawn.specialisation_figure, nmi, untrained=untrained, baselines=baselines),
+        source.named(
+            record(drawn.specialisation_figure, nmi, untrained=untrained, baselines=baselines)
+        ),
         nmi,
         file=source.file("specialisation"),
         note=_note(source, nmi.value, untrained is not None),
@@ -130,7 +132,7 @@ def _divergence(source: Source) -> None:
     st.header("How far apart the modalities are routed", anchor=False, help=TERMS["divergence"])
     first = frame.value.iloc[0]
     figures.show(
-        record(drawn.divergence_figure, frame),
+        source.named(record(drawn.divergence_figure, frame)),
         frame,
         file=source.file("divergence"),
         note="Jensen–Shannon divergence of image and text routing, in bits. 95 % intervals: "
@@ -212,7 +214,7 @@ def _roles_table(roles: pd.DataFrame) -> None:
     share = st.column_config.ProgressColumn
     designed = ["by_design"] if "by_design" in roles else []
     table = roles.assign(expert=[analysis.expert_label(int(e)) for e in roles["expert"]])
-    st.dataframe(
+    tables.show(
         table[
             [
                 "layer",
@@ -231,7 +233,7 @@ def _roles_table(roles: pd.DataFrame) -> None:
         hide_index=True,
         height=320,
         column_config={
-            "layer": st.column_config.NumberColumn("block"),
+            "layer": st.column_config.Column("block"),
             "role_recurs": st.column_config.NumberColumn(
                 "recurs", format="percent", help="In how many resamples of the pairs."
             ),
@@ -255,7 +257,7 @@ def _roles_table(roles: pd.DataFrame) -> None:
 def _health_table(health: pd.DataFrame) -> None:
     st.caption("Entropies and drops", help=TERMS["router entropies"])
     nats = st.column_config.NumberColumn
-    st.dataframe(
+    tables.show(
         health[
             [
                 "layer",
@@ -271,7 +273,7 @@ def _health_table(health: pd.DataFrame) -> None:
         hide_index=True,
         height=320,
         column_config={
-            "layer": nats("block"),
+            "layer": st.column_config.Column("block"),
             "drop_rate": nats("dropped", format="percent"),
             "token_entropy": nats("token entropy, nats", format="%.3f"),
             "mean_entropy": nats("mean entropy, nats", format="%.3f"),

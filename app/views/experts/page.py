@@ -7,7 +7,7 @@ import importlib
 import streamlit as st
 
 from app.parts import figures, messages
-from app.shell import controls, sidebar, slices
+from app.shell import controls, live, sidebar, slices
 from app.views.experts.probe_view import Source
 from limoe_core.runs.directory import Run
 
@@ -40,8 +40,8 @@ def show(run: Run) -> None:
     if not steps:
         messages.say(
             "info",
-            f"{run.name} has no probe trace yet. Training records the first one at step 0; come "
-            "back in a moment.",
+            f"{run.name} has no probe trace yet. Training records the first one at step 0. "
+            + live.BY_ITSELF,
         )
         return
     step = sidebar.choose_step(steps)
@@ -64,7 +64,10 @@ def show(run: Run) -> None:
         messages.say("info", "This view is of all pairs, and not of the slice.")
     if pairs is None or view in _OF_ALL:
         source = source.of_all
-    st.caption(messages.plain(source.sentence, longest=600))
+    sentence = source.sentence
+    if view == "causal" and run.other is None:
+        sentence += " The roles below are of these pairs, and the losses of those named with them."
+    st.caption(messages.plain(sentence, longest=600))
     importlib.import_module(f"app.views.experts.{module}").show(source)
 
 

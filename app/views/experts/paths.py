@@ -7,7 +7,7 @@ import streamlit as st
 import analysis
 from analysis import figures as drawn
 from analysis.recipes import record, rows
-from app.parts import figures, messages
+from app.parts import figures, messages, tables
 from app.parts.export import take_away
 from app.parts.glossary import TERMS
 from app.views.experts.probe_view import Source, choose_modality
@@ -29,7 +29,7 @@ def show(source: Source) -> None:
         flows = source.measure(analysis.transitions)
         st.header("From layer to layer", anchor=False, help=TERMS["path"])
         figures.show(
-            record(drawn.paths_figure, flows, modality),
+            source.named(record(drawn.paths_figure, flows, modality)),
             flows,
             file=source.file(f"paths-{modality}"),
             note="First choices; the width is the number of tokens. The same colour in two layers "
@@ -71,7 +71,7 @@ def _table(source: Source, modality: str) -> None:
     paths = source.measure(analysis.expert_paths, modality)
     frame = paths.value
     st.header("Whole paths", anchor=False, help=TERMS["path"])
-    st.dataframe(
+    tables.show(
         frame[["path", "share", "independent", "tokens", "pairs"]],
         hide_index=True,
         height=400,

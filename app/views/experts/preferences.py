@@ -24,8 +24,6 @@ _LABELS = {
     "image": ("category", "style", _POSITION),
     "text": ("category", "language", "script", _POSITION, "word", "piece"),
 }
-#: Labels that every trace has for its tokens.
-_ALWAYS = {_POSITION, "script", "word", "piece"}
 _MOST_ROWS = 24
 
 
@@ -46,9 +44,7 @@ def _choose(source: Source) -> tuple[str, str]:
     left, right = st.columns([1, 3])
     with left:
         modality = choose_modality()
-    offered = [
-        label for label in _LABELS[modality] if label in _ALWAYS or label in source.trace.meta
-    ]
+    offered = [label for label in _LABELS[modality] if source.has_label(label)]
     with right:
         by = controls.choice(
             "by",
@@ -121,7 +117,7 @@ def _agreement(source: Source) -> None:
     frame = recorded.worked(call, "Exchanging the labels of pairs")
     st.header("Routing–label mutual information", anchor=False, help=TERMS["agreement"])
     figures.show(
-        record(drawn.agreement_figure, frame),
+        source.named(record(drawn.agreement_figure, frame)),
         frame,
         file=source.file("agreement"),
         note="Adjusted mutual information of expert and label, by modality and layer, and in "

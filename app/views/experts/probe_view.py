@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
 import analysis
+from analysis import figures as drawn
 from analysis.errors import AnalysisError
 from analysis.recipes import Recorded, record
 from analysis.slices import slice_pairs
@@ -22,10 +23,14 @@ from limoe_core.trace import IMAGE, TEXT, RoutingTrace
 
 if TYPE_CHECKING:
     import pandas as pd
+    import plotly.graph_objects as go
 
     from limoe_core.runs.experts import ExpertRecord
 
 T = TypeVar("T")
+
+#: Labels of a pair, which not every data set has.
+PAIR_LABELS = ("category", "style", "language")
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +46,8 @@ class Source:
     layer: int
     slice: Slice | None = None
     """What the page is of; None for all pairs."""
+    apart: bool = False
+    """Whether the other views of the page are of more pairs, those of `evaluate --experts`."""
 
     @cached_property
     def measured(self) -> Recorded[ExpertRecord] | None:
@@ -113,7 +120,7 @@ class Source:
     @cached_property
     def on_probes(self) -> Source:
         """The same step, layer and run on the probe pairs, whose pictures the run keeps."""
-        found = Source(self.run, self.step, self.layer, self.slice)
+        found = Source(self.run, self.step, self.layer, self.slice, self.measured is not None)
         found.__dict__["measured"] = None
         return found
 
@@ -136,7 +143,7 @@ class Source:
     @cached_property
     def of_all(self) -> Source:
         """The same on all pairs, whatever the slice."""
-        found = Source(self.run, self.step, self.layer)
+        found = Source(self.run, self.step, self.layer, apart=self.apart)
         found.__dict__["measured"] = self.measured
         return found
 
@@ -176,6 +183,27 @@ class Source:
     def router(self) -> str:
         """What the chosen layer is called: "block 4"."""
         return messages.visible(self.run.routers[self.layer], 60)
+
+    def has_label(self, label: str) -> bool:
+        """Whether the pairs say anything under a label, as own pictures without categories do not.
+
+        Position, script, word and piece are of the tokens themselves, and always known.
+        """
+        if label not in PAIR_LABELS:
+            return True
+        return label in self.trace.meta and bool((self.trace.meta[label].astype(str) != "").any())
+
+    def named(self, figure: Recorded[go.Figure]) -> Recorded[go.Figure]:
+        """The figure with its layers called by the names of their routers."""
+        if self.run.other is None:
+            return figure
+        return record(drawn.name_layers, figure, recorded.opened(self.run).attribute("routers"))
+
+    def with_names(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """The frame with names of routers for their numbers, where these are not of blocks."""
+        if self.run.other is None:
+            return frame
+        return frame.assign(layer=frame["layer"].map(self.run.routers).map(messages.visible))
 
     def _of_another_model(self, patches: int, pieces: int) -> str:
         trace, run = self.trace, self.run
@@ -219,7 +247,12 @@ class Source:
         return (
             f"Step {self.step:,}. n = {pairs} of the validation split"
             f"{f' of {name}' if name else ''}, {tokens}, routed as one group at training "
-            f"capacity{room}. Few pairs: evaluate --experts measures a step on 1,024."
+            f"capacity{room}. Few pairs: "
+            + (
+                "the other views are of those that evaluate --experts measured."
+                if self.apart
+                else "evaluate --experts measures a step on up to 1,024."
+            )
         )
 
 

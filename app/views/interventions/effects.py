@@ -9,7 +9,7 @@ import streamlit as st
 import analysis
 from analysis import figures as drawn
 from analysis.recipes import Recorded, record
-from app.parts import figures, messages, splits
+from app.parts import figures, messages, splits, tables
 from app.parts.glossary import TERMS
 from app.server import jobs, recorded
 from app.server.datasets import is_built, other_data
@@ -106,7 +106,7 @@ def _call(asked: Asked, setting: Setting, measured_on: str) -> Recorded[pd.DataF
 
 def _table(frame: pd.DataFrame) -> None:
     number = st.column_config.NumberColumn
-    st.dataframe(
+    tables.show(
         frame,
         hide_index=True,
         column_config={

@@ -17,7 +17,7 @@ from app.parts import figures, messages
 from app.parts.export import take_away
 from app.parts.glossary import help_text
 from app.server import runs
-from app.shell import sidebar, slices, state
+from app.shell import live, sidebar, slices, state
 from app.views.interventions import changes, effects, routes, tokens
 from app.views.interventions.asked import Asked, ask
 from limoe_core.runs.directory import Run
@@ -46,7 +46,7 @@ def show(run: Run) -> None:
         messages.say(
             "info",
             f"{run.name} has no parameters yet, or no probe pairs, so there is nothing to route. "
-            "If it is being trained, come back in a moment.",
+            + live.BY_ITSELF,
         )
         return
     step = sidebar.choose_step(steps)

@@ -14,7 +14,7 @@ from app.parts import messages
 from app.parts.export import file_name, take_away
 from app.parts.glossary import help_text
 from app.shell import state
-from app.views.routing.routed import Routed
+from app.views.routing.routed import ALONE, Routed, ways
 from limoe_core.runs.directory import Run
 from limoe_core.trace import TEXT, RoutingTrace
 
@@ -77,6 +77,23 @@ def draw(run: Run, routed: Routed, view: View, *, name: str = "") -> None:
         on_view=_remember_view,
         pinned=view.pinned,
         key="routing.pinned" if view.pinned else "routing",
+    )
+
+
+def explain_drops(run: Run, routed: Routed) -> None:
+    """Says why tokens of the pair are dropped, and where to see them with room for all."""
+    if not routed.group.factor or not routed.trace.dropped.any():
+        return
+    model = run.config.model
+    group = "the probe pairs were" if routed.group.pairs > 1 else "this pair was"
+    kept = "with the highest gate" if model.batch_priority else "that came first"
+    way = ways(model)[ALONE]
+    st.caption(
+        f"Why tokens are dropped (hatched): {group} routed at the capacity of training, which "
+        "limits how many tokens an expert takes. Where more tokens choose the same expert, it "
+        f"keeps those {kept} and adds nothing to the others. With “{way}”, under Routed in the "
+        "sidebar, this pair is shown as the model in use routes it"
+        + ("." if model.eval_capacity_factor else ", where no token is dropped.")
     )
 
 

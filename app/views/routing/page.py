@@ -17,9 +17,9 @@ from app.parts.export import take_away
 from app.parts.facts import Fact
 from app.parts.glossary import TERMS
 from app.server import runs
-from app.shell import sidebar, slices, state
+from app.shell import live, sidebar, slices, state
 from app.views.routing import recorded_pairs
-from app.views.routing.drawing import View, draw, explain
+from app.views.routing.drawing import View, draw, explain, explain_drops
 from app.views.routing.routed import Examples, Routed, choose_way, route, similarity
 from limoe_core.runs.directory import Run, RunError
 from limoe_core.trace import RoutingTrace
@@ -47,8 +47,7 @@ def show(run: Run) -> None:
     if not steps:
         messages.say(
             "info",
-            f"{run.name} has neither a probe trace nor a checkpoint yet. If it is being trained, "
-            "come back in a moment.",
+            f"{run.name} has neither a probe trace nor a checkpoint yet. " + live.BY_ITSELF,
         )
         return
     step = sidebar.choose_step(steps)
@@ -86,6 +85,7 @@ def _draw(examples: Examples, pair: Pair, way: str, view: View) -> Routed | None
     if routed is None:
         return None
     draw(run, routed, view, name=_name_of_picture(pair, examples.trace))
+    explain_drops(run, routed)
     _similarity(examples, pair, routed, view)
     return routed
 

@@ -19,6 +19,7 @@ from app.parts import messages, pictures, texts
 from app.parts.glossary import help_text
 from app.server import recorded, runs
 from app.shell import controls, state
+from limoe_core.config import ModelConfig
 from limoe_core.runs.directory import Run, RunError
 from limoe_core.trace import RoutingTrace
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 #: Routing group of the pair, by name in the address bar.
-_TOGETHER, _ALONE, _TRAINING = "together", "alone", "alone-as-in-training"
+_TOGETHER, ALONE, _TRAINING = "together", "alone", "alone-as-in-training"
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,18 +84,25 @@ class Examples:
         return self.trace is not None and self.step in self.run.probe_steps()
 
 
+def ways(model: ModelConfig) -> dict[str, str]:
+    """Ways to route a pair alone, by their name in the address bar, in words."""
+    factor = model.eval_capacity_factor
+    room = f"capacity factor {factor:g}" if factor else "unlimited capacity"
+    return {ALONE: f"alone, {room} (inference)", _TRAINING: "alone, training capacity"}
+
+
 def choose_way(examples: Examples, pair: Pair) -> str:
     """Draws the choice of the routing group: the probe pairs, or the pair alone."""
-    ways = {_ALONE: "alone, unlimited capacity (inference)", _TRAINING: "alone, training capacity"}
+    known = ways(examples.run.config.model)
     if pair.is_example and examples.recorded and examples.trace is not None:
-        ways = {_TOGETHER: f"with all {examples.trace.num_pairs} probe pairs", **ways}
+        known = {_TOGETHER: f"with all {examples.trace.num_pairs} probe pairs", **known}
     with st.sidebar:
         return controls.choice(
             "routed",
             "Routed",
-            list(ways),
+            list(known),
             noun="way of routing",
-            words=ways,
+            words=known,
             say=False,  # a text of one's own cannot be routed with the probe pairs
             help="Tokens compete for capacity with all others of their routing group. Examples "
             "were recorded as one group at training capacity; a pair of your own is routed "

@@ -27,7 +27,7 @@ def show(run: Run) -> None:
     for each in [run, *others] if live.following() else others:
         live.follow(each)
     _state(run)
-    _curves([run, *others], curves.choose(run))
+    _curves([run, *others])
 
 
 def _state(run: Run) -> None:
@@ -45,11 +45,12 @@ def _state(run: Run) -> None:
     alarms.draw(run, own)
 
 
-def _curves(runs: list[Run], look: curves.Look) -> None:
+def _curves(runs: list[Run]) -> None:
     run = runs[0]
     logs = {each.name: logged(each) for each in runs}
     if all(log.scalars.value.empty for log in logs.values()):
         return
+    look = curves.choose(run)
     curves.draw(run, logs, look)
     if run.config.model.experts:
         loads.draw(run, logs[run.name], look.layer)

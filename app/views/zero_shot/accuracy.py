@@ -11,7 +11,7 @@ import streamlit as st
 import analysis
 from analysis import figures as drawn
 from analysis.recipes import record
-from app.parts import figures, messages, splits
+from app.parts import figures, messages, splits, tables
 from app.parts.export import take_away
 from app.parts.glossary import TERMS, help_text
 from app.parts.tasks import in_order
@@ -213,7 +213,7 @@ def _retrieval(run: Run, step: int) -> None:
         index=["split", "language", "direction", "images", "texts"], columns="k", values="recall"
     )
     table.columns = [f"R@{k}" for k in table.columns]
-    st.dataframe(table.reset_index(), hide_index=True, height=260)
+    tables.show(table.reset_index(), hide_index=True, height=260)
     st.caption("With 95 % intervals.")
     take_away(
         results,

@@ -119,8 +119,8 @@ def _say_how_many_are_right(found: pd.DataFrame) -> None:
     st.markdown(
         f"**{int(row['right'])} of {pictures}** "
         f"{'picture has its' if pictures == 1 else 'pictures have their'} own name first (95 %: "
-        f"{row['low']:.0%} to {row['high']:.0%}). With the answers to other pictures of these it "
-        f"would be {row['chance']:.1f}, by guessing {row['guessing']:.1f}."
+        f"{row['low']:.0%} to {row['high']:.0%}). Were the answers exchanged among these pictures, "
+        f"{row['chance']:.1f} would on average be right; by guessing, {row['guessing']:.1f}."
     )
 
 

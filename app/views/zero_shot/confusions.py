@@ -12,7 +12,7 @@ import analysis
 from analysis import figures as drawn
 from analysis.recipes import Recorded, record
 from app.components.tiles import Tile, tiles
-from app.parts import figures, messages, splits
+from app.parts import figures, messages, splits, tables
 from app.parts.export import take_away
 from app.parts.glossary import TERMS
 from app.parts.tasks import in_order
@@ -119,7 +119,7 @@ def _table(
         if rows and rows[0] < len(pairs):
             state.put("confusion", pairs[rows[0]])
 
-    st.dataframe(
+    tables.show(
         frame[["concept", "answer", "count", "total", "styles"]],
         key=widget,
         hide_index=True,
@@ -205,7 +205,9 @@ def _answer_columns(row: dict[Hashable, Any]) -> list[str]:
 def _others(key: str, pictures: Pool) -> None:
     places = [i for i, each in enumerate(pictures.keys) if each == key][:_MOST_PICTURES]
     if not places:
-        st.caption("None are among the held-out pictures.")
+        st.caption(
+            messages.plain(f"None is among the {len(pictures):,} {pictures.title}.", longest=300)
+        )
         return
     tiles(
         [

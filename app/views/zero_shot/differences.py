@@ -6,7 +6,7 @@ import streamlit as st
 
 import analysis
 from analysis.errors import AnalysisError
-from app.parts import messages
+from app.parts import messages, tables
 from app.parts.export import take_away
 from app.parts.glossary import TERMS
 from app.server import recorded
@@ -28,7 +28,7 @@ def show(run: Run, step: int, other: Run, at: int) -> None:
         return
     st.header("All differences", anchor=False, help=TERMS["all differences"])
     number = st.column_config.NumberColumn
-    st.dataframe(
+    tables.show(
         table[_SHOWN],
         hide_index=True,
         column_config={

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 
 from app.parts import figures, messages
-from app.shell import controls, sidebar
+from app.shell import controls, live, sidebar
 from app.views.zero_shot.tasks import evaluated_steps
 from limoe_core.runs.directory import Run
 
@@ -50,8 +50,7 @@ def _nothing(run: Run, view: str) -> None:
     elif view in _OF_THE_MODEL:
         messages.say(
             "info",
-            f"{run.name} has no checkpoint yet, so there is no model to use. If it is being "
-            "trained, come back in a moment.",
+            f"{run.name} has no checkpoint yet, so there is no model to use. " + live.BY_ITSELF,
         )
     else:
         messages.say(

@@ -9,7 +9,7 @@ import streamlit as st
 import analysis
 from analysis.recipes import Recorded, record
 from analysis.slices import answer_labels, slice_answers
-from app.parts import messages
+from app.parts import messages, tables
 from app.parts.export import take_away
 from app.parts.glossary import TERMS
 from app.server import recorded
@@ -68,7 +68,7 @@ def show_accuracy(run: Run, task: str, step: int) -> None:
     st.header("In the slice", anchor=False, help=TERMS["slice"])
     slices.say_if_picked()
     first = frame.value.iloc[0]
-    st.dataframe(
+    tables.show(
         frame.value[["language", "k", "accuracy", "low", "high"]],
         hide_index=True,
         height=180,
