@@ -429,7 +429,7 @@ def test_the_page_opens_on_what_the_model_was_trained_to_know(
         first[0]["id"]
     )
     assert styles[at] == "test_style"
-    assert "8: a trained concept" in said(page).replace("\\", "")
+    assert "8 (a trained concept" in said(page).replace("\\", "")
 
 
 def of_pairs(sets: list[PairSet]) -> Pool:
