@@ -429,13 +429,26 @@ def test_the_page_opens_on_what_the_model_was_trained_to_know(
         first[0]["id"]
     )
     assert styles[at] == "test_style"
-    assert "8: a trained concept" in said(page).replace("\\", "")
+    assert "8 (a trained concept" in said(page).replace("\\", "")
 
 
 def of_pairs(sets: list[PairSet]) -> Pool:
     """The pool of a data set of these splits."""
     call = record(analysis.data_pictures, constant(None, "config"))
     return of_set(call.through(lambda _: picture_set(sets)))
+
+
+def test_pictures_of_an_evaluation_are_found_by_their_place_or_by_what_they_show() -> None:
+    first, second = some_pairs("test_style"), some_pairs("test_concept")
+    pool = of_pairs([first, second])  # each drawing twice, so that it names no picture
+    for number in range(len(second)):
+        key = str(second.concepts.keys[second.concept[number]])
+        style = str(second.style[number])
+        assert pool.find("test_concept", number, key, style) == len(first) + number
+        assert pool.find("test_concept", number, key, "another style") is None
+        assert pool.find("a split that is not here", number, key, style) is None
+        alone = of_pairs([second])
+        assert alone.find("a split that is not here", 0, key, style) == number
 
 
 def _without(pairs) -> Pool:  # type: ignore[no-untyped-def]
