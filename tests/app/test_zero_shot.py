@@ -438,6 +438,19 @@ def of_pairs(sets: list[PairSet]) -> Pool:
     return of_set(call.through(lambda _: picture_set(sets)))
 
 
+def test_pictures_of_an_evaluation_are_found_by_their_place_or_by_what_they_show() -> None:
+    first, second = some_pairs("test_style"), some_pairs("test_concept")
+    pool = of_pairs([first, second])  # each drawing twice, so that it names no picture
+    for number in range(len(second)):
+        key = str(second.concepts.keys[second.concept[number]])
+        style = str(second.style[number])
+        assert pool.find("test_concept", number, key, style) == len(first) + number
+        assert pool.find("test_concept", number, key, "another style") is None
+        assert pool.find("a split that is not here", number, key, style) is None
+        alone = of_pairs([second])
+        assert alone.find("a split that is not here", 0, key, style) == number
+
+
 def _without(pairs) -> Pool:  # type: ignore[no-untyped-def]
     """A pool of which all pictures are drawn in another style."""
     return of_pairs([dataclasses.replace(pairs, style=np.array(["fxemoji"] * len(pairs)))])

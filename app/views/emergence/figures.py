@@ -84,8 +84,13 @@ def _past(run: Run, chosen: Slice | None) -> History | None:
         messages.say("warning", f"The probe traces of {run.name} at {which} cannot be read.")
     st.caption(
         f"**{messages.plain(run.name)}** · "
-        f"{messages.counted(len(past.steps), 'probe trace')} from step {past.steps[0]:,} to "
-        f"{past.steps[-1]:,} · n = {messages.counted(past.pairs, 'pair')}"
+        f"{messages.counted(len(past.steps), 'probe trace')}"
+        + (
+            f", of step {past.steps[0]:,}"
+            if len(past.steps) == 1
+            else f" from step {past.steps[0]:,} to {past.steps[-1]:,}"
+        )
+        + f" · n = {messages.counted(past.pairs, 'pair')}"
         + ("" if chosen is None else f" in the slice, of {past.whole:,}")
         + (
             ", the same at every step"

@@ -69,7 +69,7 @@ def show(run: Run, step: int) -> None:
         picked = _table(run, task, step, stored, language)
     if picked is not None:
         slicing.offer_confusion(answers, str(predictions.split), *picked)
-        _pictures(run, answers, *picked)
+        _pictures(run, answers, str(predictions.split), *picked)
 
 
 def _choose_language(predictions: Predictions) -> str:
@@ -144,8 +144,8 @@ def _table(
     return key, answer
 
 
-def _pictures(run: Run, answers: pd.DataFrame, key: str, answer: str) -> None:
-    """Draws the pictures of one confusion, and pictures of the answer."""
+def _pictures(run: Run, answers: pd.DataFrame, split: str, key: str, answer: str) -> None:
+    """Draws the pictures of one confusion in a split, and pictures of the answer."""
     mine = answers[(answers["key"] == key) & (answers["answer_key"] == answer) & ~answers["right"]]
     if mine.empty:
         return
@@ -160,15 +160,18 @@ def _pictures(run: Run, answers: pd.DataFrame, key: str, answer: str) -> None:
     left, right = st.columns(2)
     with left:
         st.markdown(f"Pictures of **{messages.plain(concept)}**")
-        _wrong(mine, pictures)
+        _wrong(mine, split, pictures)
     with right:
         st.markdown(f"For comparison, pictures of **{messages.plain(taken)}**")
         _others(answer, pictures)
 
 
-def _wrong(mine: pd.DataFrame, pictures: Pool) -> None:
+def _wrong(mine: pd.DataFrame, split: str, pictures: Pool) -> None:
     rows = mine.head(_MOST_PICTURES).to_dict("records")
-    found = [(row, pictures.place.get(f"{row['key']}.{row['style']}")) for row in rows]
+    found = [
+        (row, pictures.find(split, int(row["picture"]), str(row["key"]), str(row["style"])))
+        for row in rows
+    ]
     here = [(row, place) for row, place in found if place is not None]
     if len(here) < len(rows):
         messages.say(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 
@@ -58,6 +58,32 @@ class Pool:
     def place(self) -> dict[str, int]:
         """Index of each picture by its name in the address bar."""
         return {name: index for index, name in enumerate(self.ids)}
+
+    def find(self, split: str, number: int, key: str, style: str) -> int | None:
+        """Index of a picture of an evaluation; None where it is not here.
+
+        Args:
+          split, number: its place among the pictures of its split, which is also that of this pool
+            where it has all of them.
+          key, style: what it shows; where that is another picture's place here, one that alone
+            shows the same is taken.
+        """
+        place = self._in_splits.get((split, number))
+        if place is not None and (self.keys[place], self.styles[place]) == (key, style):
+            return place
+        same = self._shown.get((key, style), ())
+        return same[0] if len(same) == 1 else None
+
+    @cached_property
+    def _in_splits(self) -> dict[tuple[str, int], int]:
+        return {name: index for index, name in enumerate(_numbered(self.splits))}
+
+    @cached_property
+    def _shown(self) -> dict[tuple[str, str], list[int]]:
+        found: dict[tuple[str, str], list[int]] = {}
+        for index, shown in enumerate(zip(self.keys, self.styles, strict=True)):
+            found.setdefault(shown, []).append(index)
+        return found
 
 
 def of_run(run: Run) -> Pool:
@@ -139,12 +165,15 @@ def _ids(keys: Sequence[str], styles: Sequence[str], splits: Sequence[str]) -> t
     named = [f"{key}.{style}" for key, style in zip(keys, styles, strict=True)]
     if all(map(valid_id, named)) and len(set(named)) == len(named):
         return tuple(named)
+    return tuple(f"{split}.{number}" for split, number in _numbered(splits))
+
+
+def _numbered(splits: Sequence[str]) -> Iterator[tuple[str, int]]:
+    """The split of each picture, and its place in it."""
     counts: Counter[str] = Counter()
-    numbered = []
     for split in splits:
-        numbered.append(f"{split}.{counts[split]}")
+        yield split, counts[split]
         counts[split] += 1
-    return tuple(numbered)
 
 
 def say_whose(run: Run) -> None:
