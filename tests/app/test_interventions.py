@@ -127,7 +127,9 @@ def test_effects_and_routes_are_those_of_analysis(opened, runs_folder) -> None:
     assert regret.value == f"{own - routes['loss'].min():.4f}"
 
 
-@pytest.mark.parametrize(("run", "words"), [("dense", "dense twin"), ("just-started", "come back")])
+@pytest.mark.parametrize(
+    ("run", "words"), [("dense", "dense twin"), ("just-started", "by itself when it comes")]
+)
 def test_runs_without_experts_or_parameters_say_so(runs_folder, run: str, words: str) -> None:
     page = open_page("interventions", runs_folder, run=run)
     assert not page.exception
