@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+import pandas as pd
 
 import analysis
 from benchmarks.results import markdown
@@ -110,8 +111,7 @@ def comparison(results: Results) -> str:
             f"Corrected for looking {count} times (`analysis.compare_accuracies`, Holm), "
             f"{len(standing)} {'stands' if len(standing) == 1 else 'stand'}: "
             f"{ahead} in favour of {results.limoe.name}, {len(standing) - ahead} of "
-            f"{results.twin.name}. {_on_tests(int(tests[standing.index].sum()))}; the smallest p "
-            f"of a test is {markdown.p_value(frame['p_holm'][tests].min())}."
+            f"{results.twin.name}. {_on_tests(frame['p_holm'][tests], standing)}"
         )
     return markdown.prose(
         f"Of {count} differences, the intervals of {count - above - below} include zero, {above} "
@@ -121,10 +121,16 @@ def comparison(results: Results) -> str:
     )
 
 
-def _on_tests(count: int) -> str:
-    if not count:
-        return "None of these is of a test: they are of splits that were looked at in training"
-    return f"{count} of these {'is' if count == 1 else 'are'} of tests"
+def _on_tests(p: pd.Series, standing: pd.DataFrame) -> str:
+    """How many of the differences that stand are of tests, whose p values are given."""
+    if p.empty:
+        return "No test was asked."
+    count = len(standing.index.intersection(p.index))
+    if count:
+        which = f"{count} of these {'is' if count == 1 else 'are'} of tests"
+    else:
+        which = "None of these is of a test: they are of splits that were looked at in training"
+    return f"{which}; the smallest p of a test is {markdown.p_value(p.min())}."
 
 
 # ---- strata
